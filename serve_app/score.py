@@ -1,0 +1,100 @@
+"""The calibrated score: one number in [0, 1] whose meaning survives a change of model.
+
+A model's card lists anchors: cosines measured at known false-match rates. The score is piecewise linear in the cosine
+through them, placed so that **each 0.05 is one order of magnitude of false-match rate**: FMR 1e-1 is 0.55, 1e-4 is 0.70,
+1e-7 is 0.85; cosine -1 is 0 and cosine 1 is 1. This module is the only place that converts between cosine, score, FMR
+(share of comparisons of different people that match) and FPIR (share of searches by unknown people that return anyone).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from serve_app.domain import Threshold, ThresholdRequest
+
+DEFAULT_FPIR = 0.01
+"""What a search without a threshold accepts: one stranger in a hundred gets an answer."""
+
+DEFAULT_MIN_SCORE = 0.70
+"""What a one-to-one comparison without a threshold demands: FMR 1e-4."""
+
+
+def fmr_to_score(fmr: float) -> float:
+    """The score at which comparisons of different people match with probability ``fmr`` (over 0, at most 1)."""
+    return min(1.0, max(0.0, 0.5 - 0.05 * math.log10(fmr)))
+
+
+def score_to_fmr(score: float) -> float:
+    """The inverse of :func:`fmr_to_score`; 1 for every score up to 0.5, where the scale ends."""
+    return float(min(1.0, 10.0 ** (10.0 - 20.0 * score)))
+
+
+def fmr_to_fpir(fmr: float, gallery_size: int) -> float:
+    """FPIR of a search over ``gallery_size`` faces, taking comparisons as independent: 1 - (1 - FMR)^N."""
+    if fmr >= 1.0:
+        return 1.0 if gallery_size else 0.0
+    return -math.expm1(gallery_size * math.log1p(-fmr))
+
+
+def fpir_to_fmr(fpir: float, gallery_size: int) -> float:
+    """The FMR that keeps a search over ``gallery_size`` faces (an empty gallery counts as one) at ``fpir``."""
+    return -math.expm1(math.log1p(-fpir) / max(1, gallery_size))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Cosine to score for one model.
+
+    Attributes:
+        anchors: false-match rate -> cosine, as the model's card gives them; at least one.
+    """
+
+    anchors: Mapping[float, float]
+
+    def __post_init__(self) -> None:
+        if not self.anchors:
+            raise ValueError("a calibration needs at least one anchor (FMR -> cosine), got none")
+        if any(not 0.0 < fmr < 1.0 for fmr in self.anchors):
+            raise ValueError(f"anchor FMRs lie between 0 and 1, got {sorted(self.anchors)}")
+        cosines = self._cosines
+        if np.any(np.diff(cosines) <= 0):
+            raise ValueError(f"anchor cosines rise as the FMR falls and stay inside (-1, 1), got {cosines.tolist()}")
+
+    @property
+    def _cosines(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        falling = sorted(self.anchors, reverse=True)
+        return np.array([-1.0, *(self.anchors[fmr] for fmr in falling), 1.0])
+
+    @property
+    def _scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        return np.array([0.0, *(fmr_to_score(fmr) for fmr in sorted(self.anchors, reverse=True)), 1.0])
+
+    def score(self, cosine: float) -> float:
+        """Score in [0, 1] of a cosine; cosines outside [-1, 1] by rounding are clipped."""
+        return float(np.interp(cosine, self._cosines, self._scores))
+
+    def cosine(self, score: float) -> float:
+        """The cosine that has this score."""
+        return float(np.interp(score, self._scores, self._cosines))
+
+
+def resolve_threshold(request: ThresholdRequest, gallery_size: int, policy_min_score: float | None = None) -> Threshold:
+    """The threshold of one search: what was asked for, else the collection's policy, else :data:`DEFAULT_FPIR`.
+
+    Args:
+        request: validated: scores in [0, 1], FPIR in (0, 1), not both.
+        gallery_size: number of faces compared with.
+        policy_min_score: the strictest ``min_score`` of the searched collections' policies, None where none has one.
+    """
+    if request.min_score is not None:
+        min_score = request.min_score
+    elif request.fpir is None and policy_min_score is not None:
+        min_score = policy_min_score
+    else:
+        min_score = fmr_to_score(fpir_to_fmr(request.fpir or DEFAULT_FPIR, gallery_size))
+    fmr = score_to_fmr(min_score)
+    return Threshold(min_score=min_score, fmr=fmr, fpir=fmr_to_fpir(fmr, gallery_size), gallery_size=gallery_size)

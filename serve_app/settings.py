@@ -1,0 +1,286 @@
+"""All settings, typed, in one tree: read once at start, passed down, looked up nowhere else.
+
+Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` between levels, as in
+``FACEGRAPH_EMBEDDER__MAX_BATCH=16``), the ``args`` of the application in a Serve configuration file, the defaults here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from serve_app.errors import ConfigurationError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Topology(StrEnum):
+    """Which stages share a process.
+
+    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder live
+    inside each ingress replica, which saves three hops a request on machines with few cores; the matcher stays apart.
+    """
+
+    DISTRIBUTED = "distributed"
+    COMPACT = "compact"
+
+
+class Autoscaling(_Section):
+    """Ray Serve autoscaling of one stage (see its autoscaling guide for the meaning of each)."""
+
+    min_replicas: int = Field(1, ge=0)
+    max_replicas: int = Field(1, ge=1)
+    target_ongoing_requests: float = Field(2.0, gt=0)
+    upscale_delay_s: float = Field(5.0, ge=0)
+    downscale_delay_s: float = Field(60.0, ge=0)
+    look_back_period_s: float = Field(10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Autoscaling:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError(f"max_replicas ({self.max_replicas}) is below min_replicas ({self.min_replicas})")
+        return self
+
+
+class ServeOptions(_Section):
+    """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After."""
+
+    autoscaling: Autoscaling = Autoscaling()
+    num_cpus: float = Field(0.1, ge=0)
+    num_gpus: float = Field(0.0, ge=0)
+    max_ongoing_requests: int = Field(32, ge=1)
+    max_queued_requests: int = Field(128, ge=1)
+    retry_after_s: int = Field(1, ge=1)
+    health_check_period_s: float = Field(10.0, gt=0)
+    health_check_timeout_s: float = Field(30.0, gt=0)
+    graceful_shutdown_timeout_s: float = Field(10.0, ge=0)
+
+    @model_validator(mode="after")
+    def _target(self) -> ServeOptions:
+        target = self.autoscaling.target_ongoing_requests
+        if target >= self.max_ongoing_requests and self.autoscaling.max_replicas > 1:
+            raise ValueError(
+                f"target_ongoing_requests ({target}) must be below max_ongoing_requests "
+                f"({self.max_ongoing_requests}), or the stage never scales up"
+            )
+        return self
+
+
+class Inference(_Section):
+    """How onnxruntime runs one stage's models.
+
+    Attributes:
+        provider: ``auto`` takes CUDA where a device is, else the CPU.
+        threads: of one model call on the CPU; 0 takes one per core.
+        fp16: compute in half precision (CUDA only).
+    """
+
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    threads: int = Field(0, ge=0)
+    fp16: bool = False
+
+
+class IngressSettings(_Section):
+    """HTTP and handle entry."""
+
+    serve: ServeOptions = ServeOptions()
+
+
+class DetectorSettings(_Section):
+    """The detector.
+
+    Attributes:
+        input_side: pixels that the picture's long side is scaled to, a multiple of 32.
+        min_score: detection score in [0, 1] from which on something counts as a face.
+        workers: pictures worked on at the same time in one replica; 0 takes one per core.
+    """
+
+    serve: ServeOptions = ServeOptions()
+    inference: Inference = Inference()
+    model: str = "yunet-2023mar"
+    input_side: int = Field(640, ge=160, le=4096, multiple_of=32)
+    min_score: float = Field(0.6, ge=0.1, le=1)
+    nms_iou: float = Field(0.3, gt=0, lt=1)
+    workers: int = Field(0, ge=0)
+
+
+class LivenessSettings(_Section):
+    """The liveness scorer: the models that vote, in the order of the answer; those that cannot be had are left out."""
+
+    serve: ServeOptions = ServeOptions()
+    inference: Inference = Inference()
+    models: tuple[str, ...] = ("minifasnet-v2", "minifasnet-v1se", "fr-liveness")
+    threshold: float = Field(0.5, ge=0, le=1)
+    max_batch: int = Field(8, ge=1)
+    max_queue: int = Field(256, ge=1)
+
+
+class EmbedderSettings(_Section):
+    """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together."""
+
+    serve: ServeOptions = ServeOptions()
+    inference: Inference = Inference()
+    model: str = "sface-2021dec"
+    max_batch: int = Field(8, ge=1)
+    max_queue: int = Field(256, ge=1)
+
+
+class MatcherSettings(_Section):
+    """The matcher, which owns the gallery. On the embedded index exactly one replica may run."""
+
+    serve: ServeOptions = ServeOptions()
+    default_image_storage: Literal["none", "thumbnail", "full"] = "thumbnail"
+    unattached_face_ttl_h: float = Field(72.0, gt=0)
+
+
+class StorageSettings(_Section):
+    """Where things persist; each empty value means a place inside ``data_dir``.
+
+    Attributes:
+        database_url: SQLAlchemy URL; ``postgresql+psycopg://...`` or ``sqlite:///...``.
+        milvus_uri: ``http(s)://host:port`` of a Milvus server, or a path ending in ``.db`` for milvus-lite.
+        milvus_token: ``user:password`` or an API key of that server.
+        blobs_url: any fsspec URL.
+        timeout_s: seconds after which a call to the index counts as failed.
+    """
+
+    database_url: str = ""
+    milvus_uri: str = ""
+    milvus_token: SecretStr = SecretStr("")
+    blobs_url: str = ""
+    timeout_s: float = Field(20.0, gt=0)
+
+
+class Limits(_Section):
+    """What one request may bring."""
+
+    max_image_bytes: int = Field(16 * 2**20, ge=1024)
+    max_image_pixels: int = Field(40_000_000, ge=10_000)
+    min_image_side: int = Field(16, ge=1)
+    max_body_bytes: int = Field(64 * 2**20, ge=1024)
+    max_images_per_request: int = Field(20, ge=1)
+    max_faces_per_image: int = Field(100, ge=1)
+    max_results: int = Field(500, ge=1)
+
+
+class ImageUrls(_Section):
+    """Fetching pictures by ``image_url``."""
+
+    enabled: bool = True
+    timeout_s: float = Field(5.0, gt=0)
+    max_redirects: int = Field(3, ge=0)
+
+
+class Settings(BaseSettings):
+    """The whole tree.
+
+    Attributes:
+        data_dir: everything that persists lives here, unless ``storage`` sends it elsewhere.
+        model_dir: a folder to look for model files in before anything else.
+        model_cache_dir: downloaded and prepared models; None: the user's cache folder.
+        api_key: the admin key to install at start. Never passed on to a deployment.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FACEGRAPH_", env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+    data_dir: Path = Path("data")
+    model_dir: Path | None = None
+    model_cache_dir: Path | None = None
+    api_key: SecretStr | None = None
+    topology: Topology = Topology.COMPACT
+    ingress: IngressSettings = IngressSettings()
+    detector: DetectorSettings = DetectorSettings()
+    liveness: LivenessSettings = LivenessSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    matcher: MatcherSettings = MatcherSettings()
+    storage: StorageSettings = StorageSettings()
+    limits: Limits = Limits()
+    image_urls: ImageUrls = ImageUrls()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment beats the file: an operator can change one value of a shipped configuration."""
+        return env_settings, init_settings
+
+    @field_validator("data_dir", "model_dir", "model_cache_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # Ray workers run in folders of their own: relative paths are settled here, once.
+        return path.expanduser().resolve() if path is not None else None
+
+    @field_validator("api_key")
+    @classmethod
+    def _no_empty_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value() else None
+
+    @model_validator(mode="after")
+    def _one_writer(self) -> Settings:
+        replicas = self.matcher.serve.autoscaling.max_replicas
+        if self.embedded_index and replicas > 1:
+            raise ValueError(
+                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the vector index is a milvus-lite file, "
+                "which one process can open: set it to 1, or set storage.milvus_uri to a Milvus server"
+            )
+        if self.embedded_database and replicas > 1:
+            raise ValueError(
+                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the records are in SQLite: "
+                "set it to 1, or set storage.database_url to a PostgreSQL URL"
+            )
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the records."""
+        return self.storage.database_url or f"sqlite:///{self.data_dir / 'records.db'}"
+
+    @property
+    def milvus_uri(self) -> str:
+        """Where the vector index is."""
+        return self.storage.milvus_uri or str(self.data_dir / "index.db")
+
+    @property
+    def blobs_url(self) -> str:
+        """fsspec URL of the face images."""
+        return self.storage.blobs_url or f"file://{self.data_dir / 'blobs'}"
+
+    @property
+    def embedded_index(self) -> bool:
+        """Whether the vector index is a milvus-lite file."""
+        return not self.milvus_uri.startswith(("http://", "https://", "tcp://", "grpc://"))
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the records are in SQLite."""
+        return self.database_url.startswith("sqlite")
+
+    def without_secrets(self) -> Settings:
+        """A copy that may be handed to deployments: without the admin key."""
+        return self.model_copy(update={"api_key": None})
+
+
+def load_settings(values: dict[str, Any] | None = None) -> Settings:
+    """Settings from a configuration file's values and the environment.
+
+    Raises:
+        ConfigurationError: with one line for each thing that is wrong.
+    """
+    try:
+        return Settings(**(values or {}))
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("The configuration is not valid:\n  " + "\n  ".join(lines)) from None

@@ -1,0 +1,1 @@
+"""The stages of the graph: a plain class each, made a Ray Serve deployment by :mod:`serve_app.app`."""

@@ -1,0 +1,179 @@
+"""What the stages promise each other.
+
+:class:`~serve_app.service.FaceService` is written against these. A stage in the same process implements them directly;
+one in another process is reached through :class:`~serve_app.stages.remote.Remote`, which has the same methods. Every
+method may raise the errors named here, plus ``Overloaded`` (its queue is full) and ``Unavailable`` (it cannot serve now).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from serve_app.domain import (
+    Collection,
+    Deletion,
+    DetectedFace,
+    Detection,
+    DetectOptions,
+    Enrolment,
+    Face,
+    GalleryAnswer,
+    GalleryQuery,
+    Liveness,
+    Match,
+    NewCollection,
+    NewFace,
+    Page,
+    Person,
+    PersonFields,
+    Pixels,
+    Vectors,
+)
+
+
+class Stage(Protocol):
+    """What every stage has."""
+
+    async def ready(self) -> Mapping[str, Any]:
+        """Facts about the running stage (model, provider, versions) as JSON-ready values.
+
+        Raises:
+            Unavailable: it cannot serve; the message says why.
+        """
+        ...
+
+
+class Detector(Stage, Protocol):
+    """Compressed picture in, faces out."""
+
+    async def detect(self, image: bytes, options: DetectOptions) -> Detection:
+        """Decode, detect, align, judge quality.
+
+        Raises:
+            ImageError: too large, not a supported format, damaged, too small.
+        """
+        ...
+
+
+class LivenessScorer(Stage, Protocol):
+    """Presentation attack detection."""
+
+    async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
+        """One result per face, which must carry liveness crops; ``threshold`` None takes the configured one.
+
+        Raises:
+            LivenessUnavailable: no liveness model is installed.
+        """
+        ...
+
+
+class Embedder(Stage, Protocol):
+    """Aligned crops in, templates out."""
+
+    async def embed(self, crops: Sequence[Pixels]) -> Vectors:
+        """float32 (n, dimension), unit rows, for n crops of uint8 (112, 112, 3) BGR; n may be 0."""
+        ...
+
+
+class Matcher(Stage, Protocol):
+    """The gallery: searching, and everything that is stored.
+
+    ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has
+    made the write durable, and searchable, when it returns; when it raises, nothing was written.
+    """
+
+    # -- searching
+
+    async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
+        """Who the probes are. Raises CollectionNotFound; LivenessRequired if a policy demands it and it was not checked."""
+        ...
+
+    async def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
+        """The person's face nearest to the probe, shape (1, dimension), and its cosine.
+
+        Raises PersonNotFound; FaceUnknown if the person has no face embedded by this model.
+        """
+        ...
+
+    async def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
+        """An enrolled face and its template, shape (1, dimension). Raises FaceUnknown."""
+        ...
+
+    # -- collections
+
+    async def create_collection(self, tenant: str, new: NewCollection) -> Collection:
+        """Raises CollectionExists."""
+        ...
+
+    async def collection(self, tenant: str, name: str) -> Collection:
+        """Raises CollectionNotFound."""
+        ...
+
+    async def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
+        """By name; ``q`` keeps those whose name or title contains it, in any case. Raises InvalidRequest (cursor)."""
+        ...
+
+    async def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+        """Set fields of :class:`NewCollection` (``policy`` whole, ``name`` renames).
+
+        Raises CollectionNotFound, CollectionExists.
+        """
+        ...
+
+    async def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
+        """Also erases persons and faces that are in no other collection. Raises CollectionNotFound, CollectionNotEmpty."""
+        ...
+
+    # -- persons
+
+    async def put_person(
+        self,
+        tenant: str,
+        person_id: str,
+        collections: Sequence[str],
+        fields: PersonFields,
+        faces: Sequence[NewFace] = (),
+        mode: Literal["replace", "add"] = "replace",
+        must_be_new: bool = False,
+    ) -> Enrolment:
+        """Create or update a person and add them to the collections (they stay in those where they are).
+
+        Given faces become the person's faces (``replace``) or are added to them (``add``); without any, the present ones
+        stay. Fields that are None stay as they are.
+
+        Raises CollectionNotFound, PersonExists (only if ``must_be_new``), LivenessRequired and FaceNotLive (by the
+        policy of any of the person's collections).
+        """
+        ...
+
+    async def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
+        """Raises PersonNotFound, CollectionNotFound."""
+        ...
+
+    async def persons(
+        self, tenant: str, collection: str | None = None, q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> Page[Person]:
+        """By id; ``q`` keeps those whose id or name contains it, in any case. Raises CollectionNotFound, InvalidRequest."""
+        ...
+
+    async def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
+        """Take the person out of the collection; erase them if that was the last one, or if None is given.
+
+        Raises PersonNotFound, CollectionNotFound.
+        """
+        ...
+
+    # -- faces
+
+    async def face(self, tenant: str, face_id: str) -> Face:
+        """Raises FaceUnknown."""
+        ...
+
+    async def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
+        """Erase one face; its person stays. Raises FaceUnknown, also when it is not that person's."""
+        ...
+
+    async def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
+        """The stored JPEG crop, or the photograph as sent. Raises FaceUnknown, ImageNotStored."""
+        ...

@@ -1,0 +1,47 @@
+"""A stage in another process, with the methods of the stage itself.
+
+Ray's own failures become the domain's: a full queue is ``Overloaded``, a lost or missing replica is ``Unavailable``, and
+an error raised over there arrives as the very exception that was raised. Nothing above this module knows of Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.errors import FacegraphError, Overloaded, Unavailable
+
+
+class Remote:
+    """Calls ``method(*args)`` of a deployment as ``await remote.method(*args)``."""
+
+    def __init__(self, handle: DeploymentHandle[Any], name: str, retry_after_s: int) -> None:
+        self._handle = handle
+        self._name = name
+        self._retry_after_s = retry_after_s
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        remote = getattr(self._handle, method).remote
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await remote(*args, **kwargs)
+            except BackPressureError:
+                raise Overloaded(
+                    f"The {self._name} has no room for more requests; try again in {self._retry_after_s} s.",
+                    retry_after_s=self._retry_after_s,
+                ) from None
+            except (DeploymentUnavailableError, RayActorError):
+                raise Unavailable(f"The {self._name} is restarting; try again.") from None
+            except FacegraphError as error:
+                # Depending on the transport, the error comes bare or inside a RayTaskError that also claims its class.
+                cause = error.cause if isinstance(error, RayTaskError) else error
+                raise cause from None
+
+        return call

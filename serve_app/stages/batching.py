@@ -1,0 +1,138 @@
+"""A work-conserving dynamic batcher.
+
+The next batch is formed at the moment the executor is free, from whatever waits by then: an idle stage serves a single
+item at once, a busy one fills its batches, and there is no waiting time to tune. (Ray Serve's own ``@serve.batch`` forms
+batches by the clock while one is running, which leaves them small whenever inference takes longer than its wait time.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from serve_app.errors import Overloaded, Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BatchObserver = Callable[[int, float, float], None]
+"""Told of each batch: its size, the seconds that its oldest item waited, the seconds that it ran."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    future: asyncio.Future[Result]
+    since: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Collects items from concurrent callers and runs them together on one thread.
+
+    Args:
+        run: takes a list of 1 to ``max_batch`` items, returns as many results; called on a thread of the batcher's own.
+            Its exception reaches every caller of that batch, so items are to be validated before.
+        max_batch: items in one call at most.
+        max_queue: items waiting at most; more are refused with ``Overloaded``.
+        name: of the stage, for error messages and the thread.
+        observer: told of each batch.
+
+    It belongs to the event loop that runs during the first :meth:`submit`.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Item]], Sequence[Result]],
+        *,
+        max_batch: int,
+        max_queue: int,
+        name: str,
+        observer: BatchObserver | None = None,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._name = name
+        self._observer = observer
+        self._queue: deque[_Waiting[Item, Result]] = deque()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._consumer: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Items in the queue, not counting the batch that is running."""
+        return len(self._queue)
+
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
+        """Results for the items, in their order. They may run in several batches, together with other callers' items.
+
+        Raises:
+            Overloaded: the queue has no room for all of them; none was taken.
+            Unavailable: the batcher was closed.
+        """
+        if self._closed:
+            raise Unavailable(f"The {self._name} is shutting down.")
+        if not items:
+            return []
+        # A call that alone exceeds the queue is let in when nothing waits, or it could never be served.
+        if self._queue and len(self._queue) + len(items) > self._max_queue:
+            raise Overloaded(f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1)
+        loop = asyncio.get_running_loop()
+        now = time.perf_counter()
+        waiting = [_Waiting[Item, Result](item, loop.create_future(), now) for item in items]
+        self._queue.extend(waiting)
+        if self._consumer is None or self._consumer.done():
+            self._consumer = loop.create_task(self._consume(), name=f"{self._name}-batcher")
+        try:
+            return await asyncio.gather(*(entry.future for entry in waiting))
+        finally:
+            # After a caller's cancellation, or one item's failure, nobody waits for the others any more.
+            for entry in waiting:
+                entry.future.cancel()
+
+    async def close(self) -> None:
+        """Refuse new items, fail waiting ones with ``Unavailable``, let the running batch end. May be called twice."""
+        self._closed = True
+        while self._queue:
+            entry = self._queue.popleft()
+            if not entry.future.done():
+                entry.future.set_exception(Unavailable(f"The {self._name} is shutting down."))
+        if self._consumer is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._consumer
+        self._executor.shutdown(wait=True)
+
+    async def _consume(self) -> None:
+        while batch := self._next_batch():
+            started = time.perf_counter()
+            try:
+                results = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, self._run, [entry.item for entry in batch]
+                )
+                if len(results) != len(batch):
+                    raise RuntimeError(f"{self._name}: {len(batch)} items went in, {len(results)} results came out")
+            except Exception as error:
+                for entry in batch:
+                    if not entry.future.done():
+                        entry.future.set_exception(error)
+                continue
+            if self._observer is not None:
+                self._observer(len(batch), started - batch[0].since, time.perf_counter() - started)
+            for entry, result in zip(batch, results, strict=True):
+                if not entry.future.done():
+                    entry.future.set_result(result)
+
+    def _next_batch(self) -> list[_Waiting[Item, Result]]:
+        batch: list[_Waiting[Item, Result]] = []
+        while self._queue and len(batch) < self._max_batch:
+            entry = self._queue.popleft()
+            if not entry.future.done():  # its caller may have gone away
+                batch.append(entry)
+        return batch

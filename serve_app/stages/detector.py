@@ -1,0 +1,66 @@
+"""The detector: a compressed picture in, faces out. The only stage that ever sees a picture's pixels."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from serve_app.domain import Detection, DetectOptions
+from serve_app.settings import Settings
+from serve_app.stages.metrics import Metrics
+from serve_app.vision.analyser import FaceAnalyser
+from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.files import ModelFiles
+from serve_app.vision.session import open_session
+
+
+class DetectorStage:
+    """Runs a :class:`~serve_app.vision.analyser.FaceAnalyser` on a few threads of its own.
+
+    Args:
+        analyser: thread-safe.
+        workers: pictures worked on at the same time.
+    """
+
+    def __init__(
+        self, analyser: FaceAnalyser, facts: Mapping[str, Any], *, workers: int, metrics: Metrics | None = None
+    ) -> None:
+        self._analyser = analyser
+        self._facts = facts
+        self._metrics = metrics or Metrics()
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
+
+    @classmethod
+    def open(cls, settings: Settings, metrics: Metrics | None = None) -> DetectorStage:
+        """With the models and options of the settings.
+
+        Raises:
+            ConfigurationError: a model file or the wanted provider is missing.
+        """
+        catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
+        entry = catalogue.get(settings.detector.model)
+        session = open_session(files, entry, settings.detector.inference)
+        liveness = [catalogue.get(model) for model in settings.liveness.models]
+        analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
+        workers = settings.detector.workers or os.cpu_count() or 1
+        facts = {"model": entry.id, "provider": session.provider, "workers": workers}
+        return cls(analyser, facts, workers=workers, metrics=metrics)
+
+    async def detect(self, image: bytes, options: DetectOptions) -> Detection:
+        """See :class:`~serve_app.stages.protocols.Detector`."""
+        with self._metrics.operation("detect"):
+            loop = asyncio.get_running_loop()
+            detection = await loop.run_in_executor(self._executor, self._analyser.analyse, image, options)
+        self._metrics.faces(len(detection.faces))
+        return detection
+
+    async def ready(self) -> Mapping[str, Any]:
+        """See :class:`~serve_app.stages.protocols.Stage`."""
+        return self._facts
+
+    async def close(self) -> None:
+        """Finish what is running and release the threads."""
+        await asyncio.to_thread(self._executor.shutdown, wait=True)

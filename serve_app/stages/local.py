@@ -1,0 +1,64 @@
+"""The whole pipeline in one process: what the compact topology, the benchmarks and the API's tests run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serve_app.service import FaceService
+from serve_app.settings import Settings
+from serve_app.stages.detector import DetectorStage
+from serve_app.stages.embedder import EmbedderStage
+from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.matcher import MatcherStage
+from serve_app.stages.metrics import Metrics
+from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
+from serve_app.vision.catalogue import Catalogue
+
+
+def assemble(
+    settings: Settings,
+    detector: Detector,
+    liveness: LivenessScorer,
+    embedder: Embedder,
+    matcher: Matcher,
+) -> FaceService:
+    """The service over these stages, local or remote."""
+    model = Catalogue.load().get(settings.embedder.model)
+    return FaceService(
+        detector,
+        liveness,
+        embedder,
+        matcher,
+        model=model.id,
+        calibration=model.calibration(),
+        max_faces=settings.limits.max_faces_per_image,
+    )
+
+
+@dataclass
+class LocalStages:
+    """All four stages in this process, opened and closed together."""
+
+    detector: DetectorStage
+    liveness: LivenessStage
+    embedder: EmbedderStage
+    matcher: MatcherStage
+
+    @classmethod
+    def open(cls, settings: Settings, metrics: Metrics | None = None) -> LocalStages:
+        """Raises ConfigurationError, StoreUnavailable."""
+        return cls(
+            DetectorStage.open(settings, metrics),
+            LivenessStage.open(settings, metrics),
+            EmbedderStage.open(settings, metrics),
+            MatcherStage.open(settings, metrics),
+        )
+
+    def service(self, settings: Settings) -> FaceService:
+        """The service over them."""
+        return assemble(settings, self.detector, self.liveness, self.embedder, self.matcher)
+
+    async def close(self) -> None:
+        """Finish what runs and release everything."""
+        for stage in (self.detector, self.liveness, self.embedder, self.matcher):
+            await stage.close()

@@ -1,0 +1,103 @@
+"""The matcher: the gallery's methods, off the event loop, and the gallery's upkeep."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery import Gallery, open_gallery
+from serve_app.settings import Settings
+from serve_app.stages.metrics import Metrics
+from serve_app.vision.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+UPKEEP_PERIOD_S = 1.0
+"""Between two rounds of flushing the index and retrying what a store outage left undone."""
+
+THREADS = 8
+"""Calls worked on at the same time in one replica: they wait for stores more than they compute."""
+
+
+def _threaded(name: str) -> Callable[..., Awaitable[Any]]:
+    async def call(self: MatcherStage, *args: Any, **kwargs: Any) -> Any:
+        self._start_upkeep()
+        with self._metrics.operation(name):
+            method = partial(getattr(self._gallery, name), *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, method)
+
+    call.__name__ = name
+    call.__doc__ = f"See :meth:`serve_app.stages.protocols.Matcher.{name}`."
+    return call
+
+
+class MatcherStage:
+    """Implements :class:`~serve_app.stages.protocols.Matcher` over a :class:`~serve_app.gallery.Gallery`."""
+
+    def __init__(self, gallery: Gallery, metrics: Metrics | None = None) -> None:
+        self._gallery = gallery
+        self._metrics = metrics or Metrics()
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
+        self._upkeep: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, metrics: Metrics | None = None) -> MatcherStage:
+        """Opens the stores, migrates and repairs them; takes as long as that takes.
+
+        Raises:
+            ConfigurationError, StoreUnavailable.
+        """
+        embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
+        gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
+        return cls(gallery, metrics)
+
+    search = _threaded("search")
+    verify = _threaded("verify")
+    template = _threaded("template")
+    create_collection = _threaded("create_collection")
+    collection = _threaded("collection")
+    collections = _threaded("collections")
+    update_collection = _threaded("update_collection")
+    delete_collection = _threaded("delete_collection")
+    put_person = _threaded("put_person")
+    person = _threaded("person")
+    persons = _threaded("persons")
+    delete_person = _threaded("delete_person")
+    face = _threaded("face")
+    delete_face = _threaded("delete_face")
+    face_image = _threaded("face_image")
+
+    async def ready(self) -> Mapping[str, Any]:
+        """See :class:`~serve_app.stages.protocols.Stage`."""
+        self._start_upkeep()
+        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._gallery.ready
+        )
+        return facts
+
+    async def close(self) -> None:
+        """Stop the upkeep, finish what runs, close the stores."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._upkeep
+        await asyncio.to_thread(self._executor.shutdown, wait=True)
+        await asyncio.to_thread(self._gallery.close)
+
+    def _start_upkeep(self) -> None:
+        if self._upkeep is None:
+            self._upkeep = asyncio.get_running_loop().create_task(self._keep_up(), name="gallery-upkeep")
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_PERIOD_S)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.maintain)
+            except StoreUnavailable as error:
+                log.warning("The gallery's upkeep has to wait: %s", error)

@@ -1,0 +1,126 @@
+"""Pictures: compressed bytes to upright pixels, and back.
+
+Sizes are checked on the file's header before anything is decoded, so that a small file that unpacks to gigabytes costs
+nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import cast
+
+import cv2
+import numpy as np
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from serve_app.domain import ImageInfo, Pixels
+from serve_app.errors import ImageDimensions, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
+from serve_app.settings import Limits
+
+# The plugins are used directly: `PIL.Image.open` would warn about, or refuse, sizes by a limit of its own.
+_HEADER_READERS: dict[str, type[ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+}
+
+# A client must not be able to fill the log: what OpenCV and Pillow say about a damaged file goes into the answer only.
+cv2.setLogLevel(0)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# Work is spread over pictures, not within one: at these sizes waking OpenCV's threads costs more than they save.
+cv2.setNumThreads(1)
+
+
+def read_image(data: bytes, limits: Limits) -> tuple[ImageInfo, Pixels]:
+    """Decode a JPEG, PNG, WebP or BMP file.
+
+    EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures are converted; transparency is dropped; of an
+    animation the first frame is taken.
+
+    Returns:
+        What was sent (with the upright size), and its pixels: uint8 (height, width, 3) BGR.
+
+    Raises:
+        ImageTooLarge: more bytes or pixels than ``limits`` allow.
+        ImageFormatUnsupported: none of the four formats.
+        ImageDimensions: a side is shorter than ``limits.min_image_side``.
+        ImageUndecodable: damaged, cut off or empty.
+    """
+    if len(data) > limits.max_image_bytes:
+        raise ImageTooLarge(
+            f"The image has {len(data)} bytes; at most {limits.max_image_bytes} are accepted.",
+            num_bytes=len(data),
+            max_bytes=limits.max_image_bytes,
+        )
+    container = _sniff(data)
+    width, height = _header_size(data, container)
+    if width * height > limits.max_image_pixels:
+        raise ImageTooLarge(
+            f"The image has {width} x {height} pixels; at most {limits.max_image_pixels} are accepted.",
+            width=width,
+            height=height,
+            max_pixels=limits.max_image_pixels,
+        )
+    if min(width, height) < limits.min_image_side:
+        raise ImageDimensions(
+            f"The image has {width} x {height} pixels; each side needs at least {limits.min_image_side}.",
+            width=width,
+            height=height,
+            min_side=limits.min_image_side,
+        )
+    pixels = _decode(data, container, (width, height))
+    info = ImageInfo(width=pixels.shape[1], height=pixels.shape[0], format=container, num_bytes=len(data))
+    return info, pixels
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
+    """JPEG file of uint8 (height, width, 3) BGR pixels; ``quality`` is 0 to 100."""
+    done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"pixels of shape {pixels.shape} and type {pixels.dtype} cannot be written as JPEG")
+    return cast(bytes, encoded.tobytes())
+
+
+def _sniff(data: bytes) -> str:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith(b"BM"):
+        return "BMP"
+    if not data:
+        raise ImageUndecodable("The image is empty (0 bytes).")
+    raise ImageFormatUnsupported(
+        f"Expected a JPEG, PNG, WebP or BMP file; got {len(data)} bytes that begin with {data[:8].hex(' ')}."
+    )
+
+
+def _header_size(data: bytes, container: str) -> tuple[int, int]:
+    try:
+        with _HEADER_READERS[container](io.BytesIO(data)) as header:
+            return header.size
+    except Exception as error:  # Pillow's header readers raise nearly anything on hostile bytes
+        raise _undecodable(container) from error
+
+
+def _decode(data: bytes, container: str, size: tuple[int, int]) -> Pixels:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise _undecodable(container) from error
+    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):
+        raise _undecodable(container)
+    return cast(Pixels, pixels)
+
+
+def _undecodable(container: str) -> ImageUndecodable:
+    return ImageUndecodable(f"The {container} file is damaged or cut off.", format=container)

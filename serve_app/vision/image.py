@@ -31,7 +31,7 @@ _HEADER_READERS: dict[str, type[ImageFile]] = {
 }
 
 # A client must not be able to fill the log: what OpenCV and Pillow say about a damaged file goes into the answer only.
-cv2.setLogLevel(0)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Work is spread over pictures, not within one: at these sizes waking OpenCV's threads costs more than they save.
@@ -85,7 +85,7 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"pixels of shape {pixels.shape} and type {pixels.dtype} cannot be written as JPEG")
-    return cast(bytes, encoded.tobytes())
+    return encoded.tobytes()
 
 
 def _sniff(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where the folders ``models/`` and ``configs/`` are: in a checkout at the top, in an installed wheel inside the package."""
+"""Where the folders ``models/`` and ``configs/`` are: in a checkout at the top, in a wheel inside the package."""
 
 from __future__ import annotations
 

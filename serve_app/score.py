@@ -1,9 +1,10 @@
 """The calibrated score: one number in [0, 1] whose meaning survives a change of model.
 
 A model's card lists anchors: cosines measured at known false-match rates. The score is piecewise linear in the cosine
-through them, placed so that **each 0.05 is one order of magnitude of false-match rate**: FMR 1e-1 is 0.55, 1e-4 is 0.70,
-1e-7 is 0.85; cosine -1 is 0 and cosine 1 is 1. This module is the only place that converts between cosine, score, FMR
-(share of comparisons of different people that match) and FPIR (share of searches by unknown people that return anyone).
+through them, placed so that **each 0.05 is one order of magnitude of false-match rate**: FMR 1e-1 is 0.55, 1e-4 is
+0.70, 1e-7 is 0.85; cosine -1 is 0 and cosine 1 is 1. This module is the only place that converts between cosine, score,
+FMR (share of comparisons of different people that match) and FPIR (share of searches by unknown people that return
+anyone).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serve_app.domain import Threshold, ThresholdRequest
+from serve_app.errors import InvalidRequest
 
 DEFAULT_FPIR = 0.01
 """What a search without a threshold accepts: one stranger in a hundred gets an answer."""
@@ -80,6 +82,16 @@ class Calibration:
     def cosine(self, score: float) -> float:
         """The cosine that has this score."""
         return float(np.interp(score, self._scores, self._cosines))
+
+
+def check_threshold(threshold: ThresholdRequest) -> None:
+    """Raise InvalidRequest unless the request is one that a search can follow."""
+    if threshold.min_score is not None and threshold.fpir is not None:
+        raise InvalidRequest("min_score and fpir exclude each other; send one of them.")
+    if threshold.min_score is not None and not 0.0 <= threshold.min_score <= 1.0:
+        raise InvalidRequest(f"min_score must be between 0 and 1, got {threshold.min_score}.")
+    if threshold.fpir is not None and not 0.0 < threshold.fpir < 1.0:
+        raise InvalidRequest(f"fpir must be over 0 and below 1, got {threshold.fpir}.")
 
 
 def resolve_threshold(request: ThresholdRequest, gallery_size: int, policy_min_score: float | None = None) -> Threshold:

@@ -23,8 +23,8 @@ class _Section(BaseModel):
 class Topology(StrEnum):
     """Which stages share a process.
 
-    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder live
-    inside each ingress replica, which saves three hops a request on machines with few cores; the matcher stays apart.
+    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder
+    live inside each ingress replica, which saves three hops a request on few cores; the matcher stays apart.
     """
 
     DISTRIBUTED = "distributed"

@@ -1,8 +1,8 @@
 """A work-conserving dynamic batcher.
 
-The next batch is formed at the moment the executor is free, from whatever waits by then: an idle stage serves a single
-item at once, a busy one fills its batches, and there is no waiting time to tune. (Ray Serve's own ``@serve.batch`` forms
-batches by the clock while one is running, which leaves them small whenever inference takes longer than its wait time.)
+The next batch is formed at the moment the executor is free, from whatever waits by then: an idle stage serves a
+single item at once, a busy one fills its batches, and there is no waiting time to tune. (Ray Serve's ``@serve.batch``
+forms batches by the clock while one is running, which leaves them small whenever inference takes longer than its wait.)
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class Batcher(Generic[Item, Result]):
             return []
         # A call that alone exceeds the queue is let in when nothing waits, or it could never be served.
         if self._queue and len(self._queue) + len(items) > self._max_queue:
-            raise Overloaded(f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1)
+            raise Overloaded(
+                f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1
+            )
         loop = asyncio.get_running_loop()
         now = time.perf_counter()
         waiting = [_Waiting[Item, Result](item, loop.create_future(), now) for item in items]

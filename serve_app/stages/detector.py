@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,34 +20,20 @@ from serve_app.vision.session import open_session
 class DetectorStage:
     """Runs a :class:`~serve_app.vision.analyser.FaceAnalyser` on a few threads of its own.
 
-    Args:
-        analyser: thread-safe.
-        workers: pictures worked on at the same time.
+    Raises:
+        ConfigurationError: a model file or the wanted provider is missing.
     """
 
-    def __init__(
-        self, analyser: FaceAnalyser, facts: Mapping[str, Any], *, workers: int, metrics: Metrics | None = None
-    ) -> None:
-        self._analyser = analyser
-        self._facts = facts
-        self._metrics = metrics or Metrics()
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
-
-    @classmethod
-    def open(cls, settings: Settings, metrics: Metrics | None = None) -> DetectorStage:
-        """With the models and options of the settings.
-
-        Raises:
-            ConfigurationError: a model file or the wanted provider is missing.
-        """
+    def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
         catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
         entry = catalogue.get(settings.detector.model)
         session = open_session(files, entry, settings.detector.inference)
         liveness = [catalogue.get(model) for model in settings.liveness.models]
-        analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
         workers = settings.detector.workers or os.cpu_count() or 1
-        facts = {"model": entry.id, "provider": session.provider, "workers": workers}
-        return cls(analyser, facts, workers=workers, metrics=metrics)
+        self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
+        self._metrics = metrics("detector")
+        self._facts = {"model": entry.id, "provider": session.provider, "workers": workers}
 
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """See :class:`~serve_app.stages.protocols.Detector`."""
@@ -60,6 +46,9 @@ class DetectorStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
         return self._facts
+
+    async def check_health(self) -> None:
+        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Finish what is running and release the threads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,44 +19,30 @@ from serve_app.vision.session import open_session
 
 
 class EmbedderStage:
-    """Runs a :class:`~serve_app.vision.embedding.FaceEmbedder` behind a :class:`~serve_app.stages.batching.Batcher`."""
+    """Runs a :class:`~serve_app.vision.embedding.FaceEmbedder` behind a :class:`~serve_app.stages.batching.Batcher`.
 
-    def __init__(
-        self,
-        embedder: FaceEmbedder,
-        facts: Mapping[str, Any],
-        *,
-        max_batch: int,
-        max_queue: int,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._metrics = metrics or Metrics()
-        self._facts = {**facts, "dimension": embedder.dimension, "max_batch": max_batch}
+    Raises:
+        ConfigurationError: a model file or the wanted provider is missing.
+    """
+
+    def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
+        entry = Catalogue.load().get(settings.embedder.model)
+        files = ModelFiles(settings.model_dir, settings.model_cache_dir)
+        session = open_session(files, entry, settings.embedder.inference)
+        embedder = FaceEmbedder(session, entry)
         self._dimension = embedder.dimension
+        self._metrics = metrics("embedder")
+        self._facts = {"model": entry.id, "provider": session.provider, "dimension": embedder.dimension}
 
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
 
         self._batcher: Batcher[Pixels, NDArray[np.float32]] = Batcher(
-            run, max_batch=max_batch, max_queue=max_queue, name="embedder", observer=self._metrics.batch
-        )
-
-    @classmethod
-    def open(cls, settings: Settings, metrics: Metrics | None = None) -> EmbedderStage:
-        """With the model and options of the settings.
-
-        Raises:
-            ConfigurationError: a model file or the wanted provider is missing.
-        """
-        entry = Catalogue.load().get(settings.embedder.model)
-        files = ModelFiles(settings.model_dir, settings.model_cache_dir)
-        session = open_session(files, entry, settings.embedder.inference)
-        return cls(
-            FaceEmbedder(session, entry),
-            {"model": entry.id, "provider": session.provider},
+            run,
             max_batch=settings.embedder.max_batch,
             max_queue=settings.embedder.max_queue,
-            metrics=metrics,
+            name="embedder",
+            observer=self._metrics.batch,
         )
 
     async def embed(self, crops: Sequence[Pixels]) -> Vectors:
@@ -69,6 +55,9 @@ class EmbedderStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
         return {**self._facts, "waiting": self._batcher.waiting}
+
+    async def check_health(self) -> None:
+        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Refuse new work, finish what runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from serve_app.domain import DetectedFace, Liveness, Pixels
@@ -10,54 +10,35 @@ from serve_app.errors import LivenessUnavailable
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
 from serve_app.stages.metrics import Metrics
-from serve_app.vision.antispoof import LivenessEnsemble, open_ensemble
+from serve_app.vision.antispoof import open_ensemble
 
 Crops = Mapping[str, Pixels]
 
 
 class LivenessStage:
-    """Runs a :class:`~serve_app.vision.antispoof.LivenessEnsemble`; without any model it serves errors, never a pass."""
+    """Runs a :class:`~serve_app.vision.antispoof.LivenessEnsemble`; without any model it serves errors, never a pass.
 
-    def __init__(
-        self,
-        ensemble: LivenessEnsemble | None,
-        *,
-        threshold: float,
-        max_batch: int,
-        max_queue: int,
-        missing: Sequence[str] = (),
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._metrics = metrics or Metrics()
-        self._threshold = threshold
-        self._missing = tuple(missing)
-        self._ensemble = ensemble
+    Those of the configured models that can be had are used; :meth:`ready` names the others.
+
+    Raises:
+        ConfigurationError: the wanted provider is missing, or a model is not in the catalogue.
+    """
+
+    def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
+        ensemble, missing = open_ensemble(settings)
+        self._metrics = metrics("liveness")
+        self._threshold = settings.liveness.threshold
+        self._missing = missing
+        self._models = list(ensemble.models) if ensemble else []
         self._batcher: Batcher[Crops, Mapping[str, float]] | None = None
         if ensemble is not None:
             self._batcher = Batcher(
                 ensemble.probabilities,
-                max_batch=max_batch,
-                max_queue=max_queue,
+                max_batch=settings.liveness.max_batch,
+                max_queue=settings.liveness.max_queue,
                 name="liveness",
                 observer=self._metrics.batch,
             )
-
-    @classmethod
-    def open(cls, settings: Settings, metrics: Metrics | None = None) -> LivenessStage:
-        """With those of the configured models that can be had; the others are named by :meth:`ready`.
-
-        Raises:
-            ConfigurationError: the wanted provider is missing, or a model is not in the catalogue.
-        """
-        ensemble, missing = open_ensemble(settings)
-        return cls(
-            ensemble,
-            threshold=settings.liveness.threshold,
-            max_batch=settings.liveness.max_batch,
-            max_queue=settings.liveness.max_queue,
-            missing=missing,
-            metrics=metrics,
-        )
 
     async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
         """See :class:`~serve_app.stages.protocols.LivenessScorer`."""
@@ -73,8 +54,10 @@ class LivenessStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`. No model at all is a state to serve in, not a failure."""
-        models = list(self._ensemble.models) if self._ensemble else []
-        return {"models": models, "missing": list(self._missing), "threshold": self._threshold}
+        return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
+
+    async def check_health(self) -> None:
+        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Refuse new work, finish what runs."""

@@ -10,7 +10,6 @@ from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.matcher import MatcherStage
-from serve_app.stages.metrics import Metrics
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
 from serve_app.vision.catalogue import Catalogue
 
@@ -45,14 +44,9 @@ class LocalStages:
     matcher: MatcherStage
 
     @classmethod
-    def open(cls, settings: Settings, metrics: Metrics | None = None) -> LocalStages:
+    def open(cls, settings: Settings) -> LocalStages:
         """Raises ConfigurationError, StoreUnavailable."""
-        return cls(
-            DetectorStage.open(settings, metrics),
-            LivenessStage.open(settings, metrics),
-            EmbedderStage.open(settings, metrics),
-            MatcherStage.open(settings, metrics),
-        )
+        return cls(DetectorStage(settings), LivenessStage(settings), EmbedderStage(settings), MatcherStage(settings))
 
     def service(self, settings: Settings) -> FaceService:
         """The service over them."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from serve_app.errors import StoreUnavailable
-from serve_app.gallery import Gallery, open_gallery
+from serve_app.gallery import open_gallery
 from serve_app.settings import Settings
 from serve_app.stages.metrics import Metrics
 from serve_app.vision.catalogue import Catalogue
@@ -38,24 +38,20 @@ def _threaded(name: str) -> Callable[..., Awaitable[Any]]:
 
 
 class MatcherStage:
-    """Implements :class:`~serve_app.stages.protocols.Matcher` over a :class:`~serve_app.gallery.Gallery`."""
+    """Implements :class:`~serve_app.stages.protocols.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
-    def __init__(self, gallery: Gallery, metrics: Metrics | None = None) -> None:
-        self._gallery = gallery
-        self._metrics = metrics or Metrics()
+    Opening it migrates and repairs the stores and takes as long as that takes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable.
+    """
+
+    def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
+        embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
+        self._gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
+        self._metrics = metrics("matcher")
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
         self._upkeep: asyncio.Task[None] | None = None
-
-    @classmethod
-    def open(cls, settings: Settings, metrics: Metrics | None = None) -> MatcherStage:
-        """Opens the stores, migrates and repairs them; takes as long as that takes.
-
-        Raises:
-            ConfigurationError, StoreUnavailable.
-        """
-        embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
-        gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
-        return cls(gallery, metrics)
 
     search = _threaded("search")
     verify = _threaded("verify")
@@ -76,10 +72,11 @@ class MatcherStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
         self._start_upkeep()
-        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._gallery.ready
-        )
+        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.ready)
         return facts
+
+    async def check_health(self) -> None:
+        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Stop the upkeep, finish what runs, close the stores."""

@@ -1,7 +1,7 @@
 """What the stages count. The plain class counts nothing; inside a Serve replica :class:`ServeMetrics` exports it all.
 
-Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica:
-``facegraph_operation_seconds{operation}``, ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``,
+Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
+stage: ``facegraph_operation_seconds{operation}``, ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``,
 ``facegraph_faces_per_image``.
 """
 
@@ -10,10 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 
 class Metrics:
     """Counts nothing: for stages outside Ray."""
+
+    def __init__(self, stage: str) -> None:
+        pass
 
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
@@ -35,37 +40,39 @@ class Metrics:
 
 
 class ServeMetrics(Metrics):
-    """Exports through ``ray.serve.metrics``; only inside a replica."""
+    """Exports through ``ray.serve.metrics``; only inside a replica.
 
-    def __init__(self) -> None:
-        from ray.serve.metrics import Histogram  # Ray is needed in replicas only
+    Args:
+        stage: value of the tag ``stage`` on all that it counts.
+    """
 
-        seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
-        self._seconds = Histogram(
-            "facegraph_operation_seconds",
-            description="Time of one operation of a stage.",
-            boundaries=seconds,
-            tag_keys=("operation",),
-        )
-        self._batch_size = Histogram(
-            "facegraph_batch_size", description="Faces in one model call.", boundaries=[1, 2, 4, 8, 16, 32, 64, 128]
-        )
-        self._batch_wait = Histogram(
-            "facegraph_batch_wait_seconds", description="Wait of a batch's oldest face.", boundaries=seconds
-        )
-        self._faces = Histogram(
-            "facegraph_faces_per_image", description="Faces on a picture.", boundaries=[0.5, 1, 2, 4, 8, 16, 32, 64]
-        )
+    def __init__(self, stage: str) -> None:
+        self._tags = {"stage": stage}
+        self._seconds, self._batch_size, self._batch_wait, self._faces = _histograms()
 
     def operation_seconds(self, name: str, seconds: float) -> None:
         """See :class:`Metrics`."""
-        self._seconds.observe(seconds, {"operation": name})
+        self._seconds.observe(seconds, {**self._tags, "operation": name})
 
     def batch(self, size: int, waited: float, ran: float) -> None:
         """See :class:`Metrics`."""
-        self._batch_size.observe(size)
-        self._batch_wait.observe(waited)
+        self._batch_size.observe(size, self._tags)
+        self._batch_wait.observe(waited, self._tags)
 
     def faces(self, count: int) -> None:
         """See :class:`Metrics`."""
-        self._faces.observe(count)
+        self._faces.observe(count, self._tags)
+
+
+@cache  # a metric may be registered once in a process, and several stages may share one
+def _histograms() -> tuple[Any, Any, Any, Any]:
+    from ray.serve.metrics import Histogram  # Ray is needed in replicas only
+
+    seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+    counts = [0.5, 1, 2, 4, 8, 16, 32, 64, 128]
+    return (
+        Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, ("stage", "operation")),
+        Histogram("facegraph_batch_size", "Faces in one model call.", counts, ("stage",)),
+        Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, ("stage",)),
+        Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, ("stage",)),
+    )

@@ -2,7 +2,7 @@
 
 :class:`~serve_app.service.FaceService` is written against these. A stage in the same process implements them directly;
 one in another process is reached through :class:`~serve_app.stages.remote.Remote`, which has the same methods. Every
-method may raise the errors named here, plus ``Overloaded`` (its queue is full) and ``Unavailable`` (it cannot serve now).
+method may raise the errors named here, plus ``Overloaded`` (its queue is full) and ``Unavailable`` (it cannot serve).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from serve_app.domain import (
     GalleryAnswer,
     GalleryQuery,
     Liveness,
-    Match,
     NewCollection,
     NewFace,
     Page,
@@ -86,7 +85,10 @@ class Matcher(Stage, Protocol):
     # -- searching
 
     async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
-        """Who the probes are. Raises CollectionNotFound; LivenessRequired if a policy demands it and it was not checked."""
+        """Who the probes are.
+
+        Raises CollectionNotFound; LivenessRequired if a collection's policy demands a check that was not made.
+        """
         ...
 
     async def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
@@ -110,7 +112,9 @@ class Matcher(Stage, Protocol):
         """Raises CollectionNotFound."""
         ...
 
-    async def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
+    async def collections(
+        self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> Page[Collection]:
         """By name; ``q`` keeps those whose name or title contains it, in any case. Raises InvalidRequest (cursor)."""
         ...
 
@@ -122,7 +126,10 @@ class Matcher(Stage, Protocol):
         ...
 
     async def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
-        """Also erases persons and faces that are in no other collection. Raises CollectionNotFound, CollectionNotEmpty."""
+        """Also erases persons and faces that are in no other collection.
+
+        Raises CollectionNotFound, CollectionNotEmpty.
+        """
         ...
 
     # -- persons
@@ -139,8 +146,8 @@ class Matcher(Stage, Protocol):
     ) -> Enrolment:
         """Create or update a person and add them to the collections (they stay in those where they are).
 
-        Given faces become the person's faces (``replace``) or are added to them (``add``); without any, the present ones
-        stay. Fields that are None stay as they are.
+        Given faces become the person's faces (``replace``) or are added to them (``add``); without any, the present
+        ones stay. Fields that are None stay as they are.
 
         Raises CollectionNotFound, PersonExists (only if ``must_be_new``), LivenessRequired and FaceNotLive (by the
         policy of any of the person's collections).
@@ -154,7 +161,10 @@ class Matcher(Stage, Protocol):
     async def persons(
         self, tenant: str, collection: str | None = None, q: str = "", limit: int = 100, cursor: str | None = None
     ) -> Page[Person]:
-        """By id; ``q`` keeps those whose id or name contains it, in any case. Raises CollectionNotFound, InvalidRequest."""
+        """By id; ``q`` keeps those whose id or name contains it, in any case.
+
+        Raises CollectionNotFound, InvalidRequest (cursor).
+        """
         ...
 
     async def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:

@@ -1,7 +1,7 @@
 """A stage in another process, with the methods of the stage itself.
 
-Ray's own failures become the domain's: a full queue is ``Overloaded``, a lost or missing replica is ``Unavailable``, and
-an error raised over there arrives as the very exception that was raised. Nothing above this module knows of Ray.
+Ray's own failures become the domain's: a full queue is ``Overloaded``, a lost or missing replica is ``Unavailable``,
+and an error raised over there arrives as the very exception that was raised. Nothing above this module knows of Ray.
 """
 
 from __future__ import annotations

@@ -1,0 +1,37 @@
+"""What facegraph does, independent of how it is asked: the one set of operations behind every API, handle and dialect.
+
+Each operation orders the stages' work and returns domain values. Pictures are compressed bytes as received. What only
+reads or changes the gallery needs no operation: callers use ``service.matcher``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.service.base import EnrolmentChoice, FaceChoice
+from serve_app.service.enrolment import EnrolmentOperations
+from serve_app.service.pictures import PictureOperations
+from serve_app.service.searching import SearchOperations
+
+__all__ = ["EnrolmentChoice", "FaceChoice", "FaceService"]
+
+
+class FaceService(PictureOperations, SearchOperations, EnrolmentOperations):
+    """All operations over the four stages; see :class:`~serve_app.service.base.Operations` for its arguments."""
+
+    async def ready(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each stage says of itself.
+
+        Raises:
+            Unavailable: a stage cannot serve; the message names it.
+        """
+        stages = {
+            "detector": self.detector,
+            "liveness": self.liveness,
+            "embedder": self.embedder,
+            "matcher": self.matcher,
+        }
+        facts = await asyncio.gather(*(stage.ready() for stage in stages.values()))
+        return dict(zip(stages, facts, strict=True))

@@ -1,0 +1,95 @@
+"""What all operations share: the stages, and the steps that more than one operation takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, QualityCode
+from serve_app.errors import FaceNotFound, ImageError, TooManyFaces
+from serve_app.score import Calibration
+from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
+
+FaceChoice = Literal["largest", "all"]
+EnrolmentChoice = Literal["one", "largest"]
+
+RIVAL_AREA = 0.5
+"""A second face counts as background only below this share of the largest face's area."""
+
+LIVENESS_UNUSABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_CROPPED})
+"""What makes the liveness models guess: they need 80 pixels of face and its surroundings."""
+
+
+class Operations:
+    """Holds the stages.
+
+    Args:
+        detector, liveness, embedder, matcher: the stages, local or remote.
+        model: id of the embedder in use.
+        calibration: of that embedder.
+        max_faces: faces of one picture that are worked on, largest first.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        liveness: LivenessScorer,
+        embedder: Embedder,
+        matcher: Matcher,
+        *,
+        model: str,
+        calibration: Calibration,
+        max_faces: int = 100,
+    ) -> None:
+        self.detector = detector
+        self.liveness = liveness
+        self.embedder = embedder
+        self.matcher = matcher
+        self.model = model
+        self.calibration = calibration
+        self.max_faces = max_faces
+        # (tenant, collection) whose policy demanded liveness lately: a hint that saves the second attempt, not a rule.
+        self._demand_liveness: set[tuple[str, str]] = set()
+
+    def _face_limit(self, faces: FaceChoice) -> int:
+        return 1 if faces == "largest" else self.max_faces
+
+    async def _one_detection(self, image: bytes, index: int, options: DetectOptions) -> Detection:
+        try:
+            return await self.detector.detect(image, options)
+        except ImageError as error:
+            raise type(error)(f"Picture {index}: {error.message}", **{**error.details, "image": index}) from None
+
+    async def _checked(
+        self, faces: Sequence[DetectedFace], liveness: bool, threshold: float | None = None
+    ) -> tuple[CheckedFace, ...]:
+        if not liveness:
+            return tuple(CheckedFace(face) for face in faces)
+        results = await self.liveness.score(faces, threshold)
+        return tuple(CheckedFace(face, result) for face, result in zip(faces, results, strict=True))
+
+
+def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None = None) -> DetectedFace:
+    """The one face of a picture that an operation is about.
+
+    Args:
+        choice: ``largest`` takes the largest; ``one`` does so only if no other face has half its area or more.
+        image: the picture's position in the request, for the error's details.
+
+    Raises:
+        FaceNotFound, TooManyFaces.
+    """
+    details: dict[str, Any] = {} if image is None else {"image": image}
+    where = "the picture" if image is None else f"picture {image}"
+    if not detection.faces:
+        raise FaceNotFound(f"No face was found on {where}.", **details)
+    largest, *others = detection.faces
+    rivals = [face for face in others if face.box.area >= RIVAL_AREA * largest.box.area]
+    if choice == "one" and rivals:
+        count = 1 + len(rivals)
+        raise TooManyFaces(
+            f"One main face was expected on {where}, {count} are about equally large; crop it, or send faces=largest.",
+            faces=count,
+            **details,
+        )
+    return largest

@@ -1,0 +1,104 @@
+"""Operations on pictures alone: detect, liveness, embed, compare; and one picture against one person: verify."""
+
+from __future__ import annotations
+
+import asyncio
+
+from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, Vectors
+from serve_app.errors import FaceRejected
+from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
+from serve_app.service.base import LIVENESS_UNUSABLE, FaceChoice, Operations, main_face
+
+
+class PictureOperations(Operations):
+    """What can be asked of pictures."""
+
+    async def detect(
+        self, image: bytes, *, liveness: bool = False, max_faces: int | None = None
+    ) -> tuple[Detection, tuple[CheckedFace, ...]]:
+        """All faces of a picture, largest first, with liveness if asked for."""
+        options = DetectOptions(max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness)
+        detection = await self.detector.detect(image, options)
+        return detection, await self._checked(detection.faces, liveness)
+
+    async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
+        """Whether the one face of a picture is a live person's.
+
+        Raises:
+            FaceNotFound, TooManyFaces: there is not one main face.
+            FaceRejected: the face is too small or cut off, which makes the models guess.
+            LivenessUnavailable: no liveness model is installed.
+        """
+        detection = await self.detector.detect(image, DetectOptions(liveness=True))
+        face = main_face(detection, "one")
+        unusable = face.quality.codes & LIVENESS_UNUSABLE
+        if unusable:
+            names = sorted(unusable)
+            raise FaceRejected(f"The face cannot be judged for liveness: {', '.join(names)}.", codes=names)
+        return face, (await self.liveness.score([face], threshold))[0]
+
+    async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
+        """The faces of a picture and their templates, row by row."""
+        detection = await self.detector.detect(image, DetectOptions(max_faces=self._face_limit(faces)))
+        return detection, await self.embedder.embed([face.crop for face in detection.faces])
+
+    async def compare(
+        self, first: bytes, second: bytes, *, min_score: float | None = None, liveness: bool = False
+    ) -> Comparison:
+        """The largest face of one picture against the largest of another; liveness is checked on the first.
+
+        Raises:
+            FaceNotFound: ``details["image"]`` says on which, 0 or 1.
+        """
+        detections = await asyncio.gather(
+            self._one_detection(first, 0, DetectOptions(max_faces=1, liveness=liveness)),
+            self._one_detection(second, 1, DetectOptions(max_faces=1)),
+        )
+        a, b = (main_face(detection, "largest", image=index) for index, detection in enumerate(detections))
+        (checked, *_), templates = await asyncio.gather(
+            self._checked([a], liveness), self.embedder.embed([a.crop, b.crop])
+        )
+        return self._comparison(float(templates[0] @ templates[1]), min_score, checked, second=b)
+
+    async def verify(
+        self,
+        tenant: str,
+        image: bytes,
+        person_id: str,
+        *,
+        min_score: float | None = None,
+        liveness: bool = False,
+    ) -> Comparison:
+        """The largest face of a picture against all enrolled faces of one person.
+
+        Raises:
+            FaceNotFound, PersonNotFound; FaceUnknown if the person has no faces.
+        """
+        detection = await self.detector.detect(image, DetectOptions(max_faces=1, liveness=liveness))
+        face = main_face(detection, "largest")
+        (checked, *_), probe = await asyncio.gather(self._checked([face], liveness), self.embedder.embed([face.crop]))
+        nearest, cosine = await self.matcher.verify(tenant, person_id, probe, self.model)
+        return self._comparison(cosine, min_score, checked, face_id=nearest.id)
+
+    def _comparison(
+        self,
+        cosine: float,
+        min_score: float | None,
+        first: CheckedFace,
+        second: DetectedFace | None = None,
+        face_id: str | None = None,
+    ) -> Comparison:
+        score = self.calibration.score(cosine)
+        needed = DEFAULT_MIN_SCORE if min_score is None else min_score
+        live = first.liveness is None or first.liveness.is_live
+        return Comparison(
+            score=score,
+            distance=1.0 - cosine,
+            fmr=score_to_fmr(score),
+            is_match=score >= needed and live,
+            min_score=needed,
+            first=first.face,
+            second=second,
+            liveness=first.liveness,
+            face_id=face_id,
+        )

@@ -1,0 +1,104 @@
+"""The stages as Ray Serve deployments: what a replica adds to a stage, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig, BackpressureConfig
+from ray.serve.deployment import Deployment
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.settings import ServeOptions, Settings
+from serve_app.stages.detector import DetectorStage
+from serve_app.stages.embedder import EmbedderStage
+from serve_app.stages.ingress import Ingress
+from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.matcher import MatcherStage
+from serve_app.stages.metrics import ServeMetrics
+from serve_app.stages.remote import Remote
+
+
+class DetectorReplica(DetectorStage):
+    """One replica of the detector."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, ServeMetrics)
+
+    async def __del__(self) -> None:  # Serve awaits it once, after the last request
+        await self.close()
+
+
+class LivenessReplica(LivenessStage):
+    """One replica of the liveness scorer."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, ServeMetrics)
+
+    async def __del__(self) -> None:
+        await self.close()
+
+
+class EmbedderReplica(EmbedderStage):
+    """One replica of the embedder."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, ServeMetrics)
+
+    async def __del__(self) -> None:
+        await self.close()
+
+
+class MatcherReplica(MatcherStage):
+    """One replica of the matcher."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, ServeMetrics)
+
+    async def __del__(self) -> None:
+        await self.close()
+
+
+@serve.ingress()
+class IngressReplica(Ingress):
+    """One replica of the ingress; the stages that get no handle run inside it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        matcher: DeploymentHandle[Any],
+        detector: DeploymentHandle[Any] | None = None,
+        liveness: DeploymentHandle[Any] | None = None,
+        embedder: DeploymentHandle[Any] | None = None,
+    ) -> None:
+        super().__init__(
+            settings,
+            Remote(matcher, "matcher", settings.matcher.serve.retry_after_s),
+            detector and Remote(detector, "detector", settings.detector.serve.retry_after_s),
+            liveness and Remote(liveness, "liveness scorer", settings.liveness.serve.retry_after_s),
+            embedder and Remote(embedder, "embedder", settings.embedder.serve.retry_after_s),
+            ServeMetrics,
+        )
+
+    def __serve_build_asgi_app__(self) -> Any:  # called by Serve once the constructor is through
+        return self.build_http_app()
+
+    async def __del__(self) -> None:
+        await self.close()
+
+
+def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:
+    """A deployment of this replica class with these options."""
+    autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
+    made: Deployment = serve.deployment(replica).options(
+        name=name,
+        autoscaling_config=autoscaling,
+        ray_actor_options={"num_cpus": options.num_cpus, "num_gpus": options.num_gpus},
+        max_ongoing_requests=options.max_ongoing_requests,
+        max_queued_requests=options.max_queued_requests,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=options.retry_after_s),
+        health_check_period_s=options.health_check_period_s,
+        health_check_timeout_s=options.health_check_timeout_s,
+        graceful_shutdown_timeout_s=options.graceful_shutdown_timeout_s,
+    )
+    return made

@@ -1,0 +1,220 @@
+"""The ingress: the HTTP application and the Python handle, over the same service.
+
+From a Ray job: ``serve.get_app_handle("facegraph").search.remote(image_bytes, collection="staff").result()``.
+Callers on the handle are inside the cluster and trusted: they name a tenant instead of showing a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from fastapi import FastAPI
+
+from serve_app.api.app import create_app
+from serve_app.api.context import ApiContext
+from serve_app.domain import (
+    DEFAULT_TENANT,
+    CheckedFace,
+    Collection,
+    Comparison,
+    DetectedFace,
+    Detection,
+    Enrolment,
+    ImageStorage,
+    Liveness,
+    NewCollection,
+    PersonFields,
+    SearchResult,
+    ThresholdRequest,
+    Vectors,
+)
+from serve_app.gallery import open_keys
+from serve_app.info import static_info
+from serve_app.service import EnrolmentChoice, FaceChoice, FaceService
+from serve_app.settings import Settings
+from serve_app.stages.detector import DetectorStage
+from serve_app.stages.embedder import EmbedderStage
+from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.local import assemble
+from serve_app.stages.metrics import Metrics
+from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
+
+
+def _gallery(name: str) -> Callable[..., Awaitable[Any]]:
+    async def call(self: Ingress, *args: Any, tenant: str = DEFAULT_TENANT, **kwargs: Any) -> Any:
+        return await getattr(self.service.matcher, name)(tenant, *args, **kwargs)
+
+    call.__name__ = name
+    call.__doc__ = f"See :meth:`serve_app.stages.protocols.Matcher.{name}`; ``tenant`` is a keyword here."
+    return call
+
+
+class Ingress:
+    """The service's two doors.
+
+    Args:
+        matcher: always a stage of its own.
+        detector, liveness, embedder: stages elsewhere; None runs that stage inside this process.
+
+    Raises:
+        ConfigurationError, StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        matcher: Matcher,
+        detector: Detector | None = None,
+        liveness: LivenessScorer | None = None,
+        embedder: Embedder | None = None,
+        metrics: Callable[[str], Metrics] = Metrics,
+    ) -> None:
+        self.service: FaceService = assemble(
+            settings,
+            detector or DetectorStage(settings, metrics),
+            liveness or LivenessStage(settings, metrics),
+            embedder or EmbedderStage(settings, metrics),
+            matcher,
+        )
+        self.context = ApiContext(
+            service=self.service, keys=open_keys(settings), settings=settings, info=static_info(settings)
+        )
+
+    def build_http_app(self) -> FastAPI:
+        """The HTTP application over this ingress."""
+        return create_app(lambda: self.context)
+
+    async def close(self) -> None:
+        """Finish what runs in stages of this process, release the database."""
+        for stage in (self.service.detector, self.service.liveness, self.service.embedder):
+            if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage):
+                await stage.close()
+        self.context.keys.close()
+
+    # -- the Python handle: pictures
+
+    async def search(
+        self,
+        image: bytes,
+        collection: str | Sequence[str],
+        *,
+        tenant: str = DEFAULT_TENANT,
+        max_results: int = 5,
+        min_score: float | None = None,
+        fpir: float | None = None,
+        faces: FaceChoice = "largest",
+        liveness: bool = False,
+    ) -> SearchResult:
+        """Who is on a picture. See :meth:`serve_app.service.FaceService.search`."""
+        return await self.service.search(
+            tenant,
+            image,
+            names(collection),
+            max_results=max_results,
+            threshold=ThresholdRequest(min_score, fpir),
+            faces=faces,
+            liveness=liveness,
+        )
+
+    async def search_all_faces(self, image: bytes, collection: str | Sequence[str], **options: Any) -> SearchResult:
+        """Who is on a picture, for each face of it. Options as for :meth:`search`."""
+        return await self.search(image, collection, faces="all", **options)
+
+    async def search_face(
+        self,
+        face_id: str,
+        collection: str | Sequence[str],
+        *,
+        tenant: str = DEFAULT_TENANT,
+        max_results: int = 5,
+        min_score: float | None = None,
+        fpir: float | None = None,
+    ) -> SearchResult:
+        """Who looks like an enrolled face."""
+        threshold = ThresholdRequest(min_score, fpir)
+        return await self.service.search_face(
+            tenant, face_id, names(collection), max_results=max_results, threshold=threshold
+        )
+
+    async def enroll(
+        self,
+        person_id: str,
+        images: bytes | Sequence[bytes],
+        collection: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        fields: PersonFields | None = None,
+        mode: Literal["replace", "add"] = "replace",
+        faces: EnrolmentChoice = "one",
+        liveness: bool | None = None,
+        image_storage: ImageStorage | None = None,
+    ) -> Enrolment:
+        """Create or update a person from pictures. See :meth:`serve_app.service.FaceService.enroll`."""
+        return await self.service.enroll(
+            tenant,
+            person_id,
+            collection,
+            [images] if isinstance(images, bytes) else images,
+            fields or PersonFields(),
+            mode=mode,
+            faces=faces,
+            liveness=liveness,
+            image_storage=image_storage,
+        )
+
+    async def detect(self, image: bytes, *, liveness: bool = False) -> tuple[Detection, tuple[CheckedFace, ...]]:
+        """All faces of a picture, largest first."""
+        return await self.service.detect(image, liveness=liveness)
+
+    async def compare(
+        self, first: bytes, second: bytes, *, min_score: float | None = None, liveness: bool = False
+    ) -> Comparison:
+        """The largest faces of two pictures against each other."""
+        return await self.service.compare(first, second, min_score=min_score, liveness=liveness)
+
+    async def verify(
+        self,
+        image: bytes,
+        person_id: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        min_score: float | None = None,
+        liveness: bool = False,
+    ) -> Comparison:
+        """The largest face of a picture against one enrolled person."""
+        return await self.service.verify(tenant, image, person_id, min_score=min_score, liveness=liveness)
+
+    async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
+        """Whether the one face of a picture is a live person's."""
+        return await self.service.check_liveness(image, threshold=threshold)
+
+    async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
+        """Templates of a picture's faces."""
+        return await self.service.embed(image, faces=faces)
+
+    # -- the Python handle: the gallery
+
+    async def create_collection(self, name: str, *, tenant: str = DEFAULT_TENANT, **fields: Any) -> Collection:
+        """Create a collection; ``fields`` are those of :class:`~serve_app.domain.NewCollection`."""
+        return await self.service.matcher.create_collection(tenant, NewCollection(name, **fields))
+
+    collection = _gallery("collection")
+    collections = _gallery("collections")
+    update_collection = _gallery("update_collection")
+    delete_collection = _gallery("delete_collection")
+    person = _gallery("person")
+    persons = _gallery("persons")
+    delete_person = _gallery("delete_person")
+    face = _gallery("face")
+    delete_face = _gallery("delete_face")
+    face_image = _gallery("face_image")
+
+    async def ready(self) -> Mapping[str, Any]:
+        """What each stage says of itself; raises Unavailable when one cannot serve."""
+        return await self.service.ready()
+
+
+def names(collection: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several as a tuple."""
+    return (collection,) if isinstance(collection, str) else tuple(collection)

@@ -13,6 +13,7 @@ from typing import cast
 import cv2
 import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
+from PIL.Image import DecompressionBombError, DecompressionBombWarning
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -22,7 +23,7 @@ from serve_app.domain import ImageInfo, Pixels
 from serve_app.errors import ImageDimensions, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
 
-# The plugins are used directly: `PIL.Image.open` would warn about, or refuse, sizes by a limit of its own.
+# The plugins are used directly: `PIL.Image.open` tries more formats and judges sizes by limits of its own.
 _HEADER_READERS: dict[str, type[ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
@@ -108,6 +109,8 @@ def _header_size(data: bytes, container: str) -> tuple[int, int]:
     try:
         with _HEADER_READERS[container](io.BytesIO(data)) as header:
             return header.size
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"The image has more pixels than are accepted: {error}", format=container) from error
     except Exception as error:  # Pillow's header readers raise nearly anything on hostile bytes
         raise _undecodable(container) from error
 

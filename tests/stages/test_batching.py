@@ -1,0 +1,168 @@
+"""The batcher serves single items at once, fills batches under load, and never leaves a caller hanging."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from serve_app.errors import Overloaded, Unavailable
+from serve_app.stages.batching import Batcher
+
+
+class Doubler:
+    """Doubles numbers; holds the thread while ``gate`` is closed; refuses the number 13."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[int]] = []
+
+    def __call__(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        assert self.gate.wait(10)
+        if 13 in items:
+            raise ValueError("13 brings bad luck")
+        return [2 * item for item in items]
+
+
+def batcher(run: Doubler, **options: int) -> Batcher[int, int]:
+    return Batcher(run, **{"max_batch": 4, "max_queue": 16, **options}, name="doubler")  # type: ignore[arg-type]
+
+
+async def until(condition: object) -> None:
+    for _ in range(1000):
+        if condition():  # type: ignore[operator]
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("waited in vain")
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run)
+        assert await it.submit(range(10)) == [2 * i for i in range(10)]
+        assert [len(batch) for batch in run.batches] == [4, 4, 2]
+        assert await it.submit([]) == []
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_items_of_waiting_callers_share_a_batch() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run)
+        run.gate.clear()
+        first = asyncio.create_task(it.submit([1]))
+        await until(lambda: run.batches)
+        others = [asyncio.create_task(it.submit([n])) for n in (2, 3, 4)]
+        await until(lambda: it.waiting == 3)
+        run.gate.set()
+        assert await first == [2]
+        assert [await task for task in others] == [[4], [6], [8]]
+        assert run.batches == [[1], [2, 3, 4]]
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_single_item_does_not_wait_for_company() -> None:
+    async def scenario() -> None:
+        it = batcher(Doubler())
+        await it.submit([1])
+        started = time.perf_counter()
+        for _ in range(20):
+            await it.submit([1])
+        assert time.perf_counter() - started < 1.0  # a batcher that waits 50 ms for company needs a second
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_refuses_all_of_a_callers_items() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run, max_queue=3)
+        run.gate.clear()
+        tasks = [asyncio.create_task(it.submit([1]))]
+        await until(lambda: run.batches)
+        tasks.append(asyncio.create_task(it.submit([2, 3])))
+        await until(lambda: it.waiting == 2)
+        with pytest.raises(Overloaded) as refused:
+            await it.submit([4, 5])
+        assert refused.value.details["retry_after_s"] >= 1
+        assert it.waiting == 2
+        run.gate.set()
+        await asyncio.gather(*tasks)
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_callers_items_are_not_computed() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run)
+        run.gate.clear()
+        first = asyncio.create_task(it.submit([1]))
+        await until(lambda: run.batches)
+        gone = asyncio.create_task(it.submit([2]))
+        stays = asyncio.create_task(it.submit([3]))
+        await until(lambda: it.waiting == 2)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        run.gate.set()
+        assert await first == [2]
+        assert await stays == [6]
+        assert run.batches == [[1], [3]]
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_error_reaches_its_batch_and_no_other() -> None:
+    async def scenario() -> None:
+        it = batcher(Doubler())
+        with pytest.raises(ValueError, match="bad luck"):
+            await it.submit([13])
+        assert await it.submit([1]) == [2]
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_number_of_results_is_an_error() -> None:
+    async def scenario() -> None:
+        it: Batcher[int, int] = Batcher(lambda items: items[1:], max_batch=4, max_queue=4, name="short")
+        with pytest.raises(RuntimeError, match="2 items went in, 1 results came out"):
+            await it.submit([1, 2])
+        await it.close()
+
+    asyncio.run(scenario())
+
+
+def test_closing_fails_what_waits_and_refuses_what_comes() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run)
+        run.gate.clear()
+        running = asyncio.create_task(it.submit([1]))
+        await until(lambda: run.batches)
+        waiting = asyncio.create_task(it.submit([2]))
+        await until(lambda: it.waiting == 1)
+        closing = asyncio.create_task(it.close())
+        with pytest.raises(Unavailable):
+            await waiting
+        run.gate.set()
+        assert await running == [2]
+        await closing
+        with pytest.raises(Unavailable):
+            await it.submit([3])
+        await it.close()
+
+    asyncio.run(scenario())

@@ -1,0 +1,167 @@
+"""Running a prepared graph: the one place that knows onnxruntime and its providers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from serve_app.errors import ConfigurationError, ModelFileError
+from serve_app.settings import Inference
+from serve_app.vision.catalogue import ModelEntry
+from serve_app.vision.files import ModelFiles
+from serve_app.vision.prepare import Target
+
+logger = logging.getLogger(__name__)
+
+Array = NDArray[np.float32]
+
+_ERROR, _FATAL = 3, 4  # onnxruntime's log severities
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
+_HINT = "install facegraph[cuda] (CUDA 13 and cuDNN 9) and a driver that supports it"
+
+
+class InferenceSession(Protocol):
+    """One loaded model. Safe to call from several threads at once.
+
+    Attributes:
+        provider: what runs it: ``cpu``, ``cuda`` or ``tensorrt``.
+        output_names: as in the graph, in the order of :meth:`run`'s answer.
+    """
+
+    provider: str
+    output_names: tuple[str, ...]
+
+    def run(self, batch: Array) -> list[Array]:
+        """Outputs for a batch: float32 NCHW in, one array per output with the batch as first dimension."""
+        ...
+
+
+class FakeSession:
+    """An :class:`InferenceSession` for unit tests: computes its outputs with a function."""
+
+    def __init__(self, function: Callable[[Array], list[Array]], output_names: Sequence[str] = ("output",)) -> None:
+        self.provider = "fake"
+        self.output_names = tuple(output_names)
+        self._function = function
+
+    def run(self, batch: Array) -> list[Array]:
+        """See :class:`InferenceSession`."""
+        return self._function(batch)
+
+
+class OnnxSession:
+    """An :class:`InferenceSession` on onnxruntime."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, provider: str) -> None:
+        self.provider = provider
+        self.output_names = tuple(output.name for output in session.get_outputs())
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def run(self, batch: Array) -> list[Array]:
+        """See :class:`InferenceSession`."""
+        outputs: list[Array] = self._session.run(None, {self._input: batch})
+        return outputs
+
+
+def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> InferenceSession:
+    """Locate, prepare and load a model.
+
+    Provider ``auto`` takes CUDA where a device is and its libraries load, else the CPU, where ``fp16`` has no effect.
+
+    Raises:
+        ModelFileError: the file cannot be had or loaded.
+        ConfigurationError: a provider was demanded that this machine cannot run.
+    """
+    wanted = inference.provider
+    if wanted == "cpu":
+        if inference.fp16:
+            raise ConfigurationError("inference.fp16 needs provider 'cuda' or 'tensorrt', got 'cpu'.")
+        return _on_cpu(files, entry, inference)
+    if not has_nvidia_device():
+        if wanted == "auto":
+            return _on_cpu(files, entry, inference)
+        raise ConfigurationError(
+            f"inference.provider is {wanted!r}, but no NVIDIA device is visible to this process: set it to 'auto' or "
+            "'cpu', or give the deployment a GPU (num_gpus above 0, a container with access to one)."
+        )
+    session = _on_gpu(files, entry, inference)
+    if session is not None:
+        return session
+    if wanted == "auto":
+        logger.warning("%s runs on the CPU: a GPU is there, but its provider did not load; %s.", entry.id, _HINT)
+        return _on_cpu(files, entry, inference)
+    raise ConfigurationError(f"inference.provider is {wanted!r}, but it did not load on this machine: {_HINT}.")
+
+
+def has_nvidia_device() -> bool:
+    """Whether this process can see an NVIDIA GPU. Asked before CUDA is, which would print an error without one."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1", "NoDevFiles"):
+        return False  # Ray hides the GPUs so from deployments that asked for none
+    return any(Path(device).exists() for device in _DEVICES)
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession:
+    options = _options(_ERROR)
+    options.intra_op_num_threads = inference.threads or cpu_count()
+    # Several stages share the cores: a thread that waits in a loop takes one from a stage that has work.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    path = _path(files, entry, "cpu")
+    return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
+
+
+def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession | None:
+    """None when the provider's libraries do not load."""
+    tensorrt = inference.provider == "tensorrt"
+    wanted = "TensorrtExecutionProvider" if tensorrt else "CUDAExecutionProvider"
+    if wanted not in onnxruntime.get_available_providers():
+        return None
+    # TensorRT lowers the precision itself, where it does not hurt; for CUDA the graph is converted.
+    path = _path(files, entry, "cuda", fp16=inference.fp16 and not tensorrt)
+    providers: list[tuple[str, dict[str, Any]]] = [
+        ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_use_max_workspace": "1"})
+    ]
+    if tensorrt:
+        engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(files.cache_dir / "tensorrt")}
+        providers.insert(0, (wanted, {**engines, "trt_fp16_enable": inference.fp16}))
+    # Failures are told below in words; onnxruntime would print them as well.
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        onnxruntime.preload_dlls()
+        session = _load(path, _options(_FATAL), [*providers, "CPUExecutionProvider"])
+    finally:
+        onnxruntime.set_default_logger_severity(_ERROR)
+    if wanted not in session.get_providers():
+        return None
+    return OnnxSession(session, "tensorrt" if tensorrt else "cuda")
+
+
+def _path(files: ModelFiles, entry: ModelEntry, target: Target, *, fp16: bool = False) -> Path:
+    return files.prepared(entry, target, fp16=fp16)
+
+
+def _options(severity: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = severity
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.inter_op_num_threads = 1
+    return options
+
+
+def _load(path: Path, options: onnxruntime.SessionOptions, providers: Sequence[Any]) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=list(providers))
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        raise ModelFileError(f"{path} cannot be loaded ({error}): delete it, it is made again.") from error

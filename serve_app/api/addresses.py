@@ -1,0 +1,70 @@
+"""Which network addresses a picture may be fetched from: the public Internet, and nothing else.
+
+The ranges are those of the IANA special-purpose address registries (RFC 6890 and its updates). They are listed here
+because what :mod:`ipaddress` calls global has changed between Python releases.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Address = IPv4Address | IPv6Address
+
+REFUSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # shared by carriers; also a cloud's metadata service
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # a cloud's platform service, on an address that looks public
+        "169.254.0.0/16",  # link-local, metadata services
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments; also a cloud's metadata service
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+GLOBAL_V6 = IPv6Network("2000::/3")
+REFUSED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments, among them Teredo, whose tunnels end anywhere
+        "2001:db8::/32",  # documentation
+        "3fff::/20",  # documentation
+    )
+)
+NAT64 = IPv6Network("64:ff9b::/96")
+SIX_TO_FOUR = IPv6Network("2002::/16")
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address, and the IPv4 address inside it where it wraps one, is an ordinary public one."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in REFUSED_V4)
+    inner = wrapped_v4(address)
+    if inner is not None:
+        return is_public(inner)
+    return address in GLOBAL_V6 and not any(address in network for network in REFUSED_V6)
+
+
+def wrapped_v4(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that packets to this one end at: IPv4-mapped, NAT64 (RFC 6052) and 6to4 (RFC 3056)."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address in SIX_TO_FOUR:
+        return IPv4Address((int(address) >> 80) & 0xFFFF_FFFF)
+    return None
+
+
+def parse_address(text: str) -> Address:
+    """An address as a resolver writes it; a zone (``fe80::1%eth0``) is dropped."""
+    return ip_address(text.partition("%")[0])

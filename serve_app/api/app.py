@@ -1,0 +1,91 @@
+"""The HTTP application: every dialect's routes over one service.
+
+A plain function, so that it runs under Ray Serve, under any ASGI server and in tests alike::
+
+    app = create_app(lambda: context)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from serve_app import __version__
+from serve_app.api.context import ContextGetter
+from serve_app.api.dialect import Dialect, DialectOf
+from serve_app.api.docs import DocumentedApp, add_docs_page
+from serve_app.api.errors import from_http_exception, from_validation
+from serve_app.api.limits import RequestGuard
+from serve_app.api.native import native_dialect
+from serve_app.errors import FacegraphError
+from serve_app.settings import Limits
+
+DESCRIPTION = """
+Face search: enrol people from photographs into collections, ask who is on a new one, get a calibrated score.
+
+**Keys.** Every path under `/v1` wants the header `X-API-Key`. A key has a role, and each includes the one before it:
+
+| role | may |
+|---|---|
+| `search` | search, detect, compare, verify, liveness, embed; read collections, face images and `/v1/info` |
+| `enroll` | read, write and delete persons and faces |
+| `admin` | write and delete collections; list, create and revoke keys |
+
+A key's `rate_limit` is counted in each ingress replica for itself.
+
+**Bodies.** Paths that take pictures read `multipart/form-data` and `application/json` with the same fields. JPEG, PNG,
+WebP and BMP; EXIF orientation is applied; coordinates are pixels of the upright picture.
+
+**Scores** lie between 0 and 1; each 0.05 is one order of magnitude of false-match rate: 0.70 is one in 10,000
+comparisons.
+
+**Errors** are `{"error": {"code", "message", "details", "request_id"}}`. Each code has one status; 400 is always the
+request's form, 422 a picture whose faces do not serve. `X-Request-ID` is taken from the request or made, and echoed.
+"""
+
+
+def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> FastAPI:
+    """The application.
+
+    Args:
+        get_context: asked on every request for the replica's context; None while it starts, which answers 503.
+        dialects: further wire formats beside the native API.
+    """
+    app = DocumentedApp(title="facegraph", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.get_context = get_context
+    native = native_dialect()
+    spoken = (native, *dialects)
+    for dialect in spoken:
+        app.include_router(dialect.router, prefix=dialect.prefix)
+    _handle_errors(app, DialectOf(spoken, default=native))
+    add_docs_page(app)
+
+    def max_body_bytes() -> int:
+        context = get_context()
+        return context.settings.limits.max_body_bytes if context is not None else Limits().max_body_bytes
+
+    app.add_middleware(RequestGuard, max_body_bytes=max_body_bytes)
+    return app
+
+
+def _handle_errors(app: FastAPI, dialect_of: DialectOf) -> None:
+    def answer(request: Request, error: FacegraphError) -> Response:
+        return dialect_of(request).translate(request, error)
+
+    async def domain(request: Request, raised: Exception) -> Response:
+        return answer(request, cast(FacegraphError, raised))
+
+    async def refused(request: Request, raised: Exception) -> Response:
+        return answer(request, from_validation(cast(RequestValidationError, raised).errors()))
+
+    async def framework(request: Request, raised: Exception) -> Response:
+        return answer(request, from_http_exception(request, cast(HTTPException, raised)))
+
+    app.add_exception_handler(FacegraphError, domain)
+    app.add_exception_handler(RequestValidationError, refused)
+    app.add_exception_handler(HTTPException, framework)

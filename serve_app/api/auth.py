@@ -1,0 +1,64 @@
+"""Who calls, and whether they may: the ``X-API-Key`` header of the native API.
+
+==========  ==========================================================================================================
+role        may, besides what the roles above it may
+==========  ==========================================================================================================
+search      search, detect, compare, verify, liveness, embed; read collections, face images and ``/v1/info``
+enroll      read, write and delete persons and faces
+admin       write and delete collections; list, create and revoke API keys
+==========  ==========================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Security
+from fastapi.security import APIKeyHeader
+
+from serve_app.api.context import ApiContext, Context
+from serve_app.domain import ApiKey, Role
+from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
+
+MAX_SECRET = 256
+"""Characters of a header value that may be a key."""
+
+api_key_header = APIKeyHeader(
+    name="X-API-Key", scheme_name="ApiKey", description="An API key of this service.", auto_error=False
+)
+
+
+def authenticate(context: ApiContext, secret: str | None, needed: Role) -> ApiKey:
+    """The key behind a secret, if its role and its rate limit allow one more request. For every dialect.
+
+    Blocking: it may ask the database.
+
+    Raises:
+        KeyMissing, KeyInvalid, RoleInsufficient, RateLimited.
+    """
+    if not secret:
+        raise KeyMissing("This request needs an API key in the header X-API-Key.")
+    if len(secret) > MAX_SECRET:
+        raise KeyInvalid("The API key is unknown, revoked or expired.")
+    key = context.keys.authenticate(secret)
+    if not key.role.allows(needed):
+        raise RoleInsufficient(
+            f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
+        )
+    context.rates.take(key)
+    return key
+
+
+def require(needed: Role) -> Callable[..., ApiKey]:
+    """A dependency that lets keys with this role pass. Not async, so that it runs in the thread pool."""
+
+    def authorised(context: Context, secret: Annotated[str | None, Security(api_key_header)] = None) -> ApiKey:
+        return authenticate(context, secret, needed)
+
+    return authorised
+
+
+SearchKey = Annotated[ApiKey, Depends(require(Role.SEARCH))]
+EnrollKey = Annotated[ApiKey, Depends(require(Role.ENROLL))]
+AdminKey = Annotated[ApiKey, Depends(require(Role.ADMIN))]

@@ -1,0 +1,85 @@
+"""What a request needs to be answered: one :class:`ApiContext` per replica."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from serve_app.api.fetch import ImageFetcher
+from serve_app.api.ratelimit import RateLimiter
+from serve_app.domain import ApiKey, Role
+from serve_app.errors import Unavailable
+from serve_app.service import FaceService
+from serve_app.settings import Settings
+
+
+class KeyStore(Protocol):
+    """API keys. Synchronous, and it may talk to a database: call it from the thread pool."""
+
+    def create(
+        self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
+    ) -> tuple[ApiKey, str]:
+        """A new key and its secret, which cannot be had again."""
+        ...
+
+    def authenticate(self, secret: str) -> ApiKey:
+        """The key with this secret. Raises KeyInvalid: unknown, revoked or expired."""
+        ...
+
+    def list(self, tenant: str) -> Sequence[ApiKey]:
+        """The keys of a tenant that are not revoked."""
+        ...
+
+    def revoke(self, tenant: str, key_id: str) -> Any:
+        """The key stops working. Raises KeyNotFound."""
+        ...
+
+
+@dataclass
+class ApiContext:
+    """The parts behind the HTTP layer.
+
+    Attributes:
+        service: every operation on pictures and the gallery.
+        keys: API keys.
+        settings: without secrets.
+        info: static, JSON-ready facts for ``GET /v1/info``: versions, models, thresholds.
+        fetcher: what to download pictures with, instead of the usual.
+        by_url: downloads pictures given by ``image_url``.
+        rates: the rate limits of the keys that have one, kept in this replica.
+    """
+
+    service: FaceService
+    keys: KeyStore
+    settings: Settings
+    info: Mapping[str, Any]
+    fetcher: InitVar[ImageFetcher | None] = None
+    by_url: ImageFetcher = field(init=False)
+    rates: RateLimiter = field(default_factory=RateLimiter)
+
+    def __post_init__(self, fetcher: ImageFetcher | None) -> None:
+        self.by_url = fetcher or ImageFetcher(self.settings.image_urls, self.settings.limits.max_image_bytes)
+
+
+ContextGetter = Callable[[], ApiContext | None]
+"""Gives the replica's context; None before it has started."""
+
+
+async def current_context(request: Request) -> ApiContext:
+    """The context of the running replica, as a dependency.
+
+    Raises:
+        Unavailable: the replica has not started yet.
+    """
+    get_context: ContextGetter = request.app.state.get_context
+    context = get_context()
+    if context is None:
+        raise Unavailable("The service is starting; try again in a moment.", retry_after_s=1)
+    return context
+
+
+Context = Annotated[ApiContext, Depends(current_context)]

@@ -1,0 +1,54 @@
+"""What makes one API dialect: its paths, and how it words errors. The native API is one; each vendor's is another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.errors import FacegraphError
+
+ErrorTranslation = Callable[[Request, FacegraphError], Response]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One wire format over the service.
+
+    Attributes:
+        name: for people.
+        router: its paths. Their dependencies are the dialect's own authentication, which ends in
+            :func:`serve_app.api.auth.authenticate`.
+        translate: an error in the dialect's words. It gets every error of the dialect's paths: the domain's, refused
+            parameters (InvalidRequest), and those of :mod:`serve_app.api.errors`.
+        prefix: where it is mounted; "" is the root.
+    """
+
+    name: str
+    router: APIRouter
+    translate: ErrorTranslation
+    prefix: str = ""
+
+
+class DialectOf:
+    """Finds the dialect that a request speaks: by its handler, else, where no path matched, by its prefix."""
+
+    def __init__(self, dialects: Sequence[Dialect], default: Dialect) -> None:
+        self._by_endpoint = {
+            endpoint: dialect
+            for dialect in dialects
+            for route in dialect.router.routes
+            if (endpoint := getattr(route, "endpoint", None)) is not None
+        }
+        self._by_prefix = sorted((d for d in dialects if d.prefix), key=lambda d: len(d.prefix), reverse=True)
+        self._default = default
+
+    def __call__(self, request: Request) -> Dialect:
+        """The dialect of this request."""
+        found = self._by_endpoint.get(request.scope.get("endpoint"))
+        if found is not None:
+            return found
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        return next((d for d in self._by_prefix if path.startswith(d.prefix + "/")), self._default)

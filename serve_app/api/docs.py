@@ -1,0 +1,85 @@
+"""The OpenAPI document and its page, which works without the Internet: its scripts come from an installed package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import fastapi_offline
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from serve_app.api.schemas.base import ErrorEnvelope
+from serve_app.errors import FacegraphError
+
+METHODS = frozenset({"get", "put", "post", "patch", "delete"})
+SCHEMA_PREFIX = "#/components/schemas/"
+
+
+class DocumentedApp(FastAPI):
+    """FastAPI with request bodies' schemas under their names, and without the validation answer that we never give."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for path in document["paths"].values():
+                for method, operation in path.items():
+                    if method in METHODS:
+                        _name_bodies(operation, schemas)
+                        _drop_default_validation(operation)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return self.openapi_schema or {}
+
+
+def _name_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        schema = media["schema"]
+        if "title" in schema:
+            named = {key: value for key, value in schema.items() if key != "$defs"}
+            schemas.update(schema.get("$defs", {}))
+            schemas[schema["title"]] = named
+            media["schema"] = {"$ref": SCHEMA_PREFIX + schema["title"]}
+
+
+def _drop_default_validation(operation: dict[str, Any]) -> None:
+    default = operation["responses"].get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if default.get("$ref", "").endswith("/HTTPValidationError"):
+        del operation["responses"]["422"]
+
+
+def add_docs_page(app: FastAPI) -> None:
+    """``/docs``, with relative links, so that it also works behind a path prefix."""
+    app.mount("/docs/assets", StaticFiles(directory=str(files(fastapi_offline) / "static")), name="docs-assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=app.title,
+            swagger_js_url="docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="docs/assets/swagger-ui.css",
+            swagger_favicon_url="docs/assets/favicon.png",
+            swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
+        )
+
+
+def error_docs(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
+    """``responses`` for a path that may fail in these ways: by status, an example for each code."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        summary = " ".join((error.__doc__ or error.code).split("\n\n")[0].split())
+        entry = documented.setdefault(error.status, {"model": ErrorEnvelope, "description": ""})
+        entry["description"] += f"`{error.code}`: {summary}\n\n"
+        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
+        examples[error.code] = {
+            "summary": error.code,
+            "value": {
+                "error": {"code": error.code, "message": summary, "details": {}, "request_id": "f3b1c9d2a7e84f60"}
+            },
+        }
+    return documented

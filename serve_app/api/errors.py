@@ -1,0 +1,132 @@
+"""The one translation of errors into the native envelope ``{error: {code, message, details, request_id}}``.
+
+Every ``code`` has one HTTP status: ``invalid_request`` is always 400, whether a handler or the schema found the fault;
+422 says that a well-formed request names a picture on which the faces are not usable. The table is in ``/docs``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
+
+logger = logging.getLogger(__name__)
+
+MAX_ECHO = 60
+"""Characters of a refused value that an error message repeats."""
+
+
+class RequestTooLarge(InvalidRequest):
+    """The body has more bytes than the service accepts in one request."""
+
+    code, status = "request_too_large", 413
+
+
+class MediaTypeUnsupported(InvalidRequest):
+    """The Content-Type of the body is not one that this path reads."""
+
+    code, status = "media_type_unsupported", 415
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, but not for this HTTP method; the ``Allow`` header names those that it has."""
+
+    code, status = "method_not_allowed", 405
+
+
+class RouteNotFound(NotFound):
+    """The service has no such path."""
+
+    code = "route_not_found"
+
+
+class InternalError(FacegraphError):
+    """A fault of the service itself. Its log has the cause under the request id."""
+
+
+def request_id_of(request: Request) -> str:
+    """The id that :mod:`serve_app.api.limits` gave to the request."""
+    return str(getattr(request.state, "request_id", ""))
+
+
+def internal_error(request: Request, cause: Exception) -> InternalError:
+    """What the caller may know of an unexpected exception, which goes to the log in full."""
+    logger.error("request %s: %s %s", request_id_of(request), request.method, request.url.path, exc_info=cause)
+    return InternalError("The service failed on this request; its log has the cause under the request id.")
+
+
+def error_response(request: Request, error: FacegraphError) -> Response:
+    """The native envelope of an error, with the headers that belong to it."""
+    if error.status >= 500 and not isinstance(error, InternalError | Unavailable):
+        error = internal_error(request, error)
+    request_id = request_id_of(request)
+    fields = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
+    content = json.dumps({"error": fields}, default=str, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )
+    return Response(content, error.status, error_headers(error), media_type="application/json")
+
+
+def error_headers(error: FacegraphError) -> dict[str, str]:
+    """Headers that HTTP wants beside an error, the same in every dialect."""
+    headers = {"Cache-Control": "no-store"}
+    if "retry_after_s" in error.details:
+        headers["Retry-After"] = str(max(1, math.ceil(error.details["retry_after_s"])))
+    if isinstance(error, AuthError) and error.status == 401:
+        headers["WWW-Authenticate"] = 'ApiKey header="X-API-Key"'
+    if isinstance(error, MethodNotAllowed) and error.details.get("allowed"):
+        headers["Allow"] = ", ".join(error.details["allowed"])
+    if isinstance(error, RequestTooLarge):
+        headers["Connection"] = "close"  # the rest of the body is not worth reading
+    return headers
+
+
+def from_http_exception(request: Request, raised: HTTPException) -> FacegraphError:
+    """What the framework itself found wrong: no such path or method, an unreadable form."""
+    path, method = request.url.path, request.method
+    if raised.status_code == 404:
+        return RouteNotFound(f"There is nothing at {_echo(path)}; /docs lists what there is.")
+    if raised.status_code == 405:
+        allowed = sorted((raised.headers or {}).get("Allow", "").replace(" ", "").split(","))
+        return MethodNotAllowed(f"{_echo(path)} does not accept {method}.", allowed=[name for name in allowed if name])
+    if raised.status_code < 500:
+        return InvalidRequest(str(raised.detail))
+    return internal_error(request, raised)
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """pydantic's findings as one error that says, for each field, what was expected and what came."""
+    findings = [_finding(error) for error in errors]
+    text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in findings[:5])
+    if len(findings) > 5:
+        text += f"; and {len(findings) - 5} more"
+    return InvalidRequest(text, errors=findings)
+
+
+_WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
+
+
+def _finding(error: Mapping[str, Any]) -> dict[str, str]:
+    parts = [str(part) for part in error["loc"]]
+    if parts and parts[0] in {"body", "query", "path", "header"}:
+        parts = parts[1:]
+    kind = error["type"]
+    message = _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    given = error.get("input")
+    if kind not in _WORDS and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
+        message += f", got {_echo(given)}"
+    return {"field": ".".join(parts) or "body", "message": message}
+
+
+def _echo(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    short = text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
+    return repr(short) if isinstance(value, str) else short

@@ -1,0 +1,93 @@
+"""The outermost ASGI layer: a request id for everyone, a bound on the body, and an answer when all else fails.
+
+Plain ASGI, because a middleware that wraps requests and responses into objects costs more than the whole native API.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.api.errors import RequestTooLarge, error_response, internal_error
+
+logger = logging.getLogger(__name__)
+
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+"""Client-chosen ids that may be written into logs and headers; others are replaced."""
+
+
+class RequestGuard:
+    """Gives each request its id, bounds its body, and turns unexpected exceptions into the 500 envelope.
+
+    Args:
+        app: what is guarded.
+        max_body_bytes: asked for each request, since the settings come with the replica's context.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: Callable[[], int]) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id", b""))
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        limited = _limited(receive, headers.get(b"content-length", b""), self._max_body_bytes())
+        try:
+            await self._app(scope, limited, send_with_id)
+        except ClientDisconnect:
+            logger.info("request %s: the client went away", request_id)
+        except Exception as error:
+            if started:
+                raise
+            request = Request(scope)
+            response = error_response(request, internal_error(request, error))
+            await response(scope, receive, send_with_id)
+
+
+def _request_id(sent: bytes) -> str:
+    return sent.decode("ascii") if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
+    """``receive`` that raises RequestTooLarge instead of passing on more than ``limit`` bytes.
+
+    It raises when the body is asked for, not before: the error then reaches the dialect that the request speaks, and a
+    caller without a key learns about the key first.
+    """
+    declared = int(content_length) if content_length.isdigit() else 0
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        if declared <= limit:
+            message = await receive()
+            received += len(message.get("body", b""))
+        if max(declared, received) > limit:
+            raise RequestTooLarge(
+                f"The request's body may have {limit} bytes; this one has {max(declared, received)} or more.",
+                max_body_bytes=limit,
+            )
+        return message
+
+    return bounded

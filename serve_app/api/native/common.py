@@ -1,0 +1,61 @@
+"""What the native routes share: replies, parameters, the errors that any of them may answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+from fastapi.responses import Response
+
+from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
+from serve_app.api.schemas.base import Answer, CollectionName, FaceId, PersonId, Text
+from serve_app.errors import (
+    FaceNotFound,
+    ImageDimensions,
+    ImageDownloadFailed,
+    ImageDownloadTimeout,
+    ImageFormatUnsupported,
+    ImageTooLarge,
+    ImageUndecodable,
+    ImageUrlRefused,
+    InvalidRequest,
+    KeyInvalid,
+    KeyMissing,
+    LivenessUnavailable,
+    Overloaded,
+    RateLimited,
+    RoleInsufficient,
+    StoreUnavailable,
+    Unavailable,
+)
+
+AUTH_ERRORS = (KeyMissing, KeyInvalid, RoleInsufficient, RateLimited)
+COMMON_ERRORS = (InvalidRequest, *AUTH_ERRORS, Overloaded, InternalError, Unavailable, StoreUnavailable)
+BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+PICTURE_ERRORS = (
+    *BODY_ERRORS,
+    ImageTooLarge,
+    ImageFormatUnsupported,
+    ImageUndecodable,
+    ImageDimensions,
+    ImageUrlRefused,
+    ImageDownloadFailed,
+    ImageDownloadTimeout,
+    LivenessUnavailable,
+)
+FACE_ERRORS = (*PICTURE_ERRORS, FaceNotFound)
+
+InPathCollection = Annotated[CollectionName, Path(description="A collection's name.")]
+InPathPerson = Annotated[PersonId, Path(description="The caller's own id of the person.")]
+InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="From the page before.")]
+Filter = Annotated[Text, Query(max_length=200, description="Keep those whose id, name or title contains this.")]
+
+EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
+EXAMPLE_FILE = "(a picture)"
+
+
+def reply(answer: Answer, status: int = 200) -> Response:
+    """The answer as JSON, serialised once. Answers carry personal data: no cache may keep them."""
+    return Response(answer.model_dump_json(), status, {"Cache-Control": "no-store"}, media_type="application/json")

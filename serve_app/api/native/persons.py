@@ -1,0 +1,221 @@
+"""``/v1/collections/{name}/persons`` and the enrolled faces."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey, SearchKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.images import pictures
+from serve_app.api.native.common import (
+    COMMON_ERRORS,
+    EXAMPLE_BASE64,
+    EXAMPLE_FILE,
+    FACE_ERRORS,
+    Cursor,
+    Filter,
+    InPathCollection,
+    InPathFace,
+    InPathPerson,
+    Limit,
+    reply,
+)
+from serve_app.api.schemas.base import DeletionAnswer
+from serve_app.api.schemas.faces import FaceView
+from serve_app.api.schemas.persons import (
+    AddedFaces,
+    EnrolledPerson,
+    PersonBody,
+    PersonPage,
+    PersonView,
+    PicturesBody,
+)
+from serve_app.errors import (
+    CollectionNotFound,
+    FaceNotLive,
+    FaceRejected,
+    FaceUnknown,
+    ImageNotStored,
+    InvalidRequest,
+    PersonExists,
+    PersonNotFound,
+    TooManyFaces,
+)
+
+router = APIRouter(tags=["persons"])
+
+PERSONS = "/v1/collections/{name}/persons"
+ENROLMENT_ERRORS = (*FACE_ERRORS, CollectionNotFound, TooManyFaces, FaceRejected, FaceNotLive)
+
+PICTURE_SIGNATURES = (
+    (b"\xff\xd8\xff", b"", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
+    (b"RIFF", b"WEBP", "image/webp"),
+    (b"BM", b"", "image/bmp"),
+)
+"""First bytes, bytes from the eighth on, media type."""
+
+
+@router.put(
+    PERSONS + "/{person_id}",
+    summary="Enrol or change a person",
+    response_model=EnrolledPerson,
+    responses={
+        201: {"model": EnrolledPerson, "description": "The person is new."},
+        **error_docs(*ENROLMENT_ERRORS, PersonExists),
+    },
+    openapi_extra=body_docs(
+        PersonBody,
+        {"name": "Ada Lovelace", "metadata": {"badge": "1843"}, "image_base64": [EXAMPLE_BASE64]},
+        form={"image": [EXAMPLE_FILE], "name": "Ada Lovelace", "metadata": '{"badge": "1843"}'},
+    ),
+)
+async def put_person(
+    name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """Creates the person or changes what is sent, and adds them to the collection; all pictures are taken, or none.
+
+    Answers 201 when the person is new, else 200. Needs the role `enroll`.
+    """
+    most = context.settings.limits.max_images_per_request
+    body = await read_body(request, context, PersonBody, max_files=most)
+    enrolment = await context.service.enroll(
+        key.tenant_id,
+        person_id,
+        name,
+        await pictures(context, body),
+        body.to_domain(),
+        mode=body.mode,
+        faces=body.faces,
+        liveness=body.liveness,
+        image_storage=body.image_storage,
+        must_be_new=body.must_be_new,
+    )
+    return reply(EnrolledPerson.after(enrolment.person, enrolment.faces), 201 if enrolment.created else 200)
+
+
+@router.get(
+    PERSONS,
+    summary="List persons",
+    response_model=PersonPage,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+)
+async def list_persons(
+    name: InPathCollection,
+    context: Context,
+    key: EnrollKey,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    q: Filter = "",
+) -> Response:
+    """By id, a page at a time. Needs the role `enroll`."""
+    page = await context.service.matcher.persons(key.tenant_id, name, q, limit, cursor)
+    return reply(PersonPage(persons=[PersonView.of(person) for person in page.items], cursor=page.cursor))
+
+
+@router.get(
+    PERSONS + "/{person_id}",
+    summary="One person",
+    response_model=PersonView,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+)
+async def get_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
+    """The person's fields and faces. Needs the role `enroll`."""
+    return reply(PersonView.of(await context.service.matcher.person(key.tenant_id, person_id, name)))
+
+
+@router.delete(
+    PERSONS + "/{person_id}",
+    summary="Delete a person",
+    response_model=DeletionAnswer,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+)
+async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
+    """Takes the person out of the collection, and erases them if that was the last one. Needs the role `enroll`."""
+    return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id, name)))
+
+
+@router.post(
+    PERSONS + "/{person_id}/faces",
+    summary="Add faces to a person",
+    status_code=201,
+    response_model=AddedFaces,
+    responses=error_docs(*ENROLMENT_ERRORS, PersonNotFound),
+    openapi_extra=body_docs(PicturesBody, {"image_base64": [EXAMPLE_BASE64]}, form={"image": [EXAMPLE_FILE]}),
+)
+async def add_faces(
+    name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """Adds one face for each picture; all are taken, or none. Needs the role `enroll`."""
+    most = context.settings.limits.max_images_per_request
+    body = await read_body(request, context, PicturesBody, max_files=most)
+    images = await pictures(context, body)
+    if not images:
+        raise InvalidRequest("At least one picture was expected: image, image_base64 or image_url.")
+    await context.service.matcher.person(key.tenant_id, person_id, name)
+    enrolment = await context.service.enroll(
+        key.tenant_id,
+        person_id,
+        name,
+        images,
+        mode="add",
+        faces=body.faces,
+        liveness=body.liveness,
+        image_storage=body.image_storage,
+    )
+    return reply(AddedFaces(person_id=person_id, faces=[FaceView.of(face) for face in enrolment.faces]), 201)
+
+
+@router.delete(
+    PERSONS + "/{person_id}/faces/{face_id}",
+    summary="Delete one face of a person",
+    response_model=DeletionAnswer,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound, FaceUnknown),
+)
+async def delete_face(
+    name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
+) -> Response:
+    """The person stays, even without faces. Needs the role `enroll`."""
+    matcher = context.service.matcher
+    await matcher.person(key.tenant_id, person_id, name)
+    return reply(DeletionAnswer.of(await matcher.delete_face(key.tenant_id, face_id, person_id)))
+
+
+@router.get(
+    "/v1/faces/{face_id}/image",
+    summary="The stored picture of a face",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
+        },
+        **error_docs(*COMMON_ERRORS, FaceUnknown, ImageNotStored),
+    },
+)
+async def face_image(
+    face_id: InPathFace,
+    context: Context,
+    key: SearchKey,
+    kind: Annotated[
+        Literal["thumbnail", "photograph"],
+        Query(description="The aligned face of 112x112 pixels, or the photograph as it was sent."),
+    ] = "thumbnail",
+) -> Response:
+    """What the storage policy kept of the photograph. Needs the role `search`."""
+    content = await context.service.matcher.face_image(key.tenant_id, face_id, kind)
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
+    return Response(content, headers=headers, media_type=picture_type(content))
+
+
+def picture_type(content: bytes) -> str:
+    """The media type of a stored picture, by its first bytes."""
+    for start, eighth, kind in PICTURE_SIGNATURES:
+        if content.startswith(start) and content[8:].startswith(eighth):
+            return kind
+    return "application/octet-stream"

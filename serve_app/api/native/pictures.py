@@ -1,0 +1,159 @@
+"""Pictures that are not stored: detect, compare, verify, liveness, embed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import SearchKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.errors import request_id_of
+from serve_app.api.images import one_of, picture
+from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, PICTURE_ERRORS, reply
+from serve_app.api.schemas.faces import FaceOnPicture, ImageView
+from serve_app.api.schemas.pictures import (
+    CompareAnswer,
+    CompareBody,
+    ComparisonAnswer,
+    DetectAnswer,
+    DetectBody,
+    DetectedFaceView,
+    EmbedAnswer,
+    EmbedBody,
+    EmbeddedFaceView,
+    LivenessAnswer,
+    LivenessBody,
+    VerifyAnswer,
+    VerifyBody,
+)
+from serve_app.errors import CollectionNotFound, FaceRejected, FaceUnknown, PersonNotFound, TooManyFaces
+
+router = APIRouter(tags=["pictures"])
+
+
+@router.post(
+    "/v1/detect",
+    summary="Which faces are on this picture?",
+    response_model=DetectAnswer,
+    responses=error_docs(*PICTURE_ERRORS),
+    openapi_extra=body_docs(
+        DetectBody,
+        {"image_base64": EXAMPLE_BASE64, "max_faces": 10},
+        form={"image": EXAMPLE_FILE, "liveness": True},
+    ),
+)
+async def detect(request: Request, context: Context, key: SearchKey) -> Response:
+    """All faces, largest first, with landmarks and quality. A picture without faces gives an empty list.
+
+    Needs the role `search`.
+    """
+    body = await read_body(request, context, DetectBody, max_files=1)
+    image = await picture(context, body)
+    detection, faces = await context.service.detect(image, liveness=body.liveness, max_faces=body.max_faces)
+    return reply(
+        DetectAnswer(
+            request_id=request_id_of(request),
+            image=ImageView.of(detection.image),
+            faces=[DetectedFaceView.of(face) for face in faces],
+        )
+    )
+
+
+@router.post(
+    "/v1/compare",
+    summary="Do these two pictures show the same person?",
+    response_model=CompareAnswer,
+    responses=error_docs(*FACE_ERRORS),
+    openapi_extra=body_docs(
+        CompareBody,
+        {"image1_base64": EXAMPLE_BASE64, "image2_url": "https://example.org/ada.jpg", "min_score": 0.7},
+        form={"image1": EXAMPLE_FILE, "image2": EXAMPLE_FILE},
+    ),
+)
+async def compare(request: Request, context: Context, key: SearchKey) -> Response:
+    """The largest face of one picture against the largest of another. Needs the role `search`."""
+    body = await read_body(request, context, CompareBody, max_files=2)
+    first, second = await asyncio.gather(*(one_of(context, body.picture(number)) for number in (1, 2)))
+    result = await context.service.compare(first, second, min_score=body.min_score, liveness=body.liveness)
+    faces = [FaceOnPicture(**FaceOnPicture.fields_of(face)) for face in (result.first, result.second) if face]
+    fields = ComparisonAnswer.fields_of(request_id_of(request), result, context.service.model)
+    return reply(CompareAnswer(**fields, faces=faces))
+
+
+@router.post(
+    "/v1/verify",
+    summary="Is this the person they claim to be?",
+    response_model=VerifyAnswer,
+    responses=error_docs(*FACE_ERRORS, PersonNotFound, CollectionNotFound, FaceUnknown),
+    openapi_extra=body_docs(
+        VerifyBody,
+        {"image_base64": EXAMPLE_BASE64, "person_id": "ada-lovelace"},
+        form={"image": EXAMPLE_FILE, "person_id": "ada-lovelace", "liveness": True},
+    ),
+)
+async def verify(request: Request, context: Context, key: SearchKey) -> Response:
+    """The largest face of a picture against all enrolled faces of one person. Needs the role `search`."""
+    body = await read_body(request, context, VerifyBody, max_files=1)
+    image = await picture(context, body)
+    if body.collection is not None:
+        await context.service.matcher.person(key.tenant_id, body.person_id, body.collection)
+    result = await context.service.verify(
+        key.tenant_id, image, body.person_id, min_score=body.min_score, liveness=body.liveness
+    )
+    return reply(
+        VerifyAnswer(
+            **ComparisonAnswer.fields_of(request_id_of(request), result, context.service.model),
+            person_id=body.person_id,
+            face_id=result.face_id or "",
+            face=FaceOnPicture(**FaceOnPicture.fields_of(result.first)),
+        )
+    )
+
+
+@router.post(
+    "/v1/liveness",
+    summary="Is the person on this picture live?",
+    response_model=LivenessAnswer,
+    responses=error_docs(*FACE_ERRORS, TooManyFaces, FaceRejected),
+    openapi_extra=body_docs(LivenessBody, {"image_base64": EXAMPLE_BASE64}, form={"image": EXAMPLE_FILE}),
+)
+async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
+    """Whether the one face is of a person in front of the camera rather than a print or a screen.
+
+    A picture without one usable face is an error that names the reason. Needs the role `search`.
+    """
+    body = await read_body(request, context, LivenessBody, max_files=1)
+    image = await picture(context, body)
+    face, result = await context.service.check_liveness(image, threshold=body.threshold)
+    return reply(LivenessAnswer.about(request_id_of(request), face, result))
+
+
+@router.post(
+    "/v1/embed",
+    summary="Templates of the faces on this picture",
+    response_model=EmbedAnswer,
+    responses=error_docs(*PICTURE_ERRORS),
+    openapi_extra=body_docs(EmbedBody, {"image_base64": EXAMPLE_BASE64}, form={"image": EXAMPLE_FILE, "faces": "all"}),
+)
+async def embed(request: Request, context: Context, key: SearchKey) -> Response:
+    """The vectors that faces are compared by, in the order of the faces. Needs the role `search`."""
+    body = await read_body(request, context, EmbedBody, max_files=1)
+    image = await picture(context, body)
+    detection, templates = await context.service.embed(image, faces=body.faces)
+    faces = [
+        EmbeddedFaceView(**EmbeddedFaceView.fields_of(face), embedding=template)
+        for face, template in zip(detection.faces, templates.tolist(), strict=True)
+    ]
+    return reply(
+        EmbedAnswer(
+            request_id=request_id_of(request),
+            image=ImageView.of(detection.image),
+            model=context.service.model,
+            dimension=int(templates.shape[1]),
+            faces=faces,
+        )
+    )

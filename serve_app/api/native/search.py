@@ -1,0 +1,67 @@
+"""``POST /v1/search``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import SearchKey
+from serve_app.api.bodies import body_docs, exactly_one, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.errors import request_id_of
+from serve_app.api.images import picture
+from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, PICTURE_ERRORS, reply
+from serve_app.api.schemas.search import SearchAnswer, SearchBody
+from serve_app.domain import ThresholdRequest
+from serve_app.errors import CollectionNotFound, FaceUnknown, InvalidRequest
+
+router = APIRouter(tags=["search"])
+
+
+@router.post(
+    "/v1/search",
+    summary="Who is on this picture?",
+    response_model=SearchAnswer,
+    responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceUnknown),
+    openapi_extra=body_docs(
+        SearchBody,
+        {"image_base64": EXAMPLE_BASE64, "collections": ["staff", "visitors"], "max_results": 5, "fpir": 0.01},
+        form={"image": EXAMPLE_FILE, "collections": "staff,visitors", "max_results": 5, "faces": "all"},
+    ),
+)
+async def search(request: Request, context: Context, key: SearchKey) -> Response:
+    """Searches one collection or several for the largest face of a picture, for each of them, or for an enrolled face.
+
+    Without `min_score` and `fpir` the threshold keeps the share of unknown people who get any answer at 1 %, whatever
+    the gallery's size; the answer says which threshold that was. Needs the role `search`.
+    """
+    body = await read_body(request, context, SearchBody, max_files=1)
+    most = context.settings.limits.max_results
+    if body.max_results > most:
+        raise InvalidRequest(f"max_results: at most {most} was expected, got {body.max_results}", limit=most)
+    collections = tuple(dict.fromkeys(body.collections))
+    threshold = ThresholdRequest(body.min_score, body.fpir)
+    way = exactly_one(
+        {
+            "image": body.image,
+            "image_base64": body.image_base64,
+            "image_url": body.image_url,
+            "face_id": body.face_id,
+        }
+    )
+    if way == "face_id" and body.face_id is not None:
+        result = await context.service.search_face(
+            key.tenant_id, body.face_id, collections, max_results=body.max_results, threshold=threshold
+        )
+    else:
+        result = await context.service.search(
+            key.tenant_id,
+            await picture(context, body),
+            collections,
+            max_results=body.max_results,
+            threshold=threshold,
+            faces=body.faces,
+            liveness=body.liveness,
+        )
+    return reply(SearchAnswer.of(request_id_of(request), result))

@@ -1,0 +1,1 @@
+"""Requests and answers of the native API, one module a subject. Answers are built from domain values by ``of``."""

@@ -1,0 +1,128 @@
+"""What all requests and answers share: strict bodies, bounded texts, form-friendly lists, pages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from serve_app.domain import Deletion
+
+
+class Body(BaseModel):
+    """A request body, from JSON or from a form. Unknown fields are refused, so that a typing error is noticed."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Answer(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a multipart body."""
+
+    content: bytes
+
+
+def _upload(value: Any) -> Upload:
+    if not isinstance(value, Upload):
+        raise ValueError("a file of a multipart/form-data body was expected; JSON carries pictures in *_base64 fields")
+    return value
+
+
+BINARY = {"type": "string", "format": "binary"}
+UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
+
+
+def _no_control(text: str) -> str:
+    if any((ord(character) < 32 and character not in "\n\r\t") or ord(character) == 127 for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _id_like(text: str) -> str:
+    if text != text.strip() or not text.isprintable() or "/" in text or text in {".", ".."}:
+        raise ValueError("a name without slashes, control characters or surrounding spaces was expected")
+    return text
+
+
+def _collection_name(text: str) -> str:
+    if "," in _id_like(text):
+        raise ValueError("a name without commas was expected")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_no_control)]
+"""Free text; its length is bounded where it is used."""
+
+CollectionName = Annotated[
+    str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_collection_name)
+]
+PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_id_like)]
+FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
+
+
+def _split(value: Any) -> Any:
+    """``"a, b"`` or ``["a, b", "c"]`` as a list of names: forms have no lists."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
+        return value
+    return [part.strip() for item in values for part in item.split(",") if part.strip()]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _json_object(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("a JSON object was expected") from None
+
+
+Separated = BeforeValidator(_split)
+"""Accepts one comma-separated text, several texts, or a list."""
+
+OneOrMore = BeforeValidator(_as_list)
+"""Accepts one value for a list of one."""
+
+JsonText = BeforeValidator(_json_object)
+"""Accepts an object as JSON text, as forms send it."""
+
+
+class DeletionAnswer(Answer):
+    """What a deletion did."""
+
+    deleted: bool = Field(description="Always true: what was named is no longer where it was.")
+    erased: bool = Field(description="Whether it exists nowhere any more; false: it is still in other collections.")
+    persons: int = Field(description="Persons that exist nowhere any more.", examples=[1])
+    faces: int = Field(description="Faces that exist nowhere any more.", examples=[3])
+
+    @classmethod
+    def of(cls, deletion: Deletion) -> DeletionAnswer:
+        """From the domain."""
+        return cls(deleted=True, erased=deletion.erased, persons=deletion.persons, faces=deletion.faces)
+
+
+class ErrorBody(Answer):
+    """What went wrong."""
+
+    code: str = Field(description="Stable, for programs.", examples=["collection_not_found"])
+    message: str = Field(description="For people: what was expected and what came.")
+    details: dict[str, Any] = Field(description="Facts that belong to the code.")
+    request_id: str = Field(description="The id of the request, also in the header X-Request-ID and in the log.")
+
+
+class ErrorEnvelope(Answer):
+    """Every error of the native API."""
+
+    error: ErrorBody

@@ -1,0 +1,144 @@
+"""Collections: what creates, changes and describes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from serve_app.api.schemas.base import Answer, Body, CollectionName, Separated, Text
+from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+
+Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
+Description = Annotated[Text, Field(max_length=2000)]
+UserData = Annotated[Text, Field(max_length=16384, description="Kept for the caller, never read.")]
+Tags = Annotated[
+    list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["berlin"]]), Separated
+]
+Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
+Score = Annotated[float, Field(ge=0, le=1, examples=[0.7])]
+
+
+class PolicyBody(Body):
+    """Rules of a collection; what is left out keeps its value, or takes the default of the service."""
+
+    liveness: bool | None = Field(None, description="Whether enrolment and search refuse faces that are not live.")
+    liveness_threshold: Probability | None = Field(None, description="Probability from which a face counts as live.")
+    min_score: Score | None = Field(
+        None, description="Score from which a search in this collection reports a match; null: by FPIR."
+    )
+    image_storage: ImageStorage | None = Field(None, description="What enrolment keeps of a photograph.")
+
+    def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
+        """The policy with these changes; only ``min_score`` can be set to null."""
+        given = self.model_fields_set
+        return CollectionPolicy(
+            liveness=policy.liveness if self.liveness is None else self.liveness,
+            liveness_threshold=(
+                policy.liveness_threshold if self.liveness_threshold is None else self.liveness_threshold
+            ),
+            min_score=self.min_score if "min_score" in given else policy.min_score,
+            image_storage=self.image_storage or policy.image_storage,
+        )
+
+
+class CollectionBody(Body):
+    """A new collection."""
+
+    name: CollectionName = Field(description="Unique within the tenant.")
+    title: Title = ""
+    description: Description = ""
+    kind: CollectionKind = CollectionKind.INTERNAL
+    tags: Tags = Field([])
+    user_data: UserData = ""
+    policy: PolicyBody = PolicyBody()
+
+    def to_domain(self, default: CollectionPolicy) -> NewCollection:
+        """As the gallery takes it, over the service's default policy."""
+        return NewCollection(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            kind=self.kind,
+            tags=tuple(self.tags),
+            user_data=self.user_data,
+            policy=self.policy.applied_to(default),
+        )
+
+
+class CollectionChanges(Body):
+    """Changes to a collection; what is left out stays."""
+
+    name: CollectionName | None = Field(None, description="A new name.")
+    title: Title | None = None
+    description: Description | None = None
+    kind: CollectionKind | None = None
+    tags: Tags | None = None
+    user_data: UserData | None = None
+    policy: PolicyBody | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The fields that were given, except the policy."""
+        fields = {name: getattr(self, name) for name in self.model_fields_set if name != "policy"}
+        changes = {name: value for name, value in fields.items() if value is not None}
+        if "tags" in changes:
+            changes["tags"] = tuple(changes["tags"])
+        return changes
+
+
+class PolicyView(Answer):
+    """Rules of a collection."""
+
+    liveness: bool
+    liveness_threshold: float
+    min_score: float | None
+    image_storage: ImageStorage
+
+
+class CollectionView(Answer):
+    """A collection."""
+
+    id: str = Field(description="32 hexadecimal digits.")
+    name: str = Field(examples=["staff"])
+    title: str
+    description: str
+    kind: CollectionKind
+    tags: list[str]
+    user_data: str
+    policy: PolicyView
+    person_count: int = Field(examples=[1000])
+    face_count: int = Field(examples=[1204])
+    created: dt.datetime
+    modified: dt.datetime
+
+    @classmethod
+    def of(cls, collection: Collection) -> CollectionView:
+        """From the domain."""
+        policy = collection.policy
+        return cls(
+            id=collection.id,
+            name=collection.name,
+            title=collection.title,
+            description=collection.description,
+            kind=collection.kind,
+            tags=list(collection.tags),
+            user_data=collection.user_data,
+            policy=PolicyView(
+                liveness=policy.liveness,
+                liveness_threshold=policy.liveness_threshold,
+                min_score=policy.min_score,
+                image_storage=policy.image_storage,
+            ),
+            person_count=collection.person_count,
+            face_count=collection.face_count,
+            created=collection.created,
+            modified=collection.modified,
+        )
+
+
+class CollectionPage(Answer):
+    """A page of collections, by name."""
+
+    collections: list[CollectionView]
+    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")

@@ -1,0 +1,77 @@
+"""API keys: what creates and describes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from serve_app.api.schemas.base import Answer, Body, Text
+from serve_app.domain import ApiKey, Role
+
+
+class KeyBody(Body):
+    """A new key."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200, examples=["door camera"])]
+    role: Role
+    expires: AwareDatetime | None = Field(
+        None, description="With a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
+    )
+    rate_limit: float | None = Field(
+        None, gt=0, le=1e6, description="Requests per second and ingress replica; null: unlimited.", examples=[20]
+    )
+
+
+class KeyView(Answer):
+    """A key without its secret."""
+
+    id: str
+    name: str = Field(examples=["door camera"])
+    role: Role
+    created: dt.datetime
+    expires: dt.datetime | None
+    rate_limit: float | None
+    last_used: dt.datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> KeyView:
+        """From the domain."""
+        return cls(**_fields(key))
+
+
+class NewKey(KeyView):
+    """A key just created."""
+
+    secret: str = Field(description="The value for X-API-Key. It is shown this once and stored only as a digest.")
+
+    @classmethod
+    def with_secret(cls, key: ApiKey, secret: str) -> NewKey:
+        """From the domain."""
+        return cls(**_fields(key), secret=secret)
+
+
+class KeyList(Answer):
+    """The keys of a tenant."""
+
+    keys: list[KeyView]
+
+
+class KeyRevoked(Answer):
+    """The key no longer works."""
+
+    id: str
+    deleted: bool
+
+
+def _fields(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "created": key.created,
+        "expires": key.expires,
+        "rate_limit": key.rate_limit,
+        "last_used": key.last_used,
+    }

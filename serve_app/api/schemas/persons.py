@@ -1,0 +1,159 @@
+"""Persons: what enrols and describes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, Separated, Text, UploadField
+from serve_app.api.schemas.faces import FaceView
+from serve_app.domain import Face, ImageStorage, Person, PersonFields
+
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _iso_date(value: Any) -> Any:
+    if (isinstance(value, str) and not ISO_DATE.fullmatch(value)) or isinstance(value, int | float):
+        raise ValueError("a date as YYYY-MM-DD was expected")
+    return value
+
+
+MetadataKey = Annotated[Text, Field(min_length=1, max_length=100)]
+MetadataValue = Annotated[Text, Field(max_length=2000)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=100, examples=[{"badge": "1843"}]), JsonText]
+WatchList = Annotated[
+    list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["PEP"]]), Separated
+]
+
+
+class PicturesBody(Body):
+    """Pictures of one person, each with one face: files, base64 texts and URLs, in that order."""
+
+    image: Annotated[list[UploadField], OneOrMore] = Field([], description="Files, any number.")
+    image_base64: Annotated[list[str], OneOrMore] = Field(
+        [], description="One picture or several as base64, bare or as `data:` URLs."
+    )
+    image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of a picture or several.")
+    faces: Literal["one", "largest"] = Field(
+        "one", description="`one` refuses a picture with a second face about as large; `largest` takes the largest."
+    )
+    liveness: bool | None = Field(
+        None, description="Refuse pictures that are not of a live person; left out: as the collection's policy says."
+    )
+    image_storage: ImageStorage | None = Field(
+        None, description="What to keep of the pictures; left out: as the collection's policy says."
+    )
+
+
+class PersonBody(PicturesBody):
+    """A person. Fields that are left out, or null, keep their stored value; an empty text or list clears it."""
+
+    name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
+    gender: Annotated[Text, Field(max_length=50)] | None = None
+    date_of_birth: Annotated[dt.date, BeforeValidator(_iso_date), Field(examples=["1815-12-10"])] | None = None
+    nationality: Annotated[Text, Field(max_length=100)] | None = None
+    id_number: Annotated[Text, Field(max_length=100)] | None = None
+    address: Annotated[Text, Field(max_length=500)] | None = None
+    notes: Annotated[Text, Field(max_length=10_000)] | None = None
+    watch_list: WatchList | None = Field(None, description="Watch-list categories.")
+    metadata: Metadata | None = Field(None, description="Texts by name; replaces the stored ones as a whole.")
+    mode: Literal["replace", "add"] = Field(
+        "replace",
+        description="Whether the pictures replace the person's faces or add to them; without any, the faces stay.",
+    )
+    must_be_new: bool = Field(False, description="Answer 409 instead of changing a person who exists.")
+
+    def to_domain(self) -> PersonFields:
+        """The person's own fields."""
+        return PersonFields(
+            name=self.name,
+            gender=self.gender,
+            date_of_birth=self.date_of_birth,
+            nationality=self.nationality,
+            id_number=self.id_number,
+            address=self.address,
+            notes=self.notes,
+            watch_list=None if self.watch_list is None else tuple(self.watch_list),
+            metadata=self.metadata,
+        )
+
+
+class PersonSummary(Answer):
+    """A person without the faces."""
+
+    id: str = Field(description="The caller's own id.", examples=["ada-lovelace"])
+    name: str = Field(examples=["Ada Lovelace"])
+    gender: str
+    date_of_birth: dt.date | None = Field(examples=["1815-12-10"])
+    nationality: str
+    id_number: str
+    address: str
+    notes: str
+    watch_list: list[str]
+    metadata: dict[str, str] = Field(examples=[{"badge": "1843"}])
+    collections: list[str] = Field(description="Names of the collections that hold the person.", examples=[["staff"]])
+    created: dt.datetime
+    modified: dt.datetime
+
+    @classmethod
+    def of(cls, person: Person) -> PersonSummary:
+        """From the domain."""
+        return cls(**_fields(person))
+
+
+class PersonView(PersonSummary):
+    """A person with the enrolled faces."""
+
+    faces: list[FaceView]
+
+    @classmethod
+    def of(cls, person: Person) -> PersonView:
+        """From the domain."""
+        return cls(**_fields(person), faces=[FaceView.of(face) for face in person.faces])
+
+
+class EnrolledPerson(PersonView):
+    """A person after an enrolment."""
+
+    added_faces: list[str] = Field(description="Ids of the faces that this request added, in the pictures' order.")
+
+    @classmethod
+    def after(cls, person: Person, added: tuple[Face, ...]) -> EnrolledPerson:
+        """From the domain."""
+        faces = [FaceView.of(face) for face in person.faces]
+        return cls(**_fields(person), faces=faces, added_faces=[face.id for face in added])
+
+
+class PersonPage(Answer):
+    """A page of persons, by id."""
+
+    persons: list[PersonView]
+    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+
+
+class AddedFaces(Answer):
+    """Faces that a request added to a person."""
+
+    person_id: str
+    faces: list[FaceView]
+
+
+def _fields(person: Person) -> dict[str, Any]:
+    return {
+        "id": person.id,
+        "name": person.name,
+        "gender": person.gender,
+        "date_of_birth": person.date_of_birth,
+        "nationality": person.nationality,
+        "id_number": person.id_number,
+        "address": person.address,
+        "notes": person.notes,
+        "watch_list": list(person.watch_list),
+        "metadata": dict(person.metadata),
+        "collections": list(person.collections),
+        "created": person.created,
+        "modified": person.modified,
+    }

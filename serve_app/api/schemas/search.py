@@ -1,0 +1,138 @@
+"""The search request and its answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, model_validator
+
+from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated
+from serve_app.api.schemas.collections import Score
+from serve_app.api.schemas.faces import BoxView, ImageView, LandmarksView, LivenessView, QualityView, rounded
+from serve_app.api.schemas.persons import PersonSummary
+from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
+from serve_app.domain import Match, SearchedFace, SearchResult, Threshold
+
+
+class SearchBody(PictureBody):
+    """Who is on the picture, or who looks like an enrolled face?"""
+
+    face_id: FaceId | None = Field(None, description="An enrolled face instead of a picture.")
+    collections: Annotated[list[CollectionName], Separated] = Field(
+        min_length=1,
+        max_length=100,
+        validation_alias=AliasChoices("collections", "collection"),
+        description="Names of one collection or several; in a form repeated or comma-separated.",
+        examples=[["staff", "visitors"]],
+    )
+    max_results: int = Field(5, ge=1, le=10_000, description="Persons for each face; GET /v1/info has the limit.")
+    min_score: Score | None = Field(None, description="Report matches from this score on. Excludes fpir.")
+    fpir: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Accept so many searches by unknown people that return anyone. Excludes min_score; with neither, "
+        "the collections' policy holds, else FPIR 1 %.",
+        examples=[0.01],
+    )
+    faces: Literal["largest", "all"] = Field("largest", description="Search for the largest face or for each.")
+    liveness: bool = Field(False, description="Report faces that are not live without matches.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SearchBody:
+        if self.min_score is not None and self.fpir is not None:
+            raise ValueError("min_score and fpir exclude each other; send one of them")
+        if self.face_id is not None and self.liveness:
+            raise ValueError("liveness needs a picture; an enrolled face cannot be checked")
+        return self
+
+
+class MatchView(Answer):
+    """Someone who may be the person looked for."""
+
+    collection: str = Field(examples=["staff"])
+    person: PersonSummary | None = Field(description="Null for a face that stands for itself.")
+    face_id: str = Field(description="The enrolled face that is most alike.")
+    score: float = Field(description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.91])
+    distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.33])
+
+    @classmethod
+    def of(cls, match: Match) -> MatchView:
+        """From the domain."""
+        return cls(
+            collection=match.collection,
+            person=PersonSummary.of(match.person) if match.person else None,
+            face_id=match.face.id,
+            score=rounded(match.score),
+            distance=rounded(match.distance),
+        )
+
+
+class SearchedFaceView(Answer):
+    """A face that was looked for. What belongs to a picture is null when the search was by ``face_id``."""
+
+    box: BoxView | None
+    landmarks: LandmarksView | None
+    detection_score: float | None
+    quality: float | None = Field(description="0 (useless) to 1 (a good portrait).")
+    quality_details: QualityView | None
+    liveness: OptionalLiveness = None
+    matches: list[MatchView] = Field(description="Best first, no person twice.")
+
+    @classmethod
+    def of(cls, searched: SearchedFace) -> SearchedFaceView:
+        """From the domain."""
+        face = searched.face
+        return cls(
+            box=BoxView.of(face.box) if face else None,
+            landmarks=LandmarksView.of(face.landmarks) if face else None,
+            detection_score=rounded(face.detection_score) if face else None,
+            quality=rounded(face.quality.value) if face else None,
+            quality_details=QualityView.of(face.quality) if face else None,
+            liveness=LivenessView.of(searched.liveness) if searched.liveness else None,
+            matches=[MatchView.of(match) for match in searched.matches],
+        )
+
+
+class ThresholdView(Answer):
+    """The threshold that was used and what it means."""
+
+    min_score: float = Field(examples=[0.75])
+    fmr: float = Field(description="Expected share of false matches among comparisons.", examples=[1e-5])
+    fpir: float = Field(description="Expected share of searches by unknown people that return anyone.", examples=[0.01])
+    gallery_size: int = Field(description="Faces compared with.", examples=[1000])
+
+    @classmethod
+    def of(cls, threshold: Threshold) -> ThresholdView:
+        """From the domain, unrounded: a caller may send ``min_score`` back."""
+        return cls(
+            min_score=threshold.min_score,
+            fmr=threshold.fmr,
+            fpir=threshold.fpir,
+            gallery_size=threshold.gallery_size,
+        )
+
+
+class SearchAnswer(Answer):
+    """Who it may be. No face on the picture gives an empty list."""
+
+    request_id: str
+    image: ImageView | None = Field(description="Null when the search was by face_id.")
+    faces: list[SearchedFaceView]
+    model: str = Field(examples=["sface-2021dec"])
+    threshold: ThresholdView
+    timings_ms: dict[str, float] = Field(
+        description="Milliseconds of each step.", examples=[{"detect": 9.1, "embed": 7.4, "match": 2.2, "total": 18.7}]
+    )
+
+    @classmethod
+    def of(cls, request_id: str, result: SearchResult) -> SearchAnswer:
+        """From the domain."""
+        return cls(
+            request_id=request_id,
+            image=ImageView.of(result.image) if result.image else None,
+            faces=[SearchedFaceView.of(face) for face in result.faces],
+            model=result.model,
+            threshold=ThresholdView.of(result.threshold),
+            timings_ms=dict(result.timings),
+        )

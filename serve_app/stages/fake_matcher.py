@@ -1,0 +1,264 @@
+"""A gallery in a dictionary, for tests of what stands above the matcher. Same promises as the real one, one process."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from serve_app.domain import (
+    Collection,
+    Deletion,
+    Enrolment,
+    Face,
+    GalleryAnswer,
+    GalleryQuery,
+    Match,
+    NewCollection,
+    NewFace,
+    Page,
+    Person,
+    PersonFields,
+    Vectors,
+)
+from serve_app.errors import (
+    CollectionExists,
+    CollectionNotEmpty,
+    CollectionNotFound,
+    FaceUnknown,
+    ImageNotStored,
+    InvalidRequest,
+    LivenessRequired,
+    PersonExists,
+    PersonNotFound,
+)
+from serve_app.score import Calibration, resolve_threshold
+from serve_app.stages.fakes import FAKE_CALIBRATION, FakeStage
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Tenant:
+    collections: dict[str, Collection] = field(default_factory=dict)
+    persons: dict[str, Person] = field(default_factory=dict)
+    new_faces: dict[str, NewFace] = field(default_factory=dict)  # by face id
+
+
+class FakeMatcher(FakeStage):
+    """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
+
+    def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:
+        super().__init__()
+        self._calibration = calibration
+        self._tenants: dict[str, _Tenant] = {}
+
+    def _of(self, tenant: str) -> _Tenant:
+        self.check()
+        return self._tenants.setdefault(tenant, _Tenant())
+
+    # -- searching
+
+    async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
+        """By comparing with every face."""
+        store = self._of(tenant)
+        policies = [self._collection(tenant, name).policy for name in query.collections]
+        demanding = [policy.liveness_threshold for policy in policies if policy.liveness]
+        if demanding and not query.liveness_checked:
+            raise LivenessRequired("A collection demands a liveness check.", threshold=max(demanding))
+        searched = [p for p in store.persons.values() if set(p.collections) & set(query.collections)]
+        scores = [policy.min_score for policy in policies if policy.min_score is not None]
+        size = sum(len(person.faces) for person in searched)
+        threshold = resolve_threshold(query.threshold, size, max(scores, default=None))
+        answers: list[tuple[Match, ...]] = []
+        for probe in query.probes:
+            matches = [self._best(store, person, probe, query.collections) for person in searched if person.faces]
+            found = sorted((m for m in matches if m.score >= threshold.min_score), key=lambda match: -match.score)
+            answers.append(tuple(found[: query.max_results]))
+        return GalleryAnswer(tuple(answers), threshold)
+
+    def _best(self, store: _Tenant, person: Person, probe: Any, collections: Sequence[str]) -> Match:
+        cosines = {face.id: float(store.new_faces[face.id].template @ probe) for face in person.faces}
+        face = max(person.faces, key=lambda candidate: cosines[candidate.id])
+        name = next(name for name in collections if name in person.collections)
+        return Match(name, person, face, self._calibration.score(cosines[face.id]), 1.0 - cosines[face.id])
+
+    async def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
+        """The person's nearest face."""
+        person = await self.person(tenant, person_id)
+        if not person.faces:
+            raise FaceUnknown(f"The person {person_id!r} has no faces.")
+        match = self._best(self._of(tenant), person, probe[0], person.collections)
+        return match.face, 1.0 - match.distance
+
+    async def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
+        """The stored template."""
+        face = await self.face(tenant, face_id)
+        return face, np.asarray([self._of(tenant).new_faces[face_id].template], np.float32)
+
+    # -- collections
+
+    def _collection(self, tenant: str, name: str) -> Collection:
+        found = self._of(tenant).collections.get(name)
+        if found is None:
+            raise CollectionNotFound(f"There is no collection {name!r}.", collection=name)
+        members = [p for p in self._of(tenant).persons.values() if name in p.collections]
+        return replace(found, person_count=len(members), face_count=sum(len(person.faces) for person in members))
+
+    async def create_collection(self, tenant: str, new: NewCollection) -> Collection:
+        """Refuses a name that is taken."""
+        store, now = self._of(tenant), _now()
+        if new.name in store.collections:
+            raise CollectionExists(f"There is a collection {new.name!r} already.", collection=new.name)
+        fields = {name: getattr(new, name) for name in NewCollection.__dataclass_fields__}
+        created = Collection(_id(), tenant, **fields, person_count=0, face_count=0, created=now, modified=now)
+        store.collections[new.name] = created
+        return created
+
+    async def collection(self, tenant: str, name: str) -> Collection:
+        """With its counts."""
+        return self._collection(tenant, name)
+
+    async def collections(
+        self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> Page[Collection]:
+        """By name."""
+        found = [self._collection(tenant, name) for name in self._of(tenant).collections]
+        kept = {item.name: item for item in found if q.lower() in f"{item.name}\n{item.title}".lower()}
+        return _page(kept, limit, cursor)
+
+    async def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+        """Renames in the persons, too."""
+        store, current = self._of(tenant), self._collection(tenant, name)
+        changed = replace(current, **changes, modified=_now())
+        if changed.name != name and changed.name in store.collections:
+            raise CollectionExists(f"There is a collection {changed.name!r} already.")
+        del store.collections[name]
+        store.collections[changed.name] = changed
+        for person in store.persons.values():
+            renamed = tuple(changed.name if item == name else item for item in person.collections)
+            store.persons[person.id] = replace(person, collections=renamed)
+        return self._collection(tenant, changed.name)
+
+    async def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
+        """Takes every member out first."""
+        collection, store = self._collection(tenant, name), self._of(tenant)
+        if only_if_empty and collection.face_count:
+            raise CollectionNotEmpty(f"The collection {name!r} holds {collection.face_count} faces.")
+        members = [person.id for person in store.persons.values() if name in person.collections]
+        gone = [await self.delete_person(tenant, person_id, name) for person_id in members]
+        del store.collections[name]
+        return Deletion(sum(item.persons for item in gone), sum(item.faces for item in gone), erased=True)
+
+    # -- persons
+
+    async def put_person(
+        self,
+        tenant: str,
+        person_id: str,
+        collections: Sequence[str],
+        fields: PersonFields,
+        faces: Sequence[NewFace] = (),
+        mode: Literal["replace", "add"] = "replace",
+        must_be_new: bool = False,
+    ) -> Enrolment:
+        """Creates or changes."""
+        store, now = self._of(tenant), _now()
+        for name in collections:
+            self._collection(tenant, name)
+        present = store.persons.get(person_id)
+        if present is not None and must_be_new:
+            raise PersonExists(f"There is a person {person_id!r} already.", person_id=person_id)
+        person = present or Person(person_id, "", "", None, "", "", "", "", (), {}, (), (), now, now)
+        given = {name: getattr(fields, name) for name in PersonFields.__dataclass_fields__}
+        person = replace(person, **{name: value for name, value in given.items() if value is not None}, modified=now)
+        added = {_id(): new for new in faces}
+        store.new_faces.update(added)
+        stored = tuple(_face(face_id, person_id, new, now) for face_id, new in added.items())
+        kept = person.faces if mode == "add" or not faces else ()
+        names = tuple(dict.fromkeys((*person.collections, *collections)))
+        store.persons[person_id] = replace(person, faces=(*kept, *stored), collections=names)
+        return Enrolment(store.persons[person_id], present is None, stored)
+
+    async def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
+        """One person."""
+        if collection is not None:
+            self._collection(tenant, collection)
+        found = self._of(tenant).persons.get(person_id)
+        if found is None or (collection is not None and collection not in found.collections):
+            raise PersonNotFound(f"There is no person {person_id!r} here.", person_id=person_id)
+        return found
+
+    async def persons(
+        self, tenant: str, collection: str | None = None, q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> Page[Person]:
+        """By id."""
+        if collection is not None:
+            self._collection(tenant, collection)
+        everyone = self._of(tenant).persons.values()
+        members = [person for person in everyone if collection is None or collection in person.collections]
+        return _page({p.id: p for p in members if q.lower() in f"{p.id}\n{p.name}".lower()}, limit, cursor)
+
+    async def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
+        """Out of one collection, or altogether."""
+        store, person = self._of(tenant), await self.person(tenant, person_id, collection)
+        left = tuple(name for name in person.collections if collection is not None and name != collection)
+        if left:
+            store.persons[person_id] = replace(person, collections=left)
+            return Deletion()
+        del store.persons[person_id]
+        return Deletion(persons=1, faces=len(person.faces), erased=True)
+
+    # -- faces
+
+    async def face(self, tenant: str, face_id: str) -> Face:
+        """One face."""
+        for person in self._of(tenant).persons.values():
+            for face in person.faces:
+                if face.id == face_id:
+                    return face
+        raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
+
+    async def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
+        """The person stays."""
+        face = await self.face(tenant, face_id)
+        if face.person_id is None or person_id not in {None, face.person_id}:
+            raise FaceUnknown(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
+        person = await self.person(tenant, face.person_id)
+        rest = tuple(other for other in person.faces if other.id != face_id)
+        self._of(tenant).persons[person.id] = replace(person, faces=rest)
+        return Deletion(faces=1, erased=True)
+
+    async def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
+        """What the enrolment brought."""
+        await self.face(tenant, face_id)
+        content: bytes | None = getattr(self._of(tenant).new_faces[face_id], kind)
+        if content is None:
+            raise ImageNotStored(f"No {kind} of the face {face_id!r} was kept.", face_id=face_id)
+        return content
+
+
+def _face(face_id: str, person_id: str, new: NewFace, now: dt.datetime) -> Face:
+    return Face(
+        face_id, person_id, new.image_id, new.box, new.quality, new.detection_score, new.model, new.storage, now
+    )
+
+
+def _page(items: Mapping[str, T], limit: int, cursor: str | None) -> Page[T]:
+    if cursor is not None and not cursor.startswith("after:"):
+        raise InvalidRequest(f"cursor: one from the page before was expected, got {cursor!r}")
+    keys = [key for key in sorted(items) if cursor is None or key > cursor.removeprefix("after:")]
+    page = tuple(items[key] for key in keys[:limit])
+    return Page(page, f"after:{keys[limit - 1]}" if len(keys) > limit else None)
+
+
+def _id() -> str:
+    return uuid.uuid4().hex
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

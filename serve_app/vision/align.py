@@ -1,0 +1,73 @@
+"""Aligned crops: five landmarks moved to fixed places by a similarity transform."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.domain import Pixels
+from serve_app.vision.tensors import shrink_or_grow
+
+CROP_SIDE = 112
+
+REFERENCE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+)
+"""Where ArcFace-style embedders expect right eye, left eye, nose, right and left mouth corner in 112x112 pixels
+(Deng et al.: "ArcFace", CVPR 2019, as published with its code)."""
+
+_MAX_OVERSAMPLING = 16
+
+
+def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The rotation, uniform scale and shift that bring ``source`` nearest to ``target`` in the least-squares sense.
+
+    In the plane Umeyama's solution ("Least-squares estimation of transformation parameters between two point patterns",
+    IEEE TPAMI 1991) has a closed form: with points as complex numbers about their means, the factor is
+    ``sum(conj(source) * target) / sum(|source|^2)``.
+
+    Args:
+        source: (n, 2) points, not all the same.
+        target: (n, 2) points.
+
+    Returns:
+        float64 (2, 3) matrix that maps column vectors (x, y, 1).
+
+    Raises:
+        ValueError: all source points are the same, or a coordinate is not finite.
+    """
+    points, wanted = (np.asarray(p, np.float64) @ np.array([1, 1j]) for p in (source, target))
+    about, wanted_about = points.mean(), wanted.mean()
+    points, wanted = points - about, wanted - wanted_about
+    spread = np.vdot(points, points).real
+    if not math.isfinite(spread) or spread <= 0:
+        raise ValueError(f"expected at least two different finite points, got {np.asarray(source).tolist()}")
+    factor = np.vdot(points, wanted) / spread
+    shift = wanted_about - factor * about
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
+def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
+    """The face upright in 112x112 pixels, black where the picture ends.
+
+    Args:
+        pixels: the picture, uint8 (height, width, 3) BGR.
+        landmarks: float32 (5, 2) in pixels of it, in the order of :data:`REFERENCE`.
+
+    Returns:
+        uint8 (112, 112, 3) BGR, an array of its own.
+    """
+    matrix = similarity(landmarks, REFERENCE)
+    shrinking = 1 / max(math.hypot(matrix[0, 0], matrix[1, 0]), 1e-6)
+    # A bilinear warp looks at four pixels only: a large face is first brought to a multiple of the size, then averaged.
+    factor = max(1, min(_MAX_OVERSAMPLING, math.floor(shrinking)))
+    if factor > 1:
+        matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]]) @ np.vstack(
+            [matrix, [0, 0, 1]]
+        )
+    side = CROP_SIDE * factor
+    crop: Pixels = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+    return shrink_or_grow(crop, CROP_SIDE, CROP_SIDE)

@@ -1,0 +1,62 @@
+"""Everything that is done with a picture's pixels, in one call: decode, detect, align, judge, cut liveness crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from serve_app.domain import Box, DetectedFace, Detection, DetectOptions, ImageInfo, Pixels
+from serve_app.settings import DetectorSettings, Limits
+from serve_app.vision.align import align
+from serve_app.vision.antispoof import liveness_crop, liveness_spec
+from serve_app.vision.catalogue import ModelEntry
+from serve_app.vision.image import read_image
+from serve_app.vision.quality import assess
+from serve_app.vision.session import InferenceSession
+from serve_app.vision.yunet import RawFaces, YuNet
+
+
+class FaceAnalyser:
+    """Faces of compressed pictures. Safe to call from several threads at once.
+
+    Args:
+        session: a prepared YuNet.
+        settings: of the detector.
+        limits: what a picture may be.
+        liveness: the models that crops are cut for when a caller asks for liveness.
+    """
+
+    def __init__(
+        self, session: InferenceSession, settings: DetectorSettings, limits: Limits, liveness: Sequence[ModelEntry] = ()
+    ) -> None:
+        self._detector = YuNet(session, settings)
+        self._limits = limits
+        self._liveness = [(entry.id, liveness_spec(entry), entry.input) for entry in liveness]
+
+    def analyse(self, image: bytes, options: DetectOptions) -> Detection:
+        """Faces of one picture, largest box first; none is no error.
+
+        Raises:
+            ImageError: too large, not a supported format, damaged, too small.
+        """
+        info, pixels = read_image(image, self._limits)
+        raw = self._detector.detect(pixels)
+        count = min(options.max_faces or len(raw), self._limits.max_faces_per_image)
+        largest = np.argsort(-raw.boxes[:, 2] * raw.boxes[:, 3], kind="stable")[:count]
+        return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))
+
+    def _face(self, pixels: Pixels, info: ImageInfo, raw: RawFaces, index: int, liveness: bool) -> DetectedFace:
+        box = Box(*(float(value) for value in raw.boxes[index]))
+        landmarks = np.ascontiguousarray(raw.landmarks[index])
+        score = float(raw.scores[index])
+        crop = align(pixels, landmarks)
+        models = self._liveness if liveness else []
+        return DetectedFace(
+            box=box,
+            landmarks=landmarks,
+            detection_score=score,
+            quality=assess(crop, box, landmarks, score, info.width, info.height),
+            crop=crop,
+            liveness_crops={model: liveness_crop(pixels, box, spec, size) for model, spec, size in models},
+        )

@@ -1,0 +1,112 @@
+"""YuNet: an anchor-free face detector with five landmarks.
+
+Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research, 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.domain import Pixels
+from serve_app.errors import ConfigurationError
+from serve_app.settings import DetectorSettings
+from serve_app.vision.catalogue import InputSpec
+from serve_app.vision.session import InferenceSession
+from serve_app.vision.tensors import shrink_or_grow, to_tensor
+
+Array = NDArray[np.float32]
+
+STRIDES = (8, 16, 32)
+_HEADS = ("cls", "obj", "bbox", "kps")
+_INPUT = InputSpec(width=640, height=640, channels="BGR")  # 0..255, normalised inside the graph
+_MAX_LOG_SIZE = 10.0  # e^10 strides: beyond any picture, and far from where float32 overflows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawFaces:
+    """Faces in pixels of the picture given, best score first.
+
+    Attributes:
+        boxes: float32 (n, 4): x, y, width, height; may reach beyond the picture.
+        landmarks: float32 (n, 5, 2): right eye, left eye, nose, right and left mouth corner, of the person shown.
+        scores: float32 (n,), 0 to 1.
+    """
+
+    boxes: Array
+    landmarks: Array
+    scores: Array
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class YuNet:
+    """Finds faces.
+
+    Args:
+        session: a prepared YuNet (any height and width that are multiples of 32).
+        settings: input side, least score, overlap from which on two boxes are one face.
+    """
+
+    def __init__(self, session: InferenceSession, settings: DetectorSettings) -> None:
+        missing = [f"{head}_{stride}" for head in _HEADS for stride in STRIDES]
+        missing = [name for name in missing if name not in session.output_names]
+        if missing:
+            raise ConfigurationError(f"The detector's graph is not a YuNet: it has no outputs {', '.join(missing)}.")
+        self._session = session
+        self._side = settings.input_side
+        self._min_score = settings.min_score
+        self._nms_iou = settings.nms_iou
+
+    def detect(self, pixels: Pixels) -> RawFaces:
+        """Faces of a picture of any size, uint8 (height, width, 3) BGR.
+
+        The long side is scaled to the input side. If that shows no face, half of it is tried, where faces that fill the
+        picture have a size that YuNet knows, and for larger pictures twice of it, where small ones have.
+        """
+        faces = self._detect_at(pixels, self._side)
+        if not len(faces):
+            faces = self._detect_at(pixels, self._side // 2)
+        if not len(faces) and max(pixels.shape[:2]) > self._side:
+            faces = self._detect_at(pixels, self._side * 2)
+        return faces
+
+    def _detect_at(self, pixels: Pixels, side: int) -> RawFaces:
+        height, width = pixels.shape[:2]
+        scale = side / max(height, width)
+        new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+        tensor = to_tensor(_padded(shrink_or_grow(pixels, new_width, new_height))[None], _INPUT)
+        faces = self._decode(self._session.run(tensor), columns=tensor.shape[3])
+        ratio = np.array([width / new_width, height / new_height], np.float32)
+        return RawFaces(faces.boxes * np.tile(ratio, 2), faces.landmarks * ratio, faces.scores)
+
+    def _decode(self, outputs: list[Array], columns: int) -> RawFaces:
+        named = dict(zip(self._session.output_names, outputs, strict=True))
+        parts = [self._decode_stride(named, stride, columns // stride) for stride in STRIDES]
+        boxes, landmarks, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
+        kept = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, self._nms_iou), np.intp)
+        return RawFaces(boxes[kept], landmarks[kept], scores[kept])
+
+    def _decode_stride(self, named: dict[str, Array], stride: int, columns: int) -> tuple[Array, Array, Array]:
+        cls, obj, bbox, kps = (named[f"{head}_{stride}"][0] for head in _HEADS)
+        scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+        found = np.flatnonzero(scores >= self._min_score)
+        cells = np.stack([found % columns, found // columns], axis=1).astype(np.float32)
+        centres = (cells + bbox[found, :2]) * stride
+        sizes = np.exp(np.minimum(bbox[found, 2:], _MAX_LOG_SIZE)) * stride
+        landmarks = (cells[:, None] + kps[found].reshape(-1, 5, 2)) * stride
+        return np.concatenate([centres - sizes / 2, sizes], axis=1), landmarks, scores[found]
+
+
+def _padded(pixels: Pixels) -> Pixels:
+    """Black right and bottom margins up to multiples of 32."""
+    height, width = pixels.shape[:2]
+    bottom, right = -height % 32, -width % 32
+    if not (bottom or right):
+        return pixels
+    padded: Pixels = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    return padded

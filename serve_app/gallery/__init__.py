@@ -1,0 +1,7 @@
+"""The gallery: records (SQL, the system of record), vector index (Milvus) and face images (fsspec) as one store."""
+
+from serve_app.gallery.gallery import Gallery
+from serve_app.gallery.keys import KeyStore
+from serve_app.gallery.open import open_gallery, open_keys
+
+__all__ = ["Gallery", "KeyStore", "open_gallery", "open_keys"]

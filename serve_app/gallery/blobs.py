@@ -1,0 +1,116 @@
+"""Face images, on a local folder or an object store (any fsspec URL).
+
+A blob is written under a temporary name, synchronised to disk and renamed, so that a name never holds half an image.
+Object stores write an object whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.gallery.checks import is_id
+
+Kind = Literal["thumbnail", "photograph"]
+KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
+
+
+class BlobStore:
+    """Blobs by tenant, face and kind.
+
+    Args:
+        url: an fsspec URL of a folder; it is created.
+
+    Raises:
+        ConfigurationError: no such file system, or the folder cannot be created.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigurationError(f"storage.blobs_url: {error}") from None
+        self._local = isinstance(self._fs, LocalFileSystem)
+        if self._local:
+            try:
+                Path(self._root).mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise ConfigurationError(f"The folder {self._root} cannot be created: {error.strerror}.") from None
+
+    def write(self, tenant: str, face_id: str, kind: Kind, content: bytes) -> None:
+        """Store durably. Raises StoreUnavailable."""
+        path = self._path(tenant, face_id, kind)
+        with _outages():
+            if self._local:
+                _write_file(Path(path), content)
+            else:
+                self._fs.pipe_file(path, content)
+
+    def read(self, tenant: str, face_id: str, kind: Kind) -> bytes | None:
+        """The content, None if there is no such blob. Raises StoreUnavailable."""
+        with _outages():
+            try:
+                content: bytes = self._fs.cat_file(self._path(tenant, face_id, kind))
+            except FileNotFoundError:
+                return None
+            return content
+
+    def delete(self, tenant: str, face_id: str) -> None:
+        """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
+        with _outages():
+            for kind in KINDS:
+                path = self._path(tenant, face_id, kind)
+                if self._local:
+                    Path(path).unlink(missing_ok=True)
+                else:
+                    try:
+                        self._fs.rm_file(path)
+                    except FileNotFoundError:
+                        continue
+            if not self._local:
+                self._fs.invalidate_cache()
+
+    def _path(self, tenant: str, face_id: str, kind: Kind) -> str:
+        if not is_id(tenant) or not is_id(face_id) or kind not in KINDS:
+            raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")
+        # Two levels of 256 folders keep each small with millions of faces.
+        return f"{self._root}/{tenant}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"
+
+
+@contextmanager
+def _outages() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # what fsspec's file systems raise, timeouts included
+        raise StoreUnavailable("The store of face images does not answer; try again.") from error
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor: Any = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the rename itself
+    finally:
+        os.close(descriptor)

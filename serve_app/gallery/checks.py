@@ -1,0 +1,152 @@
+"""Rules for what comes from outside, each with an error that says what was expected and what came.
+
+Everything that is checked here is safe in SQL, in a filter expression of the vector index and in a path of the blob store.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from serve_app.domain import NewFace, PersonFields, Vectors
+from serve_app.errors import InvalidRequest
+
+MAX_PAGE = 1000
+
+HEX_ID = re.compile(r"[0-9a-f]{32}")
+COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
+
+
+def is_id(value: object) -> bool:
+    """Whether it is one of our ids: 32 lower-case hex digits."""
+    return isinstance(value, str) and HEX_ID.fullmatch(value) is not None
+
+
+def check_collection_name(name: object) -> str:
+    """1 to 64 of ``A-Z a-z 0-9 _ . -``."""
+    if not isinstance(name, str) or not COLLECTION_NAME.fullmatch(name):
+        raise InvalidRequest(
+            "A collection's name is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; "
+            f"got {shown(name)}."
+        )
+    return name
+
+
+def check_person_id(person_id: object) -> str:
+    """1 to 100 characters without control characters."""
+    if not isinstance(person_id, str) or not 1 <= len(person_id) <= 100 or _CONTROL.search(person_id):
+        raise InvalidRequest(
+            f"A person's id is 1 to 100 characters without control characters; got {shown(person_id)}."
+        )
+    return person_id
+
+
+def check_text(field: str, value: object, longest: int) -> str:
+    """A text of at most ``longest`` characters that both databases can store."""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field} must be a text, got {type(value).__name__}.")
+    if len(value) > longest:
+        raise InvalidRequest(f"{field} may have {longest} characters, got {len(value)}.")
+    if _NOT_TEXT.search(value):
+        raise InvalidRequest(f"{field} contains a NUL or half a surrogate pair, which is not text.")
+    return value
+
+
+def check_texts(field: str, values: object, most: int, longest: int) -> tuple[str, ...]:
+    """A sequence of at most ``most`` texts."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise InvalidRequest(f"{field} must be a list of texts, got {type(values).__name__}.")
+    if len(values) > most:
+        raise InvalidRequest(f"{field} may have {most} entries, got {len(values)}.")
+    return tuple(check_text(field, value, longest) for value in values)
+
+
+def check_number(field: str, value: object, low: float, high: float) -> float:
+    """A finite number from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidRequest(f"{field} must be a number from {low:g} to {high:g}, got {shown(value)}.")
+    return float(value)
+
+
+def check_person_fields(fields: PersonFields) -> None:
+    """Lengths and contents of everything that is given."""
+    for field, longest in PERSON_TEXTS.items():
+        value = getattr(fields, field)
+        if value is not None:
+            check_text(field, value, longest)
+    if fields.watch_list is not None:
+        check_texts("watch_list", fields.watch_list, 100, 200)
+    if fields.metadata is not None:
+        if len(fields.metadata) > 200:
+            raise InvalidRequest(f"metadata may have 200 entries, got {len(fields.metadata)}.")
+        for key, value in fields.metadata.items():
+            check_text("a key of metadata", key, 200)
+            check_text(f"metadata[{key!r}]", value, 10_000)
+
+
+def check_template(template: Vectors) -> Vectors:
+    """float32 rows, finite, of unit norm (to 1e-3)."""
+    rows = np.ascontiguousarray(template, dtype=np.float32)
+    if not np.isfinite(rows).all() or not (np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3).all():
+        raise InvalidRequest("A template must be finite and of unit norm.")
+    return rows
+
+
+def check_new_face(face: NewFace) -> None:
+    """A usable template, model id and image id."""
+    if face.template.ndim != 1 or not 2 <= face.template.size <= 32_768:
+        raise InvalidRequest(f"A template has the shape (dimension,), got {face.template.shape}.")
+    check_template(face.template)
+    check_model(face.model)
+    if not is_id(face.image_id):
+        raise InvalidRequest(f"An image id is 32 hex digits, got {shown(face.image_id)}.")
+
+
+def check_model(model: object) -> str:
+    """1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
+    if not isinstance(model, str) or not MODEL_ID.fullmatch(model):
+        raise InvalidRequest(f"{shown(model)} is not the id of an embedding model.")
+    return model
+
+
+def check_limit(limit: object) -> int:
+    """1 to :data:`MAX_PAGE`."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {shown(limit)}.")
+    return limit
+
+
+def encode_cursor(key: str) -> str:
+    """The last key of a page as an opaque text."""
+    return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> str | None:
+    """The key that :func:`encode_cursor` was given."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        version, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if version != 1:
+            raise ValueError
+        return check_text("cursor", key, 200)
+    except (ValueError, TypeError, binascii.Error, InvalidRequest):
+        raise InvalidRequest("cursor must be one that the page before returned.") from None
+
+
+def shown(value: Any) -> str:
+    """A value as an error message may quote it: escaped and cut."""
+    text = ascii(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,250 @@
+"""The gallery: everything that is stored, behind one object with the methods of ``Matcher``, synchronous and thread-safe."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from serve_app.domain import (
+    Collection,
+    Deletion,
+    Enrolment,
+    Face,
+    GalleryAnswer,
+    GalleryQuery,
+    NewCollection,
+    NewFace,
+    Page,
+    Person,
+    PersonFields,
+    Vectors,
+)
+from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreUnavailable
+from serve_app.gallery import checks, plans
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import VectorIndex
+from serve_app.gallery.records import collections, faces, persons
+from serve_app.gallery.repair import Progress, Recovery, Repairer
+from serve_app.gallery.search import Searcher
+from serve_app.gallery.writer import Writer
+from serve_app.score import Calibration
+
+log = logging.getLogger(__name__)
+
+JOURNAL_PERIOD_S = 30.0
+MAX_FACES_PER_REQUEST = 1000
+
+
+class Gallery:
+    """Records, index and images as one store.
+
+    The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these are.
+    Whatever cannot reach a store raises ``StoreUnavailable``.
+
+    Args:
+        database, index, blobs: opened; the gallery closes them.
+        calibrations: model id -> calibration, for the models that are searched with.
+        alone: no other process writes to these stores.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        index: VectorIndex,
+        blobs: BlobStore,
+        calibrations: Mapping[str, Calibration],
+        alone: bool,
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._blobs = blobs
+        self._alone = alone
+        self._repairer = Repairer(database, index, blobs)
+        self._writer = Writer(database, index, blobs, self._repairer)
+        self._searcher = Searcher(database, index, calibrations)
+        self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
+        self._maintaining = threading.Lock()
+
+    # -- searching
+
+    def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
+        """Who the probes are; the query's threshold must be valid (InvalidRequest)."""
+        return self._searcher.search(tenant, query)
+
+    def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
+        """Exact: from the templates in the records, without the index."""
+        row = checks.check_template(probe).reshape(-1)
+        with self._database.read() as connection:
+            person = persons.get(connection, tenant, person_id)
+            templates = faces.templates(connection, person.id, model)
+            if not templates:
+                raise FaceUnknown(
+                    f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
+                )
+            if any(template.size != row.size for template in templates.values()):
+                raise InvalidRequest(f"A probe of {row.size} dimensions was sent for the model {model}.")
+            cosines = {face_id: float(template @ row) for face_id, template in templates.items()}
+            best = max(cosines, key=lambda face_id: cosines[face_id])
+            (stored,) = faces.of_ids(connection, [best])
+        return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
+
+    def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
+        """An enrolled face and its template."""
+        with self._database.read() as connection:
+            row = faces.find(connection, tenant, face_id, template=True)
+        if row is None:
+            raise plans.unknown_face(face_id)
+        return faces.to_face(row, row.external_id), faces.to_vector(row.template).reshape(1, -1)
+
+    # -- collections
+
+    def create_collection(self, tenant: str, new: NewCollection) -> Collection:
+        """The name is 1 to 64 of ``A-Z a-z 0-9 _ . -`` (InvalidRequest)."""
+        return self._database.transact(lambda connection: collections.create(connection, tenant, new))
+
+    def collection(self, tenant: str, name: str) -> Collection:
+        """One collection with its counts."""
+        with self._database.read() as connection:
+            return collections.get(connection, tenant, name)
+
+    def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
+        """Pages of 1 to 1,000."""
+        with self._database.read() as connection:
+            return collections.page(connection, tenant, q, limit, cursor)
+
+    def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+        """Unknown fields and impossible values are InvalidRequest."""
+        return self._database.transact(lambda connection: collections.update(connection, tenant, name, changes))
+
+    def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
+        """Refused for persons as well as for faces in it, if only an empty one may go."""
+        return self._writer.run(plans.delete_collection(tenant, name, only_if_empty))
+
+    # -- persons
+
+    def put_person(
+        self,
+        tenant: str,
+        person_id: str,
+        collections: Sequence[str],
+        fields: PersonFields,
+        faces: Sequence[NewFace] = (),
+        mode: Literal["replace", "add"] = "replace",
+        must_be_new: bool = False,
+    ) -> Enrolment:
+        """A new person needs a collection. Present faces must satisfy the liveness policy of collections that are joined."""
+        checks.check_person_id(person_id)
+        checks.check_person_fields(fields)
+        if mode not in ("replace", "add"):
+            raise InvalidRequest(f"mode must be replace or add, got {checks.shown(mode)}.")
+        if len(faces) > MAX_FACES_PER_REQUEST:
+            raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces are added at once, got {len(faces)}.")
+        for face in faces:
+            checks.check_new_face(face)
+        new = {uuid.uuid4().hex: face for face in faces}
+        return self._writer.run(
+            plans.put_person(tenant, person_id, collections, fields, new, mode, must_be_new), images=new
+        )
+
+    def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
+        """One person with faces and collections."""
+        with self._database.read() as connection:
+            place = None if collection is None else collections.get(connection, tenant, collection)
+            row = persons.get(connection, tenant, person_id)
+            if place is not None and place.id not in persons.collection_ids(connection, row.id):
+                raise persons.not_found(person_id, collection)
+            return persons.load(connection, [row.id])[row.id]
+
+    def persons(
+        self, tenant: str, collection: str | None = None, q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> Page[Person]:
+        """Pages of 1 to 1,000."""
+        with self._database.read() as connection:
+            place = None if collection is None else collections.get(connection, tenant, collection).id
+            return persons.page(connection, tenant, place, q, limit, cursor)
+
+    def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
+        """``erased`` is false if the person stays in another collection."""
+        return self._writer.run(plans.delete_person(tenant, person_id, collection))
+
+    # -- faces
+
+    def face(self, tenant: str, face_id: str) -> Face:
+        """One face."""
+        with self._database.read() as connection:
+            row = faces.find(connection, tenant, face_id)
+        if row is None:
+            raise plans.unknown_face(face_id)
+        return faces.to_face(row, row.external_id)
+
+    def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
+        """The last face may go, too."""
+        return self._writer.run(plans.delete_face(tenant, face_id, person_id))
+
+    def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
+        """What enrolment kept."""
+        with self._database.read() as connection:
+            row = faces.find(connection, tenant, face_id)
+        if row is None:
+            raise plans.unknown_face(face_id)
+        stored = {"thumbnail": row.has_thumbnail, "photograph": row.has_photograph}
+        if kind not in stored:
+            raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
+        content = self._blobs.read(tenant, face_id, kind) if stored[kind] else None
+        if content is None:
+            raise ImageNotStored(f"No {kind} of the face {face_id} is stored.", face_id=face_id, kind=kind)
+        return content
+
+    # -- life
+
+    def ready(self) -> dict[str, Any]:
+        """Kinds and versions of the stores, and counts over all tenants (memberships). Cheap.
+
+        Raises:
+            StoreUnavailable: one of them does not answer.
+        """
+        with self._database.read() as connection:
+            number, people, heads = collections.totals(connection)
+        return {
+            "index": dict(self._index.facts()),
+            "database": {"kind": self._database.kind},
+            "collections": number,
+            "persons": people,
+            "faces": heads,
+        }
+
+    def maintain(self) -> None:
+        """House-keeping; call it every second or so. Never raises: what fails is tried again later."""
+        if not self._maintaining.acquire(blocking=False):
+            return
+        try:
+            self._index.maintain()
+            if time.monotonic() >= self._journal_due:
+                self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
+                self.retry_journal()
+        except StoreUnavailable as error:
+            log.warning("maintenance: %s", error)
+        finally:
+            self._maintaining.release()
+
+    def retry_journal(self) -> int:
+        """Settle what an outage or another process's crash left half done; the number of journal entries settled."""
+        return self._repairer.settle_journal()
+
+    def recover(self) -> Recovery:
+        """Settle the journal of a crash and bring the index in line with the records; what a start does."""
+        return self._repairer.recover(self._alone, thorough=self._alone)
+
+    def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
+        """Drop the index (of one model) and build it anew from the records; the number of rows."""
+        return self._repairer.reindex(model, progress)
+
+    def close(self) -> None:
+        """Release files, locks, threads and connections."""
+        self._index.close()
+        self._database.close()

@@ -1,0 +1,222 @@
+"""API keys: 256 random bits, shown once, stored as a SHA-256 digest.
+
+A plain digest suffices because the secret is random, not chosen by a person: there is nothing to guess from. Nothing is
+cached, so that creating and revoking a key takes effect at once in every process.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import logging
+import math
+import secrets
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import ApiKey, Role
+from serve_app.errors import InvalidRequest, KeyInvalid, KeyNotFound, StoreUnavailable
+from serve_app.gallery import checks
+from serve_app.gallery.database import Database
+from serve_app.gallery.schema import api_keys
+
+log = logging.getLogger(__name__)
+
+PREFIX = "fg_"
+SHORTEST_SECRET = 8
+USE_IS_NOTED_EVERY = dt.timedelta(minutes=1)
+
+_LOOKUP = sa.select(api_keys).where(api_keys.c.digest == sa.bindparam("digest"))
+
+
+class KeyStore:
+    """The keys of all tenants, in the same database as the gallery. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._notes = ThreadPoolExecutor(1, thread_name_prefix="facegraph-keys")
+
+    def create(
+        self,
+        tenant: str,
+        name: str,
+        role: Role,
+        expires: dt.datetime | None = None,
+        rate_limit: float | None = None,
+    ) -> tuple[ApiKey, str]:
+        """A new key and its secret, which is not to be had again.
+
+        Args:
+            expires: timezone-aware, in the future.
+            rate_limit: requests per second, over 0.
+
+        Raises:
+            InvalidRequest.
+        """
+        checks.check_text("name", name, 200)
+        if expires is not None and (expires.tzinfo is None or expires <= dt.datetime.now(dt.UTC)):
+            raise InvalidRequest(f"expires must be a time in the future with its time zone, got {expires.isoformat()}.")
+        if rate_limit is not None and not (math.isfinite(rate_limit) and rate_limit > 0):
+            raise InvalidRequest(f"rate_limit must be over 0 requests per second, got {rate_limit}.")
+        secret = PREFIX + secrets.token_urlsafe(32)
+        key = self._database.transact(
+            lambda connection: _insert(connection, tenant, name, role, secret, expires, rate_limit, installed=False)
+        )
+        return key, secret
+
+    def install(self, tenant: str, name: str, role: Role, secret: str) -> ApiKey:
+        """Make a given secret the tenant's installed key of that name, replacing the one before; idempotent.
+
+        Raises:
+            InvalidRequest: the secret is too short, or already another key's.
+        """
+        checks.check_text("secret", secret, 1000)
+        if len(secret) < SHORTEST_SECRET:
+            raise InvalidRequest(f"An API key has at least {SHORTEST_SECRET} characters, got {len(secret)}.")
+
+        def work(connection: sa.Connection) -> ApiKey:
+            present = connection.execute(_LOOKUP, {"digest": digest(secret)}).first()
+            if present is not None and not present.installed:
+                raise InvalidRequest(
+                    "The API key to install is one that was created and may be revoked; choose another."
+                )
+            mine = sa.and_(api_keys.c.tenant_id == tenant, api_keys.c.name == name, api_keys.c.installed)
+            if present is not None and (present.tenant_id, present.name) == (tenant, name):
+                connection.execute(api_keys.delete().where(mine, api_keys.c.id != present.id))
+                connection.execute(
+                    api_keys.update()
+                    .where(api_keys.c.id == present.id)
+                    .values(role=str(role), revoked=None, expires=None)
+                )
+                return to_key(connection.execute(_LOOKUP, {"digest": digest(secret)}).one())
+            if present is not None:
+                raise InvalidRequest("The API key to install is already installed under another name.")
+            connection.execute(api_keys.delete().where(mine))
+            return _insert(connection, tenant, name, role, secret, None, None, installed=True)
+
+        return self._database.transact(work)
+
+    def authenticate(self, secret: str) -> ApiKey:
+        """Whose secret it is.
+
+        Raises:
+            KeyInvalid: unknown, revoked or expired.
+        """
+        wanted = digest(secret)
+        with self._database.read() as connection:
+            row = connection.execute(_LOOKUP, {"digest": wanted}).first()
+        if row is None or not hmac.compare_digest(row.digest, wanted):
+            raise KeyInvalid("The API key is unknown.")
+        return self._valid(row)
+
+    def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
+        """Whose secret it is, which must be that key's: for schemes that send an id beside the secret.
+
+        Raises:
+            KeyInvalid: unknown, revoked or expired, or the id is another key's.
+        """
+        wanted = digest(secret)
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(api_keys).where(api_keys.c.digest == wanted)).first()
+        if row is None or not hmac.compare_digest(row.id.encode(), str(key_id).encode(errors="replace")):
+            raise KeyInvalid("The API key's id or secret is unknown.")
+        return self._valid(row)
+
+    def list(self, tenant: str) -> list[ApiKey]:
+        """The tenant's keys that are not revoked, oldest first."""
+        query = (
+            sa.select(api_keys)
+            .where(api_keys.c.tenant_id == tenant, api_keys.c.revoked.is_(None))
+            .order_by(api_keys.c.created, api_keys.c.id)
+        )
+        with self._database.read() as connection:
+            return [to_key(row) for row in connection.execute(query)]
+
+    def revoke(self, tenant: str, key_id: str) -> None:
+        """End a key; requests under way are not interrupted. Raises KeyNotFound."""
+        if checks.is_id(key_id):
+            chosen = sa.and_(api_keys.c.id == key_id, api_keys.c.tenant_id == tenant, api_keys.c.revoked.is_(None))
+            change = api_keys.update().where(chosen).values(revoked=dt.datetime.now(dt.UTC))
+            if self._database.transact(lambda connection: connection.execute(change).rowcount):
+                return
+        raise KeyNotFound(f"There is no API key with the id {checks.shown(key_id)}.", key_id=str(key_id)[:100])
+
+    def count(self) -> int:
+        """Keys of all tenants that are neither revoked nor expired."""
+        now = dt.datetime.now(dt.UTC)
+        valid = sa.and_(api_keys.c.revoked.is_(None), sa.or_(api_keys.c.expires.is_(None), api_keys.c.expires > now))
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(api_keys).where(valid)).scalar_one())
+
+    def close(self) -> None:
+        """Release threads and connections."""
+        self._notes.shutdown()
+        self._database.close()
+
+    def _valid(self, row: sa.Row[Any]) -> ApiKey:
+        now = dt.datetime.now(dt.UTC)
+        if row.revoked is not None:
+            raise KeyInvalid("The API key is revoked.")
+        if row.expires is not None and row.expires <= now:
+            raise KeyInvalid("The API key has expired.")
+        if row.last_used is None or now - row.last_used >= USE_IS_NOTED_EVERY:
+            self._notes.submit(self._note_use, row.id, now)  # the caller does not wait for a writer's lock
+        return to_key(row)
+
+    def _note_use(self, key_id: str, now: dt.datetime) -> None:
+        stale = sa.or_(api_keys.c.last_used.is_(None), api_keys.c.last_used <= now - USE_IS_NOTED_EVERY)
+        try:
+            with self._database.write() as connection:
+                connection.execute(api_keys.update().where(api_keys.c.id == key_id, stale).values(last_used=now))
+        except StoreUnavailable as error:
+            log.warning("could not note the use of an API key: %s", error)
+
+
+def digest(secret: str) -> str:
+    """What is stored of a secret: SHA-256, hex."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def to_key(row: sa.Row[Any]) -> ApiKey:
+    """A row of the table as a domain value."""
+    return ApiKey(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        role=Role(row.role),
+        created=row.created,
+        expires=row.expires,
+        rate_limit=row.rate_limit,
+        last_used=row.last_used,
+    )
+
+
+def _insert(
+    connection: sa.Connection,
+    tenant: str,
+    name: str,
+    role: Role,
+    secret: str,
+    expires: dt.datetime | None,
+    rate_limit: float | None,
+    *,
+    installed: bool,
+) -> ApiKey:
+    connection.execute(
+        api_keys.insert().values(
+            id=uuid.uuid4().hex,
+            tenant_id=tenant,
+            name=name,
+            role=str(Role(role)),
+            digest=digest(secret),
+            installed=installed,
+            rate_limit=rate_limit,
+            created=dt.datetime.now(dt.UTC),
+            expires=expires,
+        )
+    )
+    return to_key(connection.execute(_LOOKUP, {"digest": digest(secret)}).one())

@@ -1,0 +1,79 @@
+"""Opening the stores that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.gallery import Gallery
+from serve_app.gallery.keys import KeyStore
+from serve_app.gallery.migrations import upgrade_database
+from serve_app.gallery.schema import installation
+from serve_app.score import Calibration
+from serve_app.settings import Settings
+
+
+def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *, recover: bool = True) -> Gallery:
+    """The gallery, its schema up to date and its index in line with the records.
+
+    Args:
+        settings: ``storage`` and ``data_dir`` say where everything is.
+        calibrations: model id -> calibration, for the models that are searched with.
+        recover: False leaves the index as it is, for a caller who rebuilds it anyway.
+
+    Raises:
+        ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
+        StoreUnavailable: a server does not answer.
+    """
+    from serve_app.gallery.milvus import (
+        MilvusIndex,
+    )  # imports grpc and pandas: only whoever opens a gallery waits for it
+
+    database = open_database(settings)
+    try:
+        with database.read() as connection:
+            namespace = connection.execute(sa.select(installation.c.id)).scalar_one()
+        index = MilvusIndex(
+            settings.milvus_uri,
+            settings.storage.milvus_token.get_secret_value(),
+            namespace,
+            settings.storage.timeout_s,
+        )
+    except BaseException:
+        database.close()
+        raise
+    try:
+        blobs = BlobStore(settings.blobs_url)
+        gallery = Gallery(database, index, blobs, calibrations, alone=settings.embedded_index)
+        if recover:
+            gallery.recover()
+    except BaseException:
+        index.close()
+        database.close()
+        raise
+    return gallery
+
+
+def open_keys(settings: Settings) -> KeyStore:
+    """The API keys, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
+    return KeyStore(open_database(settings))
+
+
+def open_database(settings: Settings) -> Database:
+    """The records, their schema up to date."""
+    if not settings.storage.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    try:
+        upgrade_database(database)
+    except BaseException:
+        database.close()
+        raise
+    return database

@@ -1,0 +1,234 @@
+"""What each writing operation changes: plans for :class:`~serve_app.gallery.writer.Writer`.
+
+A plan reads through the connection that it is given, locks what it builds on (collections first, then persons), and raises
+the domain's errors. It changes nothing itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, Deletion, Enrolment, NewFace, PersonFields
+from serve_app.errors import (
+    CollectionNotEmpty,
+    FaceNotLive,
+    FaceUnknown,
+    InvalidRequest,
+    LivenessRequired,
+    PersonExists,
+)
+from serve_app.gallery import checks
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.records import collections, faces, persons
+from serve_app.gallery.records.changes import Changes, DroppedFace, Place
+from serve_app.gallery.writer import Plan
+
+
+def put_person(
+    tenant: str,
+    person_id: str,
+    names: Sequence[str],
+    fields: PersonFields,
+    new: Mapping[str, NewFace],
+    mode: Literal["replace", "add"],
+    must_be_new: bool,
+) -> Plan[Enrolment]:
+    """See ``Matcher.put_person``; ``new`` holds the faces by the ids that they get."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
+        named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
+        present = persons.find(connection, tenant, person_id, lock=True)
+        if present is not None and must_be_new:
+            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+        if present is None and not named:
+            raise InvalidRequest("A new person needs at least one collection to be in, got none.")
+        internal_id = present.id if present is not None else uuid.uuid4().hex
+        already = persons.collection_ids(connection, internal_id)
+        joined = [collection for collection in named if collection.id not in already]
+        everywhere = [*collections.by_ids(connection, already, "share"), *joined]
+        old = faces.of_persons(connection, [internal_id])
+        kept = [] if new and mode == "replace" else old
+        _check_liveness(new, everywhere, kept, joined)
+
+        now = dt.datetime.now(dt.UTC)
+        changes = Changes(tenant, joins=[Place(collection.id, internal_id) for collection in joined])
+        columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, present)}
+        if present is None:
+            changes.insert_person = {**columns, "tenant_id": tenant, "external_id": person_id, "created": now}
+        else:
+            changes.update_person = columns
+        for position, (face_id, face) in enumerate(new.items()):
+            changes.insert_faces.append(_columns(tenant, internal_id, face_id, face, position, now))
+            changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
+        if kept and joined:
+            templates = faces.templates(connection, internal_id)
+            for row in kept:
+                vector = templates[row.id]
+                changes.attach[row.model] += [IndexRow(RowKey(c.id, row.id), vector) for c in joined]
+        if old and not kept:
+            _drop(connection, changes, old)
+
+        def result(connection: sa.Connection) -> Enrolment:
+            person = persons.load(connection, [internal_id])[internal_id]
+            added = tuple(face for face in person.faces if face.id in new)
+            return Enrolment(person, created=present is None, faces=added)
+
+        return changes, result
+
+    return plan
+
+
+def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletion]:
+    """See ``Matcher.delete_person``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        collection = None if name is None else collections.get(connection, tenant, name, "share")
+        person = persons.get(connection, tenant, person_id, lock=True)
+        already = persons.collection_ids(connection, person.id)
+        if collection is not None and collection.id not in already:
+            raise persons.not_found(person_id, name)
+        changes = Changes(tenant)
+        rows = faces.of_persons(connection, [person.id])
+        if collection is not None and already != {collection.id}:
+            changes.leaves = [Place(collection.id, person.id)]
+            for row in rows:
+                changes.detach[row.model].append(RowKey(collection.id, row.id))
+            return changes, lambda _: Deletion()
+        changes.leaves = [Place(collection_id, person.id) for collection_id in already]
+        _drop(connection, changes, rows)
+        changes.drop_persons = [person.id]
+        return changes, lambda _: Deletion(persons=1, faces=len(rows), erased=True)
+
+    return plan
+
+
+def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Deletion]:
+    """See ``Matcher.delete_collection``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        collection = collections.get(connection, tenant, name, "update")
+        here = persons.in_collection(connection, collection.id, lock=True)
+        loose = faces.of_collection_without_person(connection, collection.id)
+        if only_if_empty and (here or loose):
+            raise CollectionNotEmpty(
+                f"The collection {name} still holds {len(here)} persons and {len(loose)} faces without a person.",
+                persons=len(here),
+                faces=len(loose),
+            )
+        changes = Changes(tenant, drop_collections=[collection.id])
+        staying = persons.elsewhere(connection, collection.id)
+        changes.drop_persons = sorted(set(here) - staying)
+        changes.leaves = [Place(collection.id, person_id) for person_id in here]
+        places = faces.places(connection, [row.id for row in loose])
+        shared = {key.face_id for key in places if key.collection_id != collection.id}
+        dropped = [
+            *faces.of_persons(connection, changes.drop_persons),
+            *(row for row in loose if row.id not in shared),
+        ]
+        _drop(connection, changes, dropped)
+        for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in loose if row.id in shared)):
+            changes.detach[row.model].append(RowKey(collection.id, row.id))
+        outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped), erased=True)
+        return changes, lambda _: outcome
+
+    return plan
+
+
+def delete_face(tenant: str, face_id: str, person_id: str | None) -> Plan[Deletion]:
+    """See ``Matcher.delete_face``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        row = faces.find(connection, tenant, face_id)
+        if row is not None and row.external_id is not None:
+            persons.find(connection, tenant, row.external_id, lock=True)
+            row = faces.find(connection, tenant, face_id)  # another writer may have erased it while we waited
+        if row is None or (person_id is not None and row.external_id != person_id):
+            raise unknown_face(face_id, person_id)
+        changes = Changes(tenant)
+        _drop(connection, changes, [row])
+        if row.person_id is not None:
+            changes.update_person = {"id": row.person_id, "modified": dt.datetime.now(dt.UTC)}
+        return changes, lambda _: Deletion(faces=1, erased=True)
+
+    return plan
+
+
+def unknown_face(face_id: object, person_id: str | None = None) -> FaceUnknown:
+    """The error for a face that is not there (or not that person's)."""
+    whose = "" if person_id is None else f" of the person {checks.shown(person_id)}"
+    return FaceUnknown(f"There is no face{whose} with the id {checks.shown(face_id)}.", face_id=str(face_id)[:100])
+
+
+def _drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:
+    rows = list(rows)
+    models = {row.id: row.model for row in rows}
+    for key in faces.places(connection, models):
+        changes.detach[models[key.face_id]].append(key)
+    changes.drop_faces += [DroppedFace(row.id, row.model, row.has_thumbnail or row.has_photograph) for row in rows]
+
+
+def _check_liveness(
+    new: Mapping[str, NewFace],
+    everywhere: Sequence[Collection],
+    kept: Sequence[sa.Row[Any]],
+    joined: Sequence[Collection],
+) -> None:
+    """New faces must satisfy all of the person's collections, present ones those that the person joins."""
+    _check_live([(str(i), face.liveness, i) for i, face in enumerate(new.values())], everywhere)
+    _check_live([(row.id, row.liveness, None) for row in kept], joined)
+
+
+def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], demanding: Sequence[Collection]) -> None:
+    thresholds = {c.policy.liveness_threshold: c.name for c in demanding if c.policy.liveness}
+    if not thresholds:
+        return
+    threshold = max(thresholds)
+    for label, probability, image in probabilities:
+        details: dict[str, Any] = {"threshold": threshold, "collection": thresholds[threshold]}
+        if image is None:
+            details["face_id"] = label
+        else:
+            details["image"] = image
+        if probability is None:
+            raise LivenessRequired(
+                f"The collection {thresholds[threshold]} demands a liveness check; the face {label} had none.",
+                **details,
+            )
+        if probability < threshold:
+            raise FaceNotLive(
+                f"The face {label} is not live: probability {probability:.2f}, needed {threshold:.2f}.",
+                probability=probability,
+                **details,
+            )
+
+
+def _columns(
+    tenant: str, person_id: str | None, face_id: str, face: NewFace, position: int, now: dt.datetime
+) -> dict[str, Any]:
+    return {
+        "id": face_id,
+        "tenant_id": tenant,
+        "person_id": person_id,
+        "position": position,
+        "image_id": face.image_id,
+        "model": face.model,
+        "template": faces.to_bytes(face.template),
+        "box_x": face.box.x,
+        "box_y": face.box.y,
+        "box_width": face.box.width,
+        "box_height": face.box.height,
+        "quality": face.quality,
+        "detection_score": face.detection_score,
+        "liveness": face.liveness,
+        "storage": str(face.storage),
+        "has_thumbnail": face.thumbnail is not None,
+        "has_photograph": face.photograph is not None,
+        "user_id": "",
+        "created": now,
+        "expires": None,
+    }

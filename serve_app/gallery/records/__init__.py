@@ -1,0 +1,1 @@
+"""Every SQL statement about the gallery: functions of a connection, one module a subject."""

@@ -1,0 +1,145 @@
+"""What one operation changes, written to the records in one fixed order; the only place where memberships are made or ended.
+
+Collections count their persons and faces. The counts change here, by as many memberships as the statements really touched,
+so they equal a COUNT(*) at every commit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.records.faces import batches
+from serve_app.gallery.schema import collections, face_collections, faces, person_collections, persons
+
+
+class Place(NamedTuple):
+    """A person in a collection, both by internal id."""
+
+    collection_id: str
+    person_id: str
+
+
+class DroppedFace(NamedTuple):
+    """A face that ceases to exist."""
+
+    id: str
+    model: str
+    has_images: bool
+
+
+@dataclass(slots=True)
+class Changes:
+    """One operation's changes for one tenant.
+
+    Attributes:
+        insert_person, update_person: columns; an update names the row by ``id``.
+        joins, leaves: memberships of persons.
+        insert_faces: columns of new faces.
+        attach, detach: memberships of faces, by model; what is attached brings its template for the index.
+        drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
+    """
+
+    tenant: str
+    insert_person: dict[str, Any] | None = None
+    update_person: dict[str, Any] | None = None
+    joins: list[Place] = field(default_factory=list)
+    leaves: list[Place] = field(default_factory=list)
+    insert_faces: list[dict[str, Any]] = field(default_factory=list)
+    attach: dict[str, list[IndexRow]] = field(default_factory=lambda: defaultdict(list))
+    detach: dict[str, list[RowKey]] = field(default_factory=lambda: defaultdict(list))
+    drop_faces: list[DroppedFace] = field(default_factory=list)
+    drop_persons: list[str] = field(default_factory=list)
+    drop_collections: list[str] = field(default_factory=list)
+
+    def touched(self) -> dict[str, str]:
+        """Faces whose index rows or images change: id -> model."""
+        result = {row["id"]: row["model"] for row in self.insert_faces}
+        result.update((row.key.face_id, model) for model, rows in self.attach.items() for row in rows)
+        result.update((key.face_id, model) for model, keys in self.detach.items() for key in keys)
+        result.update((face.id, face.model) for face in self.drop_faces)
+        return result
+
+
+@dataclass(slots=True)
+class Counts:
+    """By how much each collection's counts change."""
+
+    persons: Counter[str] = field(default_factory=Counter)
+    faces: Counter[str] = field(default_factory=Counter)
+
+
+def write(connection: sa.Connection, changes: Changes) -> Counts:
+    """Everything except the collections' own rows, see :func:`finish`."""
+    counts = Counts()
+    if changes.insert_person is not None:
+        connection.execute(persons.insert().values(**changes.insert_person))
+    if changes.update_person is not None:
+        columns = dict(changes.update_person)
+        connection.execute(persons.update().where(persons.c.id == columns.pop("id")).values(**columns))
+    if changes.insert_faces:
+        connection.execute(faces.insert(), changes.insert_faces)
+    _join_persons(connection, changes.joins, counts)
+    _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
+    _detach_faces(connection, (key for keys in changes.detach.values() for key in keys), counts)
+    _leave_persons(connection, changes.leaves, counts)
+    for batch in batches([face.id for face in changes.drop_faces]):
+        connection.execute(faces.delete().where(faces.c.id.in_(batch)))
+    for batch in batches(changes.drop_persons):
+        connection.execute(persons.delete().where(persons.c.id.in_(batch)))
+    return counts
+
+
+def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
+    """The collections' rows: last, since all writers of a collection wait for one another from here on."""
+    for collection_id in sorted({*counts.persons, *counts.faces}):
+        connection.execute(
+            collections.update()
+            .where(collections.c.id == collection_id)
+            .values(
+                person_count=collections.c.person_count + counts.persons[collection_id],
+                face_count=collections.c.face_count + counts.faces[collection_id],
+            )
+        )
+    for collection_id in changes.drop_collections:
+        connection.execute(collections.delete().where(collections.c.id == collection_id))
+
+
+def _join_persons(connection: sa.Connection, places: list[Place], counts: Counts) -> None:
+    if places:
+        connection.execute(person_collections.insert(), [place._asdict() for place in places])
+        counts.persons.update(place.collection_id for place in places)
+
+
+def _attach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Counts) -> None:
+    rows = [key._asdict() for key in keys]
+    if rows:
+        connection.execute(face_collections.insert(), rows)
+        counts.faces.update(row["collection_id"] for row in rows)
+
+
+def _leave_persons(connection: sa.Connection, places: list[Place], counts: Counts) -> None:
+    by_collection = defaultdict(list)
+    for collection_id, person_id in places:
+        by_collection[collection_id].append(person_id)
+    table = person_collections
+    for collection_id, person_ids in by_collection.items():
+        for batch in batches(person_ids):
+            chosen = sa.and_(table.c.collection_id == collection_id, table.c.person_id.in_(batch))
+            counts.persons[collection_id] -= connection.execute(table.delete().where(chosen)).rowcount
+
+
+def _detach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Counts) -> None:
+    by_collection = defaultdict(list)
+    for collection_id, face_id in keys:
+        by_collection[collection_id].append(face_id)
+    table = face_collections
+    for collection_id, face_ids in by_collection.items():
+        for batch in batches(face_ids):
+            chosen = sa.and_(table.c.collection_id == collection_id, table.c.face_id.in_(batch))
+            counts.faces[collection_id] -= connection.execute(table.delete().where(chosen)).rowcount

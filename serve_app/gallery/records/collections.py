@@ -1,0 +1,163 @@
+"""Statements about collections."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection, Page
+from serve_app.errors import CollectionExists, CollectionNotFound, InvalidRequest
+from serve_app.gallery import checks
+from serve_app.gallery.records.paging import containing, page_of, search_text
+from serve_app.gallery.schema import collections
+
+Lock = Literal["share", "update"]
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
+
+
+def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
+    """Raises CollectionExists, InvalidRequest."""
+    values = _values(new)
+    if _row(connection, tenant, new.name) is not None:
+        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    now = dt.datetime.now(dt.UTC)
+    connection.execute(
+        collections.insert().values(
+            id=uuid.uuid4().hex, tenant_id=tenant, person_count=0, face_count=0, created=now, modified=now, **values
+        )
+    )
+    return get(connection, tenant, new.name)
+
+
+def get(connection: sa.Connection, tenant: str, name: str, lock: Lock | None = None) -> Collection:
+    """Raises CollectionNotFound."""
+    return by_names(connection, tenant, [name], lock)[0]
+
+
+def by_names(
+    connection: sa.Connection, tenant: str, names: Sequence[str], lock: Lock | None = None
+) -> list[Collection]:
+    """In the order of the names. Raises CollectionNotFound for the first that does not exist."""
+    query = (
+        sa.select(collections)
+        .where(collections.c.tenant_id == tenant, collections.c.name.in_([str(name) for name in names]))
+        .order_by(collections.c.id)  # writers lock in one order
+    )
+    if lock is not None:
+        query = query.with_for_update(read=lock == "share", key_share=lock == "share")
+    found = {row.name: to_collection(row) for row in connection.execute(query)}
+    for name in names:
+        if name not in found:
+            raise CollectionNotFound(f"There is no collection named {checks.shown(name)}.", collection=str(name)[:100])
+    return [found[name] for name in names]
+
+
+def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
+    """Those that exist, by id."""
+    query = sa.select(collections).where(collections.c.id.in_(list(ids))).order_by(collections.c.id)
+    if lock is not None:
+        query = query.with_for_update(read=lock == "share", key_share=lock == "share")
+    return [to_collection(row) for row in connection.execute(query)]
+
+
+def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
+    """By name. Raises InvalidRequest."""
+    query = sa.select(collections).where(collections.c.tenant_id == tenant, *containing(collections.c.search_text, q))
+    rows, following = page_of(connection, query, collections.c.name, limit, cursor)
+    return Page(tuple(to_collection(row) for row in rows), following)
+
+
+def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+    """Raises CollectionNotFound, CollectionExists, InvalidRequest."""
+    unknown = sorted(set(changes) - set(_FIELDS))
+    if unknown:
+        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.shown(unknown)}.")
+    present = get(connection, tenant, name, "update")
+    new = dataclasses.replace(
+        NewCollection(**{field: getattr(present, field) for field in _FIELDS}),
+        **changes,
+    )
+    values = _values(new)
+    if new.name != name and _row(connection, tenant, new.name) is not None:
+        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    connection.execute(
+        collections.update().where(collections.c.id == present.id).values(modified=dt.datetime.now(dt.UTC), **values)
+    )
+    return get(connection, tenant, new.name)
+
+
+def totals(connection: sa.Connection) -> tuple[int, int, int]:
+    """Collections, and memberships of persons and of faces, over all tenants."""
+    row = connection.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(collections.c.person_count), 0),
+            sa.func.coalesce(sa.func.sum(collections.c.face_count), 0),
+        ).select_from(collections)
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def to_collection(row: sa.Row[Any]) -> Collection:
+    """A row of the table as a domain value."""
+    return Collection(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        title=row.title,
+        description=row.description,
+        kind=CollectionKind(row.kind),
+        tags=tuple(row.tags),
+        user_data=row.user_data,
+        policy=CollectionPolicy(
+            liveness=row.liveness,
+            liveness_threshold=row.liveness_threshold,
+            min_score=row.min_score,
+            image_storage=ImageStorage(row.image_storage),
+        ),
+        person_count=row.person_count,
+        face_count=row.face_count,
+        created=row.created,
+        modified=row.modified,
+    )
+
+
+def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | None:
+    query = sa.select(collections.c.id).where(collections.c.tenant_id == tenant, collections.c.name == name)
+    return connection.execute(query).first()
+
+
+def _values(new: NewCollection) -> dict[str, Any]:
+    policy = new.policy
+    if not isinstance(policy, CollectionPolicy):
+        raise InvalidRequest(f"policy must be a collection policy, got {checks.shown(policy)}.")
+    if not isinstance(policy.liveness, bool):
+        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.shown(policy.liveness)}.")
+    minimum = policy.min_score
+    return {
+        "name": checks.check_collection_name(new.name),
+        "title": checks.check_text("title", new.title, 200),
+        "description": checks.check_text("description", new.description, 10_000),
+        "search_text": search_text(new.name, new.title),
+        "kind": _choice("kind", CollectionKind, new.kind),
+        "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
+        "user_data": checks.check_text("user_data", new.user_data, 65_536),
+        "liveness": policy.liveness,
+        "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
+        "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
+        "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
+    }
+
+
+def _choice(field: str, kind: type[CollectionKind] | type[ImageStorage], value: object) -> str:
+    try:
+        return str(kind(value))  # type: ignore[arg-type]
+    except ValueError:
+        words = ", ".join(kind)
+        raise InvalidRequest(f"{field} must be one of {words}; got {checks.shown(value)}.") from None

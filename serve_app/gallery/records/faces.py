@@ -1,0 +1,183 @@
+"""Statements about faces and their places in collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from serve_app.domain import Box, Face, ImageStorage
+from serve_app.gallery.checks import is_id
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.schema import face_collections, faces, persons
+
+T = TypeVar("T")
+
+BATCH = 1000
+
+_PLAIN = [column for column in faces.c if column.name != "template"]
+_TEMPLATE_TYPE = np.dtype("<f4")
+
+
+def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
+    """The face's row with its person's ``external_id``; ``template`` includes that column."""
+    if not is_id(face_id):
+        return None
+    columns = [*_PLAIN, persons.c.external_id, *([faces.c.template] if template else [])]
+    query = (
+        sa.select(*columns)
+        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+        .where(faces.c.id == face_id, faces.c.tenant_id == tenant)
+    )
+    return connection.execute(query).first()
+
+
+def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """Rows of faces with their persons' ``external_id``."""
+    query = sa.select(*_PLAIN, persons.c.external_id).select_from(
+        faces.outerjoin(persons, persons.c.id == faces.c.person_id)
+    )
+    return [row for batch in batches(ids) for row in connection.execute(query.where(faces.c.id.in_(batch)))]
+
+
+def of_persons(connection: sa.Connection, person_ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """Rows of all faces of these persons, oldest first."""
+    query = sa.select(*_PLAIN).order_by(faces.c.created, faces.c.position, faces.c.id)
+    return [
+        row for batch in batches(person_ids) for row in connection.execute(query.where(faces.c.person_id.in_(batch)))
+    ]
+
+
+def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
+    """Rows of the collection's faces that stand for themselves."""
+    query = (
+        sa.select(*_PLAIN)
+        .join(face_collections, face_collections.c.face_id == faces.c.id)
+        .where(face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None))
+    )
+    return list(connection.execute(query))
+
+
+def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
+    """Face id -> template of a person's faces (made by one model)."""
+    query = sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id)
+    if model is not None:
+        query = query.where(faces.c.model == model)
+    return {row.id: to_vector(row.template) for row in connection.execute(query)}
+
+
+def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
+    """Those of the rows that the records know -> internal id of the face's person, None if it has none."""
+    wanted = set(keys)
+    query = sa.select(face_collections.c.collection_id, faces.c.id, faces.c.person_id).join(
+        faces, faces.c.id == face_collections.c.face_id
+    )
+    found = {}
+    for batch in batches({key.face_id for key in wanted}):
+        for collection_id, face_id, person_id in connection.execute(query.where(faces.c.id.in_(batch))):
+            found[RowKey(collection_id, face_id)] = person_id
+    return {key: found[key] for key in wanted if key in found}
+
+
+def places(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
+    """All memberships of these faces."""
+    query = sa.select(face_collections.c.collection_id, face_collections.c.face_id)
+    return [
+        RowKey(*row)
+        for batch in batches(face_ids)
+        for row in connection.execute(query.where(face_collections.c.face_id.in_(batch)))
+    ]
+
+
+def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
+    """Make other writers of these faces wait (SQLite has one writer anyway)."""
+    query = sa.select(faces.c.id).order_by(faces.c.id).with_for_update()
+    for batch in batches(sorted(face_ids)):
+        connection.execute(query.where(faces.c.id.in_(batch))).all()
+
+
+def index_rows(connection: sa.Connection, keys: Iterable[RowKey]) -> list[IndexRow]:
+    """What the index shall hold for those of the rows that exist."""
+    wanted = set(keys)
+    query = sa.select(face_collections.c.collection_id, faces.c.id, faces.c.template).join(
+        faces, faces.c.id == face_collections.c.face_id
+    )
+    return [
+        IndexRow(key, to_vector(template))
+        for batch in batches({key.face_id for key in wanted})
+        for collection_id, face_id, template in connection.execute(query.where(faces.c.id.in_(batch)))
+        if (key := RowKey(collection_id, face_id)) in wanted
+    ]
+
+
+def models(connection: sa.Connection) -> list[str]:
+    """Ids of the models that any face was embedded with."""
+    return sorted(connection.execute(sa.select(faces.c.model).distinct()).scalars())
+
+
+def count_places(connection: sa.Connection, model: str) -> int:
+    """How many rows the index of this model shall have."""
+    query = sa.select(sa.func.count()).select_from(_places_of(model).subquery())
+    return int(connection.execute(query).scalar_one())
+
+
+def all_places(connection: sa.Connection, model: str) -> Iterator[RowKey]:
+    """Every row that the index of this model shall have, by collection and face."""
+    after: RowKey | None = None
+    while True:
+        query = _places_of(model)
+        if after is not None:
+            place = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
+            query = query.where(place > sa.tuple_(*(sa.literal(part) for part in after)))
+        rows = connection.execute(query.limit(10 * BATCH)).all()
+        yield from (RowKey(*row) for row in rows)
+        if len(rows) < 10 * BATCH:
+            return
+        after = RowKey(*rows[-1])
+
+
+def _places_of(model: str) -> sa.Select[Any]:
+    return (
+        sa.select(face_collections.c.collection_id, face_collections.c.face_id)
+        .join(faces, faces.c.id == face_collections.c.face_id)
+        .where(faces.c.model == model)
+        .order_by(face_collections.c.collection_id, face_collections.c.face_id)
+    )
+
+
+def to_face(row: Any, external_id: str | None) -> Face:
+    """A row of the table as a domain value."""
+    return Face(
+        id=row.id,
+        person_id=external_id,
+        image_id=row.image_id,
+        box=Box(row.box_x, row.box_y, row.box_width, row.box_height),
+        quality=row.quality,
+        detection_score=row.detection_score,
+        model=row.model,
+        storage=ImageStorage(row.storage),
+        created=row.created,
+        expires=row.expires,
+        user_id=row.user_id,
+    )
+
+
+def to_bytes(vector: NDArray[np.float32]) -> bytes:
+    """A template as it is stored."""
+    return np.ascontiguousarray(vector, dtype=_TEMPLATE_TYPE).tobytes()
+
+
+def to_vector(stored: bytes) -> NDArray[np.float32]:
+    """The inverse of :func:`to_bytes`."""
+    return np.frombuffer(stored, dtype=_TEMPLATE_TYPE).astype(np.float32, copy=False)
+
+
+def batches(values: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    """In lists of at most ``size``: databases limit the parameters of one statement."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,145 @@
+"""Statements about persons."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Page, Person, PersonFields
+from serve_app.errors import PersonNotFound
+from serve_app.gallery.checks import PERSON_TEXTS, shown
+from serve_app.gallery.records import faces as face_records
+from serve_app.gallery.records.paging import containing, page_of, search_text
+from serve_app.gallery.schema import collections, person_collections, persons
+
+
+def find(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any] | None:
+    """The person's row; ``lock`` makes other writers wait."""
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id == str(external_id))
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any]:
+    """Raises PersonNotFound."""
+    try:
+        row = find(connection, tenant, external_id, lock)
+    except (UnicodeEncodeError, sa.exc.DataError):
+        row = None  # holds what no stored id can
+    if row is None:
+        raise not_found(external_id)
+    return row
+
+
+def not_found(external_id: object, collection: str | None = None) -> PersonNotFound:
+    """The error for a person who is not there (or not in that collection)."""
+    where = "" if collection is None else f" in the collection {collection}"
+    return PersonNotFound(
+        f"There is no person with the id {shown(external_id)}{where}.", person_id=str(external_id)[:100]
+    )
+
+
+def collection_ids(connection: sa.Connection, person_id: str) -> set[str]:
+    """Where the person is."""
+    query = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+    return set(connection.execute(query).scalars())
+
+
+def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
+    """Whole persons by internal id, in three statements for each thousand."""
+    loaded: dict[str, Person] = {}
+    for batch in face_records.batches(ids):
+        rows = connection.execute(sa.select(persons).where(persons.c.id.in_(batch))).all()
+        loaded.update(_with_relations(connection, rows))
+    return loaded
+
+
+def page(
+    connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
+) -> Page[Person]:
+    """By external id. Raises InvalidRequest."""
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
+    if collection_id is not None:
+        query = query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
+            person_collections.c.collection_id == collection_id
+        )
+    rows, following = page_of(connection, query, persons.c.external_id, limit, cursor)
+    loaded = _with_relations(connection, rows)
+    return Page(tuple(loaded[row.id] for row in rows), following)
+
+
+def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
+    """Internal id -> external id of the collection's persons."""
+    query = (
+        sa.select(persons.c.id, persons.c.external_id)
+        .join(person_collections, person_collections.c.person_id == persons.c.id)
+        .where(person_collections.c.collection_id == collection_id)
+        .order_by(persons.c.id)
+    )
+    if lock:
+        query = query.with_for_update(of=persons)
+    return {row.id: row.external_id for row in connection.execute(query)}
+
+
+def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:
+    """Those of the collection's persons who are in another one too."""
+    here, there = person_collections.alias(), person_collections.alias()
+    query = (
+        sa.select(here.c.person_id)
+        .join(there, there.c.person_id == here.c.person_id)
+        .where(here.c.collection_id == collection_id, there.c.collection_id != collection_id)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) -> dict[str, Any]:
+    """The columns to write: what is given, else what is stored, else empty."""
+    stored: Mapping[str, Any] = present._mapping if present is not None else {}
+    result: dict[str, Any] = {}
+    for name in PERSON_TEXTS:
+        given = getattr(fields, name)
+        result[name] = given if given is not None else stored.get(name, "")
+    result["date_of_birth"] = fields.date_of_birth or stored.get("date_of_birth")
+    result["watch_list"] = list(fields.watch_list if fields.watch_list is not None else stored.get("watch_list", ()))
+    result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
+    result["search_text"] = search_text(external_id, result["name"])
+    return result
+
+
+def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Person]:
+    if not rows:
+        return {}
+    external_ids = {row.id: row.external_id for row in rows}
+    names = defaultdict(list)
+    query = (
+        sa.select(person_collections.c.person_id, collections.c.name)
+        .join(collections, collections.c.id == person_collections.c.collection_id)
+        .where(person_collections.c.person_id.in_(list(external_ids)))
+        .order_by(collections.c.name)
+    )
+    for person_id, name in connection.execute(query):
+        names[person_id].append(name)
+    faces = defaultdict(list)
+    for face in face_records.of_persons(connection, external_ids):
+        faces[face.person_id].append(face_records.to_face(face, external_ids[face.person_id]))
+    return {
+        row.id: Person(
+            id=row.external_id,
+            name=row.name,
+            gender=row.gender,
+            date_of_birth=row.date_of_birth,
+            nationality=row.nationality,
+            id_number=row.id_number,
+            address=row.address,
+            notes=row.notes,
+            watch_list=tuple(row.watch_list),
+            metadata=dict(row._mapping["metadata"]),
+            collections=tuple(names[row.id]),
+            faces=tuple(faces[row.id]),
+            created=row.created,
+            modified=row.modified,
+        )
+        for row in rows
+    }

@@ -1,0 +1,150 @@
+"""Bringing index and images back in line with the records: after a crash, after an outage, or from nothing.
+
+Safe beside other writers, in this process and in others: whatever is repaired is locked in the records first, and what a
+writer is about to finish (it has journal entries) is left to that writer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import RowKey, VectorIndex
+from serve_app.gallery.records import faces, journal
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = dt.timedelta(seconds=60)
+"""Younger journal entries are taken for the work of a living writer."""
+
+Progress = Callable[[int, int], None]
+"""Called with rows done and rows in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery did: journal entries settled, index rows added and removed."""
+
+    settled: int = 0
+    added: int = 0
+    removed: int = 0
+
+
+class Repairer:
+    """Repairs one gallery's index and images."""
+
+    def __init__(self, database: Database, index: VectorIndex, blobs: BlobStore) -> None:
+        self._database = database
+        self._index = index
+        self._blobs = blobs
+
+    def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
+        """Make index and images agree with the records for the journal's entries, and remove these.
+
+        Args:
+            age: only entries at least so old.
+            ids: only these entries, whatever their age.
+
+        Raises:
+            StoreUnavailable: the rest stays in the journal.
+        """
+        settled = 0
+        before = dt.datetime.now(dt.UTC) - age if ids is None else None
+        while True:
+            with self._database.read() as connection:
+                if journal.is_empty(connection):
+                    return settled
+            with self._database.write() as connection:
+                entries = journal.pending(connection, faces.BATCH, before, ids)
+                tenants: dict[str, dict[str, str]] = defaultdict(dict)
+                for entry in entries:
+                    tenants[entry.model][entry.face_id] = entry.tenant_id
+                for model, tenant_of in tenants.items():
+                    self._agree(connection, model, tenant_of)
+                journal.remove(connection, [entry.id for entry in entries])
+            settled += len(entries)
+            if len(entries) < faces.BATCH:
+                return settled
+
+    def _agree(self, connection: sa.Connection, model: str, tenant_of: dict[str, str]) -> None:
+        faces.lock(connection, tenant_of)
+        rows = faces.index_rows(connection, faces.places(connection, tenant_of))
+        right = {row.key for row in rows}
+        self._index.delete(model, sorted(self._index.rows_of(model, tenant_of) - right))
+        self._index.upsert(model, rows)
+        existing = {row.id for row in faces.of_ids(connection, tenant_of)}
+        for face_id, tenant in tenant_of.items():
+            if face_id not in existing:
+                self._blobs.delete(tenant, face_id)
+
+    def recover(self, alone: bool, thorough: bool) -> Recovery:
+        """What a start does: settle the journal, then compare the index with the records.
+
+        Args:
+            alone: no other process writes to this gallery, so every journal entry is a dead writer's.
+            thorough: compare row by row, not only the numbers of rows.
+        """
+        settled = self.settle_journal(dt.timedelta(0) if alone else IN_FLIGHT)
+        added = removed = 0
+        with self._database.read() as connection:
+            models = sorted({*faces.models(connection), *self._index.models()})
+        for model in models:
+            with self._database.read() as connection:
+                expected = faces.count_places(connection, model)
+            if thorough or expected != self._index.count(model):
+                more, fewer = self._compare(model)
+                added, removed = added + more, removed + fewer
+        if settled or added or removed:
+            log.warning("index repaired: %d journal entries, %d rows added, %d removed", settled, added, removed)
+        return Recovery(settled, added, removed)
+
+    def _compare(self, model: str) -> tuple[int, int]:
+        with self._database.read() as connection:
+            right = set(faces.all_places(connection, model))
+        present = set(self._index.keys(model))
+        added = sum(self._add(model, batch) for batch in faces.batches(sorted(right - present)))
+        removed = sum(self._remove(model, batch) for batch in faces.batches(sorted(present - right)))
+        return added, removed
+
+    def _add(self, model: str, keys: Sequence[RowKey]) -> int:
+        with self._database.write() as connection:
+            faces.lock(connection, {key.face_id for key in keys})
+            rows = faces.index_rows(connection, keys)
+            self._index.upsert(model, rows)
+        return len(rows)
+
+    def _remove(self, model: str, keys: Sequence[RowKey]) -> int:
+        with self._database.write() as connection:
+            # In this order: a writer who is not yet seen in the records is still seen in the journal.
+            busy = journal.faces_with_entries(connection, {key.face_id for key in keys})
+            known = faces.owners(connection, keys)
+            gone = [key for key in keys if key not in known and key.face_id not in busy]
+            self._index.delete(model, gone)
+        return len(gone)
+
+    def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
+        """Drop the index (of one model) and build it from the records; the number of rows.
+
+        Searches find less until it is done.
+        """
+        with self._database.read() as connection:
+            models = sorted({*faces.models(connection), *self._index.models()}) if model is None else [model]
+            total = sum(faces.count_places(connection, name) for name in models)
+        done = 0
+        for name in models:
+            self._index.drop(name)
+            with self._database.read() as connection:
+                keys = list(faces.all_places(connection, name))
+            for batch in faces.batches(keys):
+                done += self._add(name, batch)
+                if progress is not None:
+                    progress(done, total)
+        self._index.maintain()
+        return done

@@ -1,0 +1,194 @@
+"""The tables of the system of record. Changing one needs a migration in ``migrations/versions``; a test compares the two.
+
+Ids are 32 hex digits. Texts that callers search in have a case-folded copy (``search_text``), since databases disagree
+about upper and lower case. Texts that listings are ordered by compare by code point in every database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
+    """Timezone-aware UTC in and out, also where the database knows no time zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        """To UTC; naive times are refused."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a timezone-aware time was expected, got {value!r}")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        """Back with UTC attached."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+Id = sa.String(32)
+Ordered = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _id() -> sa.Column[str]:
+    return sa.Column("id", Id, primary_key=True)
+
+
+def _times() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    return sa.Column("created", UtcDateTime, nullable=False), sa.Column("modified", UtcDateTime, nullable=False)
+
+
+def _tenant() -> sa.Column[str]:
+    return sa.Column("tenant_id", Id, sa.ForeignKey("tenants.id"), nullable=False)
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
+
+
+installation = sa.Table(
+    "installation",
+    metadata,
+    _id(),  # tells apart the indexes of several installations on one Milvus server
+)
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("created", UtcDateTime, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("name"),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of the secret, hex
+    sa.Column("installed", sa.Boolean, nullable=False),  # given by the operator at start, not created
+    sa.Column("rate_limit", sa.Float),
+    sa.Column("created", UtcDateTime, nullable=False),
+    sa.Column("expires", UtcDateTime),
+    sa.Column("revoked", UtcDateTime),
+    sa.Column("last_used", UtcDateTime),
+    sa.Index(None, "tenant_id"),
+)
+
+collections = sa.Table(
+    "collections",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("name", Ordered, nullable=False),
+    _text("title"),
+    _text("description"),
+    _text("search_text"),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    _text("user_data"),
+    sa.Column("liveness", sa.Boolean, nullable=False),
+    sa.Column("liveness_threshold", sa.Float, nullable=False),
+    sa.Column("min_score", sa.Float),
+    sa.Column("image_storage", sa.String(16), nullable=False),
+    sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
+    sa.Column("face_count", sa.Integer, nullable=False),
+    *_times(),
+    sa.UniqueConstraint("tenant_id", "name"),
+)
+
+persons = sa.Table(
+    "persons",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("external_id", Ordered, nullable=False),
+    _text("name"),
+    _text("gender"),
+    sa.Column("date_of_birth", sa.Date),
+    _text("nationality"),
+    _text("id_number"),
+    _text("address"),
+    _text("notes"),
+    sa.Column("watch_list", sa.JSON, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    _text("search_text"),
+    *_times(),
+    sa.UniqueConstraint("tenant_id", "external_id"),
+)
+
+faces = sa.Table(
+    "faces",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("person_id", Id, sa.ForeignKey("persons.id")),
+    sa.Column("position", sa.Integer, nullable=False),  # orders the faces that one request added
+    sa.Column("image_id", Id, nullable=False),
+    sa.Column("model", sa.String(100), nullable=False),
+    sa.Column("template", sa.LargeBinary, nullable=False),  # little-endian float32
+    sa.Column("box_x", sa.Float, nullable=False),
+    sa.Column("box_y", sa.Float, nullable=False),
+    sa.Column("box_width", sa.Float, nullable=False),
+    sa.Column("box_height", sa.Float, nullable=False),
+    sa.Column("quality", sa.Float, nullable=False),
+    sa.Column("detection_score", sa.Float, nullable=False),
+    sa.Column("liveness", sa.Float),
+    sa.Column("storage", sa.String(16), nullable=False),
+    sa.Column("has_thumbnail", sa.Boolean, nullable=False),
+    sa.Column("has_photograph", sa.Boolean, nullable=False),
+    _text("user_id"),
+    sa.Column("created", UtcDateTime, nullable=False),
+    sa.Column("expires", UtcDateTime),
+    sa.Index(None, "person_id"),
+    sa.Index(None, "tenant_id"),
+    sa.Index(None, "model"),
+)
+
+person_collections = sa.Table(
+    "person_collections",
+    metadata,
+    sa.Column("collection_id", Id, sa.ForeignKey("collections.id"), primary_key=True),
+    sa.Column("person_id", Id, sa.ForeignKey("persons.id"), primary_key=True),
+    sa.Index(None, "person_id"),
+)
+
+face_collections = sa.Table(
+    "face_collections",
+    metadata,
+    sa.Column("collection_id", Id, sa.ForeignKey("collections.id"), primary_key=True),
+    sa.Column("face_id", Id, sa.ForeignKey("faces.id"), primary_key=True),
+    sa.Index(None, "face_id"),
+)
+
+index_journal = sa.Table(
+    "index_journal",
+    metadata,
+    # No foreign keys: an entry outlives what it speaks of.
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("tenant_id", Id, nullable=False),
+    sa.Column("face_id", Id, nullable=False),
+    sa.Column("model", sa.String(100), nullable=False),
+    sa.Column("created", UtcDateTime, nullable=False),
+    sa.Index(None, "face_id"),
+    sqlite_autoincrement=True,  # an id is never used twice, so nobody removes another writer's entry
+)

@@ -1,0 +1,154 @@
+"""Searching: from the index's rows to persons.
+
+The index knows rows, the records know who they are. More rows are fetched than persons are wanted, because a person may have
+many faces and a face may be in several of the searched collections; if they do not suffice, twice as many are fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
+from serve_app.errors import InvalidRequest, LivenessRequired
+from serve_app.gallery import checks
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import Hit, RowKey, VectorIndex
+from serve_app.gallery.records import collections, faces, persons
+from serve_app.score import Calibration, resolve_threshold
+
+MAX_RESULTS = 1000
+MAX_ROWS = 16_384
+"""The most rows that a Milvus server returns for one probe."""
+
+ROUNDING = 6
+"""Digits of a cosine that float32 arithmetic gets right; the same template twice is 1.0 then."""
+
+Subject = tuple[str, str]
+"""Who a row stands for: ``("person", internal id)`` or ``("face", face id)``."""
+
+
+class Searcher:
+    """Searches one gallery.
+
+    Args:
+        calibrations: of the models whose templates may be searched with.
+    """
+
+    def __init__(self, database: Database, index: VectorIndex, calibrations: Mapping[str, Calibration]) -> None:
+        self._database = database
+        self._index = index
+        self._calibrations = calibrations
+
+    def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
+        """See ``Matcher.search``."""
+        names = list(dict.fromkeys(query.collections))
+        if not names:
+            raise InvalidRequest("A search needs at least one collection, got none.")
+        if not 1 <= query.max_results <= MAX_RESULTS:
+            raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
+        with self._database.read() as connection:
+            searched = collections.by_names(connection, tenant, names)
+        _check_liveness(query, searched)
+        threshold = _threshold(query, searched)
+        if not len(query.probes):
+            return GalleryAnswer((), threshold)
+        calibration = self._calibrations.get(checks.check_model(query.model))
+        if calibration is None:
+            raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
+        probes = checks.check_template(query.probes)
+        found = self._nearest(query.model, probes, searched, query.max_results, calibration.cosine(threshold.min_score))
+        return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold)
+
+    def _nearest(
+        self, model: str, probes: Vectors, searched: Sequence[Collection], wanted: int, lowest: float
+    ) -> list[dict[Subject, Hit]]:
+        """For each probe the best row of each subject, at most ``wanted`` subjects, best first."""
+        ids = [collection.id for collection in searched]
+        found: list[dict[Subject, Hit]] = [{} for _ in probes]
+        open_probes = list(range(len(probes)))
+        limit = min(MAX_ROWS, 2 * wanted * len(ids) + 8)
+        while open_probes:
+            rows = self._index.search(model, probes[open_probes], ids, limit)
+            near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
+            keys = {hit.key for hits in near for hit in hits}
+            owners: dict[RowKey, str | None] = {}
+            if keys:
+                with self._database.read() as connection:
+                    owners = faces.owners(connection, keys)
+            unfinished = []
+            for probe, hits in zip(open_probes, near, strict=True):
+                found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
+                # Every row fetched was near enough, so there may be more behind them.
+                if len(found[probe]) < wanted and len(hits) >= limit and limit < MAX_ROWS:
+                    unfinished.append(probe)
+            open_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
+        return found
+
+    def _matches(
+        self,
+        found: Sequence[Mapping[Subject, Hit]],
+        searched: Sequence[Collection],
+        calibration: Calibration,
+        threshold: Threshold,
+    ) -> tuple[tuple[Match, ...], ...]:
+        subjects = {subject for hits in found for subject in hits}
+        if not subjects:
+            return tuple(() for _ in found)
+        with self._database.read() as connection:
+            people, loose = _load(connection, subjects)
+        names = {collection.id: collection.name for collection in searched}
+        answer = []
+        for hits in found:
+            matches = []
+            for (kind, id_), hit in hits.items():
+                cosine = min(1.0, max(-1.0, round(hit.cosine, ROUNDING)))
+                score = calibration.score(cosine)
+                person = people.get(id_) if kind == "person" else None
+                faces_by_id = {face.id: face for face in person.faces} if person is not None else loose
+                face = faces_by_id.get(hit.key.face_id)
+                if face is not None and score >= threshold.min_score:  # else it was erased a moment ago
+                    matches.append(Match(names[hit.key.collection_id], person, face, score, 1.0 - cosine))
+            answer.append(tuple(matches))
+        return tuple(answer)
+
+
+def _best(
+    hits: Sequence[Hit], owners: Mapping[RowKey, str | None], rank: Mapping[str, int], wanted: int
+) -> dict[Subject, Hit]:
+    best: dict[Subject, Hit] = {}
+    for hit in sorted(hits, key=lambda hit: (-hit.cosine, rank[hit.key.collection_id], hit.key.face_id)):
+        if hit.key not in owners:
+            continue  # not in the records: being written, or being erased
+        person_id = owners[hit.key]
+        subject = ("person", person_id) if person_id is not None else ("face", hit.key.face_id)
+        if subject not in best:
+            best[subject] = hit
+            if len(best) == wanted:
+                break
+    return best
+
+
+def _load(connection: sa.Connection, subjects: set[Subject]) -> tuple[dict[str, Person], dict[str, Face]]:
+    people = persons.load(connection, [id_ for kind, id_ in subjects if kind == "person"])
+    loose = [id_ for kind, id_ in subjects if kind == "face"]
+    return people, {row.id: faces.to_face(row, row.external_id) for row in faces.of_ids(connection, loose)}
+
+
+def _check_liveness(query: GalleryQuery, searched: Sequence[Collection]) -> None:
+    demanding = [c.policy.liveness_threshold for c in searched if c.policy.liveness]
+    if demanding and not query.liveness_checked:
+        raise LivenessRequired("A searched collection demands a liveness check.", threshold=max(demanding))
+
+
+def _threshold(query: GalleryQuery, searched: Sequence[Collection]) -> Threshold:
+    request = query.threshold
+    if request.min_score is not None and request.fpir is not None:
+        raise InvalidRequest("min_score and fpir exclude each other; send one of them.")
+    if request.min_score is not None:
+        checks.check_number("min_score", request.min_score, 0, 1)
+    if request.fpir is not None and not 0 < request.fpir < 1:
+        raise InvalidRequest(f"fpir must be over 0 and below 1, got {request.fpir}.")
+    policies = [c.policy.min_score for c in searched if c.policy.min_score is not None]
+    return resolve_threshold(request, sum(c.face_count for c in searched), max(policies, default=None))

@@ -1,0 +1,165 @@
+"""The transaction over records, index and images.
+
+    1. read      what would change, and whether it may: nothing is written by a refused request
+    2. journal   name the faces whose index rows or images will change (committed)
+    3. images    of new faces
+    4. commit    one SQL transaction: journal entries out, records in, then the index while records are still revocable
+    5. images    of dropped faces are erased
+
+When the index fails in 4, the records roll back and nothing was written. A crash anywhere leaves journal entries that say
+where to look, and the records say what is right. The journal entries are removed first in 4: an entry that is gone was taken
+by a repair, which means that this writer was given up, and it starts again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from serve_app.domain import NewFace
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import ATTEMPTS, Database, LostRace
+from serve_app.gallery.index import VectorIndex
+from serve_app.gallery.records import changes as change_records
+from serve_app.gallery.records import journal
+from serve_app.gallery.records.changes import Changes
+from serve_app.gallery.repair import Repairer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
+"""Reads (and locks) what it needs, raises if the request must be refused, and answers what to change and a function that
+reads the result afterwards. It runs more than once."""
+
+
+class Writer:
+    """Runs plans."""
+
+    def __init__(self, database: Database, index: VectorIndex, blobs: BlobStore, repairer: Repairer) -> None:
+        self._database = database
+        self._index = index
+        self._blobs = blobs
+        self._repairer = repairer
+
+    def run(self, plan: Plan[T], images: Mapping[str, NewFace] | None = None) -> T:
+        """Carry the plan out, all of it or nothing.
+
+        Args:
+            plan: see :data:`Plan`.
+            images: new faces by id, whose images are to be stored.
+
+        Raises:
+            StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are gone
+                and the erasure is completed later (``details["pending"]``).
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._attempt(plan, images or {})
+            except LostRace:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable")
+
+    def _attempt(self, plan: Plan[T], images: Mapping[str, NewFace]) -> T:
+        with self._database.read() as connection:
+            changes, _ = plan(connection)
+        intended = changes.touched()
+        entries: list[int] = []
+        if intended:
+            entries = self._database.transact(lambda c: journal.add(c, changes.tenant, intended))
+        step = _Step()
+        try:
+            self._store(changes.tenant, images)
+            with self._database.write() as connection:
+                changes, leftovers, answer = self._commit(connection, plan, entries, intended, step)
+        except Exception:
+            self._undo(changes.tenant, entries, images, step)
+            raise
+        self._erase(changes, leftovers)
+        self._await_visible(changes)
+        return answer
+
+    def _commit(
+        self,
+        connection: sa.Connection,
+        plan: Plan[T],
+        entries: list[int],
+        intended: Mapping[str, str],
+        step: _Step,
+    ) -> tuple[Changes, list[int], T]:
+        if journal.remove(connection, entries) != len(entries):
+            raise LostRace("The request took so long that it was given up; try again.")
+        changes, result = plan(connection)
+        if not changes.touched().keys() <= intended.keys():
+            raise LostRace("The gallery changed meanwhile; try again.")
+        counts = change_records.write(connection, changes)
+        step.index = "reached"
+        try:
+            for model, keys in changes.detach.items():
+                self._index.delete(model, keys)
+            for model, rows in changes.attach.items():
+                self._index.upsert(model, rows)
+        except StoreUnavailable:
+            step.index = "down"
+            raise
+        change_records.finish(connection, changes, counts)
+        with_images = {face.id: face.model for face in changes.drop_faces if face.has_images}
+        leftovers = journal.add(connection, changes.tenant, with_images)
+        return changes, leftovers, result(connection)
+
+    def _store(self, tenant: str, images: Mapping[str, NewFace]) -> None:
+        for face_id, face in images.items():
+            if face.thumbnail is not None:
+                self._blobs.write(tenant, face_id, "thumbnail", face.thumbnail)
+            if face.photograph is not None:
+                self._blobs.write(tenant, face_id, "photograph", face.photograph)
+
+    def _undo(self, tenant: str, entries: list[int], images: Mapping[str, NewFace], step: _Step) -> None:
+        if not entries:
+            return
+        try:
+            for face_id in images:
+                self._blobs.delete(tenant, face_id)
+            if step.index != "down":  # else each further call would wait for its timeout, too
+                self._repairer.settle_journal(ids=entries)
+        except StoreUnavailable as error:
+            log.warning("a failed write is cleaned up later: %s", error)
+
+    def _erase(self, changes: Changes, entries: list[int]) -> None:
+        if not entries:
+            return
+        try:
+            for face in changes.drop_faces:
+                if face.has_images:
+                    self._blobs.delete(changes.tenant, face.id)
+            self._database.transact(lambda c: journal.remove(c, entries))
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                "The faces are deleted and no search finds them any more, but the store of face images does not answer; "
+                "their images will be erased as soon as it does.",
+                pending="images",
+            ) from error
+
+    def _await_visible(self, changes: Changes) -> None:
+        for model, rows in changes.attach.items():
+            if rows:
+                try:
+                    self._index.settle(model, rows[-1].key)
+                except StoreUnavailable as error:
+                    # The rows are stored; searches see them within the index's own staleness bound of seconds.
+                    log.warning("could not wait until a write is searchable: %s", error)
+
+
+class _Step:
+    """How far an attempt came with the index."""
+
+    index: str = "untouched"

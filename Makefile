@@ -1,0 +1,92 @@
+# Set-up, checks and tests of facegraph. `make help` lists the targets.
+#
+# Everything lives in .venv, installed from the locked versions in requirements/. Empty files in .venv record what is
+# done, so that a second `make run` starts at once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= configs/local.yaml
+# The Python that makes the virtual environment: the first one from 3.11 to 3.13 that is found, or PYTHON=/path/to/python.
+PYTHON ?=
+
+UV := $(BIN)/uv
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+QUICK := not graph and not slow and not milvus_server and not postgres
+
+# Stamps. The dev set-up is a superset of the run set-up, and is never reduced to it.
+TOOLS_DONE := $(VENV)/.done-tools
+RUN_DONE := $(VENV)/.done-run
+DEV_DONE := $(VENV)/.done-dev
+MODELS_DONE := $(VENV)/.done-models
+INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
+MODEL_INPUTS := $(wildcard models/*.toml)
+
+.PHONY: help run test check bench format models lock clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+run: $(MODELS_DONE) ## Set everything up and serve on http://127.0.0.1:8000 (FACEGRAPH_PORT, FACEGRAPH_API_KEY, FACEGRAPH_DATA_DIR, FACEGRAPH_MODEL_DIR).
+	@exec scripts/under-make $(BIN)/facegraph serve --config $(CONFIG)
+
+test: $(DEV_DONE) $(MODELS_DONE) ## Run every test, with real models, a real Milvus server and a real PostgreSQL (ARGS="-k words" narrows it).
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV_DONE) $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+
+bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+format: $(DEV_DONE) ## Format the code and fix what the linter can fix.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+models: ## Fetch and prepare the model files again.
+	@rm -f $(MODELS_DONE)
+	@$(MAKE) --no-print-directory $(MODELS_DONE)
+
+lock: $(TOOLS_DONE) ## Write the locked versions again from pyproject.toml (UPGRADE=1 takes the newest).
+	@$(COMPILE) pyproject.toml -o requirements/run.lock
+	@$(COMPILE) --extra dev --constraint requirements/run.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) --constraint requirements/dev.lock requirements/tools.in -o requirements/tools.lock
+
+clean: ## Remove the virtual environment and the caches; data and models stay.
+	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TOOLS_DONE): requirements/tools.lock
+	@python=$$(PYTHON="$(PYTHON)" scripts/find-python) \
+	&& { [ -x $(BIN)/python ] || { echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV); }; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(RUN_DONE): $(INPUTS)
+	@echo "Installing facegraph (the first time takes a minute or two)"
+	@$(SYNC) requirements/tools.lock requirements/$(if $(wildcard $(DEV_DONE)),dev,run).lock
+	@$(INSTALL)
+	@touch $@
+
+$(DEV_DONE): $(INPUTS) requirements/dev.lock
+	@echo "Installing facegraph and what its tests need (the first time takes a minute or two)"
+	@$(SYNC) requirements/tools.lock requirements/dev.lock
+	@$(INSTALL)
+	@touch $(RUN_DONE) $@
+
+# Any of the two set-ups will do: the lighter one only where neither is there.
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+	@$(BIN)/facegraph models pull
+	@touch $@

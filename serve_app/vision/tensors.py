@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +34,16 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
     return tensor
 
 
-def shrink_or_grow(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resize to exactly this size; by area averaging when shrinking, so that fine texture does not turn into noise."""
+def resize(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Resize to exactly this size.
+
+    A bilinear resize looks at four pixels, so beyond a factor of two it would turn fine texture into noise: there the
+    picture is brought to twice the size first and then averaged. (Averaging at once is ten times slower and hardly
+    different: 41 against 3 ms from 4000x3000 to 640x480.)
+    """
     if pixels.shape[:2] == (height, width):
         return pixels
-    shrinks = width < pixels.shape[1] and height < pixels.shape[0]
-    resized: Pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return resized
+    if pixels.shape[1] > 2 * width and pixels.shape[0] > 2 * height:
+        pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+        return cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    return cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))

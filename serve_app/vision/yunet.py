@@ -16,7 +16,7 @@ from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
 from serve_app.vision.catalogue import InputSpec
 from serve_app.vision.session import InferenceSession
-from serve_app.vision.tensors import shrink_or_grow, to_tensor
+from serve_app.vision.tensors import resize, to_tensor
 
 Array = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ class YuNet:
         height, width = pixels.shape[:2]
         scale = side / max(height, width)
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
-        tensor = to_tensor(_padded(shrink_or_grow(pixels, new_width, new_height))[None], _INPUT)
+        tensor = to_tensor(_padded(resize(pixels, new_width, new_height))[None], _INPUT)
         faces = self._decode(self._session.run(tensor), columns=tensor.shape[3])
         ratio = np.array([width / new_width, height / new_height], np.float32)
         return RawFaces(faces.boxes * np.tile(ratio, 2), faces.landmarks * ratio, faces.scores)

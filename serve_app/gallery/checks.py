@@ -1,6 +1,7 @@
 """Rules for what comes from outside, each with an error that says what was expected and what came.
 
-Everything that is checked here is safe in SQL, in a filter expression of the vector index and in a path of the blob store.
+Everything that is checked here is safe in SQL, in a filter expression of the vector index and in a path of the blob
+store.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
+
+
+def is_text(value: object) -> bool:
+    """Whether databases can store it, so that it may be looked for."""
+    return isinstance(value, str) and _NOT_TEXT.search(value) is None
 
 
 def is_id(value: object) -> bool:

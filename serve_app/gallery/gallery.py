@@ -1,4 +1,4 @@
-"""The gallery: everything that is stored, behind one object with the methods of ``Matcher``, synchronous and thread-safe."""
+"""The gallery: everything that is stored, behind one thread-safe object with ``Matcher``'s methods, synchronous."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ MAX_FACES_PER_REQUEST = 1000
 class Gallery:
     """Records, index and images as one store.
 
-    The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these are.
-    Whatever cannot reach a store raises ``StoreUnavailable``.
+    The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
+    are. Whatever cannot reach a store raises ``StoreUnavailable``.
 
     Args:
         database, index, blobs: opened; the gallery closes them.
@@ -79,6 +79,7 @@ class Gallery:
     def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
         """Exact: from the templates in the records, without the index."""
         row = checks.check_template(probe).reshape(-1)
+        checks.check_model(model)
         with self._database.read() as connection:
             person = persons.get(connection, tenant, person_id)
             templates = faces.templates(connection, person.id, model)
@@ -137,7 +138,7 @@ class Gallery:
         mode: Literal["replace", "add"] = "replace",
         must_be_new: bool = False,
     ) -> Enrolment:
-        """A new person needs a collection. Present faces must satisfy the liveness policy of collections that are joined."""
+        """A new person needs a collection. Kept faces must satisfy the policies of collections that are joined."""
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         if mode not in ("replace", "add"):

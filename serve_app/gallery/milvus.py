@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import grpc
-from pymilvus import DataType, MilvusClient
+from pymilvus import DataType
 from pymilvus.exceptions import MilvusException
 
 from serve_app.domain import Vectors
-from serve_app.errors import ConfigurationError, InvalidRequest, StoreUnavailable
+from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.checks import check_model, is_id
 from serve_app.gallery.index import Hit, IndexRow, RowKey
+from serve_app.gallery.milvus_connection import connect, disconnect, is_embedded, outages
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,6 @@ MAX_LIMIT = 16_384  # of one search on a server
 
 FLUSH_ROWS = 100  # milvus-lite: a row not yet flushed costs every search some 10 to 60 microseconds
 FLUSH_IDLE_S = 1.0
-
-# The client installs handlers of its own and prints a traceback for every failed call; callers get the error instead.
-for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
-    _logger = logging.getLogger(_name)
-    _logger.handlers.clear()
-    _logger.propagate = True
-    _logger.setLevel(logging.CRITICAL)
 
 
 class MilvusIndex:
@@ -61,7 +54,7 @@ class MilvusIndex:
     """
 
     def __init__(self, uri: str, token: str, namespace: str, timeout_s: float) -> None:
-        self._embedded = "://" not in uri
+        self._embedded = is_embedded(uri)
         self._uri = str(Path(uri).resolve()) if self._embedded else uri
         self._prefix = f"facegraph_{namespace[:8]}_"
         self._timeout_s = timeout_s
@@ -69,32 +62,14 @@ class MilvusIndex:
         self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
         self._unflushed: dict[str, int] = {}
         self._last_write = 0.0
-        if self._embedded:
-            _check_path(Path(self._uri))
-        self._client = self._connect(token)
+        self._client = connect(self._uri, token, timeout_s)
         try:
-            with self._outages():
+            with outages():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
             self.models()
         except BaseException:
             self.close()
             raise
-
-    def _connect(self, token: str) -> Any:
-        quiet = logging.getLogger("milvus_lite")  # it logs a traceback before the error that is caught here
-        level = quiet.level
-        quiet.setLevel(logging.CRITICAL)
-        try:
-            return MilvusClient(self._uri, token=token, timeout=self._timeout_s)
-        except (MilvusException, grpc.RpcError, OSError) as error:
-            if self._embedded:
-                raise ConfigurationError(
-                    f"The vector index {self._uri} cannot be opened: most likely another process has it open, and "
-                    "milvus-lite allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
-                ) from error
-            raise StoreUnavailable(f"The vector index does not answer at {_shown(self._uri)}; try again.") from error
-        finally:
-            quiet.setLevel(level)
 
     # -- rows
 
@@ -133,8 +108,9 @@ class MilvusIndex:
         part = self._part(model)
         if self._embedded or part is None:
             return
-        with self._outages():
-            # Strong waits until the query nodes have consumed every write made before: from then on all searches see it.
+        with outages():
+            # Strong waits until the query nodes have consumed every write made before: from then on all searches see
+            # it.
             self._client.query(
                 part[0], ids=[_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
             )
@@ -147,7 +123,7 @@ class MilvusIndex:
         name, dimension = part
         if probes.shape[1] != dimension:
             raise InvalidRequest(f"Templates of {model} have {dimension} dimensions, got {probes.shape[1]}.")
-        with self._outages():
+        with outages():
             answers = self._client.search(
                 name,
                 data=list(probes),
@@ -165,13 +141,13 @@ class MilvusIndex:
         part = self._part(model)
         if part is None:
             return
-        with self._outages():
+        with outages():
             iterator = self._client.query_iterator(
                 part[0], batch_size=5000, output_fields=["pk"], timeout=self._timeout_s, **self._strong
             )
         try:
             while True:
-                with self._outages():
+                with outages():
                     rows = iterator.next()
                 if not rows:
                     return
@@ -186,7 +162,7 @@ class MilvusIndex:
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
-            with self._outages():
+            with outages():
                 rows = self._client.query(
                     part[0],
                     filter=f"face_id in [{_quoted(batch)}]",
@@ -203,7 +179,7 @@ class MilvusIndex:
         part = self._part(model)
         if part is None:
             return 0
-        with self._outages():
+        with outages():
             rows = self._client.query(
                 part[0], filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
             )
@@ -213,7 +189,7 @@ class MilvusIndex:
 
     def models(self) -> list[str]:
         """See :class:`VectorIndex`."""
-        with self._lock, self._outages():
+        with self._lock, outages():
             for name in self._client.list_collections(timeout=self._timeout_s):
                 if name.startswith(self._prefix) and name not in {part for part, _ in self._parts.values()}:
                     self._open(name)
@@ -221,7 +197,7 @@ class MilvusIndex:
 
     def drop(self, model: str) -> None:
         """See :class:`VectorIndex`."""
-        with self._lock, self._outages():
+        with self._lock, outages():
             part = self._part(model)
             if part is not None:
                 self._client.drop_collection(part[0], timeout=self._timeout_s)
@@ -232,7 +208,7 @@ class MilvusIndex:
         part = self._parts.get(model)
         if part is None:
             name = self._name(model)
-            with self._lock, self._outages():
+            with self._lock, outages():
                 if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
                     self._open(name)
             part = self._parts.get(model)
@@ -255,7 +231,7 @@ class MilvusIndex:
         index = self._client.prepare_index_params()
         index.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
         options = {} if self._embedded else {"num_partitions": SERVER_PARTITIONS}
-        with self._lock, self._outages():
+        with self._lock, outages():
             if not self._client.has_collection(name, timeout=self._timeout_s):
                 try:
                     self._client.create_collection(
@@ -291,7 +267,7 @@ class MilvusIndex:
 
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
-        with self._outages():
+        with outages():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
         version = self._version.removeprefix("milvus_lite-").removeprefix("v")
         return {"kind": "milvus-lite" if self._embedded else "milvus", "version": version}
@@ -304,14 +280,10 @@ class MilvusIndex:
                     self._flush(name)
                 except StoreUnavailable as error:
                     log.warning("%s", error)  # nothing is lost: the next start repairs the index from the records
-            self._client.close()
-            if self._embedded:
-                from milvus_lite.server_manager import server_manager_instance
-
-                server_manager_instance.release_server(self._uri)
+            disconnect(self._client, self._uri)
 
     def _flush(self, name: str) -> None:
-        with self._outages():
+        with outages():
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)
 
@@ -322,43 +294,16 @@ class MilvusIndex:
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
         if not self._embedded:
-            with self._outages():
+            with outages():
                 yield
             return
         with self._lock:
-            with self._outages():
+            with outages():
                 yield
             self._last_write = time.monotonic()
             self._unflushed[name] = self._unflushed.get(name, 0) + rows
             if self._unflushed[name] >= FLUSH_ROWS:
                 self._flush(name)
-
-    @contextmanager
-    def _outages(self) -> Iterator[None]:
-        try:
-            yield
-        except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
-            log.warning("vector index: %s", error)
-            raise StoreUnavailable("The vector index does not answer; try again.") from error
-
-
-def _check_path(path: Path) -> None:
-    if path.suffix != ".db":
-        raise ConfigurationError(
-            f"storage.milvus_uri: a URL, or a path ending in .db, was expected, got {str(path)!r}."
-        )
-    if path.is_file():
-        raise ConfigurationError(
-            f"{path} is a file, but milvus-lite keeps its index in a folder of that name; move it."
-        )
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(f"The vector index {path} cannot be created: {error.strerror}.") from None
-
-
-def _shown(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)  # without credentials
 
 
 def _checked(value: str) -> str:

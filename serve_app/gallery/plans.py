@@ -1,7 +1,7 @@
 """What each writing operation changes: plans for :class:`~serve_app.gallery.writer.Writer`.
 
-A plan reads through the connection that it is given, locks what it builds on (collections first, then persons), and raises
-the domain's errors. It changes nothing itself.
+A plan reads through the connection that it is given, locks what it builds on (collections first, then persons), and
+raises the domain's errors. It changes nothing itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bringing index and images back in line with the records: after a crash, after an outage, or from nothing.
 
-Safe beside other writers, in this process and in others: whatever is repaired is locked in the records first, and what a
-writer is about to finish (it has journal entries) is left to that writer.
+Safe beside other writers, in this process and in others: whatever is repaired is locked in the records first, and what
+a writer is about to finish (it has journal entries) is left to that writer.
 """
 
 from __future__ import annotations

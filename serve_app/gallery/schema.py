@@ -1,4 +1,4 @@
-"""The tables of the system of record. Changing one needs a migration in ``migrations/versions``; a test compares the two.
+"""The tables of the system of record. A change needs a migration (``migrations/versions``); a test compares the two.
 
 Ids are 32 hex digits. Texts that callers search in have a case-folded copy (``search_text``), since databases disagree
 about upper and lower case. Texts that listings are ordered by compare by code point in every database.

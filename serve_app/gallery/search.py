@@ -1,7 +1,8 @@
 """Searching: from the index's rows to persons.
 
-The index knows rows, the records know who they are. More rows are fetched than persons are wanted, because a person may have
-many faces and a face may be in several of the searched collections; if they do not suffice, twice as many are fetched.
+The index knows rows, the records know who they are. More rows are fetched than persons are wanted, because a person
+may have many faces and a face may be in several of the searched collections; if they do not suffice, twice as many are
+fetched.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     4. commit    one SQL transaction: journal entries out, records in, then the index while records are still revocable
     5. images    of dropped faces are erased
 
-When the index fails in 4, the records roll back and nothing was written. A crash anywhere leaves journal entries that say
-where to look, and the records say what is right. The journal entries are removed first in 4: an entry that is gone was taken
-by a repair, which means that this writer was given up, and it starts again.
+When the index fails in 4, the records roll back and nothing was written. A crash anywhere leaves journal entries that
+say where to look, and the records say what is right. The journal entries are removed first in 4: an entry that is gone
+was taken by a repair, which means that this writer was given up, and it starts again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
-"""Reads (and locks) what it needs, raises if the request must be refused, and answers what to change and a function that
-reads the result afterwards. It runs more than once."""
+"""Reads (and locks) what it needs, raises if the request must be refused, and answers what to change and a function
+that reads the result afterwards. It runs more than once."""
 
 
 class Writer:
@@ -57,7 +57,8 @@ class Writer:
             images: new faces by id, whose images are to be stored.
 
         Raises:
-            StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are gone
+            StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are
+            gone
                 and the erasure is completed later (``details["pending"]``).
         """
         for attempt in range(ATTEMPTS):
@@ -144,8 +145,8 @@ class Writer:
             self._database.transact(lambda c: journal.remove(c, entries))
         except StoreUnavailable as error:
             raise StoreUnavailable(
-                "The faces are deleted and no search finds them any more, but the store of face images does not answer; "
-                "their images will be erased as soon as it does.",
+                "The faces are deleted and no search finds them any more, but the store of face images does not "
+                "answer; their images will be erased as soon as it does.",
                 pending="images",
             ) from error
 

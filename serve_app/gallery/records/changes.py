@@ -1,7 +1,7 @@
-"""What one operation changes, written to the records in one fixed order; the only place where memberships are made or ended.
+"""What one operation changes, written in one fixed order; the only place where memberships are made or ended.
 
-Collections count their persons and faces. The counts change here, by as many memberships as the statements really touched,
-so they equal a COUNT(*) at every commit.
+Collections count their persons and faces. The counts change here, by as many memberships as the statements really
+touched, so they equal a COUNT(*) at every commit.
 """
 
 from __future__ import annotations

@@ -20,6 +20,15 @@ Lock = Literal["share", "update"]
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
 
+_BY_NAME = (
+    sa.select(collections)
+    .where(
+        collections.c.tenant_id == sa.bindparam("tenant"),
+        collections.c.name.in_(sa.bindparam("names", expanding=True)),
+    )
+    .order_by(collections.c.id)  # writers lock in one order
+)
+
 
 def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
     """Raises CollectionExists, InvalidRequest."""
@@ -44,14 +53,9 @@ def by_names(
     connection: sa.Connection, tenant: str, names: Sequence[str], lock: Lock | None = None
 ) -> list[Collection]:
     """In the order of the names. Raises CollectionNotFound for the first that does not exist."""
-    query = (
-        sa.select(collections)
-        .where(collections.c.tenant_id == tenant, collections.c.name.in_([str(name) for name in names]))
-        .order_by(collections.c.id)  # writers lock in one order
-    )
-    if lock is not None:
-        query = query.with_for_update(read=lock == "share", key_share=lock == "share")
-    found = {row.name: to_collection(row) for row in connection.execute(query)}
+    wanted = [name for name in names if checks.is_text(name)]
+    query = _locked(_BY_NAME, lock)
+    found = {row.name: to_collection(row) for row in connection.execute(query, {"tenant": tenant, "names": wanted})}
     for name in names:
         if name not in found:
             raise CollectionNotFound(f"There is no collection named {checks.shown(name)}.", collection=str(name)[:100])
@@ -61,9 +65,7 @@ def by_names(
 def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
     """Those that exist, by id."""
     query = sa.select(collections).where(collections.c.id.in_(list(ids))).order_by(collections.c.id)
-    if lock is not None:
-        query = query.with_for_update(read=lock == "share", key_share=lock == "share")
-    return [to_collection(row) for row in connection.execute(query)]
+    return [to_collection(row) for row in connection.execute(_locked(query, lock))]
 
 
 def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
@@ -126,6 +128,10 @@ def to_collection(row: sa.Row[Any]) -> Collection:
         created=row.created,
         modified=row.modified,
     )
+
+
+def _locked(query: sa.Select[Any], lock: Lock | None) -> sa.Select[Any]:
+    return query if lock is None else query.with_for_update(read=lock == "share", key_share=lock == "share")
 
 
 def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | None:

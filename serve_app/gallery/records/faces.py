@@ -19,8 +19,24 @@ T = TypeVar("T")
 
 BATCH = 1000
 
-_PLAIN = [column for column in faces.c if column.name != "template"]
+_PLAIN: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
 _TEMPLATE_TYPE = np.dtype("<f4")
+_IDS = sa.bindparam("ids", expanding=True)
+
+# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+_BY_ID = (
+    sa.select(*_PLAIN, persons.c.external_id)
+    .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+    .where(faces.c.id.in_(_IDS))
+)
+_BY_PERSON = (
+    sa.select(*_PLAIN).where(faces.c.person_id.in_(_IDS)).order_by(faces.c.created, faces.c.position, faces.c.id)
+)
+_PLACES = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
+    face_collections.c.face_id.in_(_IDS)
+)
+_OWNERS = _PLACES.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
+_TEMPLATES = _PLACES.add_columns(faces.c.template).join(faces, faces.c.id == face_collections.c.face_id)
 
 
 def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
@@ -38,18 +54,12 @@ def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = 
 
 def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
     """Rows of faces with their persons' ``external_id``."""
-    query = sa.select(*_PLAIN, persons.c.external_id).select_from(
-        faces.outerjoin(persons, persons.c.id == faces.c.person_id)
-    )
-    return [row for batch in batches(ids) for row in connection.execute(query.where(faces.c.id.in_(batch)))]
+    return _rows(connection, _BY_ID, ids)
 
 
 def of_persons(connection: sa.Connection, person_ids: Iterable[str]) -> list[sa.Row[Any]]:
     """Rows of all faces of these persons, oldest first."""
-    query = sa.select(*_PLAIN).order_by(faces.c.created, faces.c.position, faces.c.id)
-    return [
-        row for batch in batches(person_ids) for row in connection.execute(query.where(faces.c.person_id.in_(batch)))
-    ]
+    return _rows(connection, _BY_PERSON, person_ids)
 
 
 def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
@@ -73,24 +83,13 @@ def templates(connection: sa.Connection, person_id: str, model: str | None = Non
 def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
     """Those of the rows that the records know -> internal id of the face's person, None if it has none."""
     wanted = set(keys)
-    query = sa.select(face_collections.c.collection_id, faces.c.id, faces.c.person_id).join(
-        faces, faces.c.id == face_collections.c.face_id
-    )
-    found = {}
-    for batch in batches({key.face_id for key in wanted}):
-        for collection_id, face_id, person_id in connection.execute(query.where(faces.c.id.in_(batch))):
-            found[RowKey(collection_id, face_id)] = person_id
-    return {key: found[key] for key in wanted if key in found}
+    rows = _rows(connection, _OWNERS, {key.face_id for key in wanted})
+    return {key: person_id for *place, person_id in rows if (key := RowKey(*place)) in wanted}
 
 
 def places(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
     """All memberships of these faces."""
-    query = sa.select(face_collections.c.collection_id, face_collections.c.face_id)
-    return [
-        RowKey(*row)
-        for batch in batches(face_ids)
-        for row in connection.execute(query.where(face_collections.c.face_id.in_(batch)))
-    ]
+    return [RowKey(*row) for row in _rows(connection, _PLACES, face_ids)]
 
 
 def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
@@ -103,15 +102,8 @@ def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
 def index_rows(connection: sa.Connection, keys: Iterable[RowKey]) -> list[IndexRow]:
     """What the index shall hold for those of the rows that exist."""
     wanted = set(keys)
-    query = sa.select(face_collections.c.collection_id, faces.c.id, faces.c.template).join(
-        faces, faces.c.id == face_collections.c.face_id
-    )
-    return [
-        IndexRow(key, to_vector(template))
-        for batch in batches({key.face_id for key in wanted})
-        for collection_id, face_id, template in connection.execute(query.where(faces.c.id.in_(batch)))
-        if (key := RowKey(collection_id, face_id)) in wanted
-    ]
+    rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted})
+    return [IndexRow(key, to_vector(template)) for *place, template in rows if (key := RowKey(*place)) in wanted]
 
 
 def models(connection: sa.Connection) -> list[str]:
@@ -174,6 +166,13 @@ def to_bytes(vector: NDArray[np.float32]) -> bytes:
 def to_vector(stored: bytes) -> NDArray[np.float32]:
     """The inverse of :func:`to_bytes`."""
     return np.frombuffer(stored, dtype=_TEMPLATE_TYPE).astype(np.float32, copy=False)
+
+
+def _rows(connection: sa.Connection, statement: sa.Select[Any], ids: Iterable[str]) -> list[sa.Row[Any]]:
+    rows: list[sa.Row[Any]] = []
+    for batch in batches(ids):
+        rows += connection.execute(statement, {"ids": batch})
+    return rows
 
 
 def batches(values: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:

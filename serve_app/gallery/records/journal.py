@@ -1,7 +1,8 @@
 """The index journal: faces whose index rows and images may disagree with the records.
 
-An entry is made in a transaction of its own before index or images are touched, and goes in the transaction that makes the
-change final. What is left after a crash names everything that may be half done; :mod:`serve_app.gallery.repair` settles it.
+An entry is made in a transaction of its own before index or images are touched, and goes in the transaction that makes
+the change final. What is left after a crash names everything that may be half done; :mod:`serve_app.gallery.repair`
+settles it.
 """
 
 from __future__ import annotations

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from serve_app.domain import Page, Person, PersonFields
 from serve_app.errors import PersonNotFound
-from serve_app.gallery.checks import PERSON_TEXTS, shown
+from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
 from serve_app.gallery.records import faces as face_records
 from serve_app.gallery.records.paging import containing, page_of, search_text
 from serve_app.gallery.schema import collections, person_collections, persons
 
+_IDS = sa.bindparam("ids", expanding=True)
+
+# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+_BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))
+_NAMES = (
+    sa.select(person_collections.c.person_id, collections.c.name)
+    .join(collections, collections.c.id == person_collections.c.collection_id)
+    .where(person_collections.c.person_id.in_(_IDS))
+    .order_by(collections.c.name)
+)
+
 
 def find(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any] | None:
     """The person's row; ``lock`` makes other writers wait."""
-    query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id == str(external_id))
+    if not is_text(external_id):
+        return None
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id == external_id)
     return connection.execute(query.with_for_update() if lock else query).first()
 
 
 def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any]:
     """Raises PersonNotFound."""
-    try:
-        row = find(connection, tenant, external_id, lock)
-    except (UnicodeEncodeError, sa.exc.DataError):
-        row = None  # holds what no stored id can
+    row = find(connection, tenant, external_id, lock)
     if row is None:
         raise not_found(external_id)
     return row
@@ -51,7 +61,7 @@ def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
     """Whole persons by internal id, in three statements for each thousand."""
     loaded: dict[str, Person] = {}
     for batch in face_records.batches(ids):
-        rows = connection.execute(sa.select(persons).where(persons.c.id.in_(batch))).all()
+        rows = connection.execute(_BY_ID, {"ids": batch}).all()
         loaded.update(_with_relations(connection, rows))
     return loaded
 
@@ -96,7 +106,7 @@ def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:
 
 def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) -> dict[str, Any]:
     """The columns to write: what is given, else what is stored, else empty."""
-    stored: Mapping[str, Any] = present._mapping if present is not None else {}
+    stored: dict[str, Any] = dict(present._mapping) if present is not None else {}
     result: dict[str, Any] = {}
     for name in PERSON_TEXTS:
         given = getattr(fields, name)
@@ -113,13 +123,7 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
         return {}
     external_ids = {row.id: row.external_id for row in rows}
     names = defaultdict(list)
-    query = (
-        sa.select(person_collections.c.person_id, collections.c.name)
-        .join(collections, collections.c.id == person_collections.c.collection_id)
-        .where(person_collections.c.person_id.in_(list(external_ids)))
-        .order_by(collections.c.name)
-    )
-    for person_id, name in connection.execute(query):
+    for person_id, name in connection.execute(_NAMES, {"ids": list(external_ids)}):
         names[person_id].append(name)
     faces = defaultdict(list)
     for face in face_records.of_persons(connection, external_ids):

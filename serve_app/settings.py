@@ -39,7 +39,7 @@ class Autoscaling(_Section):
     target_ongoing_requests: float = Field(2.0, gt=0)
     upscale_delay_s: float = Field(5.0, ge=0)
     downscale_delay_s: float = Field(60.0, ge=0)
-    look_back_period_s: float = Field(10.0, gt=0)
+    look_back_period_s: float = Field(15.0, gt=0)
 
     @model_validator(mode="after")
     def _bounds(self) -> Autoscaling:
@@ -86,13 +86,17 @@ class Inference(_Section):
     fp16: bool = False
 
 
-class IngressSettings(_Section):
-    """HTTP and handle entry."""
+class StageSettings(_Section):
+    """What every stage has."""
 
     serve: ServeOptions = ServeOptions()
 
 
-class DetectorSettings(_Section):
+class IngressSettings(StageSettings):
+    """HTTP and handle entry."""
+
+
+class DetectorSettings(StageSettings):
     """The detector.
 
     Attributes:
@@ -101,7 +105,6 @@ class DetectorSettings(_Section):
         workers: pictures worked on at the same time in one replica; 0 takes one per core.
     """
 
-    serve: ServeOptions = ServeOptions()
     inference: Inference = Inference()
     model: str = "yunet-2023mar"
     input_side: int = Field(640, ge=160, le=4096, multiple_of=32)
@@ -110,10 +113,9 @@ class DetectorSettings(_Section):
     workers: int = Field(0, ge=0)
 
 
-class LivenessSettings(_Section):
+class LivenessSettings(StageSettings):
     """The liveness scorer: the models that vote, in the order of the answer; those that cannot be had are left out."""
 
-    serve: ServeOptions = ServeOptions()
     inference: Inference = Inference()
     models: tuple[str, ...] = ("minifasnet-v2", "minifasnet-v1se", "fr-liveness")
     threshold: float = Field(0.5, ge=0, le=1)
@@ -121,20 +123,18 @@ class LivenessSettings(_Section):
     max_queue: int = Field(256, ge=1)
 
 
-class EmbedderSettings(_Section):
+class EmbedderSettings(StageSettings):
     """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together."""
 
-    serve: ServeOptions = ServeOptions()
     inference: Inference = Inference()
     model: str = "sface-2021dec"
     max_batch: int = Field(8, ge=1)
     max_queue: int = Field(256, ge=1)
 
 
-class MatcherSettings(_Section):
+class MatcherSettings(StageSettings):
     """The matcher, which owns the gallery. On the embedded index exactly one replica may run."""
 
-    serve: ServeOptions = ServeOptions()
     default_image_storage: Literal["none", "thumbnail", "full"] = "thumbnail"
     unattached_face_ttl_h: float = Field(72.0, gt=0)
 

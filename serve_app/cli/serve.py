@@ -18,19 +18,17 @@ from rich.console import Console
 
 from serve_app.configuration import ServeFile, read_serve_file
 from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.errors import ConfigurationError
+from serve_app.errors import ConfigurationError, ModelFileError
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
+from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.files import ModelFiles
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
-    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",  # our handlers never block: one loop saves two switches
-    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
-    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
-    "RAY_SERVE_LOG_TO_STDERR": "0",  # the replicas' logs are files; what goes wrong at start is shown all the same
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
 }
-"""Set before Ray is imported, unless the caller's environment says otherwise; every node needs the same values."""
+"""Set before Ray is imported, unless the caller's environment says otherwise."""
 
 STOP_WITHIN_S = 25
 """A stop that takes longer is cut off."""
@@ -130,7 +128,7 @@ class _Graph:
             return
         from ray import serve as ray_serve
 
-        ray_serve.shutdown()
+        ray_serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
@@ -157,12 +155,16 @@ def _refuse_taken_port(host: str, port: int) -> None:
 
 
 def _fetch_models(settings: Settings) -> None:
-    """Every needed model file, prepared, before the first replica asks for it."""
-    from serve_app.vision.files import fetch_models
-
-    missing = fetch_models(settings, progress=stderr)
-    for name, reason in missing.items():
-        stderr.print(f"[yellow]Liveness model {name} is left out:[/] {reason}")
+    """Every needed model file, before the first replica asks for it; liveness does with those that can be had."""
+    catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
+    with stderr.status("Looking for the model files ..."):
+        for model in (settings.detector.model, settings.embedder.model):
+            files.locate(catalogue.get(model))
+        for model in settings.liveness.models:
+            try:
+                files.locate(catalogue.get(model))
+            except ModelFileError:
+                stderr.print(f"[yellow]Liveness works without {model}[/]: 'facegraph models verify' says why.")
 
 
 def _install_admin_key(settings: Settings) -> None:

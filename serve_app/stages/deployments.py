@@ -9,7 +9,7 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.settings import ServeOptions, Settings
+from serve_app.settings import ServeOptions, Settings, StageSettings
 from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.ingress import Ingress
@@ -73,10 +73,10 @@ class IngressReplica(Ingress):
     ) -> None:
         super().__init__(
             settings,
-            Remote(matcher, "matcher", settings.matcher.serve.retry_after_s),
-            detector and Remote(detector, "detector", settings.detector.serve.retry_after_s),
-            liveness and Remote(liveness, "liveness scorer", settings.liveness.serve.retry_after_s),
-            embedder and Remote(embedder, "embedder", settings.embedder.serve.retry_after_s),
+            remote(matcher, "matcher", settings.matcher),
+            remote(detector, "detector", settings.detector) if detector else None,
+            remote(liveness, "liveness scorer", settings.liveness) if liveness else None,
+            remote(embedder, "embedder", settings.embedder) if embedder else None,
             ServeMetrics,
         )
 
@@ -87,13 +87,33 @@ class IngressReplica(Ingress):
         await self.close()
 
 
+REPLICA_ENVIRONMENT = {
+    # Our handlers never block, so one event loop a replica will do, which saves two thread switches a call.
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+}
+"""Serve's own tuning for replicas alone: a driver that uses handles from synchronous code could not run with it."""
+
+
+def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings) -> Any:
+    """The stage behind the handle: it has the methods of the stage's protocol, which Python cannot see from here."""
+    return Remote(handle, name, stage.serve.retry_after_s)
+
+
 def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:
     """A deployment of this replica class with these options."""
     autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
-    made: Deployment = serve.deployment(replica).options(
+    made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
+        replica,
         name=name,
         autoscaling_config=autoscaling,
-        ray_actor_options={"num_cpus": options.num_cpus, "num_gpus": options.num_gpus},
+        ray_actor_options={
+            "num_cpus": options.num_cpus,
+            "num_gpus": options.num_gpus,
+            "runtime_env": {"env_vars": REPLICA_ENVIRONMENT},
+        },
         max_ongoing_requests=options.max_ongoing_requests,
         max_queued_requests=options.max_queued_requests,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=options.retry_after_s),

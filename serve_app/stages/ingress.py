@@ -77,9 +77,8 @@ class Ingress:
             embedder or EmbedderStage(settings, metrics),
             matcher,
         )
-        self.context = ApiContext(
-            service=self.service, keys=open_keys(settings), settings=settings, info=static_info(settings)
-        )
+        self._keys = open_keys(settings)
+        self.context = ApiContext(service=self.service, keys=self._keys, settings=settings, info=static_info(settings))
 
     def build_http_app(self) -> FastAPI:
         """The HTTP application over this ingress."""
@@ -90,7 +89,7 @@ class Ingress:
         for stage in (self.service.detector, self.service.liveness, self.service.embedder):
             if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage):
                 await stage.close()
-        self.context.keys.close()
+        self._keys.close()
 
     # -- the Python handle: pictures
 

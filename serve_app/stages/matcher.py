@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ THREADS = 8
 """Calls worked on at the same time in one replica: they wait for stores more than they compute."""
 
 
-def _threaded(name: str) -> Callable[..., Awaitable[Any]]:
+def _threaded(name: str) -> Any:
     async def call(self: MatcherStage, *args: Any, **kwargs: Any) -> Any:
         self._start_upkeep()
         with self._metrics.operation(name):

@@ -69,10 +69,11 @@ def _histograms() -> tuple[Any, Any, Any, Any]:
     from ray.serve.metrics import Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+    tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
     counts = [0.5, 1, 2, 4, 8, 16, 32, 64, 128]
     return (
-        Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, ("stage", "operation")),
-        Histogram("facegraph_batch_size", "Faces in one model call.", counts, ("stage",)),
-        Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, ("stage",)),
-        Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, ("stage",)),
+        Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
+        Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
+        Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
+        Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
     )

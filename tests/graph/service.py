@@ -1,0 +1,109 @@
+"""A real instance of the service, started the way a user starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_MODELS = ROOT.parent / "shared" / "models"
+
+
+def free_port() -> int:
+    """A port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RunningService:
+    """``facegraph serve`` as a process of its own.
+
+    Args:
+        data_dir: its data folder; a second instance on the same folder finds what the first one stored.
+        environment: further variables, such as ``FACEGRAPH_TOPOLOGY``.
+    """
+
+    def __init__(self, data_dir: Path, key: str | None = "", **environment: str) -> None:
+        self.data_dir = data_dir
+        self.key = secrets.token_urlsafe(32) if key == "" else key
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("FACEGRAPH_")},
+            "FACEGRAPH_DATA_DIR": str(data_dir),
+            "FACEGRAPH_PORT": str(self.port),
+            "FACEGRAPH_VERBOSE": "1",
+            "PYTHONUNBUFFERED": "1",
+            **({"FACEGRAPH_MODEL_DIR": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {}),
+            **({"FACEGRAPH_API_KEY": self.key} if self.key is not None else {}),
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.family: list[psutil.Process] = []
+
+    def start(self, timeout_s: float = 150) -> RunningService:
+        """Start it and wait until it says that it is ready; a failure shows its log."""
+        command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if "facegraph is ready" in self.log():
+                self.family = psutil.Process(self._process.pid).children(recursive=True)
+                return self
+            if self._process.poll() is not None:
+                raise AssertionError(f"facegraph serve ended with {self._process.returncode}:\n{self.log()}")
+            time.sleep(0.1)
+        self.stop()
+        raise AssertionError(f"facegraph serve was not ready within {timeout_s} s:\n{self.log()}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> float:
+        """Send the signal and wait for the end; the seconds it took. A second call does nothing."""
+        if self._process is None:
+            return 0.0
+        started = time.monotonic()
+        self._process.send_signal(number)
+        try:
+            self._process.wait(timeout_s)
+        finally:
+            for process in [*self.family, psutil.Process()]:
+                if process.pid != os.getpid() and process.is_running() and self._process.poll() is None:
+                    process.kill()
+        took = time.monotonic() - started
+        self._process = None
+        return took
+
+    def survivors(self) -> list[psutil.Process]:
+        """Processes of the stopped service that still run."""
+        return [p for p in self.family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    def log(self) -> str:
+        """All that it printed so far."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def printed_key(self) -> str:
+        """The admin key that a new installation prints once."""
+        found = re.search(r"^\s+(fg_\S+)\s*$", self.log(), re.MULTILINE)
+        assert found, self.log()
+        return found.group(1)
+
+    def client(self, key: str | None = None, **options: Any) -> httpx.Client:
+        """An HTTP client that shows the admin key, or another one."""
+        headers = {"X-API-Key": key or self.key or ""}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False, **options)

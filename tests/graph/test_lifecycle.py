@@ -1,0 +1,90 @@
+"""Starting, stopping, starting again: nothing lost, no process left, fast enough."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import photos
+from tests.graph.service import ROOT, RunningService
+
+pytestmark = [pytest.mark.graph, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_is_clean_and_everything_is_found_again(tmp_path: Path, number: signal.Signals) -> None:
+    first = RunningService(tmp_path / "data", key=None).start()
+    key = first.printed_key()
+    with first.client(key) as api:
+        api.post("/v1/collections", json={"name": "staff"}).raise_for_status()
+        answer = api.put("/v1/collections/staff/persons/collins", files={"image": ("a.jpg", photos.astronaut())})
+        assert answer.status_code == 201, answer.text
+    assert key not in (tmp_path / "data" / "records.db").read_bytes().decode("latin-1")
+    assert first.stop(number) < 30
+    assert first.survivors() == []
+
+    second = RunningService(tmp_path / "data", key=None)
+    second.start()
+    try:
+        assert "fg_" not in second.log(), "a key is printed on the first start only"
+        with second.client(key) as api:
+            answer = api.post(
+                "/v1/search", files={"image": ("a.jpg", photos.astronaut())}, data={"collections": "staff"}
+            )
+            assert answer.json()["faces"][0]["matches"][0]["person"]["id"] == "collins"
+    finally:
+        second.stop()
+
+
+def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
+    service = RunningService(tmp_path / "data", FACEGRAPH_TOPOLOGY="distributed").start()
+    try:
+        with service.client() as api:
+            assert api.get("/v1/info").json()["topology"] == "distributed"
+            api.post("/v1/collections", json={"name": "staff"}).raise_for_status()
+            for person, photo in (("collins", photos.astronaut()), ("hopper", photos.grace_hopper())):
+                path = f"/v1/collections/staff/persons/{person}"
+                assert api.put(path, files={"image": ("a.jpg", photo)}).status_code == 201
+            group = photos.group([photos.astronaut(), photos.grace_hopper()])
+            answer = api.post(
+                "/v1/search",
+                files={"image": ("a.jpg", group)},
+                data={"collections": "staff", "faces": "all", "liveness": "true", "min_score": "0"},
+            ).json()
+            assert all(face["liveness"]["models"] for face in answer["faces"])
+            # Errors of a stage in another process arrive as themselves.
+            answer = api.post("/v1/detect", files={"image": ("a.jpg", b"not a picture")})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (415, "image_format_unsupported")
+            answer = api.post("/v1/search", files={"image": ("a.jpg", group)}, data={"collections": "absent"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "collection_not_found")
+    finally:
+        service.stop()
+
+
+def test_a_taken_port_is_said_in_words(service: RunningService, tmp_path: Path) -> None:
+    second = RunningService(tmp_path / "data", FACEGRAPH_PORT=str(service.port))
+    with pytest.raises(AssertionError, match="cannot be used"):
+        second.start()
+    assert "Traceback" not in second.log()
+
+
+def test_an_impossible_configuration_is_said_in_words(tmp_path: Path) -> None:
+    service = RunningService(tmp_path / "data", FACEGRAPH_MATCHER__SERVE__AUTOSCALING__MAX_REPLICAS="2")
+    with pytest.raises(AssertionError, match="milvus-lite"):
+        service.start()
+    assert "Traceback" not in service.log()
+
+
+def test_the_python_handle_does_the_same_work(service: RunningService) -> None:
+    script = ROOT / "examples" / "handle_client.py"
+    environment = {**os.environ, "RAY_ADDRESS": service.ray_address()}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "collins" in done.stdout.lower()

@@ -61,7 +61,8 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
     native = native_dialect()
     spoken = (native, *dialects)
     for dialect in spoken:
-        app.include_router(dialect.router, prefix=dialect.prefix)
+        for router in dialect.routers:
+            app.include_router(router, prefix=dialect.prefix)
     _handle_errors(app, DialectOf(spoken, default=native))
     add_docs_page(app)
 

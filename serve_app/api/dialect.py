@@ -19,7 +19,7 @@ class Dialect:
 
     Attributes:
         name: for people.
-        router: its paths. Their dependencies are the dialect's own authentication, which ends in
+        routers: its paths. Their dependencies are the dialect's own authentication, which ends in
             :func:`serve_app.api.auth.authenticate`.
         translate: an error in the dialect's words. It gets every error of the dialect's paths: the domain's, refused
             parameters (InvalidRequest), and those of :mod:`serve_app.api.errors`.
@@ -27,7 +27,7 @@ class Dialect:
     """
 
     name: str
-    router: APIRouter
+    routers: Sequence[APIRouter]
     translate: ErrorTranslation
     prefix: str = ""
 
@@ -39,7 +39,8 @@ class DialectOf:
         self._by_endpoint = {
             endpoint: dialect
             for dialect in dialects
-            for route in dialect.router.routes
+            for router in dialect.routers
+            for route in router.routes
             if (endpoint := getattr(route, "endpoint", None)) is not None
         }
         self._by_prefix = sorted((d for d in dialects if d.prefix), key=lambda d: len(d.prefix), reverse=True)

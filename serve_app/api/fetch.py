@@ -22,6 +22,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port to the addresses that they stand for, as text."""
 
 MAX_URL = 2048
+MAX_PORT = 65535
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PICTURE_TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
 HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "facegraph"}
@@ -159,7 +160,8 @@ def _checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
         raise ImageUrlRefused(f"A URL may have {MAX_URL} characters, this one has {len(text)}.")
     try:
         url = base.join(text) if base is not None else httpx.URL(text)
-        _port(url)
+        if _port(url) > MAX_PORT:
+            raise ValueError
     except (httpx.InvalidURL, ValueError):
         raise ImageUrlRefused("This is not a URL.") from None
     if url.scheme not in {"http", "https"} or not url.host:

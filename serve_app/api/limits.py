@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
+from serve_app.errors import FacegraphError
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class RequestGuard:
             if started:
                 raise
             request = Request(scope)
-            response = error_response(request, internal_error(request, error))
+            expected = error if isinstance(error, FacegraphError) else internal_error(request, error)
+            response = error_response(request, expected)
             await response(scope, receive, send_with_id)
 
 

@@ -1,8 +1,6 @@
-"""The native API under ``/v1``: one router a subject, put together here."""
+"""The native API under ``/v1``: one router a subject."""
 
 from __future__ import annotations
-
-from fastapi import APIRouter
 
 from serve_app.api.dialect import Dialect
 from serve_app.api.errors import error_response
@@ -11,7 +9,5 @@ from serve_app.api.native import collections, keys, meta, persons, pictures, sea
 
 def native_dialect() -> Dialect:
     """The native API as a dialect of the application."""
-    router = APIRouter()
-    for part in (search, pictures, collections, persons, keys, meta):
-        router.include_router(part.router)
-    return Dialect("native", router, error_response)
+    parts = (search, pictures, collections, persons, keys, meta)
+    return Dialect("native", [part.router for part in parts], error_response)

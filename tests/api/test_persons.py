@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import pytest
+
+from serve_app.stages.fakes import MAGIC, FakeFace, fake_picture
+from tests.api.conftest import World, as_file, b64, code
+
+ADA = "/v1/collections/staff/persons/ada"
+
+
+def test_create_and_update(world: World) -> None:
+    created = world.call(
+        "PUT",
+        ADA,
+        world.enroll,
+        files=[("image", ("a.jpg", fake_picture("ada"))), ("image", ("b.jpg", fake_picture(FakeFace("ada", 1))))],
+        data={
+            "name": "Ada Lovelace",
+            "gender": "female",
+            "date_of_birth": "1815-12-10",
+            "nationality": "British",
+            "id_number": "42",
+            "address": "12 St James's Square\nLondon",
+            "notes": "first",
+            "watch_list": ["PEP", "VIP, GUEST"],
+            "metadata": '{"badge": "1843", "größe": "klein"}',
+        },
+    )
+    assert created.status_code == 201, created.text
+    person = created.json()
+    assert person["id"] == "ada"
+    assert person["watch_list"] == ["PEP", "VIP", "GUEST"]
+    assert person["metadata"] == {"badge": "1843", "größe": "klein"}
+    assert person["date_of_birth"] == "1815-12-10"
+    assert person["collections"] == ["staff"]
+    assert person["added_faces"] == [face["id"] for face in person["faces"]]
+    assert len(person["faces"]) == 2
+    assert set(person["faces"][0]) == {
+        *("id", "person_id", "image_id", "box", "quality", "detection_score"),
+        *("model", "image_storage", "created", "expires"),
+    }
+
+    changed = world.call("PUT", ADA, world.enroll, json={"notes": "", "name": None, "nationality": "English"})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["added_faces"] == []
+    assert len(changed.json()["faces"]) == 2
+    after = world.call("GET", ADA, world.enroll).json()
+    assert (after["name"], after["notes"], after["nationality"]) == ("Ada Lovelace", "", "English")
+
+
+def test_json_with_one_picture_or_several(world: World) -> None:
+    one = world.call("PUT", ADA, json={"image_base64": b64(fake_picture("ada")), "metadata": {"a": "b"}})
+    assert (one.status_code, len(one.json()["faces"])) == (201, 1)
+    pictures = [b64(fake_picture(FakeFace("ada", take))) for take in range(3)]
+    several = world.call("PUT", ADA, json={"image_base64": pictures})
+    assert (several.status_code, len(several.json()["faces"])) == (200, 3)
+    added = world.call("PUT", ADA, json={"image_base64": pictures[:1], "mode": "add"})
+    assert len(added.json()["faces"]) == 4
+
+
+def test_a_person_without_pictures(world: World) -> None:
+    assert world.call("PUT", ADA).status_code == 201
+    assert world.call("PUT", ADA, json={"must_be_new": False}).status_code == 200
+    assert code(world.call("PUT", ADA, json={"must_be_new": True})) == (409, "person_exists")
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"metadata": {"a": 7}}, "metadata.a"),
+        ({"metadata": ["a"]}, "metadata"),
+        ({"metadata": "not json"}, "a JSON object was expected"),
+        ({"metadata": {"a": "x" * 2001}}, "metadata.a"),
+        ({"metadata": {"": "x"}}, "metadata"),
+        ({"metadata": {str(i): "" for i in range(101)}}, "metadata"),
+        ({"date_of_birth": "10.12.1815"}, "YYYY-MM-DD"),
+        ({"date_of_birth": "1815-13-01"}, "date_of_birth"),
+        ({"date_of_birth": 0}, "YYYY-MM-DD"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "a\x00b"}, "control characters"),
+        ({"name": 7}, "name"),
+        ({"mode": "merge"}, "mode"),
+        ({"faces": "all"}, "faces"),
+        ({"image_storage": "some"}, "image_storage"),
+        ({"image_base64": [7]}, "image_base64.0"),
+        ({"image_base64": ["eA=="] * 5}, "4 pictures, this one brings 5"),
+        ({"fullname": "Ada"}, "fullname"),
+    ],
+)
+def test_bad_fields(world: World, fields: dict[str, object], word: str) -> None:
+    answer = world.call("PUT", ADA, json=fields)
+    assert code(answer) == (400, "invalid_request")
+    assert word in answer.json()["error"]["message"]
+    assert code(world.call("GET", ADA)) == (404, "person_not_found")
+
+
+@pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "%20a"])
+def test_bad_ids(world: World, person_id: str) -> None:
+    assert code(world.call("PUT", f"/v1/collections/staff/persons/{person_id}")) == (400, "invalid_request")
+
+
+def test_ids_may_be_written_in_any_script(world: World) -> None:
+    assert world.call("PUT", "/v1/collections/staff/persons/李 小龍").status_code == 201
+    assert world.call("GET", "/v1/collections/staff/persons/李 小龍").json()["id"] == "李 小龍"
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (fake_picture(), (422, "face_not_found")),
+        (fake_picture("ada", "bob"), (422, "too_many_faces")),
+        (MAGIC + b"{", (400, "image_undecodable")),
+        (b"GIF89a", (415, "image_format_unsupported")),
+        (b"", (400, "image_undecodable")),
+        (fake_picture("ada", padding=20_000), (413, "image_too_large")),
+    ],
+)
+def test_one_bad_picture_among_good_ones_writes_nothing(
+    world: World, picture: bytes, expected: tuple[int, str]
+) -> None:
+    files = [("image", ("a.jpg", fake_picture("ada"))), ("image", ("b.jpg", picture))]
+    answer = world.call("PUT", ADA, files=files)
+    assert code(answer) == expected
+    assert answer.json()["error"]["details"]["image"] == 1
+    assert code(world.call("GET", ADA)) == (404, "person_not_found")
+
+
+def test_the_largest_face_may_be_asked_for(world: World) -> None:
+    picture = fake_picture(FakeFace("ada", size=120), FakeFace("bob", size=110))
+    assert world.call("PUT", ADA, files=as_file(picture), data={"faces": "largest"}).status_code == 201
+
+
+def test_liveness_at_enrolment(world: World) -> None:
+    screen = fake_picture(FakeFace("ada", live=0.1))
+    refused = world.call("PUT", ADA, files=as_file(screen), data={"liveness": "true"})
+    assert code(refused) == (422, "face_not_live")
+    assert refused.json()["error"]["details"] == {"image": 0, "probability": 0.1, "threshold": 0.5}
+    world.liveness.installed = False
+    answer = world.call("PUT", ADA, files=as_file(screen), data={"liveness": "true"})
+    assert code(answer) == (501, "liveness_unavailable")
+
+
+def test_listing_in_pages(world: World) -> None:
+    for number in range(7):
+        world.call("PUT", f"/v1/collections/staff/persons/p{number}", json={"name": f"Name {number % 2}"})
+    seen: list[str] = []
+    cursor = None
+    while True:
+        params = {"limit": 3, **({"cursor": cursor} if cursor else {})}
+        page = world.call("GET", "/v1/collections/staff/persons", world.enroll, params=params).json()
+        seen += [person["id"] for person in page["persons"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert seen == [f"p{number}" for number in range(7)]
+    found = world.call("GET", "/v1/collections/staff/persons", params={"q": "name 1"}).json()
+    assert [person["id"] for person in found["persons"]] == ["p1", "p3", "p5"]
+
+
+@pytest.mark.parametrize(
+    "params", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"cursor": "nonsense"}, {"q": "x" * 201}, {"q": "\0"}]
+)
+def test_bad_listing(world: World, params: dict[str, object]) -> None:
+    assert code(world.call("GET", "/v1/collections/staff/persons", params=params)) == (400, "invalid_request")
+
+
+def test_deleting(world: World) -> None:
+    world.call("POST", "/v1/collections", json={"name": "visitors"})
+    world.enrol("ada", "ada")
+    world.enrol("ada", collection="visitors")
+    gone = world.call("DELETE", ADA, world.enroll).json()
+    assert gone == {"deleted": True, "erased": False, "persons": 0, "faces": 0}
+    assert code(world.call("DELETE", ADA)) == (404, "person_not_found")
+    gone = world.call("DELETE", "/v1/collections/visitors/persons/ada").json()
+    assert gone == {"deleted": True, "erased": True, "persons": 1, "faces": 1}
+
+
+def test_faces_of_a_person(world: World) -> None:
+    assert code(world.call("POST", f"{ADA}/faces", files=as_file(fake_picture("ada")))) == (404, "person_not_found")
+    world.enrol("ada", "ada")
+    added = world.call("POST", f"{ADA}/faces", world.enroll, files=as_file(fake_picture(FakeFace("ada", 1))))
+    assert added.status_code == 201, added.text
+    (face,) = added.json()["faces"]
+    assert added.json()["person_id"] == face["person_id"] == "ada"
+    as_json = world.call("POST", f"{ADA}/faces", json={"image_base64": b64(fake_picture(FakeFace("ada", 2)))})
+    assert as_json.status_code == 201
+    assert len(world.call("GET", ADA).json()["faces"]) == 3
+    answer = world.call("POST", f"{ADA}/faces", json={})
+    assert code(answer) == (400, "invalid_request")
+    assert "At least one picture" in answer.json()["error"]["message"]
+
+    path = f"{ADA}/faces/{face['id']}"
+    deleted = world.call("DELETE", path, world.enroll).json()
+    assert deleted == {"deleted": True, "erased": True, "persons": 0, "faces": 1}
+    assert code(world.call("DELETE", path)) == (404, "face_id_not_found")
+    assert len(world.call("GET", ADA).json()["faces"]) == 2
+    assert code(world.call("DELETE", f"{ADA}/faces/short")) == (400, "invalid_request")
+
+
+def test_a_face_of_somebody_else_stays(world: World) -> None:
+    world.enrol("ada", "ada")
+    world.enrol("bob", "bob")
+    face_id = world.call("GET", "/v1/collections/staff/persons/bob").json()["faces"][0]["id"]
+    assert code(world.call("DELETE", f"{ADA}/faces/{face_id}")) == (404, "face_id_not_found")
+    assert len(world.call("GET", "/v1/collections/staff/persons/bob").json()["faces"]) == 1
+
+
+def test_face_images(world: World) -> None:
+    picture = fake_picture("ada")
+    person = world.call("PUT", ADA, files=as_file(picture), data={"image_storage": "full"}).json()
+    path = f"/v1/faces/{person['faces'][0]['id']}/image"
+    thumbnail = world.call("GET", path, world.search)
+    assert thumbnail.status_code == 200
+    assert thumbnail.content.startswith(b"\xff\xd8\xff")
+    assert thumbnail.headers["content-type"] == "image/jpeg"
+    assert thumbnail.headers["x-content-type-options"] == "nosniff"
+    assert thumbnail.headers["cache-control"] == "private, no-store"
+    assert world.call("GET", path, params={"kind": "photograph"}).content == picture
+    assert code(world.call("GET", path, params={"kind": "crop"})) == (400, "invalid_request")
+    assert code(world.call("GET", path, world.stranger)) == (404, "face_id_not_found")
+    assert code(world.call("GET", f"/v1/faces/{'0' * 32}/image")) == (404, "face_id_not_found")
+    kept = world.enrol("bob", "bob").json()["faces"][0]["id"]
+    answer = world.call("GET", f"/v1/faces/{kept}/image", params={"kind": "photograph"})
+    assert code(answer) == (404, "image_not_stored")
+
+
+def test_what_belongs_to_others_does_not_exist(world: World) -> None:
+    world.enrol("ada", "ada")
+    assert code(world.call("GET", ADA, world.stranger)) == (404, "collection_not_found")
+    assert code(world.call("DELETE", ADA, world.stranger)) == (404, "collection_not_found")
+    assert code(world.call("PUT", ADA, world.stranger, json={})) == (404, "collection_not_found")

@@ -30,7 +30,7 @@ class FaceAnalyser:
     def __init__(
         self, session: InferenceSession, settings: DetectorSettings, limits: Limits, liveness: Sequence[ModelEntry] = ()
     ) -> None:
-        self._detector = YuNet(session, settings)
+        self.detector = YuNet(session, settings)
         self._limits = limits
         self._liveness = [(entry.id, liveness_spec(entry), entry.input) for entry in liveness]
 
@@ -41,7 +41,7 @@ class FaceAnalyser:
             ImageError: too large, not a supported format, damaged, too small.
         """
         info, pixels = read_image(image, self._limits)
-        raw = self._detector.detect(pixels)
+        raw = self.detector.detect(pixels)
         count = min(options.max_faces or len(raw), self._limits.max_faces_per_image)
         largest = np.argsort(-raw.boxes[:, 2] * raw.boxes[:, 3], kind="stable")[:count]
         return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))

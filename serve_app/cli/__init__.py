@@ -1,0 +1,91 @@
+"""The command ``facegraph``: one module for each group of commands, put together here.
+
+Modules import what they need inside their commands, so that ``facegraph --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from serve_app import __version__
+from serve_app.cli import enroll, info, keys, models, reindex, search
+from serve_app.cli.output import INTERRUPTED, fail, note
+
+HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
+"""Commands whose module is imported only when they are run: name -> module with a function of that name, help."""
+
+
+class Commands(TyperGroup):
+    """Says expected errors in words, and imports heavy commands late."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the real command in the place of its description."""
+        if args and args[0] in HEAVY:
+            name = args[0]
+            alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            alone.command(name)(getattr(importlib.import_module(HEAVY[name][0]), name))
+            self.commands[name] = typer.main.get_command(alone)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            note("Interrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            raise fail(str(error)) from None
+        except Exception as error:
+            if not _is_expected(error):
+                raise
+            raise fail(getattr(error, "message", "") or str(error)) from None
+
+
+def _is_expected(error: Exception) -> bool:
+    """Imports as little as the error at hand needs: one that was raised has its module loaded."""
+    return any(kind.__module__ in {"serve_app.errors", "serve_app.client"} for kind in type(error).__mro__)
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="facegraph",
+    help="Self-hosted face search.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facegraph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Self-hosted face search: enrol people from photographs, ask who is on a new one, get a calibrated score."""
+
+
+def _described(name: str, text: str) -> None:
+    @app.command(name, help=text)
+    def placeholder() -> None: ...
+
+
+for _name, (_, _text) in HEAVY.items():
+    _described(_name, _text)
+app.command()(enroll.enroll)
+app.command()(search.search)
+app.command()(info.info)
+app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
+app.command()(reindex.reindex)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -26,6 +27,8 @@ from serve_app.vision.files import ModelFiles
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
+    # Despite its name: Ray takes 127.0.0.1 for its node, so that all its own ports listen on loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
 }
 """Set before Ray is imported, unless the caller's environment says otherwise."""
@@ -54,8 +57,7 @@ def serve(
     _install_admin_key(settings)
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _on_signals(lambda *_: stop.set())
     running = _Graph(file, options)
     try:
         running.start(stop)
@@ -65,8 +67,7 @@ def serve(
             stdout.print(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
         stop.wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _on_signals(signal.SIG_IGN)
         stdout.print("Stopping ...")
         running.stop()
     stdout.print("Stopped.")
@@ -80,7 +81,12 @@ class _Graph:
         self._http_options = http_options
 
     def start(self, stop: threading.Event) -> None:
-        for name, value in RAY_ENVIRONMENT.items():
+        options = dict(self._http_options)
+        environment = dict(RAY_ENVIRONMENT)
+        if self._file.settings.one_ingress:
+            environment |= direct_ingress(options["port"])
+            options["port"] = _free_port(options["host"])  # for Serve's proxy, which nobody needs to ask
+        for name, value in environment.items():
             os.environ.setdefault(name, value)
         import ray
         from ray import serve as ray_serve
@@ -97,12 +103,13 @@ class _Graph:
                 object_store_memory=256 * 2**20,  # crops and answers are small; pictures are compressed
                 _node_ip_address="127.0.0.1",
             )
+        _on_signals(lambda *_: stop.set())  # Ray has set handlers of its own
         if stop.is_set():
             return
         with stderr.status("Starting the stages ..."):
             ray_serve.start(
                 proxy_location=self._file.serve.get("proxy_location", "HeadOnly"),
-                http_options=self._http_options,
+                http_options=options,
             )
             ray_serve.run(
                 build(self._file.settings.without_secrets().model_dump(mode="json")),
@@ -132,6 +139,32 @@ class _Graph:
         ray.shutdown()
 
 
+def direct_ingress(port: int) -> dict[str, str]:
+    """What makes Serve's only ingress replica listen on the service's port itself, without a proxy before it.
+
+    It saves 6 ms a request on two cores. A replica that takes a dead one's place gets the same port, at once.
+    """
+    return {
+        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port),
+        "RAY_SERVE_PORT_QUARANTINE_S": "0",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+    }
+
+
+def _on_signals(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _make_data_dir(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,8 +173,6 @@ def _make_data_dir(settings: Settings) -> None:
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    import socket
-
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,101 @@
+"""``facegraph keys``: API keys, directly in the database, whether the service runs or not."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import AsJson, Config, require_database, settings_of
+from serve_app.cli.output import note, print_json, stdout, table
+from serve_app.domain import DEFAULT_TENANT, ApiKey, Role
+
+if TYPE_CHECKING:
+    from serve_app.gallery import KeyStore
+
+app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, as in 'door camera'.")],
+    role: Annotated[Role, typer.Option(help="What it may do; each role includes the ones before it.")] = Role.SEARCH,
+    expires_days: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=36500, help="Days after which it stops working.", show_default="never"),
+    ] = None,
+    rate_limit: Annotated[float | None, typer.Option(help="Requests per second.", show_default="none")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print its secret, which is shown this once."""
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=expires_days) if expires_days is not None else None
+    with _store(config, must_exist=False) as keys:
+        key, secret = keys.create(DEFAULT_TENANT, name, role, expires, rate_limit)
+    if as_json:
+        print_json({**_facts(key), "secret": secret})
+        return
+    note(f"Key {key.id} ({key.role}) for {key.name!r}. Its secret is shown this once:")
+    typer.echo(secret)
+
+
+@app.command("list")
+def list_keys(config: Config = None, as_json: AsJson = False) -> None:
+    """The keys that are not revoked, without their secrets."""
+    with _store(config) as keys:
+        found = keys.list(DEFAULT_TENANT)
+    if as_json:
+        print_json([_facts(key) for key in found])
+        return
+    shown = table("", "id", "name", "role", "created", "expires", "rate limit", "last used")
+    for key in found:
+        rate = f"{key.rate_limit:g}/s" if key.rate_limit else ""
+        shown.add_row(
+            key.id, key.name, key.role, _day(key.created), _day(key.expires) or "never", rate, _day(key.last_used)
+        )
+    stdout.print(shown)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as 'facegraph keys list' shows it.")],
+    config: Config = None,
+) -> None:
+    """End a key; it stops working at once."""
+    with _store(config) as keys:
+        keys.revoke(DEFAULT_TENANT, key_id)
+    note(f"Key {key_id} is revoked.")
+
+
+@contextlib.contextmanager
+def _store(config: Path | None, *, must_exist: bool = True) -> Iterator[KeyStore]:
+    from serve_app.gallery import open_keys
+
+    settings = settings_of(config)
+    if must_exist:
+        require_database(settings)
+    keys = open_keys(settings)
+    try:
+        yield keys
+    finally:
+        keys.close()
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "created": key.created.isoformat(),
+        "expires": key.expires.isoformat() if key.expires else None,
+        "rate_limit": key.rate_limit,
+        "last_used": key.last_used.isoformat() if key.last_used else None,
+    }
+
+
+def _day(time: dt.datetime | None) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M") if time else ""

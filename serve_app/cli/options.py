@@ -1,0 +1,71 @@
+"""Options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.output import fail
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+    from serve_app.settings import Settings
+
+DEFAULT_PORT = 8000
+
+Url = Annotated[
+    str,
+    typer.Option(
+        envvar="FACEGRAPH_URL",
+        help="The running service [default: http://127.0.0.1:$FACEGRAPH_PORT or :8000].",
+        show_default=False,
+    ),
+]
+Key = Annotated[str, typer.Option(envvar="FACEGRAPH_API_KEY", help="API key.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="FACEGRAPH_CONFIG",
+        help="The configuration file that the service runs with [default: configs/local.yaml].",
+        show_default=False,
+    ),
+]
+
+
+def connect(url: str, key: str, *, timeout_s: float = 60.0, patience_s: float = 15.0) -> Client:
+    """A client of the running service."""
+    import os
+
+    from serve_app.client import Client
+
+    if not key:
+        raise fail("An API key is needed: give it with --key, or set FACEGRAPH_API_KEY.")
+    chosen = url or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
+    if not chosen.startswith(("http://", "https://")):
+        raise fail(f"--url must begin with http:// or https://, got {chosen!r}.")
+    try:
+        return Client(chosen, key, timeout_s, patience_s=patience_s)
+    except ValueError as error:
+        raise fail(f"The URL or the key is not valid: {error}.") from None
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The service's settings, for commands that work on its stores directly."""
+    from serve_app.configuration import read_serve_file
+    from serve_app.resources import resource_dir
+
+    return read_serve_file(config or resource_dir("configs") / "local.yaml").settings
+
+
+def require_database(settings: Settings) -> None:
+    """Refuse to work on a database that was never made: most likely another folder was meant."""
+    if settings.embedded_database and not settings.storage.database_url:
+        file = settings.data_dir / "records.db"
+        if not file.exists():
+            raise fail(
+                f"There is no database at {file}. Run this where the service runs, or set FACEGRAPH_DATA_DIR to its "
+                "data folder."
+            )

@@ -1,0 +1,85 @@
+"""``facegraph search``: who is on a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import AsJson, Key, Url, connect
+from serve_app.cli.output import fail, note, print_json, stdout, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def search(
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A picture.")],
+    collection: Annotated[list[str], typer.Option("--collection", "-c", help="Where to look; may be repeated.")],
+    max_results: Annotated[int, typer.Option(min=1, help="Persons for each face.")] = 5,
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Show matches from this score on.", show_default="by --fpir")
+    ] = None,
+    fpir: Annotated[
+        float | None,
+        typer.Option(help="Accept so many searches by unknown people that return anyone.", show_default="0.01"),
+    ] = None,
+    all_faces: Annotated[bool, typer.Option("--all-faces", help="Search for each face, not only the largest.")] = False,
+    liveness: Annotated[bool, typer.Option("--liveness", help="Show faces that are not live without matches.")] = False,
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Who is on this picture?"""
+    if min_score is not None and fpir is not None:
+        raise fail("--min-score and --fpir exclude each other; give one of them.")
+    with connect(url, key) as client:
+        answer = client.search(
+            image,
+            collection,
+            max_results=max_results,
+            min_score=min_score,
+            fpir=fpir,
+            faces="all" if all_faces else "largest",
+            liveness=liveness,
+        )
+    if as_json:
+        print_json(answer)
+        return
+    if not answer["faces"]:
+        note("No face on the picture.")
+    for number, face in enumerate(answer["faces"], 1):
+        stdout.print(_matches(f"Face {number} of {len(answer['faces'])}" if all_faces else "", face))
+    note(_meaning(answer))
+
+
+def _matches(heading: str, face: dict[str, Any]) -> Table:
+    box = face["box"]
+    place = f"{box['width']:.0f}x{box['height']:.0f} pixels at ({box['x']:.0f}, {box['y']:.0f})"
+    parts = [heading, place, f"quality {face['quality']:.2f}"]
+    live = face.get("liveness")
+    if live:
+        parts.append(f"{'live' if live['is_live'] else 'NOT LIVE'} ({live['probability']:.2f})")
+    title = ", ".join(part for part in parts if part)
+    shown = table(title, "score", "person", "name", "collection", "face", right=("score",))
+    for match in face["matches"]:
+        person = match["person"] or {"id": "(face without a person)", "name": ""}
+        shown.add_row(f"{match['score']:.3f}", person["id"], person["name"], match["collection"], match["face_id"])
+    if not face["matches"]:
+        shown.add_row("", "nobody", "", "", "")
+    return shown
+
+
+def _meaning(answer: dict[str, Any]) -> str:
+    threshold = answer["threshold"]
+    milliseconds = answer["timings_ms"].get("total") or sum(answer["timings_ms"].values())
+    return (
+        f"Score at least {threshold['min_score']:.3f} among {threshold['gallery_size']} faces: "
+        f"one comparison with a stranger in {_one_in(threshold['fmr'])} reaches it, "
+        f"and {threshold['fpir']:.2%} of searches by unknown people. {milliseconds:.0f} ms."
+    )
+
+
+def _one_in(rate: float) -> str:
+    return f"{1 / rate:,.0f}" if rate > 0 else "none at all"

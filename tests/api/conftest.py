@@ -62,8 +62,8 @@ def header(keys: FakeKeyStore, role: Role, tenant: str = DEFAULT_TENANT, **optio
     return {"X-API-Key": keys.create(tenant, f"{role} key", role, **options)[1]}
 
 
-def build_world(**settings: Any) -> World:
-    """An application over fakes; keyword arguments are settings."""
+def build_world(client: TestClient | None = None, **settings: Any) -> World:
+    """An application over fakes, or a given one; keyword arguments are settings."""
     detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
     service = FaceService(detector, liveness, embedder, matcher, model=FAKE_MODEL, calibration=FAKE_CALIBRATION)
     keys = FakeKeyStore()
@@ -74,18 +74,32 @@ def build_world(**settings: Any) -> World:
         info={"name": "facegraph", "version": "1.2.3", "models": {FAKE_MODEL: {"task": "embedding"}}},
     )
     roles = {role.value: header(keys, role) for role in Role}
-    client = TestClient(create_app(lambda: context))
+    client = client or TestClient(create_app(lambda: context))
     other = header(keys, Role.ADMIN, tenant="f" * 32)
     return World(context, client, detector, liveness, embedder, matcher, keys, **roles, stranger=other)
 
 
+class Shared:
+    """One application for all tests, since making one takes longer than most of them; each has its own context."""
+
+    context: ApiContext | None = None
+
+
+@pytest.fixture(scope="session")
+def shared_client() -> Iterator[TestClient]:
+    """The client of the shared application."""
+    with TestClient(create_app(lambda: Shared.context)) as client:
+        yield client
+
+
 @pytest.fixture
-def world() -> Iterator[World]:
-    """A fresh application with an empty collection named staff."""
-    built = build_world()
-    with built.client:
-        built.call("POST", "/v1/collections", json={"name": "staff"}).raise_for_status()
-        yield built
+def world(shared_client: TestClient) -> Iterator[World]:
+    """A fresh context with an empty collection named staff."""
+    built = build_world(shared_client)
+    Shared.context = built.context
+    built.call("POST", "/v1/collections", json={"name": "staff"}).raise_for_status()
+    yield built
+    Shared.context = None
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

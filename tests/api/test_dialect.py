@@ -44,7 +44,7 @@ def test_a_dialect_words_its_own_errors(world: World) -> None:
                 ({"token": secret, "size": "x"}, b"", "invalid_request"),
                 ({"token": secret, "size": 3}, b"x" * 200_001, "request_too_large"),
             ):
-                answer = client.post(path, params=params, content=content)
+                answer = client.post(path, params=params, content=content)  # type: ignore[arg-type]
                 assert (answer.status_code, answer.json()) == (499, {"oops": expected})
         assert client.get("/vendor/nothing").json() == {"oops": "route_not_found"}
         assert code(client.get("/nothing")) == (404, "route_not_found")

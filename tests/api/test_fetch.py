@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 
 import httpx
@@ -58,7 +58,7 @@ def test_public_addresses(address: str) -> None:
 class Network:
     """A fake Internet: names, and what their servers answer."""
 
-    def __init__(self, names: dict[str, Sequence[str]], answer: Callable[[httpx.Request], httpx.Response]) -> None:
+    def __init__(self, names: Mapping[str, Sequence[str]], answer: Callable[[httpx.Request], httpx.Response]) -> None:
         self.names = names
         self.requests: list[httpx.Request] = []
         self.lookups: list[tuple[str, int]] = []
@@ -128,12 +128,12 @@ def test_names_that_lead_inside(address: str) -> None:
 )
 def test_every_way_to_write_an_inner_address(host: str) -> None:
     """With the system's own resolver, which reads all of them."""
-    connected: list[httpx.Request] = []
-    transport = httpx.MockTransport(lambda request: connected.append(request) or picture(request))
-    fetcher = ImageFetcher(ImageUrls(), 10_000, resolve=resolve_host, transport=transport)
+    network = Network({}, picture)
+    network.resolve = resolve_host  # type: ignore[method-assign]
+    fetcher = network.fetcher()
     with pytest.raises((ImageUrlRefused, ImageDownloadFailed)) as raised:
         asyncio.run(fetcher.fetch(f"http://{host}/a.jpg"))
-    assert connected == []
+    assert network.requests == []
     if not host.endswith("."):
         assert isinstance(raised.value, ImageUrlRefused), raised.value
 

@@ -21,7 +21,7 @@ from serve_app.api.context import ApiContext, Context
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
 
-MAX_SECRET = 256
+MAX_SECRET = 1000
 """Characters of a header value that may be a key."""
 
 api_key_header = APIKeyHeader(

@@ -34,8 +34,12 @@ class KeyStore(Protocol):
         """The keys of a tenant that are not revoked."""
         ...
 
-    def revoke(self, tenant: str, key_id: str) -> Any:
+    def revoke(self, tenant: str, key_id: str) -> None:
         """The key stops working. Raises KeyNotFound."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds."""
         ...
 
 

@@ -44,3 +44,6 @@ class FakeKeyStore:
                 del self._keys[secret]
                 return
         raise KeyNotFound(f"There is no API key {key_id!r}.", key_id=key_id)
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -300,3 +300,35 @@ def test_through_the_api(world: World) -> None:
     assert code(answer) == (400, "image_url_refused")
     assert answer.json()["error"]["details"]["image"] == 1
     assert code(world.call("POST", "/v1/detect", json={"image_url": "http://no/"})) == (400, "image_download_failed")
+
+
+def test_over_a_real_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the transport of the service, against a server on this machine, which only this test lets pass."""
+    monkeypatch.setattr("serve_app.api.fetch.is_public", lambda address: True)
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nSet-Cookie: a=b\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async def fetch_twice() -> list[bytes]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        fetcher = ImageFetcher(ImageUrls(), 10_000, resolve=resolve)
+        async with server:
+            return [await fetcher.fetch(f"http://example.org:{port}/a.jpg") for _ in range(2)]
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    assert asyncio.run(fetch_twice()) == [PICTURE, PICTURE]
+    assert len(heads) == 2
+    for head in heads:
+        assert b"\r\nhost: example.org:" in head.lower()
+        assert b"cookie" not in head.lower()

@@ -70,9 +70,9 @@ def test_a_person_without_pictures(world: World) -> None:
         ({"metadata": {"a": 7}}, "metadata.a"),
         ({"metadata": ["a"]}, "metadata"),
         ({"metadata": "not json"}, "a JSON object was expected"),
-        ({"metadata": {"a": "x" * 2001}}, "metadata.a"),
+        ({"metadata": {"a": "x" * 10_001}}, "metadata.a"),
         ({"metadata": {"": "x"}}, "metadata"),
-        ({"metadata": {str(i): "" for i in range(101)}}, "metadata"),
+        ({"metadata": {str(i): "" for i in range(201)}}, "metadata"),
         ({"date_of_birth": "10.12.1815"}, "YYYY-MM-DD"),
         ({"date_of_birth": "1815-13-01"}, "date_of_birth"),
         ({"date_of_birth": 0}, "YYYY-MM-DD"),
@@ -94,7 +94,7 @@ def test_bad_fields(world: World, fields: dict[str, object], word: str) -> None:
     assert code(world.call("GET", ADA)) == (404, "person_not_found")
 
 
-@pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "%20a"])
+@pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "a%7Fb", "a%C2%85b"])
 def test_bad_ids(world: World, person_id: str) -> None:
     assert code(world.call("PUT", f"/v1/collections/staff/persons/{person_id}")) == (400, "invalid_request")
 

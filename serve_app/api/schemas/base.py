@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -40,31 +41,38 @@ BINARY = {"type": "string", "format": "binary"}
 UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
 def _no_control(text: str) -> str:
     if any((ord(character) < 32 and character not in "\n\r\t") or ord(character) == 127 for character in text):
         raise ValueError("control characters are not allowed")
     return text
 
 
-def _id_like(text: str) -> str:
-    if text != text.strip() or not text.isprintable() or "/" in text or text in {".", ".."}:
-        raise ValueError("a name without slashes, control characters or surrounding spaces was expected")
+def _one_line(text: str) -> str:
+    if CONTROL.search(text):
+        raise ValueError("a text without control characters was expected")
     return text
 
 
-def _collection_name(text: str) -> str:
-    if "," in _id_like(text):
-        raise ValueError("a name without commas was expected")
+def _new_name(text: str) -> str:
+    if not COLLECTION_NAME.fullmatch(text) or text in {".", ".."}:
+        raise ValueError("1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen were expected")
     return text
 
 
 Text = Annotated[str, AfterValidator(_no_control)]
 """Free text; its length is bounded where it is used."""
 
-CollectionName = Annotated[
-    str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_collection_name)
-]
-PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_id_like)]
+NewCollectionName = Annotated[str, Field(examples=["staff"]), AfterValidator(_new_name)]
+"""A name that a collection may be given."""
+
+CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]
+"""A name to look for; one that no collection can have is simply not found."""
+
+PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, CollectionName, Separated, Text
+from serve_app.api.schemas.base import Answer, Body, NewCollectionName, Separated, Text
 from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
 
 Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
@@ -46,7 +46,7 @@ class PolicyBody(Body):
 class CollectionBody(Body):
     """A new collection."""
 
-    name: CollectionName = Field(description="Unique within the tenant.")
+    name: NewCollectionName = Field(description="Unique within the tenant; 1 to 64 of `A-Z a-z 0-9 _ . -`.")
     title: Title = ""
     description: Description = ""
     kind: CollectionKind = CollectionKind.INTERNAL
@@ -70,7 +70,7 @@ class CollectionBody(Body):
 class CollectionChanges(Body):
     """Changes to a collection; what is left out stays."""
 
-    name: CollectionName | None = Field(None, description="A new name.")
+    name: NewCollectionName | None = Field(None, description="A new name.")
     title: Title | None = None
     description: Description | None = None
     kind: CollectionKind | None = None

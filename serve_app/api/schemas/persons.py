@@ -21,11 +21,11 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
-MetadataKey = Annotated[Text, Field(min_length=1, max_length=100)]
-MetadataValue = Annotated[Text, Field(max_length=2000)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=100, examples=[{"badge": "1843"}]), JsonText]
+MetadataKey = Annotated[Text, Field(min_length=1, max_length=200)]
+MetadataValue = Annotated[Text, Field(max_length=10_000)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=200, examples=[{"badge": "1843"}]), JsonText]
 WatchList = Annotated[
-    list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["PEP"]]), Separated
+    list[Annotated[Text, Field(min_length=1, max_length=200)]], Field(max_length=100, examples=[["PEP"]]), Separated
 ]
 
 
@@ -56,7 +56,7 @@ class PersonBody(PicturesBody):
     date_of_birth: Annotated[dt.date, BeforeValidator(_iso_date), Field(examples=["1815-12-10"])] | None = None
     nationality: Annotated[Text, Field(max_length=100)] | None = None
     id_number: Annotated[Text, Field(max_length=100)] | None = None
-    address: Annotated[Text, Field(max_length=500)] | None = None
+    address: Annotated[Text, Field(max_length=1000)] | None = None
     notes: Annotated[Text, Field(max_length=10_000)] | None = None
     watch_list: WatchList | None = Field(None, description="Watch-list categories.")
     metadata: Metadata | None = Field(None, description="Texts by name; replaces the stored ones as a whole.")

@@ -201,7 +201,7 @@ class Client:
         fields = {"name": name, "role": role, "expires": expires, "rate_limit": rate_limit}
         return self._ask("POST", "/v1/keys", body=_given(fields))
 
-    def keys(self) -> list[Json]:
+    def api_keys(self) -> list[Json]:
         """The tenant's keys, without their secrets."""
         keys: list[Json] = self._ask("GET", "/v1/keys")["keys"]
         return keys

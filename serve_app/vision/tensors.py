@@ -35,15 +35,16 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resize to exactly this size.
+    """Resize to exactly this size, shifting nothing by more than a pixel of the result.
 
-    A bilinear resize looks at four pixels, so beyond a factor of two it would turn fine texture into noise: there the
-    picture is brought to twice the size first and then averaged. (Averaging at once is ten times slower and hardly
-    different: 41 against 3 ms from 4000x3000 to 640x480.)
+    A bilinear resize looks at four pixels, so beyond a factor of two it would turn fine texture into noise. There the
+    picture is averaged down by halves first, which is as good as averaging at once and much faster (5 against 41 ms from
+    4000x3000 to 640x480).
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    if pixels.shape[1] > 2 * width and pixels.shape[0] > 2 * height:
-        pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-        return cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+        rows, columns = pixels.shape[0] // 2, pixels.shape[1] // 2
+        even = pixels[: 2 * rows, : 2 * columns]  # exact halves take OpenCV's fast path
+        pixels = cast(Pixels, cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA))
     return cast(Pixels, cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))

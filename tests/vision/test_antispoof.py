@@ -127,7 +127,7 @@ def test_live_people_and_replays(
             probabilities.append(np.mean(list(ensemble.probabilities([face.liveness_crops])[0].values())))
         return float(np.mean(np.array(probabilities) >= 0.5))
 
-    # Measured on these 65 and 59 photographs: the pair .88 and .XX, all three .92 and .05. A wrong channel order, crop or
-    # index is far off.
+    # Measured on these 65 and 59 photographs: the pair .877 and .136, all three .923 and .051.
+    # A wrong channel order, crop or index is far off.
     assert share_live("live") >= 0.85
-    assert share_live("replay") <= 0.25
+    assert share_live("replay") <= 0.17

@@ -32,7 +32,6 @@ T = TypeVar("T")
 HNSW = {"M": 16, "efConstruction": 200}
 MIN_EF = 64
 BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
-SERVER_PARTITIONS = 16
 MAX_LIMIT = 16_384  # of one search on a server
 
 FLUSH_ROWS = 100  # milvus-lite: a row not yet flushed costs every search some 10 to 60 microseconds
@@ -77,10 +76,10 @@ class MilvusIndex:
         """See :class:`VectorIndex`."""
         if not rows:
             return
-        dimension = len(rows[0].vector)
-        name, expected = self._part(model) or self._create(model, dimension)
-        if any(len(row.vector) != expected for row in rows):
-            raise InvalidRequest(f"Templates of {model} have {expected} dimensions, got {dimension}.")
+        name, expected = self._part(model) or self._create(model, len(rows[0].vector))
+        for row in rows:
+            if len(row.vector) != expected:
+                raise InvalidRequest(f"Templates of {model} have {expected} dimensions, got {len(row.vector)}.")
         data = [
             {
                 "pk": _pk(row.key),
@@ -132,6 +131,7 @@ class MilvusIndex:
                 output_fields=["pk"],  # without it milvus-lite sends the vectors too
                 search_params={"metric_type": "COSINE", "params": {"ef": max(MIN_EF, limit)}},
                 anns_field="vector",
+                consistency_level="Bounded",  # 2 ms on a server, where Strong waits 200 ms; writers wait instead
                 timeout=self._timeout_s,
             )
         return [[Hit(_key(hit["pk"]), float(hit["distance"])) for hit in hits] for hits in answers]
@@ -224,13 +224,15 @@ class MilvusIndex:
         name = self._name(model)
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=65)
-        # The embedded index has no use for partitions: it searches them all and deletes three times slower.
-        schema.add_field("collection_id", DataType.VARCHAR, max_length=32, is_partition_key=not self._embedded)
+        # Not a partition key: Milvus 2.3 puts single upserted rows into partitions where no search looks for them, and
+        # milvus-lite searches all partitions anyway.
+        schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
         schema.add_field("face_id", DataType.VARCHAR, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
         index = self._client.prepare_index_params()
         index.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
-        options = {} if self._embedded else {"num_partitions": SERVER_PARTITIONS}
+        if not self._embedded:
+            index.add_index("collection_id", index_type="Trie")
         with self._lock, outages():
             if not self._client.has_collection(name, timeout=self._timeout_s):
                 try:
@@ -240,7 +242,6 @@ class MilvusIndex:
                         index_params=index,
                         consistency_level="Bounded",
                         timeout=self._timeout_s,
-                        **options,
                     )
                 except MilvusException:
                     if not self._client.has_collection(name, timeout=self._timeout_s):

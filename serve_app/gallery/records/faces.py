@@ -21,7 +21,7 @@ BATCH = 1000
 
 _PLAIN: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
 _TEMPLATE_TYPE = np.dtype("<f4")
-_IDS = sa.bindparam("ids", expanding=True)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 
 # Built once, since building takes as long as SQLite takes to answer and every search needs them.
 _BY_ID = (
@@ -84,12 +84,12 @@ def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, st
     """Those of the rows that the records know -> internal id of the face's person, None if it has none."""
     wanted = set(keys)
     rows = _rows(connection, _OWNERS, {key.face_id for key in wanted})
-    return {key: person_id for *place, person_id in rows if (key := RowKey(*place)) in wanted}
+    return {key: row.person_id for row in rows if (key := RowKey(row.collection_id, row.face_id)) in wanted}
 
 
 def places(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
     """All memberships of these faces."""
-    return [RowKey(*row) for row in _rows(connection, _PLACES, face_ids)]
+    return [RowKey(row.collection_id, row.face_id) for row in _rows(connection, _PLACES, face_ids)]
 
 
 def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
@@ -103,7 +103,11 @@ def index_rows(connection: sa.Connection, keys: Iterable[RowKey]) -> list[IndexR
     """What the index shall hold for those of the rows that exist."""
     wanted = set(keys)
     rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted})
-    return [IndexRow(key, to_vector(template)) for *place, template in rows if (key := RowKey(*place)) in wanted]
+    return [
+        IndexRow(key, to_vector(row.template))
+        for row in rows
+        if (key := RowKey(row.collection_id, row.face_id)) in wanted
+    ]
 
 
 def models(connection: sa.Connection) -> list[str]:

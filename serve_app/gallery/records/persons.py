@@ -15,7 +15,7 @@ from serve_app.gallery.records import faces as face_records
 from serve_app.gallery.records.paging import containing, page_of, search_text
 from serve_app.gallery.schema import collections, person_collections, persons
 
-_IDS = sa.bindparam("ids", expanding=True)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 
 # Built once, since building takes as long as SQLite takes to answer and every search needs them.
 _BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))

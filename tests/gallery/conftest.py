@@ -1,0 +1,80 @@
+"""Galleries on real stores. A backend's gallery serves the whole session; every test gets a tenant of its own in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from serve_app.gallery import Gallery
+from serve_app.gallery.schema import tenants
+from serve_app.settings import Settings, StorageSettings
+from tests.gallery.samples import CALIBRATIONS
+from tests.servers import milvus as milvus_server_module
+from tests.servers import postgres as postgres_module
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_module.PostgresServer]:
+    """A PostgreSQL server."""
+    binaries = postgres_module.find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed (initdb was not found)")
+    server = postgres_module.PostgresServer(binaries)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[milvus_server_module.MilvusServer]:
+    """A Milvus server."""
+    reason = milvus_server_module.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    server = milvus_server_module.MilvusServer()
+    yield server
+    server.stop()
+
+
+BACKENDS = [
+    pytest.param("embedded", id="sqlite-lite"),
+    pytest.param("postgres", id="postgres-lite", marks=pytest.mark.postgres),
+    pytest.param("milvus", id="sqlite-milvus", marks=pytest.mark.milvus_server),
+]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of each kind of store."""
+    storage = StorageSettings()
+    if request.param == "postgres":
+        storage = StorageSettings(database_url=request.getfixturevalue("postgres").create_database())
+    elif request.param == "milvus":
+        storage = StorageSettings(milvus_uri=request.getfixturevalue("milvus").uri)
+    return Settings(data_dir=tmp_path_factory.mktemp(request.param), storage=storage)
+
+
+@pytest.fixture(scope="session")
+def gallery(settings: Settings) -> Iterator[Gallery]:
+    """The gallery under test, on each kind of store in turn."""
+    from serve_app.gallery import open_gallery
+
+    opened = open_gallery(settings, CALIBRATIONS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tenant(gallery: Gallery) -> str:
+    """A tenant without anything."""
+    return new_tenant(gallery)
+
+
+def new_tenant(gallery: Gallery) -> str:
+    """The id of a new tenant."""
+    tenant_id = uuid.uuid4().hex
+    with gallery._database.write() as connection:
+        connection.execute(tenants.insert().values(id=tenant_id, name=tenant_id, created=dt.datetime.now(dt.UTC)))
+    return tenant_id

@@ -1,0 +1,48 @@
+"""``python -m benchmarks``: runs all benchmarks, or those that are named, each with its options.
+
+python -m benchmarks                          all, with their defaults
+python -m benchmarks identification --help    one, with its options
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from benchmarks.dataset import DataMissing
+
+BENCHMARKS = {
+    "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
+    "latency": "Search latency through HTTP against the same work in one process.",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line says; 0 unless a benchmark could not run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=True)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    names = parser.add_subparsers(dest="name", title="benchmarks", metavar="NAME")
+    for name, summary in BENCHMARKS.items():
+        child = names.add_parser(name, help=summary, description=summary)
+        child.add_argument(
+            "--reference", action="store_true", help="write to the committed benchmarks/results, not to results/local"
+        )
+        importlib.import_module(f"benchmarks.{name}").add_arguments(child)
+    options = parser.parse_args(arguments)
+    chosen = [options] if options.name else [parser.parse_args([name]) for name in BENCHMARKS]
+    failed = False
+    for one in chosen:
+        print(f"== {one.name}: {BENCHMARKS[one.name]}", flush=True)
+        try:
+            path = importlib.import_module(f"benchmarks.{one.name}").run(one)
+        except DataMissing as error:
+            print(f"Not run: {error}", file=sys.stderr)
+            failed = True
+        else:
+            print(f"Written to {path}", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

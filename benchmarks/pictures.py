@@ -1,0 +1,37 @@
+"""Pictures for the latency benchmarks: one face on a camera's 640x480, made from a square portrait."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from serve_app.domain import Pixels
+
+WIDTH, HEIGHT, QUALITY = 640, 480, 90
+
+
+def camera_picture(portrait: bytes) -> bytes:
+    """A 640x480 JPEG: the portrait scaled to the full height, its left and right border columns continued.
+
+    Raises:
+        ValueError: the bytes are no picture, or one that is wider than 640x480.
+    """
+    decoded = cv2.imdecode(np.frombuffer(portrait, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ValueError("the portrait cannot be decoded")
+    height, width = decoded.shape[:2]
+    scaled = cv2.resize(decoded, (round(width * HEIGHT / height), HEIGHT), interpolation=cv2.INTER_CUBIC)
+    missing = WIDTH - scaled.shape[1]
+    if missing < 0:
+        raise ValueError(f"a portrait no wider than {WIDTH}x{HEIGHT} was expected, got {width}x{height}")
+    left = missing // 2
+    padded = cv2.copyMakeBorder(scaled, 0, 0, left, missing - left, cv2.BORDER_REPLICATE)
+    return encode(np.asarray(padded, np.uint8))
+
+
+def encode(pixels: Pixels) -> bytes:
+    """As JPEG of quality 90."""
+    done, buffer = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise ValueError("the picture cannot be encoded")
+    return buffer.tobytes()

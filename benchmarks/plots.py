@@ -1,0 +1,65 @@
+"""Plots of results. Matplotlib is in the extra ``bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+
+if TYPE_CHECKING:
+    from benchmarks.identification import Outcome
+
+matplotlib.use("Agg")
+matplotlib.rcParams.update({"svg.hashsalt": "facegraph", "axes.spines.top": False, "axes.spines.right": False})
+from matplotlib import pyplot  # noqa: E402 - after the choice of a back end without a screen
+
+BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#777777"
+
+
+def identification(path: Path, found: Sequence[Outcome], others: Sequence[Outcome]) -> None:
+    """Best scores of enrolled people and strangers, and FNIR over FPIR."""
+    from benchmarks.identification import error_curve
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    bins = np.linspace(0.4, 1.0, 61).tolist()
+    enrolled = [outcome.score for outcome in found if outcome.best == outcome.person]
+    for scores, colour, label in (
+        (enrolled, BLUE, f"enrolled, right person best ({len(enrolled):,})"),
+        ([outcome.score for outcome in others], ORANGE, f"strangers, whoever is best ({len(others):,})"),
+    ):
+        left.hist(scores, bins, density=True, color=colour, alpha=0.6, label=label)
+    used = float(np.median([outcome.min_score for outcome in (*found, *others)]))
+    left.axvline(used, color=GREY, linestyle="--", label=f"default threshold {used:.3f}")
+    left.set(xlabel="score of the best match", ylabel="density")
+    left.legend(frameon=False, fontsize=8)
+    thresholds, fpir, fnir = error_curve(found, others)
+    right.plot(fpir, fnir, color=BLUE)
+    at = int(np.argmin(np.abs(thresholds - used)))
+    right.plot(fpir[at], fnir[at], "o", color=GREY, label=f"default: FPIR {fpir[at]:.3f}, FNIR {fnir[at]:.3f}")
+    right.set(xscale="log", xlim=(1e-3, 1), ylim=(0, None), xlabel="FPIR", ylabel="FNIR (rank 1)")
+    right.grid(alpha=0.3)
+    right.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def latency(path: Path, samples: Mapping[str, Sequence[float]], ratios: Sequence[float]) -> None:
+    """Cumulative distributions of the ways' times, and the ratio of medians round by round."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for (name, values), colour in zip(samples.items(), (BLUE, ORANGE, GREY), strict=False):
+        ordered = np.sort(values)
+        left.plot(ordered, np.arange(1, len(ordered) + 1) / len(ordered), color=colour, label=name)
+    left.set(xlabel="milliseconds", ylabel="share of searches", xlim=(0, None), ylim=(0, 1))
+    left.legend(frameon=False, fontsize=8)
+    left.grid(alpha=0.3)
+    right.plot(range(1, len(ratios) + 1), ratios, "o-", color=BLUE)
+    right.set(xlabel="round", ylabel="HTTP / in one process (medians)", ylim=(0, None))
+    right.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)

@@ -1,0 +1,91 @@
+"""Estimates with their uncertainty: shares, shares of clustered trials, times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Z95 = 1.959963984540054
+"""The normal distribution's 97.5 % quantile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``hits`` of ``trials`` with a 95 % confidence interval; all shares are 0 to 1."""
+
+    hits: int
+    trials: int
+    value: float
+    low: float
+    high: float
+    interval: str
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}] ({self.hits} of {self.trials})"
+
+
+def wilson(hits: int, trials: int) -> Share:
+    """A share of independent trials, with Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
+    if not 0 <= hits <= trials or trials == 0:
+        raise ValueError(f"0 <= hits <= trials and at least one trial were expected, got {hits} of {trials}")
+    share = hits / trials
+    z2 = Z95**2 / trials
+    centre = (share + z2 / 2) / (1 + z2)
+    half = Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials)) / (1 + z2)
+    # At the ends the interval ends exactly there; rounding must not say otherwise.
+    low = 0.0 if hits == 0 else max(0.0, centre - half)
+    high = 1.0 if hits == trials else min(1.0, centre + half)
+    return Share(hits, trials, share, low, high, "95 %, Wilson")
+
+
+def clustered(groups: Sequence[tuple[int, int]], resamples: int = 2000, seed: int = 0) -> Share:
+    """A share over all trials of all groups, with a percentile bootstrap interval that resamples groups.
+
+    Pictures of one person are not independent trials: who is hard to recognise once is so again.
+
+    Args:
+        groups: (hits, trials) of each person.
+    """
+    table = np.array([group for group in groups if group[1]], dtype=np.int64)
+    if not len(table):
+        raise ValueError("at least one group with a trial was expected")
+    random = np.random.default_rng(seed)
+    picks = random.integers(0, len(table), size=(resamples, len(table)))
+    sums = table[picks].sum(axis=1)
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
+    hits, trials = (int(total) for total in table.sum(axis=0))
+    return Share(hits, trials, hits / trials, float(low), float(high), "95 %, bootstrap over persons")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Times, in the unit of the samples."""
+
+    count: int
+    median: float
+    p95: float
+    p99: float
+    mean: float
+    minimum: float
+
+    @classmethod
+    def of(cls, samples: ArrayLike) -> Spread:
+        """Of at least one sample."""
+        values = np.asarray(samples, dtype=np.float64)
+        p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99])
+        return cls(len(values), float(p50), float(p95), float(p99), float(values.mean()), float(values.min()))
+
+    def as_dict(self) -> dict[str, float]:
+        """JSON-ready, rounded to microseconds of milliseconds."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
+def quartiles(values: ArrayLike) -> dict[str, float]:
+    """Median, quartiles and range over repetitions."""
+    low, first, median, third, high = np.quantile(np.asarray(values, dtype=np.float64), [0, 0.25, 0.5, 0.75, 1])
+    parts = {"median": median, "q1": first, "q3": third, "min": low, "max": high}
+    return {name: round(float(value), 4) for name, value in parts.items()}

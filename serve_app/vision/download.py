@@ -26,7 +26,6 @@ READ_TIMEOUT_S = 30.0
 NPM_PROBE_S = 6.0
 NPM_PACK_S = 300.0
 
-_CHUNK = 1 << 16
 _unreachable: set[str] = set()  # hosts given up by this process: the next file of such a host costs no waiting
 
 
@@ -60,7 +59,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, size: int, progress: P
     if done >= size:
         part.unlink()
         done = 0
-    headers = {"Range": f"bytes={done}-"} if done else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code not in (200, 206):
             raise ModelFileError(f"{url}: the server answered {response.status_code}")
@@ -69,7 +68,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, size: int, progress: P
                 raise ModelFileError(f"{url}: the server answered another range than asked for")
             done = 0
         with part.open("ab" if done else "wb") as file:
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_raw():  # as it arrives: what was sent before a break is kept
                 done += len(chunk)
                 if done > size:
                     raise ModelFileError(f"{url}: more than the expected {size} bytes")

@@ -38,8 +38,8 @@ def resize(pixels: Pixels, width: int, height: int) -> Pixels:
     """Resize to exactly this size, shifting nothing by more than a pixel of the result.
 
     A bilinear resize looks at four pixels, so beyond a factor of two it would turn fine texture into noise. There the
-    picture is averaged down by halves first, which is as good as averaging at once and much faster (5 against 41 ms from
-    4000x3000 to 640x480).
+    picture is averaged down by halves first, which is as good as averaging at once and much faster (5 against 41 ms
+    from 4000x3000 to 640x480).
     """
     if pixels.shape[:2] == (height, width):
         return pixels

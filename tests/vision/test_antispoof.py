@@ -112,6 +112,7 @@ def test_open_ensemble_uses_what_there_is(tmp_path: Path) -> None:
     assert tuple(missing) == models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", [("minifasnet-v2", "minifasnet-v1se"), LIVENESS])
 def test_live_people_and_replays(
     models: tuple[str, ...], analyser: FaceAnalyser, files: ModelFiles, have: Callable[[str], ModelEntry]

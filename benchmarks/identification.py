@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> Path:
     }
     plots.identification(report.plot_path(), found, others)
     for name, figure in figures.items():
-        print(f"{name:>28}  {figure}")
+        print(f"{name:>30}  {figure_of(figure) if isinstance(figure, Spread) else figure}")
     return report.write(content)
 
 

@@ -45,7 +45,8 @@ def wilson(hits: int, trials: int) -> Share:
 def clustered(groups: Sequence[tuple[int, int]], resamples: int = 2000, seed: int = 0) -> Share:
     """A share over all trials of all groups, with a percentile bootstrap interval that resamples groups.
 
-    Pictures of one person are not independent trials: who is hard to recognise once is so again.
+    Pictures of one person are not independent trials: who is hard to recognise once is so again. Where all trials or
+    none hit, resampling shows no spread; the interval is then Wilson's with one trial for each group.
 
     Args:
         groups: (hits, trials) of each person.
@@ -53,11 +54,14 @@ def clustered(groups: Sequence[tuple[int, int]], resamples: int = 2000, seed: in
     table = np.array([group for group in groups if group[1]], dtype=np.int64)
     if not len(table):
         raise ValueError("at least one group with a trial was expected")
+    hits, trials = (int(total) for total in table.sum(axis=0))
+    if hits in (0, trials):
+        edge = wilson(len(table) if hits else 0, len(table))
+        return Share(hits, trials, edge.value, edge.low, edge.high, "95 %, Wilson over persons")
     random = np.random.default_rng(seed)
     picks = random.integers(0, len(table), size=(resamples, len(table)))
     sums = table[picks].sum(axis=1)
     low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
-    hits, trials = (int(total) for total in table.sum(axis=0))
     return Share(hits, trials, hits / trials, float(low), float(high), "95 %, bootstrap over persons")
 
 
@@ -80,7 +84,7 @@ class Spread:
         return cls(len(values), float(p50), float(p95), float(p99), float(values.mean()), float(values.min()))
 
     def as_dict(self) -> dict[str, float]:
-        """JSON-ready, rounded to microseconds of milliseconds."""
+        """JSON-ready, rounded to three digits."""
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 

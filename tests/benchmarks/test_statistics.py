@@ -59,6 +59,12 @@ def test_a_clustered_interval_covers_the_truth_about_as_often_as_it_says() -> No
     assert 0.88 <= covered / 200 <= 0.99
 
 
+def test_a_clustered_share_without_any_failure_is_not_certain() -> None:
+    share = clustered([(10, 10)] * 20)
+    assert (share.value, share.high) == (1.0, 1.0)
+    assert share.low == wilson(20, 20).low < 0.9
+
+
 def test_empty_groups_do_not_count_and_nothing_at_all_is_refused() -> None:
     assert clustered([(1, 1), (0, 0)]).trials == 1
     with pytest.raises(ValueError, match="at least one group"):

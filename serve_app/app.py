@@ -33,8 +33,10 @@ def build(args: dict[str, Any]) -> Application:
         ConfigurationError: in words, before anything is started.
     """
     settings = load_settings(args).without_secrets()
-    matcher = deployment(MatcherReplica, "Matcher", settings.matcher.serve).bind(settings)
     ingress = deployment(IngressReplica, "Ingress", settings.ingress.serve)
+    if settings.topology is Topology.SINGLE:
+        return ingress.bind(settings)
+    matcher = deployment(MatcherReplica, "Matcher", settings.matcher.serve).bind(settings)
     if settings.topology is Topology.COMPACT:
         return ingress.bind(settings, matcher)
     return ingress.bind(

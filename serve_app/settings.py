@@ -25,10 +25,12 @@ class Topology(StrEnum):
 
     ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder
     live inside each ingress replica, which saves three hops a request on few cores; the matcher stays apart.
+    ``single``: the matcher too lives in the one ingress replica, which saves the last hop.
     """
 
     DISTRIBUTED = "distributed"
     COMPACT = "compact"
+    SINGLE = "single"
 
 
 class Autoscaling(_Section):
@@ -243,6 +245,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_process(self) -> Settings:
+        replicas = self.ingress.serve.autoscaling.max_replicas
+        if self.topology is Topology.SINGLE and replicas > 1:
+            raise ValueError(
+                f"ingress.serve.autoscaling.max_replicas is {replicas}, but topology 'single' is one process with the "
+                "matcher in it: set it to 1, or choose topology 'compact' or 'distributed'"
+            )
+        return self
+
     @property
     def database_url(self) -> str:
         """SQLAlchemy URL of the records."""
@@ -267,6 +279,11 @@ class Settings(BaseSettings):
     def embedded_database(self) -> bool:
         """Whether the records are in SQLite."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def one_ingress(self) -> bool:
+        """Whether a single process answers all HTTP requests."""
+        return self.topology is not Topology.DISTRIBUTED and self.ingress.serve.autoscaling.max_replicas == 1
 
     def without_secrets(self) -> Settings:
         """A copy that may be handed to deployments: without the admin key."""

@@ -66,14 +66,14 @@ class IngressReplica(Ingress):
     def __init__(
         self,
         settings: Settings,
-        matcher: DeploymentHandle[Any],
+        matcher: DeploymentHandle[Any] | None = None,
         detector: DeploymentHandle[Any] | None = None,
         liveness: DeploymentHandle[Any] | None = None,
         embedder: DeploymentHandle[Any] | None = None,
     ) -> None:
         super().__init__(
             settings,
-            remote(matcher, "matcher", settings.matcher),
+            remote(matcher, "matcher", settings.matcher) if matcher else None,
             remote(detector, "detector", settings.detector) if detector else None,
             remote(liveness, "liveness scorer", settings.liveness) if liveness else None,
             remote(embedder, "embedder", settings.embedder) if embedder else None,

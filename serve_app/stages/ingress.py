@@ -37,6 +37,7 @@ from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.local import assemble
+from serve_app.stages.matcher import MatcherStage
 from serve_app.stages.metrics import Metrics
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
 
@@ -54,8 +55,7 @@ class Ingress:
     """The service's two doors.
 
     Args:
-        matcher: always a stage of its own.
-        detector, liveness, embedder: stages elsewhere; None runs that stage inside this process.
+        matcher, detector, liveness, embedder: stages elsewhere; None runs that stage inside this process.
 
     Raises:
         ConfigurationError, StoreUnavailable.
@@ -64,7 +64,7 @@ class Ingress:
     def __init__(
         self,
         settings: Settings,
-        matcher: Matcher,
+        matcher: Matcher | None = None,
         detector: Detector | None = None,
         liveness: LivenessScorer | None = None,
         embedder: Embedder | None = None,
@@ -75,7 +75,7 @@ class Ingress:
             detector or DetectorStage(settings, metrics),
             liveness or LivenessStage(settings, metrics),
             embedder or EmbedderStage(settings, metrics),
-            matcher,
+            matcher or MatcherStage(settings, metrics),
         )
         self._keys = open_keys(settings)
         self.context = ApiContext(service=self.service, keys=self._keys, settings=settings, info=static_info(settings))
@@ -86,8 +86,9 @@ class Ingress:
 
     async def close(self) -> None:
         """Finish what runs in stages of this process, release the database."""
-        for stage in (self.service.detector, self.service.liveness, self.service.embedder):
-            if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage):
+        service = self.service
+        for stage in (service.detector, service.liveness, service.embedder, service.matcher):
+            if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage | MatcherStage):
                 await stage.close()
         self._keys.close()
 

@@ -123,9 +123,7 @@ def test_compare_and_verify(api: httpx.Client, staff: str) -> None:
     files = [("image1", ("a.jpg", astronaut)), ("image2", ("b.jpg", hopper))]
     assert api.post("/v1/compare", files=files).json()["is_match"] is False
     for person, expected in (("collins", True), ("hopper", False)):
-        answer = api.post(
-            "/v1/verify", files={"image": ("a.jpg", astronaut)}, data={"person_id": f"{staff}-{person}"}
-        )
+        answer = api.post("/v1/verify", files={"image": ("a.jpg", astronaut)}, data={"person_id": f"{staff}-{person}"})
         assert answer.json()["is_match"] is expected, answer.text
 
 
@@ -189,13 +187,12 @@ def test_concurrent_enrolments_are_all_found(api: httpx.Client, staff: str) -> N
     assert api.get(f"/v1/collections/{staff}").json()["person_count"] == 18
 
 
-@pytest.mark.parametrize("path", ["/v1/search", "/v1/detect"])
-def test_a_broken_picture_is_refused_in_words(api: httpx.Client, staff: str, path: str) -> None:
+def test_a_broken_picture_is_refused_in_words(api: httpx.Client) -> None:
     for content, status, code in (
         (b"not a picture", 415, "image_format_unsupported"),
         (photos.astronaut()[:500], 400, "image_undecodable"),
     ):
-        answer = api.post(path, files={"image": ("a.jpg", content)}, data={"collections": staff})
+        answer = api.post("/v1/detect", files={"image": ("a.jpg", content)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
 
 

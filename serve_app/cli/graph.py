@@ -1,0 +1,151 @@
+"""Ray and the application on it, on this machine: started, made ready, and stopped in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+import httpx
+
+from serve_app.cli.output import stderr, stdout
+from serve_app.configuration import ServeFile
+from serve_app.errors import ConfigurationError
+
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
+    # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
+}
+"""Set before Ray is imported, unless the caller's environment says otherwise."""
+
+READY_WITHIN_S = 120
+
+
+def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
+    """Run the application until SIGTERM; 0 after an orderly stop.
+
+    Raises:
+        ConfigurationError: it cannot start; the message says why.
+    """
+    stop, ready = threading.Event(), threading.Event()
+    address = f"http://{http_options['host']}:{http_options['port']}"
+    failure: list[BaseException] = []
+
+    def life() -> None:
+        try:
+            _start(file, http_options)
+            _wait_until_ready(address, stop)
+            ready.set()
+            stop.wait()
+            _shut_down()
+        except BaseException as error:
+            failure.append(error)
+
+    # Ray blocks for long while it starts, so it does that on a thread, and a stop is heard at any time. The same thread
+    # has to live as long as Ray does: the kernel stops Ray's processes when the thread that started them ends.
+    thread = threading.Thread(target=life, name="graph", daemon=True)
+    with stderr.status("Starting the stages ..."):
+        thread.start()
+        while thread.is_alive() and not ready.is_set() and not stop.is_set():
+            _on_stop(stop)  # again and again, since Ray installs handlers of its own while it starts
+            ready.wait(0.2)
+    if ready.is_set():
+        stdout.print(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
+    while thread.is_alive() and not stop.is_set():
+        stop.wait(1)
+    if stop.is_set():
+        stdout.print("Stopping ...")
+        if ready.is_set():
+            thread.join()
+    if failure and not stop.is_set():
+        raise failure[0]
+    stdout.print("Stopped.")
+    return 0
+
+
+def direct_ingress(port: int) -> dict[str, str]:
+    """What makes Serve's only ingress replica listen on the service's port itself, without a proxy before it.
+
+    It saves 6 ms a request on two cores. A replica that takes a dead one's place gets the same port, at once.
+    """
+    return {
+        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),  # not included
+        "RAY_SERVE_PORT_QUARANTINE_S": "0",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+    }
+
+
+def _start(file: ServeFile, http_options: dict[str, Any]) -> None:
+    options = dict(http_options)
+    environment = dict(RAY_ENVIRONMENT)
+    if file.settings.one_ingress:
+        environment |= direct_ingress(options["port"])
+        options["port"] = _free_port(options["host"])  # for Serve's proxy, which nobody needs to ask
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
+    import ray
+    from ray import serve
+    from ray.serve.schema import LoggingConfig
+
+    from serve_app.app import NAME, build
+
+    ray.init(
+        include_dashboard=False,
+        logging_level=logging.WARNING if verbose else logging.ERROR,
+        log_to_driver=verbose,
+        object_store_memory=256 * 2**20,  # crops and answers are small, pictures compressed
+        _node_ip_address="127.0.0.1",
+    )
+    logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
+    serve.start(proxy_location=file.serve.get("proxy_location", "HeadOnly"), http_options=options)
+    serve.run(
+        build(file.settings.without_secrets().model_dump(mode="json")),
+        name=NAME,
+        route_prefix="/",
+        logging_config=LoggingConfig(**file.serve.get("logging_config", {})),
+    )
+
+
+def _on_stop(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _shut_down() -> None:
+    import ray
+    from ray import serve
+
+    serve.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(address: str, stop: threading.Event) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    last = "no answer"
+    while time.monotonic() < deadline and not stop.is_set():
+        try:
+            response = httpx.get(f"{address}/readyz", timeout=10, trust_env=False)
+            if response.status_code == 200:
+                return
+            last = response.text
+        except httpx.HTTPError as error:
+            last = str(error)
+        stop.wait(0.2)
+    if not stop.is_set():
+        raise ConfigurationError(f"The service did not become ready within {READY_WITHIN_S} s: {last}")

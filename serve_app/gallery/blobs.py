@@ -7,7 +7,6 @@ Object stores write an object whole or not at all.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +69,7 @@ class BlobStore:
                 path = self._path(tenant, face_id, kind)
                 if self._local:
                     Path(path).unlink(missing_ok=True)
+                    _temporary(Path(path)).unlink(missing_ok=True)  # of a writer that died
                 else:
                     try:
                         self._fs.rm_file(path)
@@ -95,9 +95,9 @@ def _outages() -> Iterator[None]:
 
 def _write_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = _temporary(path)
     try:
-        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -106,6 +106,10 @@ def _write_file(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")  # a face has one writer, so the name is its own
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A real Milvus 2.3 server for the tests, from the PyPI package ``milvus``.
 
-Its embedded etcd takes the ports 2379 and 2380 whatever it is told, so there is one on a machine at a time: test runs that
-want one wait for each other.
+Its embedded etcd takes the ports 2379 and 2380 whatever it is told, so there is one on a machine at a time: test runs
+that want one wait for each other.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import warnings
 from pathlib import Path
 
 from filelock import FileLock
@@ -40,7 +41,11 @@ class MilvusServer:
             for port in ETCD_PORTS:
                 _check_free(port)
             self._server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=self._folder))
-            self._server.start()
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", ResourceWarning
+                )  # it leaves sockets of ports that it tried to the collector
+                self._server.start()
         except BaseException:
             self.stop()
             raise

@@ -1,0 +1,66 @@
+"""Galleries that a test may break: opened on a folder, counted and compared row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from serve_app.gallery import Gallery, open_gallery
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import MemoryIndex, RowKey, VectorIndex
+from serve_app.gallery.migrations import upgrade_database
+from serve_app.gallery.records import faces
+from serve_app.gallery.schema import collections, face_collections, index_journal, person_collections
+from serve_app.settings import Settings
+from tests.gallery.samples import CALIBRATIONS
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Gallery]:
+    """SQLite and milvus-lite in a folder."""
+    gallery = open_gallery(Settings(data_dir=folder), CALIBRATIONS)
+    try:
+        yield gallery
+    finally:
+        gallery.close()
+
+
+@contextmanager
+def in_memory(folder: Path, index: VectorIndex | None = None) -> Iterator[Gallery]:
+    """SQLite in a folder and an index that keeps nothing."""
+    database = Database(f"sqlite:///{folder / 'records.db'}")
+    upgrade_database(database)
+    gallery = Gallery(
+        database, index or MemoryIndex(), BlobStore(f"file://{folder / 'blobs'}"), CALIBRATIONS, alone=True
+    )
+    try:
+        yield gallery
+    finally:
+        gallery.close()
+
+
+def check_consistent(gallery: Gallery) -> None:
+    """Counts equal the memberships, the index holds exactly the memberships, nothing is pending, no image is stray."""
+    with gallery._database.read() as connection:
+        for table, column in (
+            (person_collections, collections.c.person_count),
+            (face_collections, collections.c.face_count),
+        ):
+            query = (
+                sa.select(collections.c.name, column, sa.func.count(table.c.collection_id))
+                .outerjoin(table, table.c.collection_id == collections.c.id)
+                .group_by(collections.c.id, collections.c.name, column)
+            )
+            for name, count, really in connection.execute(query):
+                assert count == really, f"{name} claims {count} in {table.name}, has {really}"
+        assert connection.execute(sa.select(sa.func.count()).select_from(index_journal)).scalar_one() == 0
+        models = {*faces.models(connection), *gallery._index.models()}
+        expected: dict[str, set[RowKey]] = {model: set(faces.all_places(connection, model)) for model in models}
+        ids = set(connection.execute(sa.select(faces.faces.c.id)).scalars())
+    assert {model: set(gallery._index.keys(model)) for model in models} == expected
+    images = [path for path in Path(gallery._blobs._root).rglob("*") if path.is_file()]
+    assert {path.name.split(".")[0] for path in images} <= ids

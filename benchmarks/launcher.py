@@ -47,7 +47,7 @@ class ServiceProcess:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 180) -> None:
+    def start(self, timeout_s: float = 300) -> None:
         """Return when it is ready.
 
         Raises:

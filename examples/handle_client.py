@@ -1,0 +1,75 @@
+"""Enrol and search without HTTP, from a Python program on the same Ray cluster.
+
+Start the service in one terminal and this in another:
+
+    make run
+    .venv/bin/python examples/handle_client.py me1.jpg me2.jpg
+
+The first photograph is enrolled, the second one searched for. Without arguments both are scikit-image's astronaut
+(installed by ``make test``). Whoever reaches the handle is inside the cluster and trusted: there is no API key, and the
+tenant is named in the call (``tenant=...``; left out, it is the one that exists from the start).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import ray
+from ray import serve
+
+from serve_app.domain import PersonFields, SearchResult
+from serve_app.errors import CollectionExists
+
+COLLECTION = "handle-example"
+WAIT_S = 30.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the example; the exit code."""
+    first, second = (Path(name).read_bytes() for name in arguments) if len(arguments) == 2 else (astronaut(),) * 2
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # "auto" finds the Ray that runs on this machine; its token, if it wants one, is read from ~/.ray/auth_token.
+    ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
+    handle = serve.get_app_handle("facegraph")
+
+    try:
+        handle.create_collection.remote(COLLECTION, title="Made by an example").result(timeout_s=WAIT_S)
+    except CollectionExists:
+        print(f"The collection {COLLECTION!r} is there already.")
+
+    enrolment = handle.enroll.remote(
+        "somebody", first, COLLECTION, fields=PersonFields(name="Somebody", metadata={"source": "example"})
+    ).result(timeout_s=WAIT_S)
+    print(f"Enrolled {enrolment.person.name!r} with {len(enrolment.faces)} face.")
+
+    result: SearchResult = handle.search.remote(second, collection=COLLECTION).result(timeout_s=WAIT_S)
+    for face in result.faces:
+        for match in face.matches:
+            print(f"Found {match.person.id!r} with score {match.score:.3f} (needed {result.threshold.min_score:.3f}).")
+    print({step: f"{milliseconds:.1f} ms" for step, milliseconds in result.timings.items()})
+
+    # Several calls at once: start them all, then wait. The service's queues are bounded, so keep the window small.
+    responses = [handle.detect.remote(image) for image in (first, second)]
+    for response in responses:
+        detection, _ = response.result(timeout_s=WAIT_S)
+        print(f"{detection.image.width}x{detection.image.height}: {len(detection.faces)} face(s)")
+
+    handle.delete_collection.remote(COLLECTION).result(timeout_s=WAIT_S)
+    return 0 if any(face.matches for face in result.faces) else 1
+
+
+def astronaut() -> bytes:
+    """A photograph that a package ships, as PNG bytes."""
+    from PIL import Image
+    from skimage import data
+
+    buffer = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

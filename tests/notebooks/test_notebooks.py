@@ -1,0 +1,61 @@
+"""The notebooks run from the first cell to the last: against the running service, or, where they need none, alone."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from pathlib import Path
+from typing import Protocol
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+class RunningService(Protocol):
+    """What the session's fixture provides."""
+
+    url: str
+    key: str | None
+
+
+def execute(name: str) -> nbformat.NotebookNode:
+    """Run a notebook in a kernel of its own; raises at the first failing cell."""
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+    with warnings.catch_warnings():
+        # jupyter_client and zmq talk about event loops and transports that are theirs to close.
+        for kind in (DeprecationWarning, ResourceWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", kind)
+        client = NotebookClient(
+            notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
+        )
+        asyncio.run(client.async_execute())
+    return notebook
+
+
+def pictures(notebook: nbformat.NotebookNode) -> int:
+    """How many plots the cells showed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.graph
+def test_quickstart(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_URL", service.url)
+    monkeypatch.setenv("FACEGRAPH_API_KEY", service.key or "")
+    assert pictures(execute("quickstart.ipynb")) == 2
+
+
+@pytest.mark.slow
+def test_threshold() -> None:
+    assert pictures(execute("threshold.ipynb")) == 2
+
+
+def test_every_notebook_is_tested_and_kept_without_outputs() -> None:
+    found = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+    assert found == ["quickstart.ipynb", "threshold.ipynb"]
+    for name in found:
+        notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells), name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.pretty import Pretty
+import yaml
+from rich.text import Text
 
 from serve_app.cli.options import AsJson, Key, Url, connect
 from serve_app.cli.output import print_json, stdout, table
@@ -22,11 +23,11 @@ def info(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
     shown = table("", "", "")
     shown.show_header = False
     for name, value in facts.items():
-        shown.add_row(name, _readable(value))
+        shown.add_row(name, Text(_readable(value)))
     stdout.print(shown)
 
 
-def _readable(value: Any) -> Any:
-    if isinstance(value, dict) and all(not isinstance(item, dict | list) for item in value.values()):
-        return "\n".join(f"{name}: {item}" for name, item in value.items())
-    return Pretty(value) if isinstance(value, dict | list) else str(value)
+def _readable(value: Any) -> str:
+    if not isinstance(value, dict | list):
+        return str(value)
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=200).rstrip()

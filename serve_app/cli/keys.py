@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.options import AsJson, Config, require_database, settings_of
-from serve_app.cli.output import fail, note, print_json, stdout, table
+from serve_app.cli.output import fail, note, print_json, show_whole, table
 from serve_app.domain import DEFAULT_TENANT, ApiKey, Role
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_keys(config: Config = None, as_json: AsJson = False) -> None:
         shown.add_row(
             key.id, key.name, key.role, _day(key.created), _day(key.expires) or "never", rate, _day(key.last_used)
         )
-    stdout.print(shown)
+    show_whole(shown)
 
 
 @app.command()

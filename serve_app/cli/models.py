@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.options import AsJson, Config, settings_of
-from serve_app.cli.output import FAILED, fail, note, print_json, stderr, stdout, table, warn
+from serve_app.cli.output import FAILED, fail, note, print_json, show_whole, stderr, stdout, table, warn
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -36,7 +36,7 @@ def list_models(config: Config = None, as_json: AsJson = False) -> None:
         size = f"{entry.size / 2**20:.1f} MiB"
         mark = "yes" if entry.id in used else ""
         shown.add_row(entry.id, entry.task, mark, size, entry.licence, str(status.state), status.source or "")
-    stdout.print(shown)
+    show_whole(shown)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +37,12 @@ def note(message: str) -> None:
 def print_json(value: Any) -> None:
     """For programs: plain JSON, never wrapped or coloured."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_whole(shown: Table) -> None:
+    """A table as wide as it needs to be: ids are to be copied, and a terminal wraps long lines by itself."""
+    wide = stdout.options.update(max_width=1000)
+    stdout.print(shown, width=Measurement.get(stdout, wide, shown).maximum, crop=False)
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:

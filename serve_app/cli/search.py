@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.options import AsJson, Key, Url, connect
-from serve_app.cli.output import fail, note, print_json, stdout, table
+from serve_app.cli.output import fail, note, print_json, show_whole, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ def search(
     if not answer["faces"]:
         note("No face on the picture.")
     for number, face in enumerate(answer["faces"], 1):
-        stdout.print(_matches(f"Face {number} of {len(answer['faces'])}" if all_faces else "", face))
+        show_whole(_matches(f"Face {number} of {len(answer['faces'])}" if all_faces else "", face))
     note(_meaning(answer))
 
 

@@ -42,7 +42,7 @@ def print_json(value: Any) -> None:
 def show_whole(shown: Table) -> None:
     """A table as wide as it needs to be: ids are to be copied, and a terminal wraps long lines by itself."""
     wide = stdout.options.update(max_width=1000)
-    stdout.print(shown, width=Measurement.get(stdout, wide, shown).maximum, crop=False)
+    Console(width=Measurement.get(stdout, wide, shown).maximum).print(shown)
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:

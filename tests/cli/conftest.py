@@ -81,9 +81,9 @@ def error_answer(status: int, code: str, headers: dict[str, str] | None = None, 
     return JSONResponse({"error": error}, status, headers)
 
 
-def facegraph(*arguments: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "NO_COLOR": "1"})
+def facegraph(*arguments: str, columns: int = 200) -> Result:
+    """Run the command in this process, on a terminal of this width."""
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(columns), "NO_COLOR": "1"})
 
 
 @contextlib.contextmanager

@@ -161,8 +161,9 @@ def test_keys_are_made_listed_and_revoked(data: Path) -> None:
     assert store.authenticate(key["secret"]).role is Role.ENROLL
     store.close()
 
-    listed = facegraph("keys", "list")
+    listed = facegraph("keys", "list", columns=40)
     assert "door" in listed.stdout
+    assert key["id"] in listed.stdout, "ids are whole on a narrow terminal too"
     assert secret not in listed.output
     assert facegraph("keys", "revoke", key["id"]).exit_code == 0
     assert [item["name"] for item in json.loads(facegraph("keys", "list", "--json").stdout)] == ["terminal"]

@@ -8,7 +8,6 @@ the client quotes them without escaping.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,20 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pymilvus import DataType
-from pymilvus.exceptions import MilvusException
-
 from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest, StoreUnavailable
-from serve_app.gallery.checks import check_model, is_id
+from serve_app.gallery.checks import is_id
 from serve_app.gallery.index import Hit, IndexRow, RowKey
 from serve_app.gallery.milvus_connection import connect, disconnect, is_embedded, outages
+from serve_app.gallery.milvus_parts import Parts
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-HNSW = {"M": 16, "efConstruction": 200}
 MIN_EF = 64
 BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
 MAX_LIMIT = 16_384  # of one search on a server
@@ -55,13 +51,12 @@ class MilvusIndex:
     def __init__(self, uri: str, token: str, namespace: str, timeout_s: float) -> None:
         self._embedded = is_embedded(uri)
         self._uri = str(Path(uri).resolve()) if self._embedded else uri
-        self._prefix = f"facegraph_{namespace[:8]}_"
         self._timeout_s = timeout_s
-        self._parts: dict[str, tuple[str, int]] = {}  # model -> Milvus collection, dimension
         self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
         self._unflushed: dict[str, int] = {}
         self._last_write = 0.0
         self._client = connect(self._uri, token, timeout_s)
+        self._parts = Parts(self._client, self._embedded, namespace, timeout_s)
         try:
             with outages():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
@@ -76,7 +71,7 @@ class MilvusIndex:
         """See :class:`VectorIndex`."""
         if not rows:
             return
-        name, expected = self._part(model) or self._create(model, len(rows[0].vector))
+        name, expected = self._parts.find(model) or self._parts.create(model, len(rows[0].vector))
         for row in rows:
             if len(row.vector) != expected:
                 raise InvalidRequest(f"Templates of {model} have {expected} dimensions, got {len(row.vector)}.")
@@ -95,28 +90,28 @@ class MilvusIndex:
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         if part is None:
             return
         for batch in _batches([_pk(key) for key in keys]):
-            with self._writing(part[0], len(batch)):
-                self._client.delete(part[0], ids=batch, timeout=self._timeout_s)
+            with self._writing(part.name, len(batch)):
+                self._client.delete(part.name, ids=batch, timeout=self._timeout_s)
 
     def settle(self, model: str, key: RowKey) -> None:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         if self._embedded or part is None:
             return
         with outages():
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
-                part[0], ids=[_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
+                part.name, ids=[_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
             )
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         if part is None or not len(probes) or not collections:
             return [[] for _ in probes]
         name, dimension = part
@@ -138,12 +133,13 @@ class MilvusIndex:
 
     def keys(self, model: str) -> Iterator[RowKey]:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         if part is None:
             return
+        self.count(model)  # waits for the latest writes, which an iterator on a server does not
         with outages():
             iterator = self._client.query_iterator(
-                part[0], batch_size=5000, output_fields=["pk"], timeout=self._timeout_s, **self._strong
+                part.name, batch_size=5000, output_fields=["pk"], timeout=self._timeout_s
             )
         try:
             while True:
@@ -157,14 +153,14 @@ class MilvusIndex:
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         found: set[RowKey] = set()
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
             with outages():
                 rows = self._client.query(
-                    part[0],
+                    part.name,
                     filter=f"face_id in [{_quoted(batch)}]",
                     output_fields=["pk"],
                     limit=MAX_LIMIT,
@@ -176,12 +172,12 @@ class MilvusIndex:
 
     def count(self, model: str) -> int:
         """See :class:`VectorIndex`."""
-        part = self._part(model)
+        part = self._parts.find(model)
         if part is None:
             return 0
         with outages():
             rows = self._client.query(
-                part[0], filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
+                part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
             )
         return int(rows[0]["count(*)"])
 
@@ -189,72 +185,14 @@ class MilvusIndex:
 
     def models(self) -> list[str]:
         """See :class:`VectorIndex`."""
-        with self._lock, outages():
-            for name in self._client.list_collections(timeout=self._timeout_s):
-                if name.startswith(self._prefix) and name not in {part for part, _ in self._parts.values()}:
-                    self._open(name)
-            return sorted(self._parts)
+        return self._parts.models()
 
     def drop(self, model: str) -> None:
         """See :class:`VectorIndex`."""
-        with self._lock, outages():
-            part = self._part(model)
-            if part is not None:
-                self._client.drop_collection(part[0], timeout=self._timeout_s)
-                del self._parts[model]
-                self._unflushed.pop(part[0], None)
-
-    def _part(self, model: str) -> tuple[str, int] | None:
-        part = self._parts.get(model)
-        if part is None:
-            name = self._name(model)
-            with self._lock, outages():
-                if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
-                    self._open(name)
-            part = self._parts.get(model)
-        return part
-
-    def _open(self, name: str) -> None:
-        described = self._client.describe_collection(name, timeout=self._timeout_s)
-        vector = next(field for field in described["fields"] if field["name"] == "vector")
-        self._client.load_collection(name, timeout=self._timeout_s)
-        self._parts[self._model(name)] = name, int(vector["params"]["dim"])
-
-    def _create(self, model: str, dimension: int) -> tuple[str, int]:
-        name = self._name(model)
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=65)
-        # Not a partition key: Milvus 2.3 puts single upserted rows into partitions where no search looks for them, and
-        # milvus-lite searches all partitions anyway.
-        schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
-        schema.add_field("face_id", DataType.VARCHAR, max_length=32)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-        index = self._client.prepare_index_params()
-        index.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
-        if not self._embedded:
-            index.add_index("collection_id", index_type="Trie")
-        with self._lock, outages():
-            if not self._client.has_collection(name, timeout=self._timeout_s):
-                try:
-                    self._client.create_collection(
-                        name,
-                        schema=schema,
-                        index_params=index,
-                        consistency_level="Bounded",
-                        timeout=self._timeout_s,
-                    )
-                except MilvusException:
-                    if not self._client.has_collection(name, timeout=self._timeout_s):
-                        raise  # else another process created it at the same moment
-            self._open(name)
-            return self._parts[model]
-
-    def _name(self, model: str) -> str:
-        # A name consists of letters, digits and underscores; the id can be read from it again.
-        return self._prefix + re.sub("[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", check_model(model))
-
-    def _model(self, name: str) -> str:
-        return re.sub("_([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name.removeprefix(self._prefix))
+        with self._lock:
+            name = self._parts.drop(model)
+            if name is not None:
+                self._unflushed.pop(name, None)
 
     # -- life
 

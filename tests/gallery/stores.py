@@ -61,6 +61,10 @@ def check_consistent(gallery: Gallery) -> None:
         models = {*faces.models(connection), *gallery._index.models()}
         expected: dict[str, set[RowKey]] = {model: set(faces.all_places(connection, model)) for model in models}
         ids = set(connection.execute(sa.select(faces.faces.c.id)).scalars())
-    assert {model: set(gallery._index.keys(model)) for model in models} == expected
+    for model in models:
+        present = set(gallery._index.keys(model))
+        missing, stray = sorted(expected[model] - present), sorted(present - expected[model])
+        assert not missing, f"the index lacks {missing}"
+        assert not stray, f"the index has stray {stray}"
     images = [path for path in Path(gallery._blobs._root).rglob("*") if path.is_file()]
     assert {path.name.split(".")[0] for path in images} <= ids

@@ -251,6 +251,7 @@ def test_unflushed_rows_are_flushed_when_idle(tmp_path: Path) -> None:
         assert not index._unflushed
 
 
+@pytest.mark.slow
 def test_a_second_process_is_told_why_it_cannot_start(tmp_path: Path) -> None:
     with embedded(tmp_path):
         code = f"from pathlib import Path; from tests.gallery.stores import embedded; embedded(Path({str(tmp_path)!r}))"

@@ -94,19 +94,6 @@ class PostgresServer:
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def pause(self) -> None:
-        """Connections hang and new ones are not answered: an outage, until :meth:`resume`."""
-        self._signal_all(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """End of the outage."""
-        self._signal_all(signal.SIGCONT)
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in (self._process.pid, *map(int, children)):
-            os.kill(pid, number)
-
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:

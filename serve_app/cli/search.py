@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from serve_app.cli.options import AsJson, Key, Url, connect
-from serve_app.cli.output import fail, note, print_json, show_whole, table
+from serve_app.cli.output import fail, note, print_json, show_whole, stdout, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,19 +51,22 @@ def search(
     if not answer["faces"]:
         note("No face on the picture.")
     for number, face in enumerate(answer["faces"], 1):
-        show_whole(_matches(f"Face {number} of {len(answer['faces'])}" if all_faces else "", face))
+        stdout.print(Text(_heading(number, len(answer["faces"]), face), "bold"), soft_wrap=True)
+        show_whole(_matches(face))
     note(_meaning(answer))
 
 
-def _matches(heading: str, face: dict[str, Any]) -> Table:
+def _heading(number: int, count: int, face: dict[str, Any]) -> str:
     box = face["box"]
-    place = f"{box['width']:.0f}x{box['height']:.0f} pixels at ({box['x']:.0f}, {box['y']:.0f})"
-    parts = [heading, place, f"quality {face['quality']:.2f}"]
+    text = f"Face {number} of {count}: " if count > 1 else ""
+    text += f"{box['width']:.0f}x{box['height']:.0f} pixels at ({box['x']:.0f}, {box['y']:.0f})"
+    text += f", quality {face['quality']:.2f}"
     live = face.get("liveness")
-    if live:
-        parts.append(f"{'live' if live['is_live'] else 'NOT LIVE'} ({live['probability']:.2f})")
-    title = ", ".join(part for part in parts if part)
-    shown = table(title, "score", "person", "name", "collection", "face", right=("score",))
+    return text + (f", {'live' if live['is_live'] else 'NOT LIVE'} ({live['probability']:.2f})" if live else "")
+
+
+def _matches(face: dict[str, Any]) -> Table:
+    shown = table("", "score", "person", "name", "collection", "face", right=("score",))
     for match in face["matches"]:
         person = match["person"] or {"id": "(face without a person)", "name": ""}
         shown.add_row(f"{match['score']:.3f}", person["id"], person["name"], match["collection"], match["face_id"])

@@ -122,6 +122,7 @@ class Repairer:
 
     def _remove(self, model: str, keys: Sequence[RowKey]) -> int:
         with self._database.write() as connection:
+            faces.lock(connection, {key.face_id for key in keys})
             # In this order: a writer who is not yet seen in the records is still seen in the journal.
             busy = journal.faces_with_entries(connection, {key.face_id for key in keys})
             known = faces.owners(connection, keys)

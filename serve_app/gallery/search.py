@@ -17,7 +17,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import Hit, RowKey, VectorIndex
 from serve_app.gallery.records import collections, faces, persons
-from serve_app.score import Calibration, resolve_threshold
+from serve_app.score import Calibration, check_threshold, resolve_threshold
 
 MAX_RESULTS = 1000
 MAX_ROWS = 16_384
@@ -51,16 +51,16 @@ class Searcher:
             raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
         with self._database.read() as connection:
             searched = collections.by_names(connection, tenant, names)
-        _check_liveness(query, searched)
+        liveness = _check_liveness(query, searched)
         threshold = _threshold(query, searched)
         if not len(query.probes):
-            return GalleryAnswer((), threshold)
+            return GalleryAnswer((), threshold, liveness)
         calibration = self._calibrations.get(checks.check_model(query.model))
         if calibration is None:
             raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
         probes = checks.check_template(query.probes)
         found = self._nearest(query.model, probes, searched, query.max_results, calibration.cosine(threshold.min_score))
-        return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold)
+        return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
 
     def _nearest(
         self, model: str, probes: Vectors, searched: Sequence[Collection], wanted: int, lowest: float
@@ -137,19 +137,14 @@ def _load(connection: sa.Connection, subjects: set[Subject]) -> tuple[dict[str, 
     return people, {row.id: faces.to_face(row, row.external_id) for row in faces.of_ids(connection, loose)}
 
 
-def _check_liveness(query: GalleryQuery, searched: Sequence[Collection]) -> None:
-    demanding = [c.policy.liveness_threshold for c in searched if c.policy.liveness]
-    if demanding and not query.liveness_checked:
-        raise LivenessRequired("A searched collection demands a liveness check.", threshold=max(demanding))
+def _check_liveness(query: GalleryQuery, searched: Sequence[Collection]) -> float | None:
+    demanded = max((c.policy.liveness_threshold for c in searched if c.policy.liveness), default=None)
+    if demanded is not None and (query.liveness_threshold is None or query.liveness_threshold < demanded):
+        raise LivenessRequired("A searched collection demands a liveness check.", threshold=demanded)
+    return demanded
 
 
 def _threshold(query: GalleryQuery, searched: Sequence[Collection]) -> Threshold:
-    request = query.threshold
-    if request.min_score is not None and request.fpir is not None:
-        raise InvalidRequest("min_score and fpir exclude each other; send one of them.")
-    if request.min_score is not None:
-        checks.check_number("min_score", request.min_score, 0, 1)
-    if request.fpir is not None and not 0 < request.fpir < 1:
-        raise InvalidRequest(f"fpir must be over 0 and below 1, got {request.fpir}.")
+    check_threshold(query.threshold)
     policies = [c.policy.min_score for c in searched if c.policy.min_score is not None]
-    return resolve_threshold(request, sum(c.face_count for c in searched), max(policies, default=None))
+    return resolve_threshold(query.threshold, sum(c.face_count for c in searched), max(policies, default=None))

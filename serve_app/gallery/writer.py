@@ -27,7 +27,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import ATTEMPTS, Database, LostRace
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import changes as change_records
-from serve_app.gallery.records import journal
+from serve_app.gallery.records import faces, journal
 from serve_app.gallery.records.changes import Changes
 from serve_app.gallery.repair import Repairer
 
@@ -58,8 +58,7 @@ class Writer:
 
         Raises:
             StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are
-            gone
-                and the erasure is completed later (``details["pending"]``).
+                gone and the erasure is completed later (``details["pending"]``).
         """
         for attempt in range(ATTEMPTS):
             try:
@@ -102,6 +101,7 @@ class Writer:
         changes, result = plan(connection)
         if not changes.touched().keys() <= intended.keys():
             raise LostRace("The gallery changed meanwhile; try again.")
+        faces.lock(connection, changes.touched())
         counts = change_records.write(connection, changes)
         step.index = "reached"
         try:

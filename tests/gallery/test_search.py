@@ -112,7 +112,7 @@ def test_thresholds(gallery: Gallery, staff: str) -> None:
     ("changes", "message"),
     [
         ({"threshold": ThresholdRequest(0.5, 0.5)}, "exclude each other"),
-        ({"threshold": ThresholdRequest(min_score=1.5)}, "from 0 to 1, got 1.5"),
+        ({"threshold": ThresholdRequest(min_score=1.5)}, "between 0 and 1, got 1.5"),
         ({"threshold": ThresholdRequest(fpir=0.0)}, "over 0 and below 1"),
         ({"max_results": 0}, "max_results must be from 1"),
         ({"probes": np.zeros((1, DIMENSION), np.float32)}, "unit norm"),
@@ -133,7 +133,7 @@ def test_a_policy_may_demand_liveness(gallery: Gallery, staff: str) -> None:
         with pytest.raises(LivenessRequired) as required:
             gallery.search(staff, query(*probes, collections=both))
         assert required.value.details["threshold"] == 0.8
-    assert people(gallery.search(staff, query(1, collections=both, liveness_checked=True))) == [["p1"]]
+    assert people(gallery.search(staff, query(1, collections=both, liveness_threshold=0.9))) == [["p1"]]
 
 
 def test_more_results_than_the_gallery_holds(gallery: Gallery, staff: str) -> None:

@@ -404,7 +404,8 @@ class GalleryQuery:
         model: id of the embedder that made them.
         collections: names; at least one.
         max_results: persons per probe, at least 1.
-        liveness_checked: whether every probe passed a liveness check; a collection's policy may demand it.
+        liveness_threshold: the probability that every probe was found to reach, None when that was not checked; a
+            collection's policy may demand one.
     """
 
     probes: Vectors
@@ -412,7 +413,7 @@ class GalleryQuery:
     collections: tuple[str, ...]
     max_results: int
     threshold: ThresholdRequest = ThresholdRequest()
-    liveness_checked: bool = False
+    liveness_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,10 +434,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class GalleryAnswer:
-    """Matches for each probe in the order asked, best first, no person twice."""
+    """Matches for each probe in the order asked, best first, no person twice.
+
+    Attributes:
+        liveness_threshold: what the strictest policy of the searched collections demands; None if none does.
+    """
 
     matches: tuple[tuple[Match, ...], ...]
     threshold: Threshold
+    liveness_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

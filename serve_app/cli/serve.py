@@ -63,15 +63,20 @@ def _make_data_dir(settings: Settings) -> None:
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    advice = "stop what listens there, or choose another port with FACEGRAPH_PORT."
+    with socket.socket(family, socket.SOCK_STREAM) as caller:
+        caller.settimeout(1)
+        if caller.connect_ex((host, port)) == 0:
+            raise ConfigurationError(f"Port {port} on {host} cannot be used, something answers there: {advice}")
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Both, as Ray's server does: else the closed connections of the last run would forbid the port for a minute.
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            probe.setsockopt(socket.SOL_SOCKET, option, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigurationError(
-                f"Port {port} on {host} cannot be used ({error.strerror}): stop what listens there, or choose another "
-                "one with FACEGRAPH_PORT."
-            ) from None
+            raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}): {advice}") from None
 
 
 def _fetch_models(settings: Settings) -> None:

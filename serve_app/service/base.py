@@ -48,8 +48,8 @@ class Operations:
         self.model = model
         self.calibration = calibration
         self.max_faces = max_faces
-        # (tenant, collection) whose policy demanded liveness lately: a hint that saves the second attempt, not a rule.
-        self._demand_liveness: set[tuple[str, str]] = set()
+        # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
+        self._demanded_liveness: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def _face_limit(self, faces: FaceChoice) -> int:
         return 1 if faces == "largest" else self.max_faces

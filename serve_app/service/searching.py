@@ -47,7 +47,6 @@ class SearchOperations(Operations):
             CollectionNotFound, ImageError, LivenessUnavailable.
         """
         check_threshold(threshold)
-        must_check = liveness or not self._demand_liveness.isdisjoint((tenant, name) for name in collections)
         query = GalleryQuery(
             probes=NO_PROBES,
             model=self.model,
@@ -55,35 +54,57 @@ class SearchOperations(Operations):
             max_results=max_results,
             threshold=threshold,
         )
+        # The gallery knows the policies; asking it before each search would cost everyone a hop. So the first attempt
+        # follows what these collections demanded last time, and a second one puts it right if that has changed.
+        searched = (tenant, query.collections)
+        live_from = self._demanded_liveness.get(searched)
         try:
-            return await self._search(tenant, image, query, faces, must_check)
-        except LivenessRequired:
-            # The gallery knows the policies; asking it before each search would cost every caller a hop.
-            self._demand_liveness.update((tenant, name) for name in collections)
-            return await self._search(tenant, image, query, faces, True)
+            result, demanded = await self._search(tenant, image, query, faces, liveness, live_from)
+        except LivenessRequired as required:
+            demanded = required.details["threshold"]
+        else:
+            if liveness or demanded == live_from:
+                return result
+        self._demanded_liveness.pop(searched, None)
+        if demanded is not None:
+            self._demanded_liveness[searched] = demanded
+        result, _ = await self._search(tenant, image, query, faces, liveness, demanded)
+        return result
 
     async def _search(
-        self, tenant: str, image: bytes, query: GalleryQuery, faces: FaceChoice, liveness: bool
-    ) -> SearchResult:
+        self,
+        tenant: str,
+        image: bytes,
+        query: GalleryQuery,
+        faces: FaceChoice,
+        liveness: bool,
+        live_from: float | None,
+    ) -> tuple[SearchResult, float | None]:
+        """The result, and the liveness threshold that the collections' policies demand."""
+        liveness = liveness or live_from is not None
         clock = StepClock()
         options = DetectOptions(max_faces=self._face_limit(faces), liveness=liveness)
         detection = await self.detector.detect(image, options)
         clock.step("detect")
         checked, templates = await asyncio.gather(
-            self._checked(detection.faces, liveness), self.embedder.embed([face.crop for face in detection.faces])
+            self._checked(detection.faces, liveness, live_from),
+            self.embedder.embed([face.crop for face in detection.faces]),
         )
         clock.step("embed")
         live = [i for i, face in enumerate(checked) if face.liveness is None or face.liveness.is_live]
-        answer = await self.matcher.search(tenant, replace(query, probes=templates[live], liveness_checked=liveness))
+        reached = [face.liveness.threshold if face.liveness else None for face in checked]
+        query = replace(query, probes=templates[live], liveness_threshold=reached[0] if reached else 1.0)
+        answer = await self.matcher.search(tenant, query)
         clock.step("match")
         matches = dict(zip(live, answer.matches, strict=True))
-        return SearchResult(
+        result = SearchResult(
             image=detection.image,
             faces=tuple(SearchedFace(c.face, c.liveness, matches.get(i, ())) for i, c in enumerate(checked)),
             model=self.model,
             threshold=answer.threshold,
             timings=clock.milliseconds(),
         )
+        return result, answer.liveness_threshold
 
     async def search_face(
         self,
@@ -108,7 +129,7 @@ class SearchOperations(Operations):
             collections=tuple(collections),
             max_results=max_results,
             threshold=threshold,
-            liveness_checked=True,  # what is enrolled has passed its collections' policies
+            liveness_threshold=1.0,  # what is enrolled has passed its collections' policies
         )
         answer = await self.matcher.search(tenant, query)
         clock.step("match")

@@ -12,6 +12,7 @@ from serve_app.domain import Pixels, Vectors
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
 from serve_app.stages.metrics import Metrics
+from serve_app.vision.align import CROP_SIDE
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.files import ModelFiles
@@ -30,6 +31,7 @@ class EmbedderStage:
         files = ModelFiles(settings.model_dir, settings.model_cache_dir)
         session = open_session(files, entry, settings.embedder.inference)
         embedder = FaceEmbedder(session, entry)
+        embedder.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))  # a session's first run is its slowest
         self._dimension = embedder.dimension
         self._metrics = metrics("embedder")
         self._facts = {"model": entry.id, "provider": session.provider, "dimension": embedder.dimension}

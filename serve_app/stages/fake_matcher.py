@@ -67,9 +67,9 @@ class FakeMatcher(FakeStage):
         """By comparing with every face."""
         store = self._of(tenant)
         policies = [self._collection(tenant, name).policy for name in query.collections]
-        demanding = [policy.liveness_threshold for policy in policies if policy.liveness]
-        if demanding and not query.liveness_checked:
-            raise LivenessRequired("A collection demands a liveness check.", threshold=max(demanding))
+        demanded = max((policy.liveness_threshold for policy in policies if policy.liveness), default=None)
+        if demanded is not None and (query.liveness_threshold or 0.0) < demanded:
+            raise LivenessRequired("A collection demands a liveness check.", threshold=demanded)
         searched = [p for p in store.persons.values() if set(p.collections) & set(query.collections)]
         scores = [policy.min_score for policy in policies if policy.min_score is not None]
         size = sum(len(person.faces) for person in searched)
@@ -79,7 +79,7 @@ class FakeMatcher(FakeStage):
             matches = [self._best(store, person, probe, query.collections) for person in searched if person.faces]
             found = sorted((m for m in matches if m.score >= threshold.min_score), key=lambda match: -match.score)
             answers.append(tuple(found[: query.max_results]))
-        return GalleryAnswer(tuple(answers), threshold)
+        return GalleryAnswer(tuple(answers), threshold, demanded)
 
     def _best(self, store: _Tenant, person: Person, probe: Any, collections: Sequence[str]) -> Match:
         cosines = {face.id: float(store.new_faces[face.id].template @ probe) for face in person.faces}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -89,6 +90,18 @@ class RunningService:
         self._process = None
         return took
 
+    def replicas(self, deployment: str) -> list[psutil.Process]:
+        """Running processes of one deployment."""
+        assert self._process is not None
+        found = []
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and f"facegraph:{deployment}" in " ".join(
+                    process.cmdline()
+                ):
+                    found.append(process)
+        return found
+
     def survivors(self) -> list[psutil.Process]:
         """Processes of the stopped service that still run."""
         return [p for p in self.family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
@@ -96,6 +109,15 @@ class RunningService:
     def log(self) -> str:
         """All that it printed so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def ray_address(self) -> str:
+        """Of the Ray cluster below it, for drivers that use the Python handle."""
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                for argument in process.cmdline():
+                    if argument.startswith("--gcs-address="):
+                        return argument.removeprefix("--gcs-address=")
+        raise AssertionError("no Ray process tells its address")
 
     def printed_key(self) -> str:
         """The admin key that a new installation prints once."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests import photos
@@ -64,6 +67,31 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "collection_not_found")
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize("replica", ["Ingress", "Matcher"])
+def test_a_killed_replica_comes_back_and_has_lost_nothing(service: RunningService, replica: str) -> None:
+    photo, collection = photos.astronaut(), f"kept-{replica.lower()}"
+    with service.client() as api:
+        api.post("/v1/collections", json={"name": collection}).raise_for_status()
+        path = f"/v1/collections/{collection}/persons/{collection}"
+        assert api.put(path, files={"image": ("a.jpg", photo)}).status_code == 201
+        victims = service.replicas(replica) or service.replicas("Ingress")  # one process may hold all stages
+        for process in victims:
+            process.kill()
+        deadline = time.monotonic() + 90
+        while True:
+            assert time.monotonic() < deadline, "the service did not come back"
+            with contextlib.suppress(httpx.TransportError):
+                files, data = {"image": ("a.jpg", photo)}, {"collections": collection}
+                answer = api.post("/v1/search", files=files, data=data)
+                if answer.status_code == 200 and not {p.pid for p in victims} & {
+                    p.pid for p in service.replicas(replica) or service.replicas("Ingress")
+                }:
+                    break
+                assert answer.status_code in (200, 429, 500, 503), answer.text
+            time.sleep(0.5)
+    assert answer.json()["faces"][0]["matches"][0]["person"]["id"] == collection
 
 
 def test_a_taken_port_is_said_in_words(service: RunningService, tmp_path: Path) -> None:

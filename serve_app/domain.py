@@ -286,6 +286,7 @@ class Face:
         storage: what was kept of the photograph.
         expires: when an unattached face is removed; None for never.
         user_id: free text that a client attached to a face without a person (Face++).
+        liveness: probability of a live person at enrolment, 0 to 1; None when that was not checked.
     """
 
     id: str
@@ -299,6 +300,7 @@ class Face:
     created: dt.datetime
     expires: dt.datetime | None = None
     user_id: str = ""
+    liveness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +353,22 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """Part of a listing by position; ``total`` is the length of the whole."""
+
+    items: tuple[T, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledFace:
+    """A face with whom it belongs to, None for a face that stands for itself."""
+
+    face: Face
+    person: Person | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.errors import InvalidRequest
 
 MAX_PAGE = 1000
+MAX_OFFSET = 10**15
 
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -131,6 +132,13 @@ def check_limit(limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {shown(limit)}.")
     return limit
+
+
+def check_offset(offset: object) -> int:
+    """0 to :data:`MAX_OFFSET`."""
+    if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
+        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {shown(offset)}.")
+    return offset
 
 
 def encode_cursor(key: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from serve_app.domain import (
     Collection,
     Deletion,
+    EnrolledFace,
     Enrolment,
     Face,
     GalleryAnswer,
@@ -21,6 +22,7 @@ from serve_app.domain import (
     Page,
     Person,
     PersonFields,
+    Slice,
     Vectors,
 )
 from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreUnavailable
@@ -113,6 +115,11 @@ class Gallery:
         with self._database.read() as connection:
             return collections.get(connection, tenant, name)
 
+    def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
+        """Several collections with their counts."""
+        with self._database.read() as connection:
+            return tuple(collections.with_ids(connection, tenant, ids))
+
     def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
         """Pages of 1 to 1,000."""
         with self._database.read() as connection:
@@ -183,9 +190,28 @@ class Gallery:
             raise plans.unknown_face(face_id)
         return faces.to_face(row, row.external_id)
 
-    def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
-        """The last face may go, too."""
-        return self._writer.run(plans.delete_face(tenant, face_id, person_id))
+    def faces(
+        self, tenant: str, collection: str, q: str = "", limit: int = 100, offset: int = 0
+    ) -> Slice[EnrolledFace]:
+        """At most 1,000 of them."""
+        limit, offset = checks.check_limit(limit), checks.check_offset(offset)
+        with self._database.read() as connection:
+            place = collections.get(connection, tenant, collection)
+            rows, total = faces.slice_of(connection, place.id, q, limit, offset)
+            people = persons.load(connection, {row.person_id for row in rows if row.person_id is not None})
+        found = (EnrolledFace(faces.to_face(row, row.external_id), people.get(row.person_id)) for row in rows)
+        return Slice(tuple(found), total)
+
+    def delete_face(
+        self,
+        tenant: str,
+        face_id: str,
+        person_id: str | None = None,
+        collection: str | None = None,
+        with_person: bool = False,
+    ) -> Deletion:
+        """A person may lose the last face."""
+        return self._writer.run(plans.delete_face(tenant, face_id, person_id, collection, with_person))
 
     def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
         """What enrolment kept."""

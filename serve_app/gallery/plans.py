@@ -139,16 +139,23 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Delet
     return plan
 
 
-def delete_face(tenant: str, face_id: str, person_id: str | None) -> Plan[Deletion]:
+def delete_face(
+    tenant: str, face_id: str, person_id: str | None, name: str | None, with_person: bool
+) -> Plan[Deletion]:
     """See ``Matcher.delete_face``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        collection = None if name is None else collections.get(connection, tenant, name, "share")
         row = faces.find(connection, tenant, face_id)
         if row is not None and row.external_id is not None:
             persons.find(connection, tenant, row.external_id, lock=True)
             row = faces.find(connection, tenant, face_id)  # another writer may have erased it while we waited
         if row is None or (person_id is not None and row.external_id != person_id):
             raise unknown_face(face_id, person_id)
+        if collection is not None and RowKey(collection.id, face_id) not in faces.places(connection, [face_id]):
+            raise unknown_face(face_id, collection=name)
+        if with_person and row.person_id is not None and len(faces.of_persons(connection, [row.person_id])) == 1:
+            return delete_person(tenant, row.external_id, name)(connection)
         changes = Changes(tenant)
         _drop(connection, changes, [row])
         if row.person_id is not None:
@@ -158,10 +165,12 @@ def delete_face(tenant: str, face_id: str, person_id: str | None) -> Plan[Deleti
     return plan
 
 
-def unknown_face(face_id: object, person_id: str | None = None) -> FaceUnknown:
-    """The error for a face that is not there (or not that person's)."""
+def unknown_face(face_id: object, person_id: str | None = None, collection: str | None = None) -> FaceUnknown:
+    """The error for a face that is not there (or not that person's, or not in that collection)."""
     whose = "" if person_id is None else f" of the person {checks.shown(person_id)}"
-    return FaceUnknown(f"There is no face{whose} with the id {checks.shown(face_id)}.", face_id=str(face_id)[:100])
+    where = "" if collection is None else f" in the collection {collection}"
+    text = f"There is no face{whose} with the id {checks.shown(face_id)}{where}."
+    return FaceUnknown(text, face_id=str(face_id)[:100])
 
 
 def _drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from serve_app.domain import (
     Collection,
     Deletion,
+    EnrolledFace,
     Enrolment,
     Face,
     GalleryAnswer,
@@ -23,6 +24,7 @@ from serve_app.domain import (
     Page,
     Person,
     PersonFields,
+    Slice,
     Vectors,
 )
 from serve_app.errors import (
@@ -122,6 +124,11 @@ class FakeMatcher(FakeStage):
     async def collection(self, tenant: str, name: str) -> Collection:
         """With its counts."""
         return self._collection(tenant, name)
+
+    async def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
+        """With their counts."""
+        names = {collection.id: name for name, collection in self._of(tenant).collections.items()}
+        return tuple(self._collection(tenant, names.get(collection_id, "")) for collection_id in ids)
 
     async def collections(
         self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None
@@ -223,12 +230,35 @@ class FakeMatcher(FakeStage):
                     return face
         raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
 
-    async def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
-        """The person stays."""
+    async def faces(
+        self, tenant: str, collection: str, q: str = "", limit: int = 100, offset: int = 0
+    ) -> Slice[EnrolledFace]:
+        """In the order of enrolment."""
+        self._collection(tenant, collection)
+        members = [p for p in self._of(tenant).persons.values() if collection in p.collections]
+        kept = [person for person in members if q.lower() in f"{person.id}\n{person.name}".lower()]
+        found = sorted((EnrolledFace(f, p) for p in kept for f in p.faces), key=lambda item: item.face.created)
+        return Slice(tuple(found[offset : offset + limit]), len(found))
+
+    async def delete_face(
+        self,
+        tenant: str,
+        face_id: str,
+        person_id: str | None = None,
+        collection: str | None = None,
+        with_person: bool = False,
+    ) -> Deletion:
+        """The person stays, unless told otherwise."""
+        if collection is not None:
+            self._collection(tenant, collection)
         face = await self.face(tenant, face_id)
         if face.person_id is None or person_id not in {None, face.person_id}:
             raise FaceUnknown(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
         person = await self.person(tenant, face.person_id)
+        if collection not in {None, *person.collections}:
+            raise FaceUnknown(f"There is no face {face_id!r} in {collection!r}.", face_id=face_id)
+        if with_person and len(person.faces) == 1:
+            return await self.delete_person(tenant, person.id, collection)
         rest = tuple(other for other in person.faces if other.id != face_id)
         self._of(tenant).persons[person.id] = replace(person, faces=rest)
         return Deletion(faces=1, erased=True)
@@ -243,9 +273,8 @@ class FakeMatcher(FakeStage):
 
 
 def _face(face_id: str, person_id: str, new: NewFace, now: dt.datetime) -> Face:
-    return Face(
-        face_id, person_id, new.image_id, new.box, new.quality, new.detection_score, new.model, new.storage, now
-    )
+    shared = ("image_id", "box", "quality", "detection_score", "model", "storage", "liveness")
+    return Face(face_id, person_id, created=now, **{name: getattr(new, name) for name in shared})
 
 
 def _page(items: Mapping[str, T], limit: int, cursor: str | None) -> Page[T]:

@@ -58,6 +58,7 @@ class MatcherStage:
     template = _threaded("template")
     create_collection = _threaded("create_collection")
     collection = _threaded("collection")
+    collections_by_id = _threaded("collections_by_id")
     collections = _threaded("collections")
     update_collection = _threaded("update_collection")
     delete_collection = _threaded("delete_collection")
@@ -66,6 +67,7 @@ class MatcherStage:
     persons = _threaded("persons")
     delete_person = _threaded("delete_person")
     face = _threaded("face")
+    faces = _threaded("faces")
     delete_face = _threaded("delete_face")
     face_image = _threaded("face_image")
 

@@ -16,6 +16,7 @@ from serve_app.domain import (
     DetectedFace,
     Detection,
     DetectOptions,
+    EnrolledFace,
     Enrolment,
     Face,
     GalleryAnswer,
@@ -27,6 +28,7 @@ from serve_app.domain import (
     Person,
     PersonFields,
     Pixels,
+    Slice,
     Vectors,
 )
 
@@ -112,6 +114,10 @@ class Matcher(Stage, Protocol):
         """Raises CollectionNotFound."""
         ...
 
+    async def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
+        """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
+        ...
+
     async def collections(
         self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None
     ) -> Page[Collection]:
@@ -180,8 +186,29 @@ class Matcher(Stage, Protocol):
         """Raises FaceUnknown."""
         ...
 
-    async def delete_face(self, tenant: str, face_id: str, person_id: str | None = None) -> Deletion:
-        """Erase one face; its person stays. Raises FaceUnknown, also when it is not that person's."""
+    async def faces(
+        self, tenant: str, collection: str, q: str = "", limit: int = 100, offset: int = 0
+    ) -> Slice[EnrolledFace]:
+        """A collection's faces, oldest first; ``q`` keeps those whose person's id or name contains it, in any case.
+
+        Raises CollectionNotFound.
+        """
+        ...
+
+    async def delete_face(
+        self,
+        tenant: str,
+        face_id: str,
+        person_id: str | None = None,
+        collection: str | None = None,
+        with_person: bool = False,
+    ) -> Deletion:
+        """Erase one face; its person stays, unless ``with_person`` and this was the only face.
+
+        Then the person goes with it, as :meth:`delete_person` says: out of ``collection``, or altogether.
+
+        Raises FaceUnknown, also when it is not that person's or not in that collection; CollectionNotFound.
+        """
         ...
 
     async def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:

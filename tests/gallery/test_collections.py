@@ -55,6 +55,16 @@ def test_impossible_names_are_refused(gallery: Gallery, tenant: str, name: Any) 
         gallery.collection(tenant, name)
 
 
+def test_collections_by_id_come_in_the_order_asked(gallery: Gallery, tenant: str) -> None:
+    first, second = (gallery.create_collection(tenant, NewCollection(name)) for name in ("a", "b"))
+    assert gallery.collections_by_id(tenant, [second.id, first.id, second.id]) == (second, first, second)
+    assert gallery.collections_by_id(tenant, []) == ()
+    theirs = gallery.create_collection(new_tenant(gallery), NewCollection("a"))
+    for unknown in (theirs.id, "0" * 32, "a", "", "x\x00", "'; --"):
+        with pytest.raises(CollectionNotFound, match="with the id"):
+            gallery.collections_by_id(tenant, [first.id, unknown])
+
+
 def test_another_tenants_collection_does_not_exist(gallery: Gallery, tenant: str) -> None:
     other = new_tenant(gallery)
     gallery.create_collection(other, NewCollection("theirs"))

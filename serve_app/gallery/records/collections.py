@@ -68,6 +68,19 @@ def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = No
     return [to_collection(row) for row in connection.execute(_locked(query, lock))]
 
 
+def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
+    """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
+    wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
+    found = {collection.id: collection for collection in by_ids(connection, wanted) if collection.tenant_id == tenant}
+    for collection_id in ids:
+        if collection_id not in found:
+            raise CollectionNotFound(
+                f"There is no collection with the id {checks.shown(collection_id)}.",
+                collection_id=str(collection_id)[:100],
+            )
+    return [found[collection_id] for collection_id in ids]
+
+
 def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
     """By name. Raises InvalidRequest."""
     query = sa.select(collections).where(collections.c.tenant_id == tenant, *containing(collections.c.search_text, q))

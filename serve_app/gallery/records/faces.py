@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from serve_app.domain import Box, Face, ImageStorage
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.records.paging import containing
 from serve_app.gallery.schema import face_collections, faces, persons
 
 T = TypeVar("T")
@@ -60,6 +61,24 @@ def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
 def of_persons(connection: sa.Connection, person_ids: Iterable[str]) -> list[sa.Row[Any]]:
     """Rows of all faces of these persons, oldest first."""
     return _rows(connection, _BY_PERSON, person_ids)
+
+
+def slice_of(
+    connection: sa.Connection, collection_id: str, q: str, limit: int, offset: int
+) -> tuple[list[sa.Row[Any]], int]:
+    """Rows of the collection's faces with their persons' ``external_id``, oldest first, and how many there are."""
+    query = (
+        sa.select(*_PLAIN, persons.c.external_id)
+        .select_from(
+            faces.join(face_collections, face_collections.c.face_id == faces.c.id).outerjoin(
+                persons, persons.c.id == faces.c.person_id
+            )
+        )
+        .where(face_collections.c.collection_id == collection_id, *containing(persons.c.search_text, q))
+    )
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    ordered = query.order_by(faces.c.created, faces.c.position, faces.c.id)
+    return list(connection.execute(ordered.limit(limit).offset(offset))), int(total)
 
 
 def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
@@ -161,6 +180,7 @@ def to_face(row: Any, external_id: str | None) -> Face:
         created=row.created,
         expires=row.expires,
         user_id=row.user_id,
+        liveness=row.liveness,
     )
 
 

@@ -13,14 +13,10 @@ import signal
 import sys
 import time
 import traceback
-import uuid
 from collections.abc import Callable
 from types import FrameType
 
 import psutil
-
-_MARK = "FACEGRAPH_RUN"
-"""An environment variable that every descendant inherits, also one whose parents are gone."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,12 +31,10 @@ def supervised(work: Callable[[], int], stop_within_s: float) -> int:
     Returns:
         The child's code; 1 if it was killed by a signal.
     """
-    mark = f"{_MARK}_{uuid.uuid4().hex}"
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        os.environ[mark] = "1"
         os._exit(_as_session(work))
     deadline: float | None = None
 
@@ -60,7 +54,7 @@ def supervised(work: Callable[[], int], stop_within_s: float) -> int:
         if deadline is not None and time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.05)
-    _remove_descendants(mark)
+    _remove_session(child)
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1
 
 
@@ -78,14 +72,15 @@ def _as_session(work: Callable[[], int]) -> int:
         sys.stderr.flush()
 
 
-def _remove_descendants(mark: str) -> None:
-    for give_up in (False, True):
+def _remove_session(leader: int) -> None:
+    """Stop every process of the session, also one whose parents are gone."""
+    for signal_name in ("terminate", "kill"):
         left = []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and mark in process.environ():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(process.pid) == leader:
                     left.append(process)
         for process in left:
             with contextlib.suppress(psutil.Error):
-                process.kill() if give_up else process.terminate()
+                getattr(process, signal_name)()
         psutil.wait_procs(left, timeout=2)

@@ -29,10 +29,13 @@ api_key_header = APIKeyHeader(
 )
 
 
-def authenticate(context: ApiContext, secret: str | None, needed: Role) -> ApiKey:
+def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: str | None = None) -> ApiKey:
     """The key behind a secret, if its role and its rate limit allow one more request. For every dialect.
 
     Blocking: it may ask the database.
+
+    Args:
+        key_id: must be that key's, for schemes that send it beside the secret; None where there is none.
 
     Raises:
         KeyMissing, KeyInvalid, RoleInsufficient, RateLimited.
@@ -41,7 +44,8 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role) -> ApiKe
         raise KeyMissing("This request needs an API key in the header X-API-Key.")
     if len(secret) > MAX_SECRET:
         raise KeyInvalid("The API key is unknown, revoked or expired.")
-    key = context.keys.authenticate(secret)
+    keys = context.keys
+    key = keys.authenticate(secret) if key_id is None else keys.authenticate_pair(key_id, secret)
     if not key.role.allows(needed):
         raise RoleInsufficient(
             f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role

@@ -103,6 +103,15 @@ def body_docs(
     return {"requestBody": {"required": True, "content": content}}
 
 
+def form_docs(model: type[Body], example: Mapping[str, Any]) -> dict[str, Any]:
+    """``openapi_extra`` for a path that reads ``model`` from a form alone."""
+    documented = body_docs(model, {}, form=example)
+    content = documented["requestBody"]["content"]
+    content[FORM]["schema"]["title"] = model.__name__
+    del content[JSON]
+    return documented
+
+
 def _branches(field: Mapping[str, Any]) -> list[Any]:
     """The schemas inside a field's schema that are the field's own type: optional, or repeated."""
     branches = [{key: branch[key] for key in branch if key in BINARY} for branch in field.get("anyOf", [])]

@@ -33,6 +33,13 @@ class FakeKeyStore:
             raise KeyInvalid("The API key is unknown, revoked or expired.")
         return key
 
+    def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
+        """The key, if the id is its own."""
+        key = self.authenticate(secret)
+        if key.id != key_id:
+            raise KeyInvalid("The API key's id or secret is unknown.")
+        return key
+
     def list(self, tenant: str) -> Sequence[ApiKey]:
         """All keys of the tenant."""
         return [key for key in self._keys.values() if key.tenant_id == tenant]

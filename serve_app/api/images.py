@@ -14,6 +14,14 @@ from serve_app.api.schemas.persons import PicturesBody
 from serve_app.api.schemas.pictures import PictureBody
 from serve_app.errors import ImageError, ImageTooLarge, ImageUndecodable, InvalidRequest
 
+PICTURE_SIGNATURES = (
+    (b"\xff\xd8\xff", b"", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
+    (b"RIFF", b"WEBP", "image/webp"),
+    (b"BM", b"", "image/bmp"),
+)
+"""First bytes, bytes from the eighth on, media type."""
+
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
     """The one picture of a body.
@@ -94,3 +102,11 @@ def decode_base64(text: str, limit: int) -> bytes:
         return binascii.a2b_base64(compact + "=" * (-len(compact) % 4), strict_mode=True)
     except ValueError:
         raise ImageUndecodable("The picture's text is not base64.") from None
+
+
+def picture_type(content: bytes) -> str:
+    """The media type of a stored picture, by its first bytes."""
+    for start, eighth, kind in PICTURE_SIGNATURES:
+        if content.startswith(start) and content[8:].startswith(eighth):
+            return kind
+    return "application/octet-stream"

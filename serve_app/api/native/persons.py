@@ -11,7 +11,7 @@ from serve_app.api.auth import EnrollKey, SearchKey
 from serve_app.api.bodies import body_docs, read_body
 from serve_app.api.context import Context
 from serve_app.api.docs import error_docs
-from serve_app.api.images import pictures
+from serve_app.api.images import PICTURE_SIGNATURES, picture_type, pictures
 from serve_app.api.native.common import (
     COMMON_ERRORS,
     EXAMPLE_BASE64,
@@ -51,14 +51,6 @@ router = APIRouter(tags=["persons"])
 
 PERSONS = "/v1/collections/{name}/persons"
 ENROLMENT_ERRORS = (*FACE_ERRORS, CollectionNotFound, TooManyFaces, FaceRejected, FaceNotLive)
-
-PICTURE_SIGNATURES = (
-    (b"\xff\xd8\xff", b"", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
-    (b"RIFF", b"WEBP", "image/webp"),
-    (b"BM", b"", "image/bmp"),
-)
-"""First bytes, bytes from the eighth on, media type."""
 
 
 @router.put(
@@ -211,11 +203,3 @@ async def face_image(
     content = await context.service.matcher.face_image(key.tenant_id, face_id, kind)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
     return Response(content, headers=headers, media_type=picture_type(content))
-
-
-def picture_type(content: bytes) -> str:
-    """The media type of a stored picture, by its first bytes."""
-    for start, eighth, kind in PICTURE_SIGNATURES:
-        if content.startswith(start) and content[8:].startswith(eighth):
-            return kind
-    return "application/octet-stream"

@@ -196,12 +196,12 @@ def test_a_broken_picture_is_refused_in_words(api: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
 
 
-def test_the_service_tells_what_it_is(api: httpx.Client) -> None:
+def test_the_service_tells_what_it_is(service: RunningService, api: httpx.Client) -> None:
     info = api.get("/v1/info").json()
     assert info["models"]["sface-2021dec"]["licence"] == "Apache-2.0"
-    ready = httpx.get(f"{api.base_url}readyz", trust_env=False)
+    ready = httpx.get(f"{service.url}/readyz", trust_env=False)
     assert ready.status_code == 200
-    docs = httpx.get(f"{api.base_url}docs", trust_env=False)
+    docs = httpx.get(f"{service.url}/docs", trust_env=False)
     assert docs.status_code == 200
 
 

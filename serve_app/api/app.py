@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from serve_app import __version__
 from serve_app.api.context import ContextGetter
-from serve_app.api.dialect import Dialect, DialectOf
+from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
 from serve_app.api.docs import DocumentedApp, add_docs_page
 from serve_app.api.errors import from_http_exception, from_validation
 from serve_app.api.limits import RequestGuard
@@ -63,21 +63,23 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
     for dialect in spoken:
         for router in dialect.routers:
             app.include_router(router, prefix=dialect.prefix)
-    _handle_errors(app, DialectOf(spoken, default=native))
+    dialect_of = DialectOf(spoken, default=native)
+
+    def answer(request: Request, error: FacegraphError) -> Response:
+        return dialect_of(request).translate(request, error)
+
+    _handle_errors(app, answer)
     add_docs_page(app)
 
     def max_body_bytes() -> int:
         context = get_context()
         return context.settings.limits.max_body_bytes if context is not None else Limits().max_body_bytes
 
-    app.add_middleware(RequestGuard, max_body_bytes=max_body_bytes)
+    app.add_middleware(RequestGuard, max_body_bytes=max_body_bytes, translate=answer)
     return app
 
 
-def _handle_errors(app: FastAPI, dialect_of: DialectOf) -> None:
-    def answer(request: Request, error: FacegraphError) -> Response:
-        return dialect_of(request).translate(request, error)
-
+def _handle_errors(app: FastAPI, answer: ErrorTranslation) -> None:
     async def domain(request: Request, raised: Exception) -> Response:
         return answer(request, cast(FacegraphError, raised))
 

@@ -63,10 +63,16 @@ def internal_error(request: Request, cause: Exception) -> InternalError:
     return InternalError("The service failed on this request; its log has the cause under the request id.")
 
 
+def presentable(request: Request, error: FacegraphError) -> FacegraphError:
+    """The error as a caller may see it: a fault of the service goes to the log and is an InternalError."""
+    if error.status >= 500 and not isinstance(error, InternalError | Unavailable):
+        return internal_error(request, error)
+    return error
+
+
 def error_response(request: Request, error: FacegraphError) -> Response:
     """The native envelope of an error, with the headers that belong to it."""
-    if error.status >= 500 and not isinstance(error, InternalError | Unavailable):
-        error = internal_error(request, error)
+    error = presentable(request, error)
     request_id = request_id_of(request)
     fields = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
     content = json.dumps({"error": fields}, default=str, ensure_ascii=False, separators=(",", ":")).encode(

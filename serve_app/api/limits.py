@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.errors import FacegraphError
 
@@ -25,16 +26,20 @@ SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestGuard:
-    """Gives each request its id, bounds its body, and turns unexpected exceptions into the 500 envelope.
+    """Gives each request its id, bounds its body, and turns unexpected exceptions into a 500.
 
     Args:
         app: what is guarded.
         max_body_bytes: asked for each request, since the settings come with the replica's context.
+        translate: words the errors that get here.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: Callable[[], int], translate: ErrorTranslation = error_response
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._translate = translate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -63,7 +68,7 @@ class RequestGuard:
                 raise
             request = Request(scope)
             expected = error if isinstance(error, FacegraphError) else internal_error(request, error)
-            response = error_response(request, expected)
+            response = self._translate(request, expected)
             await response(scope, receive, send_with_id)
 
 

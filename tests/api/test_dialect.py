@@ -15,6 +15,9 @@ from serve_app.errors import FacegraphError
 from tests.api.conftest import World, code
 
 
+MOST = 100
+
+
 def translate(request: Request, error: FacegraphError) -> Response:
     return JSONResponse({"oops": error.code}, 499)
 
@@ -27,6 +30,8 @@ def dialect(prefix: str) -> Dialect:
 
     @router.post("/lookup")
     async def lookup(request: Request, size: int, caller: ApiKey = Depends(key)) -> dict[str, int]:
+        if size > MOST:
+            raise RuntimeError("a fault of the service")
         return {"size": size, "bytes": len(await request.body())}
 
     return Dialect("vendor", [router], translate, prefix)
@@ -43,6 +48,7 @@ def test_a_dialect_words_its_own_errors(world: World) -> None:
                 ({"size": 3}, b"", "api_key_missing"),
                 ({"token": secret, "size": "x"}, b"", "invalid_request"),
                 ({"token": secret, "size": 3}, b"x" * 200_001, "request_too_large"),
+                ({"token": secret, "size": MOST + 1}, b"", "internal_error"),
             ):
                 answer = client.post(path, params=params, content=content)  # type: ignore[arg-type]
                 assert (answer.status_code, answer.json()) == (499, {"oops": expected})

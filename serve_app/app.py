@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.serve import Application
 
+from serve_app.api.dialects import chosen
 from serve_app.settings import Topology, load_settings
 from serve_app.stages.deployments import (
     DetectorReplica,
@@ -33,6 +34,7 @@ def build(args: dict[str, Any]) -> Application:
         ConfigurationError: in words, before anything is started.
     """
     settings = load_settings(args).without_secrets()
+    chosen(settings.dialects)  # a misspelt one shall stop the start, not a replica
     ingress = deployment(IngressReplica, "Ingress", settings.ingress.serve)
     if settings.topology is Topology.SINGLE:
         return ingress.bind(settings)

@@ -167,6 +167,7 @@ class Limits(_Section):
     min_image_side: int = Field(16, ge=1)
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_images_per_request: int = Field(20, ge=1)
+    max_persons_per_request: int = Field(100, ge=1)
     max_faces_per_image: int = Field(100, ge=1)
     max_results: int = Field(500, ge=1)
 
@@ -187,6 +188,7 @@ class Settings(BaseSettings):
         model_dir: a folder to look for model files in before anything else.
         model_cache_dir: downloaded and prepared models; None: the user's cache folder.
         api_key: the admin key to install at start. Never passed on to a deployment.
+        dialects: names of the vendors' wire formats to speak beside the native API; ``all`` stands for every one.
     """
 
     model_config = SettingsConfigDict(
@@ -198,6 +200,7 @@ class Settings(BaseSettings):
     model_cache_dir: Path | None = None
     api_key: SecretStr | None = None
     topology: Topology = Topology.COMPACT
+    dialects: tuple[str, ...] = ("all",)
     ingress: IngressSettings = IngressSettings()
     detector: DetectorSettings = DetectorSettings()
     liveness: LivenessSettings = LivenessSettings()

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from serve_app.api.fetch import ImageFetcher
 from serve_app.api.ratelimit import RateLimiter
-from serve_app.domain import ApiKey, Role
+from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.service import FaceService
 from serve_app.settings import Settings
@@ -28,6 +28,10 @@ class KeyStore(Protocol):
 
     def authenticate(self, secret: str) -> ApiKey:
         """The key with this secret. Raises KeyInvalid: unknown, revoked or expired."""
+        ...
+
+    def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
+        """The key with this id and this secret. Raises KeyInvalid: unknown, revoked or expired, or another key's id."""
         ...
 
     def list(self, tenant: str) -> Sequence[ApiKey]:
@@ -67,6 +71,14 @@ class ApiContext:
 
     def __post_init__(self, fetcher: ImageFetcher | None) -> None:
         self.by_url = fetcher or ImageFetcher(self.settings.image_urls, self.settings.limits.max_image_bytes)
+
+    @property
+    def default_policy(self) -> CollectionPolicy:
+        """Of a new collection whose creator says nothing of it."""
+        return CollectionPolicy(
+            liveness_threshold=self.settings.liveness.threshold,
+            image_storage=ImageStorage(self.settings.matcher.default_image_storage),
+        )
 
 
 ContextGetter = Callable[[], ApiContext | None]

@@ -227,6 +227,18 @@ class Gallery:
             raise ImageNotStored(f"No {kind} of the face {face_id} is stored.", face_id=face_id, kind=kind)
         return content
 
+    def face_images(
+        self, tenant: str, face_ids: Sequence[str], kind: Literal["thumbnail", "photograph"]
+    ) -> tuple[bytes | None, ...]:
+        """At most 1,000 at once."""
+        if len(face_ids) > checks.MAX_PAGE:
+            raise InvalidRequest(f"At most {checks.MAX_PAGE} images are read at once, got {len(face_ids)}.")
+        column = {"thumbnail": "has_thumbnail", "photograph": "has_photograph"}[kind]
+        with self._database.read() as connection:
+            rows = faces.of_ids(connection, {face_id for face_id in face_ids if checks.is_id(face_id)})
+        stored = {row.id for row in rows if row.tenant_id == tenant and getattr(row, column)}
+        return tuple(self._blobs.read(tenant, id_, kind) if id_ in stored else None for id_ in face_ids)
+
     # -- life
 
     def ready(self) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from serve_app.service.base import EnrolmentChoice, FaceChoice
+from serve_app.service.base import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.enrolment import EnrolmentOperations
 from serve_app.service.pictures import PictureOperations
 from serve_app.service.searching import SearchOperations
 
-__all__ = ["EnrolmentChoice", "FaceChoice", "FaceService"]
+__all__ = ["EnrolmentChoice", "FaceChoice", "FaceService", "ProbeChoice", "refuse_not_live"]
 
 
 class FaceService(PictureOperations, SearchOperations, EnrolmentOperations):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
-from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, QualityCode
-from serve_app.errors import FaceNotFound, ImageError, TooManyFaces
+from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
+from serve_app.errors import FaceNotFound, FaceNotLive, FaceRejected, ImageError, TooManyFaces
 from serve_app.score import Calibration
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
 
 FaceChoice = Literal["largest", "all"]
 EnrolmentChoice = Literal["one", "largest"]
+ProbeChoice = Literal["largest", "one", "all"]
 
 RIVAL_AREA = 0.5
 """A second face counts as background only below this share of the largest face's area."""
 
 LIVENESS_UNUSABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_CROPPED})
 """What makes the liveness models guess: they need 80 pixels of face and its surroundings."""
+
+NOTHING: frozenset[QualityCode] = frozenset()
 
 
 class Operations:
@@ -51,7 +54,7 @@ class Operations:
         # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
         self._demanded_liveness: dict[tuple[str, tuple[str, ...]], float] = {}
 
-    def _face_limit(self, faces: FaceChoice) -> int:
+    def _face_limit(self, faces: ProbeChoice) -> int:
         return 1 if faces == "largest" else self.max_faces
 
     async def _one_detection(self, image: bytes, index: int, options: DetectOptions) -> Detection:
@@ -93,3 +96,32 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
             **details,
         )
     return largest
+
+
+def refuse_unfit(face: DetectedFace, reject: Collection[QualityCode], image: int | None = None) -> None:
+    """Refuse a face whose quality has any of these codes.
+
+    Raises:
+        FaceRejected: with all of them in ``details["codes"]``.
+    """
+    unfit = sorted(face.quality.codes & frozenset(reject))
+    if unfit:
+        details: dict[str, Any] = {} if image is None else {"image": image}
+        raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=[str(c) for c in unfit], **details)
+
+
+def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:
+    """Refuse a face that was checked and found not to be live.
+
+    Raises:
+        FaceNotLive: with probability and threshold in its details.
+    """
+    if liveness is not None and not liveness.is_live:
+        details: dict[str, Any] = {} if image is None else {"image": image}
+        where = "" if image is None else f" on picture {image}"
+        raise FaceNotLive(
+            f"The face{where} is not live: probability {liveness.probability:.2f}, needed {liveness.threshold:.2f}.",
+            probability=liveness.probability,
+            threshold=liveness.threshold,
+            **details,
+        )

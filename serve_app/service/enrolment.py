@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from serve_app.domain import CollectionPolicy, DetectOptions, Enrolment, ImageStorage, NewFace, PersonFields
-from serve_app.errors import FaceNotLive, LivenessRequired
-from serve_app.service.base import EnrolmentChoice, Operations, main_face
+import numpy as np
+
+from serve_app.domain import (
+    CollectionPolicy,
+    DetectOptions,
+    Enrolment,
+    GalleryQuery,
+    ImageStorage,
+    NewFace,
+    PersonFields,
+    QualityCode,
+    ThresholdRequest,
+)
+from serve_app.errors import DuplicateFace, LivenessRequired
+from serve_app.score import check_threshold
+from serve_app.service.base import NOTHING, EnrolmentChoice, Operations, main_face, refuse_not_live, refuse_unfit
 from serve_app.vision.image import encode_jpeg
 
 
@@ -30,6 +43,8 @@ class EnrolmentOperations(Operations):
         liveness: bool | None = None,
         image_storage: ImageStorage | None = None,
         must_be_new: bool = False,
+        reject: Collection[QualityCode] = NOTHING,
+        duplicate_min_score: float | None = None,
     ) -> Enrolment:
         """Create or update a person from any number of pictures, all of them or none.
 
@@ -38,25 +53,60 @@ class EnrolmentOperations(Operations):
             faces: ``one`` refuses a picture where a second face is about as large; ``largest`` takes the largest.
             liveness: None follows the collection's policy; True checks anyway, by the policy's threshold.
             image_storage: what to keep of the pictures; None follows the collection's policy.
+            reject: refuse a face that has one of these faults.
+            duplicate_min_score: refuse a face that somebody else in the collection reaches this score with. Two such
+                requests at the same moment do not see each other.
 
         Raises:
-            CollectionNotFound; ImageError, FaceError with ``details["image"]``, the picture's position from 0.
+            CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace with ``details["image"]``, the
+            picture's position from 0.
         """
+        check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
         checks_liveness = policy.liveness or bool(liveness)
         storage = image_storage or policy.image_storage
+
+        async def write(policy: CollectionPolicy, liveness: bool) -> Enrolment:
+            new = await self._new_faces(images, faces, reject, policy, liveness, storage)
+            if duplicate_min_score is not None:
+                await self._refuse_duplicates(tenant, person_id, collection, new, duplicate_min_score)
+            return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
+
         try:
-            new = await self._new_faces(images, faces, policy, checks_liveness, storage)
-            return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
+            return await write(policy, checks_liveness)
         except LivenessRequired as required:  # by another collection of the same person
-            policy = replace(policy, liveness=True, liveness_threshold=required.details["threshold"])
-            new = await self._new_faces(images, faces, policy, True, storage)
-            return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
+            return await write(replace(policy, liveness=True, liveness_threshold=required.details["threshold"]), True)
+
+    async def _refuse_duplicates(
+        self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float
+    ) -> None:
+        if not new:
+            return
+        query = GalleryQuery(
+            probes=np.stack([face.template for face in new]),
+            model=self.model,
+            collections=(collection,),
+            max_results=2,  # the person and the nearest other one
+            threshold=ThresholdRequest(min_score),
+            liveness_threshold=1.0,  # a search by the service itself: nothing of it is reported to a stranger
+        )
+        answer = await self.matcher.search(tenant, query)
+        for index, matches in enumerate(answer.matches):
+            for match in matches:
+                if match.person is None or match.person.id != person_id:
+                    other = match.person.id if match.person else match.face.id
+                    raise DuplicateFace(
+                        f"The face on picture {index} belongs to {other!r} already, with a score of {match.score:.2f}.",
+                        image=index,
+                        person_id=other,
+                        score=match.score,
+                    )
 
     async def _new_faces(
         self,
         images: Sequence[bytes],
         choice: EnrolmentChoice,
+        reject: Collection[QualityCode],
         policy: CollectionPolicy,
         liveness: bool,
         storage: ImageStorage,
@@ -66,31 +116,26 @@ class EnrolmentOperations(Operations):
             *(self._one_detection(image, index, options) for index, image in enumerate(images))
         )
         found = [main_face(detection, choice, image=index) for index, detection in enumerate(detections)]
+        for index, face in enumerate(found):
+            refuse_unfit(face, reject, image=index)
         checked, templates = await asyncio.gather(
             self._checked(found, liveness, policy.liveness_threshold),
             self.embedder.embed([face.crop for face in found]),
         )
-        for index, face in enumerate(checked):
-            if face.liveness is not None and not face.liveness.is_live:
-                raise FaceNotLive(
-                    f"The face on picture {index} is not live: probability {face.liveness.probability:.2f}, "
-                    f"needed {face.liveness.threshold:.2f}.",
-                    image=index,
-                    probability=face.liveness.probability,
-                    threshold=face.liveness.threshold,
-                )
+        for index, item in enumerate(checked):
+            refuse_not_live(item.liveness, image=index)
         return [
             NewFace(
                 template=template,
                 model=self.model,
                 image_id=uuid.uuid4().hex,
-                box=face.face.box,
-                quality=face.face.quality.value,
-                detection_score=face.face.detection_score,
+                box=item.face.box,
+                quality=item.face.quality.value,
+                detection_score=item.face.detection_score,
                 storage=storage,
-                thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(face.face.crop),
+                thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(item.face.crop),
                 photograph=image if storage is ImageStorage.FULL else None,
-                liveness=face.liveness.probability if face.liveness else None,
+                liveness=item.liveness.probability if item.liveness else None,
             )
-            for image, face, template in zip(images, checked, templates, strict=True)
+            for image, item, template in zip(images, checked, templates, strict=True)
         ]

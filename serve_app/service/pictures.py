@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
-from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, Vectors
-from serve_app.errors import FaceRejected
+from serve_app.domain import (
+    CheckedFace,
+    Comparison,
+    DetectedFace,
+    Detection,
+    DetectOptions,
+    Liveness,
+    QualityCode,
+    Vectors,
+)
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
-from serve_app.service.base import LIVENESS_UNUSABLE, FaceChoice, Operations, main_face
+from serve_app.service.base import (
+    LIVENESS_UNUSABLE,
+    NOTHING,
+    EnrolmentChoice,
+    FaceChoice,
+    Operations,
+    main_face,
+    refuse_unfit,
+)
 
 
 class PictureOperations(Operations):
@@ -31,10 +48,7 @@ class PictureOperations(Operations):
         """
         detection = await self.detector.detect(image, DetectOptions(liveness=True))
         face = main_face(detection, "one")
-        unusable = face.quality.codes & LIVENESS_UNUSABLE
-        if unusable:
-            names = sorted(unusable)
-            raise FaceRejected(f"The face cannot be judged for liveness: {', '.join(names)}.", codes=names)
+        refuse_unfit(face, LIVENESS_UNUSABLE)
         return face, (await self.liveness.score([face], threshold))[0]
 
     async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
@@ -43,18 +57,32 @@ class PictureOperations(Operations):
         return detection, await self.embedder.embed([face.crop for face in detection.faces])
 
     async def compare(
-        self, first: bytes, second: bytes, *, min_score: float | None = None, liveness: bool = False
+        self,
+        first: bytes,
+        second: bytes,
+        *,
+        min_score: float | None = None,
+        liveness: bool = False,
+        faces: EnrolmentChoice = "largest",
+        reject: Collection[QualityCode] = NOTHING,
     ) -> Comparison:
-        """The largest face of one picture against the largest of another; liveness is checked on the first.
+        """The face of one picture, the probe, against the largest face of another; liveness is checked on the probe.
+
+        Args:
+            faces: ``one`` refuses a probe where a second face is about as large; ``largest`` takes the largest.
+            reject: refuse a probe whose face has one of these faults.
 
         Raises:
-            FaceNotFound: ``details["image"]`` says on which, 0 or 1.
+            FaceNotFound, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` says on which, 0 or 1.
         """
         detections = await asyncio.gather(
-            self._one_detection(first, 0, DetectOptions(max_faces=1, liveness=liveness)),
+            self._one_detection(
+                first, 0, DetectOptions(max_faces=1 if faces == "largest" else None, liveness=liveness)
+            ),
             self._one_detection(second, 1, DetectOptions(max_faces=1)),
         )
-        a, b = (main_face(detection, "largest", image=index) for index, detection in enumerate(detections))
+        a, b = main_face(detections[0], faces, image=0), main_face(detections[1], "largest", image=1)
+        refuse_unfit(a, reject, image=0)
         (checked, *_), templates = await asyncio.gather(
             self._checked([a], liveness), self.embedder.embed([a.crop, b.crop])
         )

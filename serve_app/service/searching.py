@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from serve_app.domain import (
     DetectOptions,
     GalleryQuery,
+    QualityCode,
     SearchedFace,
     SearchResult,
     ThresholdRequest,
@@ -19,7 +20,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.base import FaceChoice, Operations
+from serve_app.service.base import NOTHING, Operations, ProbeChoice, main_face, refuse_unfit
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)
 
@@ -35,16 +36,21 @@ class SearchOperations(Operations):
         *,
         max_results: int = 5,
         threshold: ThresholdRequest = ThresholdRequest(),
-        faces: FaceChoice = "largest",
+        faces: ProbeChoice = "largest",
         liveness: bool = False,
+        reject: Collection[QualityCode] = NOTHING,
     ) -> SearchResult:
-        """Who is on a picture: the largest face, or each of them.
+        """Who is on a picture: the largest face, the one main face, or each of them.
 
         A face that is found not to be live is reported without matches. Liveness is checked when asked for and when the
         policy of one of the collections demands it. A picture without faces gives a result without faces.
 
+        Args:
+            faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
+            reject: refuse a picture with a face that has one of these faults.
+
         Raises:
-            CollectionNotFound, ImageError, LivenessUnavailable.
+            CollectionNotFound, ImageError, LivenessUnavailable; FaceNotFound, TooManyFaces, FaceRejected as above.
         """
         check_threshold(threshold)
         query = GalleryQuery(
@@ -59,7 +65,7 @@ class SearchOperations(Operations):
         searched = (tenant, query.collections)
         live_from = self._demanded_liveness.get(searched)
         try:
-            result, demanded = await self._search(tenant, image, query, faces, liveness, live_from)
+            result, demanded = await self._search(tenant, image, query, faces, liveness, live_from, reject)
         except LivenessRequired as required:
             demanded = required.details["threshold"]
         else:
@@ -68,7 +74,7 @@ class SearchOperations(Operations):
         self._demanded_liveness.pop(searched, None)
         if demanded is not None:
             self._demanded_liveness[searched] = demanded
-        result, _ = await self._search(tenant, image, query, faces, liveness, demanded)
+        result, _ = await self._search(tenant, image, query, faces, liveness, demanded, reject)
         return result
 
     async def _search(
@@ -76,19 +82,22 @@ class SearchOperations(Operations):
         tenant: str,
         image: bytes,
         query: GalleryQuery,
-        faces: FaceChoice,
+        faces: ProbeChoice,
         liveness: bool,
         live_from: float | None,
+        reject: Collection[QualityCode],
     ) -> tuple[SearchResult, float | None]:
         """The result, and the liveness threshold that the collections' policies demand."""
         liveness = liveness or live_from is not None
         clock = StepClock()
         options = DetectOptions(max_faces=self._face_limit(faces), liveness=liveness)
         detection = await self.detector.detect(image, options)
+        found = (main_face(detection, "one"),) if faces == "one" else detection.faces
+        for face in found:
+            refuse_unfit(face, reject)
         clock.step("detect")
         checked, templates = await asyncio.gather(
-            self._checked(detection.faces, liveness, live_from),
-            self.embedder.embed([face.crop for face in detection.faces]),
+            self._checked(found, liveness, live_from), self.embedder.embed([face.crop for face in found])
         )
         clock.step("embed")
         live = [i for i, face in enumerate(checked) if face.liveness is None or face.liveness.is_live]

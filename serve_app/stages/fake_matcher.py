@@ -271,6 +271,13 @@ class FakeMatcher(FakeStage):
             raise ImageNotStored(f"No {kind} of the face {face_id!r} was kept.", face_id=face_id)
         return content
 
+    async def face_images(
+        self, tenant: str, face_ids: Sequence[str], kind: Literal["thumbnail", "photograph"]
+    ) -> tuple[bytes | None, ...]:
+        """What the enrolments brought."""
+        stored = self._of(tenant).new_faces
+        return tuple(getattr(stored[id_], kind) if id_ in stored else None for id_ in face_ids)
+
 
 def _face(face_id: str, person_id: str, new: NewFace, now: dt.datetime) -> Face:
     shared = ("image_id", "box", "quality", "detection_score", "model", "storage", "liveness")

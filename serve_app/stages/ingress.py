@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.api.context import ApiContext
+from serve_app.api.dialects import chosen
 from serve_app.domain import (
     DEFAULT_TENANT,
     CheckedFace,
@@ -82,7 +83,7 @@ class Ingress:
 
     def build_http_app(self) -> FastAPI:
         """The HTTP application over this ingress."""
-        return create_app(lambda: self.context)
+        return create_app(lambda: self.context, chosen(self.context.settings.dialects))
 
     async def close(self) -> None:
         """Finish what runs in stages of this process, release the database."""
@@ -207,8 +208,10 @@ class Ingress:
     persons = _gallery("persons")
     delete_person = _gallery("delete_person")
     face = _gallery("face")
+    faces = _gallery("faces")
     delete_face = _gallery("delete_face")
     face_image = _gallery("face_image")
+    face_images = _gallery("face_images")
 
     async def ready(self) -> Mapping[str, Any]:
         """What each stage says of itself; raises Unavailable when one cannot serve."""

@@ -70,6 +70,7 @@ class MatcherStage:
     faces = _threaded("faces")
     delete_face = _threaded("delete_face")
     face_image = _threaded("face_image")
+    face_images = _threaded("face_images")
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

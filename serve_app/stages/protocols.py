@@ -214,3 +214,9 @@ class Matcher(Stage, Protocol):
     async def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
         """The stored JPEG crop, or the photograph as sent. Raises FaceUnknown, ImageNotStored."""
         ...
+
+    async def face_images(
+        self, tenant: str, face_ids: Sequence[str], kind: Literal["thumbnail", "photograph"]
+    ) -> tuple[bytes | None, ...]:
+        """The stored images of up to 1,000 faces, in the order of the ids; None where there is none (any more)."""
+        ...

@@ -14,7 +14,6 @@ from serve_app.api.docs import error_docs
 from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Filter, InPathCollection, Limit, reply
 from serve_app.api.schemas.base import DeletionAnswer
 from serve_app.api.schemas.collections import CollectionBody, CollectionChanges, CollectionPage, CollectionView
-from serve_app.domain import CollectionPolicy, ImageStorage
 from serve_app.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
@@ -33,12 +32,8 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"])
 async def create_collection(request: Request, context: Context, key: AdminKey) -> Response:
     """Creates an empty collection. What the policy leaves out follows the settings. Needs the role `admin`."""
     body = await read_body(request, context, CollectionBody)
-    settings = context.settings
-    default = CollectionPolicy(
-        liveness_threshold=settings.liveness.threshold,
-        image_storage=ImageStorage(settings.matcher.default_image_storage),
-    )
-    created = await context.service.matcher.create_collection(key.tenant_id, body.to_domain(default))
+    new = body.to_domain(context.default_policy)
+    created = await context.service.matcher.create_collection(key.tenant_id, new)
     return reply(CollectionView.of(created), 201)
 
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import Path, Query
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
-from serve_app.api.schemas.base import Answer, CollectionName, FaceId, PersonId, Text
+from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
 from serve_app.errors import (
     FaceNotFound,
     ImageDimensions,
@@ -56,6 +57,6 @@ EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
 EXAMPLE_FILE = "(a picture)"
 
 
-def reply(answer: Answer, status: int = 200) -> Response:
+def reply(answer: BaseModel, status: int = 200) -> Response:
     """The answer as JSON, serialised once. Answers carry personal data: no cache may keep them."""
     return Response(answer.model_dump_json(), status, {"Cache-Control": "no-store"}, media_type="application/json")

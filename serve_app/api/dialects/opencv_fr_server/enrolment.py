@@ -1,0 +1,97 @@
+"""Enrolment of one person and of many."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from serve_app.api.context import ApiContext
+from serve_app.api.dialects.opencv_fr_server.common import faults, picture
+from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, in_words, known
+from serve_app.api.dialects.opencv_fr_server.schemas import EnrolmentOptions, FrServerPersonItem, UncheckedPersons
+from serve_app.api.errors import from_validation
+from serve_app.domain import Enrolment
+from serve_app.errors import FacegraphError, InvalidRequest
+
+WORKERS = 4
+"""Persons of one bulk request that are worked on at the same time: enough to fill batches, without crowding others
+out of the queues."""
+
+DONE = "SUCCESS"
+
+
+async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, options: EnrolmentOptions) -> Enrolment:
+    """Create or update a person.
+
+    Raises:
+        CollectionNotFound, ImageError, FaceError, DuplicateFace.
+    """
+    return await context.service.enroll(
+        tenant,
+        person.person_id,
+        options.collection_name,
+        [await picture(context, "face_base_64", person.face_base_64)],
+        person.fields(),
+        liveness=True if options.check_liveness else None,
+        image_storage=options.face_storage_type.to_domain(),
+        reject=faults(options.check_liveness),
+        duplicate_min_score=options.duplicate_check_min_similarity if options.check_duplicates else None,
+    )
+
+
+async def enroll_all(request: Request, context: ApiContext, tenant: str, body: UncheckedPersons) -> list[FrServerError]:
+    """Create or update each person by itself; a result for each, in the order sent.
+
+    Several entries with one id are written in their order. With ``check_duplicates`` all are, so that each is compared
+    with those before it.
+    """
+    results: dict[int, FrServerError] = {}
+    orders: dict[str, list[tuple[int, FrServerPersonItem]]] = {}
+    for index, sent in enumerate(body.persons):
+        try:
+            person = _checked(sent)
+        except InvalidRequest as error:
+            results[index] = _failed(error, _id_of(sent))
+        else:
+            orders.setdefault("" if body.check_duplicates else person.person_id, []).append((index, person))
+    free = asyncio.Semaphore(WORKERS)
+
+    async def work(order: list[tuple[int, FrServerPersonItem]]) -> None:
+        async with free:
+            for index, person in order:
+                try:
+                    enrolment = await enroll(context, tenant, person, body)
+                except Exception as error:
+                    # The others' results must reach the caller whatever happened to this one.
+                    results[index] = _failed(known(request, error), person.person_id)
+                else:
+                    results[index] = _done(enrolment)
+
+    await asyncio.gather(*(work(order) for order in orders.values()))
+    return [results[index] for index in range(len(body.persons))]
+
+
+def _checked(sent: Any) -> FrServerPersonItem:
+    try:
+        return FrServerPersonItem.model_validate(sent)
+    except ValidationError as error:
+        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+
+
+def _id_of(sent: Any) -> str | None:
+    person_id = sent.get("person_id") if isinstance(sent, dict) else None
+    return person_id[:100] if isinstance(person_id, str) else None
+
+
+def _failed(error: FacegraphError, person_id: str | None) -> FrServerError:
+    body = in_words(error)[1]
+    whose = {} if person_id is None else {"person_id": person_id}
+    return FrServerError(code=body.code, message=body.message, metadata={**(body.metadata or {}), **whose})
+
+
+def _done(enrolment: Enrolment) -> FrServerError:
+    what = "created" if enrolment.created else "updated"
+    return FrServerError(code=DONE, message=f"The person was {what}.", metadata={"person_id": enrolment.person.id})

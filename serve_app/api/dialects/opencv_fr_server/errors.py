@@ -1,0 +1,211 @@
+"""The FR Server's error table: ``{code, message[, metadata]}``, with the vendor's statuses and texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.errors import (
+    InternalError,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    RequestTooLarge,
+    error_headers,
+    internal_error,
+    presentable,
+)
+from serve_app.api.schemas.base import Answer
+from serve_app.domain import QualityCode
+from serve_app.errors import (
+    Conflict,
+    DuplicateFace,
+    FacegraphError,
+    FaceNotFound,
+    FaceNotLive,
+    FaceRejected,
+    ImageDimensions,
+    ImageError,
+    ImageTooLarge,
+    InvalidRequest,
+    KeyInvalid,
+    KeyMissing,
+    LivenessUnavailable,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RoleInsufficient,
+    StoreUnavailable,
+    TooManyFaces,
+    Unavailable,
+)
+
+
+class FrServerError(Answer):
+    """Every error of this dialect, and each item's result of a bulk request."""
+
+    code: str = Field(examples=["ERR_NOT_FOUND"])
+    message: str = Field(examples=["The requested entity could not be found."])
+    metadata: dict[str, str] | None = Field(None, description="Left out where there is nothing more to say.")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; without a text of its own it tells the error's."""
+
+    status: int
+    code: str
+    message: str | None = None
+
+
+NO_FACE = Row(400, "ERR_FACE_NOT_DETECTED", "A face could not be detected in the image(s).")
+BAD_COLLECTION_NAME = Row(
+    400,
+    "ERR_INVALID_COLLECTION_NAME",
+    "Collection names can only contain alphanumeric characters, underscores, hyphens, and periods.",
+)
+NO_KEY = Row(401, "ERR_API_KEY_NOT_PRESENT", "The API key is missing from the request.")
+BAD_KEY = Row(403, "ERR_API_KEY_NOT_VALID", "The API key is not valid.")
+NOT_FOUND = Row(404, "ERR_NOT_FOUND", "The requested entity could not be found.")
+EXISTS = Row(409, "ERR_ALREADY_EXISTS", "Another entity already exists with the same ID.")
+LIVENESS = Row(
+    412,
+    "ERR_LIVENESS_ERROR",
+    "A liveness error occurred. Please check the supplied image and the error metadata.",
+)
+BAD_IMAGE = Row(
+    422,
+    "ERR_BASE64_IMAGE_CANNOT_BE_DECODED",
+    "The posted Base64 image(s) could not be decoded as JPEG/PNG bytes.",
+)
+DATABASE = Row(
+    503,
+    "ERR_DATABASE_ERROR",
+    "An error occurred while connecting with the database, please retry your request later.",
+)
+
+# What follows is ours: the vendor publishes no row for these.
+BAD_REQUEST = Row(400, "ERR_INVALID_REQUEST")
+BUSY = Row(429, "ERR_RATE_LIMIT_EXCEEDED")
+INTERNAL = Row(500, "ERR_INTERNAL_ERROR", "The service failed on this request.")
+
+ROWS: Mapping[type[FacegraphError], Row] = {
+    KeyMissing: NO_KEY,
+    KeyInvalid: BAD_KEY,
+    RoleInsufficient: BAD_KEY,
+    NotFound: NOT_FOUND,
+    Conflict: EXISTS,
+    FaceNotFound: NO_FACE,
+    ImageDimensions: NO_FACE,
+    TooManyFaces: LIVENESS,
+    FaceRejected: LIVENESS,
+    FaceNotLive: LIVENESS,
+    LivenessUnavailable: LIVENESS,
+    ImageTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    ImageError: BAD_IMAGE,
+    InvalidRequest: BAD_REQUEST,
+    RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    MediaTypeUnsupported: Row(415, "ERR_INVALID_REQUEST"),
+    MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
+    RateLimited: BUSY,
+    Overloaded: BUSY,
+    StoreUnavailable: DATABASE,
+    Unavailable: Row(503, "ERR_SERVICE_UNAVAILABLE"),
+    FacegraphError: INTERNAL,
+}
+"""A class without a row of its own has that of its nearest base class."""
+
+FIELD_ROWS = {
+    "name": BAD_COLLECTION_NAME,
+    "face_base_64": BAD_IMAGE,
+    "ref_face_base_64": BAD_IMAGE,
+    "multi_face_img_base_64": BAD_IMAGE,
+}
+"""Refused fields that the vendor has a row for."""
+
+LIVENESS_WORDS = (
+    QualityCode.FACE_TOO_SMALL,
+    QualityCode.FACE_TOO_CLOSE,  # before what it causes
+    QualityCode.FACE_CROPPED,
+    QualityCode.FACE_CLOSE_TO_BORDER,
+    QualityCode.FACE_ANGLE_TOO_LARGE,
+    QualityCode.FACE_IS_OCCLUDED,
+    QualityCode.EYES_CLOSED,
+)
+"""``metadata.code`` has room for one word: of several the first, whose cure may cure the others."""
+
+MAX_FIELDS = 20
+"""Refused fields that an answer names."""
+
+
+def in_words(error: FacegraphError) -> tuple[int, FrServerError]:
+    """Status and body of an error."""
+    row = _row(error)
+    message = error.message if row.message is None else row.message
+    return row.status, FrServerError(code=row.code, message=message, metadata=_metadata(error, row) or None)
+
+
+def known(request: Request, error: Exception) -> FacegraphError:
+    """The error itself if callers may know of it; else it goes to the log, and they learn that there was one."""
+    return presentable(request, error) if isinstance(error, FacegraphError) else internal_error(request, error)
+
+
+def translate(request: Request, error: FacegraphError) -> Response:
+    """The answer to a failed request."""
+    error = known(request, error)
+    status, body = in_words(error)
+    headers = error_headers(error)
+    if status != 401:
+        headers.pop("WWW-Authenticate", None)
+    content = json.dumps(body.model_dump(exclude_none=True))
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _row(error: FacegraphError) -> Row:
+    if type(error) is InvalidRequest:
+        rows = {FIELD_ROWS.get(finding["field"], BAD_REQUEST) for finding in error.details.get("errors", ())}
+        return rows.pop() if len(rows) == 1 else BAD_REQUEST
+    return _row_of(type(error))
+
+
+def _row_of(kind: type[FacegraphError]) -> Row:
+    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
+
+
+def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
+    if row is LIVENESS:
+        return {"code": _liveness_word(error)}
+    if isinstance(error, DuplicateFace):
+        return {"person_id": error.details["person_id"], "similarity_score": f"{error.details['score']:.4f}"}
+    if isinstance(error, RoleInsufficient):
+        return {"reason": error.message}
+    if row is BAD_REQUEST:
+        return {finding["field"]: finding["message"] for finding in error.details.get("errors", ())[:MAX_FIELDS]}
+    return {}
+
+
+def _liveness_word(error: FacegraphError) -> str:
+    if isinstance(error, FaceRejected):
+        return next((str(word) for word in LIVENESS_WORDS if word in error.details["codes"]), "UNKNOWN_ERROR")
+    words: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
+    return words.get(type(error), "UNKNOWN_ERROR")
+
+
+def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a path that may fail in these ways: by status, an example for each code."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for row in dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors):
+        entry = documented.setdefault(row.status, {"model": FrServerError, "description": ""})
+        message = row.message or "What was expected and what came."
+        entry["description"] += f"`{row.code}`: {message}\n\n"
+        value: dict[str, Any] = {"code": row.code, "message": message}
+        if row is LIVENESS:
+            value["metadata"] = {"code": "FACE_NOT_LIVE"}
+        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
+        examples[row.code] = {"summary": row.code, "value": value}
+    return documented

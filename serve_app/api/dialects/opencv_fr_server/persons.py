@@ -1,0 +1,150 @@
+"""``/person`` and ``/persons``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import ApiContext, Context
+from serve_app.api.dialects.opencv_fr_server.common import (
+    BODY_ERRORS,
+    COMMON_ERRORS,
+    EXAMPLE_BASE64,
+    LIVENESS_ERRORS,
+    TAG,
+    thumbnails,
+)
+from serve_app.api.dialects.opencv_fr_server.enrolment import enroll, enroll_all
+from serve_app.api.dialects.opencv_fr_server.errors import error_docs
+from serve_app.api.dialects.opencv_fr_server.schemas import (
+    FrServerBulkAnswer,
+    FrServerDeletePersonBody,
+    FrServerPerson,
+    FrServerPersonBody,
+    FrServerPersons,
+    FrServerPersonsBody,
+    InCollection,
+    UncheckedPersons,
+    shown_face,
+)
+from serve_app.api.native.common import Cursor, reply
+from serve_app.api.schemas.base import PersonId
+from serve_app.domain import Person
+from serve_app.errors import CollectionNotFound, DuplicateFace, InvalidRequest, PersonNotFound
+
+router = APIRouter(tags=[TAG])
+
+COLLECTION = {"collection_name": "MyCollection"}
+PERSON = {"person_id": "ada", "person_name": "Ada Lovelace", "face_base_64": EXAMPLE_BASE64}
+NAMED = Annotated[InCollection, Query(description="The collection's name.")]
+
+
+@router.put(
+    "/person",
+    summary="Enrol or update a person",
+    response_model=FrServerPerson,
+    responses=error_docs(*LIVENESS_ERRORS, CollectionNotFound, DuplicateFace),
+    openapi_extra=body_docs(
+        FrServerPersonBody,
+        {
+            **PERSON,
+            **COLLECTION,
+            "face_storage_type": "StoreThumbnails",
+            "check_duplicates": False,
+            "duplicate_check_min_similarity": 0.7,
+            "check_liveness": False,
+            "metadata": {"badge": "1843"},
+        },
+    ),
+)
+async def put_person(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Creates the person, or replaces name and face of the one with this id. Needs the role `enroll`."""
+    body = await read_body(request, context, FrServerPersonBody)
+    person = (await enroll(context, key.tenant_id, body, body)).person
+    (shown,) = await _shown(context, key.tenant_id, body.collection_name, person)
+    return reply(shown)
+
+
+@router.put(
+    "/persons",
+    summary="Enrol or update several persons",
+    response_model=FrServerBulkAnswer,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound),
+    openapi_extra=body_docs(
+        FrServerPersonsBody,
+        {**COLLECTION, "face_storage_type": "StoreThumbnails", "persons": [{**PERSON, "metadata": {"badge": "1843"}}]},
+    ),
+)
+async def put_persons(request: Request, context: Context, key: EnrollKey) -> Response:
+    """As `PUT /person` for each; one that fails does not stop the others. Needs the role `enroll`."""
+    body = await read_body(request, context, UncheckedPersons)
+    most = context.settings.limits.max_persons_per_request
+    if len(body.persons) > most:
+        raise InvalidRequest(f"persons: at most {most} were expected, got {len(body.persons)}")
+    await context.service.matcher.collection(key.tenant_id, body.collection_name)
+    results = await enroll_all(request, context, key.tenant_id, body)
+    return reply(FrServerBulkAnswer(results))
+
+
+@router.get(
+    "/person/{person_id:path}",
+    summary="One person",
+    response_model=FrServerPerson,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+)
+async def get_person(
+    person_id: Annotated[PersonId, Path(description="The caller's own id of the person.")],
+    collection_name: NAMED,
+    context: Context,
+    key: EnrollKey,
+) -> Response:
+    """A person of a collection. Needs the role `enroll`."""
+    person = await context.service.matcher.person(key.tenant_id, person_id, collection_name)
+    (shown,) = await _shown(context, key.tenant_id, collection_name, person)
+    return reply(shown)
+
+
+@router.get(
+    "/persons",
+    summary="List persons",
+    response_model=FrServerPersons,
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+)
+async def list_persons(
+    collection_name: NAMED,
+    context: Context,
+    key: EnrollKey,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Persons on a page.")] = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """The persons of a collection by id, a page at a time. Needs the role `enroll`."""
+    page = await context.service.matcher.persons(key.tenant_id, collection_name, "", limit, cursor)
+    shown = await _shown(context, key.tenant_id, collection_name, *page.items)
+    return reply(FrServerPersons(persons=shown, cursor=page.cursor))
+
+
+@router.delete(
+    "/person",
+    summary="Delete a person",
+    response_model=FrServerPerson,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, PersonNotFound),
+    openapi_extra=body_docs(FrServerDeletePersonBody, {"person_id": "ada", **COLLECTION}),
+)
+async def delete_person(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Takes the person out of the collection, and answers who it was. Needs the role `enroll`."""
+    body = await read_body(request, context, FrServerDeletePersonBody)
+    matcher = context.service.matcher
+    person = await matcher.person(key.tenant_id, body.person_id, body.collection_name)
+    (shown,) = await _shown(context, key.tenant_id, body.collection_name, person)
+    await matcher.delete_person(key.tenant_id, body.person_id, body.collection_name)
+    return reply(shown)
+
+
+async def _shown(context: ApiContext, tenant: str, collection: str, *persons: Person) -> list[FrServerPerson]:
+    faces = [face for person in persons if (face := shown_face(person)) is not None]
+    stored = iter(await thumbnails(context, tenant, [face.id for face in faces]))
+    return [FrServerPerson.of(person, collection, next(stored) if person.faces else "") for person in persons]

@@ -98,13 +98,16 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
     return largest
 
 
-def refuse_unfit(face: DetectedFace, reject: Collection[QualityCode], image: int | None = None) -> None:
-    """Refuse a face whose quality has any of these codes.
+def refuse_unfit(
+    face: DetectedFace, reject: Collection[QualityCode], image: int | None = None, min_side: float = 0.0
+) -> None:
+    """Refuse a face whose quality has any of these codes, or that is narrower or lower than so many pixels.
 
     Raises:
         FaceRejected: with all of them in ``details["codes"]``.
     """
-    unfit = sorted(face.quality.codes & frozenset(reject))
+    too_small = {QualityCode.FACE_TOO_SMALL} if min(face.box.width, face.box.height) < min_side else set()
+    unfit = sorted(face.quality.codes & frozenset(reject) | too_small)
     if unfit:
         details: dict[str, Any] = {} if image is None else {"image": image}
         raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=[str(c) for c in unfit], **details)

@@ -44,6 +44,7 @@ class EnrolmentOperations(Operations):
         image_storage: ImageStorage | None = None,
         must_be_new: bool = False,
         reject: Collection[QualityCode] = NOTHING,
+        min_face_side: float = 0.0,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
         """Create or update a person from any number of pictures, all of them or none.
@@ -54,6 +55,7 @@ class EnrolmentOperations(Operations):
             liveness: None follows the collection's policy; True checks anyway, by the policy's threshold.
             image_storage: what to keep of the pictures; None follows the collection's policy.
             reject: refuse a face that has one of these faults.
+            min_face_side: refuse a face that is narrower or lower, in pixels.
             duplicate_min_score: refuse a face that somebody else in the collection reaches this score with. Two such
                 requests at the same moment do not see each other.
 
@@ -67,7 +69,7 @@ class EnrolmentOperations(Operations):
         storage = image_storage or policy.image_storage
 
         async def write(policy: CollectionPolicy, liveness: bool) -> Enrolment:
-            new = await self._new_faces(images, faces, reject, policy, liveness, storage)
+            new = await self._new_faces(images, faces, reject, min_face_side, policy, liveness, storage)
             if duplicate_min_score is not None:
                 await self._refuse_duplicates(tenant, person_id, collection, new, duplicate_min_score)
             return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
@@ -107,6 +109,7 @@ class EnrolmentOperations(Operations):
         images: Sequence[bytes],
         choice: EnrolmentChoice,
         reject: Collection[QualityCode],
+        min_face_side: float,
         policy: CollectionPolicy,
         liveness: bool,
         storage: ImageStorage,
@@ -117,7 +120,7 @@ class EnrolmentOperations(Operations):
         )
         found = [main_face(detection, choice, image=index) for index, detection in enumerate(detections)]
         for index, face in enumerate(found):
-            refuse_unfit(face, reject, image=index)
+            refuse_unfit(face, reject, image=index, min_side=min_face_side)
         checked, templates = await asyncio.gather(
             self._checked(found, liveness, policy.liveness_threshold),
             self.embedder.embed([face.crop for face in found]),

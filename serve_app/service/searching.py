@@ -39,6 +39,7 @@ class SearchOperations(Operations):
         faces: ProbeChoice = "largest",
         liveness: bool = False,
         reject: Collection[QualityCode] = NOTHING,
+        min_face_side: float = 0.0,
     ) -> SearchResult:
         """Who is on a picture: the largest face, the one main face, or each of them.
 
@@ -48,6 +49,7 @@ class SearchOperations(Operations):
         Args:
             faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
             reject: refuse a picture with a face that has one of these faults.
+            min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
 
         Raises:
             CollectionNotFound, ImageError, LivenessUnavailable; FaceNotFound, TooManyFaces, FaceRejected as above.
@@ -60,12 +62,16 @@ class SearchOperations(Operations):
             max_results=max_results,
             threshold=threshold,
         )
+
+        async def attempt(live_from: float | None) -> tuple[SearchResult, float | None]:
+            return await self._search(tenant, image, query, faces, liveness, live_from, reject, min_face_side)
+
         # The gallery knows the policies; asking it before each search would cost everyone a hop. So the first attempt
         # follows what these collections demanded last time, and a second one puts it right if that has changed.
         searched = (tenant, query.collections)
         live_from = self._demanded_liveness.get(searched)
         try:
-            result, demanded = await self._search(tenant, image, query, faces, liveness, live_from, reject)
+            result, demanded = await attempt(live_from)
         except LivenessRequired as required:
             demanded = required.details["threshold"]
         else:
@@ -74,7 +80,7 @@ class SearchOperations(Operations):
         self._demanded_liveness.pop(searched, None)
         if demanded is not None:
             self._demanded_liveness[searched] = demanded
-        result, _ = await self._search(tenant, image, query, faces, liveness, demanded, reject)
+        result, _ = await attempt(demanded)
         return result
 
     async def _search(
@@ -86,6 +92,7 @@ class SearchOperations(Operations):
         liveness: bool,
         live_from: float | None,
         reject: Collection[QualityCode],
+        min_face_side: float,
     ) -> tuple[SearchResult, float | None]:
         """The result, and the liveness threshold that the collections' policies demand."""
         liveness = liveness or live_from is not None
@@ -94,7 +101,7 @@ class SearchOperations(Operations):
         detection = await self.detector.detect(image, options)
         found = (main_face(detection, "one"),) if faces == "one" else detection.faces
         for face in found:
-            refuse_unfit(face, reject)
+            refuse_unfit(face, reject, min_side=min_face_side)
         clock.step("detect")
         checked, templates = await asyncio.gather(
             self._checked(found, liveness, live_from), self.embedder.embed([face.crop for face in found])

@@ -1,0 +1,9 @@
+"""ARGOS Identity's Face ID, under /modules; docs/dialects/argos.md describes it."""
+
+from __future__ import annotations
+
+from serve_app.api.dialect import Dialect
+from serve_app.api.dialects.argos.errors import translate
+from serve_app.api.dialects.argos.routes import router
+
+argos = Dialect("argos", (router,), translate, prefix="/modules")

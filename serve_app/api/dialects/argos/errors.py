@@ -1,0 +1,218 @@
+"""Errors in ARGOS's words: ``{"errorCode": number, "message": text}``.
+
+ARGOS numbers its errors by operation, so the same fault has another code in each. Faults that its tables do not know
+get the operation's code for "unspecified errors". Their status is 400, as published, where the request is at fault;
+what is not the caller's doing keeps the status that HTTP has for it, so that clients and proxies know to try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.errors import (
+    InternalError,
+    MethodNotAllowed,
+    RequestTooLarge,
+    RouteNotFound,
+    error_headers,
+    presentable,
+)
+from serve_app.api.schemas.base import Answer
+from serve_app.errors import (
+    AuthError,
+    CollectionNotFound,
+    FaceError,
+    FacegraphError,
+    FaceNotLive,
+    FaceUnknown,
+    ImageDimensions,
+    ImageFormatUnsupported,
+    ImageTooLarge,
+    ImageUndecodable,
+    InvalidRequest,
+    KeyMissing,
+    LivenessUnavailable,
+    NotFound,
+    Overloaded,
+    StoreUnavailable,
+)
+
+MESSAGES: dict[int, str] = {
+    6010: "CollectionId is required.",
+    6011: "WorkspaceId is required.",
+    6012: "Fail to add face",
+    6013: "Cannot find collection info.",
+    6014: "This collection is unavailable.",
+    6015: "Failed to validate liveness of face",
+    6016: "Image size is too large.",
+    6017: "Unsupported image format.",
+    6018: "CollectionId is required.",
+    6019: "FaceId is required.",
+    6020: "This collection is unavailable.",
+    6021: "Cannot find face data",
+    6022: "The face Id is not exist.",
+    6023: "Fail to delete face.",
+    6024: "CollectionId is required.",
+    6025: "The term length must be longer than 5",
+    6026: "Page number is required.",
+    6027: "Cannot find collection info.",
+    6028: "This collection is unavailable.",
+    6029: "Fail to get Face list.",
+    6030: "CollectionId is required.",
+    6031: "RequestName is required.",
+    6032: "Invalid face image.",
+    6033: "Cannot find collection info.",
+    6034: "This collection is unavailable.",
+    6035: "Failed to validate liveness of face",
+    6036: "Image size is too large.",
+    6037: "Not supported image format.",
+    6038: "Fail to search face",
+    6039: "API Key is required.",
+    6040: "Access Denied: API Key is unavailable.",
+}
+"""The published texts, to the letter."""
+
+NEVER = {6011: "There are no workspaces here: the API key says whose faces are meant."}
+"""Codes that this service has no occasion for, and why."""
+
+
+class CollectionIdUnknown(NotFound):
+    """No collection has this id or name; CollectionNotFound then means that it went away during the request."""
+
+    code = "collection_not_found"
+
+
+class FaceElsewhere(NotFound):
+    """The face exists, but not in the collection that was named."""
+
+    code = "face_id_not_found"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an operation calls its faults.
+
+    Attributes:
+        fields: parameter -> code, when it is missing or malformed.
+        faults: error class -> code; the first that fits an error holds.
+        otherwise: the code for everything else.
+    """
+
+    fields: Mapping[str, int]
+    faults: Mapping[type[FacegraphError], int]
+    otherwise: int
+    codes: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = {*self.fields.values(), *self.faults.values(), self.otherwise}
+        object.__setattr__(self, "codes", tuple(sorted(found)))
+
+    def code_of(self, error: FacegraphError) -> int:
+        """The code of an error, by its parameter or by its class."""
+        named = [finding["field"] for finding in error.details.get("errors", ())]
+        by_field = [code for name, code in self.fields.items() if name in named]
+        by_class = [code for cls, code in self.faults.items() if isinstance(error, cls)]
+        return (*by_field, *by_class, self.otherwise)[0]
+
+
+ADD = Operation(
+    fields={"collectionId": 6010},
+    faults={
+        CollectionIdUnknown: 6013,
+        CollectionNotFound: 6014,
+        FaceNotLive: 6015,
+        ImageTooLarge: 6016,
+        RequestTooLarge: 6016,
+        ImageFormatUnsupported: 6017,
+        ImageUndecodable: 6017,
+    },
+    otherwise=6012,
+)
+DELETE = Operation(
+    fields={"collectionId": 6018, "faceId": 6019},
+    faults={CollectionIdUnknown: 6020, CollectionNotFound: 6020, FaceElsewhere: 6021, FaceUnknown: 6022},
+    otherwise=6023,
+)
+LIST = Operation(
+    fields={"collectionId": 6024, "term": 6025, "page": 6026},
+    faults={CollectionIdUnknown: 6027, CollectionNotFound: 6028},
+    otherwise=6029,
+)
+SEARCH = Operation(
+    fields={"collectionId": 6030, "requestName": 6031, "userName": 6031, "faceImage": 6032},
+    faults={
+        CollectionIdUnknown: 6033,
+        CollectionNotFound: 6034,
+        FaceNotLive: 6035,
+        ImageTooLarge: 6036,
+        RequestTooLarge: 6036,
+        ImageFormatUnsupported: 6037,
+        ImageUndecodable: 6037,
+        ImageDimensions: 6032,
+        FaceError: 6032,
+    },
+    otherwise=6038,
+)
+OPERATIONS = {"add_face": ADD, "delete_face": DELETE, "list_faces": LIST, "search_face": SEARCH}
+"""By the name of the handler in :mod:`serve_app.api.dialects.argos.routes`."""
+
+CODE_HEADER = "X-Error-Code"
+"""Carries the native API's word for the error, since one number of ARGOS's stands for many faults."""
+
+KEPT_STATUSES = {error.status for error in (Overloaded, InternalError, LivenessUnavailable, StoreUnavailable)}
+"""What is not the caller's doing."""
+
+
+class ArgosErrorAnswer(Answer):
+    """Every error of this dialect."""
+
+    errorCode: int = Field(description="Stable, for programs.", examples=[6033])  # noqa: N815 - the vendor's word
+    message: str = Field(examples=[MESSAGES[6033]])
+
+
+def translate(request: Request, error: FacegraphError) -> Response:
+    """The error by the operation's table; paths and methods that do not exist have their HTTP status as code."""
+    error = presentable(request, error)
+    operation = OPERATIONS.get(getattr(request.scope.get("endpoint"), "__name__", ""))
+    if isinstance(error, AuthError):
+        code, status = (6039 if isinstance(error, KeyMissing) else 6040), 403
+    elif operation is None or isinstance(error, RouteNotFound | MethodNotAllowed):
+        code, status = error.status, error.status
+    else:
+        code = operation.code_of(error)
+        status = error.status if error.status in KEPT_STATUSES else 400
+    headers = {**error_headers(error), CODE_HEADER: error.code}
+    headers.pop("WWW-Authenticate", None)
+    answer = ArgosErrorAnswer(errorCode=code, message=MESSAGES.get(code, error.message))
+    return Response(answer.model_dump_json(), status, headers, media_type="application/json")
+
+
+def refused(name: str, message: str = "is required") -> InvalidRequest:
+    """The error for a parameter that is missing or malformed."""
+    return InvalidRequest(f"{name}: {message}", errors=[{"field": name, "message": message}])
+
+
+def failures(operation: Operation) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of an operation: its codes, those of the key, and what is not the caller's doing."""
+    codes = {400: operation.codes, 403: (6039, 6040)}
+    documented: dict[int | str, dict[str, Any]] = {}
+    for status in (*codes, *sorted(KEPT_STATUSES)):
+        listed = codes.get(status, (operation.otherwise,))
+        documented[status] = {
+            "model": ArgosErrorAnswer,
+            "description": "\n\n".join(f"`{code}`: {MESSAGES[code]}" for code in listed),
+            "content": {
+                "application/json": {
+                    "examples": {
+                        str(code): {"value": {"errorCode": code, "message": MESSAGES[code]}} for code in listed
+                    }
+                }
+            },
+        }
+    return documented

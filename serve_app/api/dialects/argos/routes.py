@@ -1,0 +1,272 @@
+"""ARGOS's four operations. The names of the handlers choose the table of error codes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey, SearchKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import ApiContext, Context
+from serve_app.api.dialects.argos.errors import (
+    ADD,
+    DELETE,
+    LIST,
+    SEARCH,
+    CollectionIdUnknown,
+    FaceElsewhere,
+    failures,
+    refused,
+)
+from serve_app.api.dialects.argos.schemas import (
+    EXAMPLE_ID,
+    ArgosFace,
+    ArgosFaceAdded,
+    ArgosFaceBody,
+    ArgosFaceDeleted,
+    ArgosFaceList,
+    ArgosMatch,
+    ArgosOption,
+    ArgosSearchAnswer,
+    ArgosSearchBody,
+    similarity_of,
+)
+from serve_app.api.errors import request_id_of
+from serve_app.api.images import decode_base64, picture_type
+from serve_app.api.native.common import EXAMPLE_BASE64, reply
+from serve_app.domain import Collection, PersonFields, ThresholdRequest
+from serve_app.errors import (
+    CollectionNotFound,
+    FaceNotFound,
+    FaceUnknown,
+    ImageFormatUnsupported,
+    ImageTooLarge,
+    ImageUndecodable,
+)
+from serve_app.service import refuse_not_live
+
+router = APIRouter(tags=["ARGOS"])
+
+MAX_IMAGE_BYTES = 5 * 2**20
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/bmp"})
+MIN_FACE_SIDE = 50
+"""Pixels."""
+
+PAGE = 50
+MAX_PAGES = 10**9
+SHORTEST_TERM = 5
+
+MAX_MATCHES = 100
+"""The vendor names no limit; nobody reads further."""
+
+EXAMPLE_OPTION = {"option_liveness": True, "liveNess_threshold": 0.5, "liveNessScore": 0.97, "policy_similarity": 0.7}
+
+CollectionIdParameter = Annotated[
+    str | None, Query(alias="collectionId", description="Required. The collection's id, or its name.")
+]
+
+
+def _example(value: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"example": value}}}}
+
+
+@router.post(
+    "/search",
+    summary="Search face",
+    response_model=ArgosSearchAnswer,
+    responses={
+        **_example(
+            {
+                "message": "success",
+                "searchId": "f3b1c9d2a7e84f60",
+                "requestName": "John Doe",
+                "option": EXAMPLE_OPTION,
+                "faceIdList": [EXAMPLE_ID],
+                "result": [{"face_id": EXAMPLE_ID, "user_name": "John Doe", "similarity_score": 0.94}],
+            }
+        ),
+        **failures(SEARCH),
+    },
+    openapi_extra=body_docs(
+        ArgosSearchBody, {"collectionId": EXAMPLE_ID, "requestName": "John Doe", "faceImage": EXAMPLE_BASE64}
+    ),
+)
+async def search_face(request: Request, context: Context, key: SearchKey) -> Response:
+    """The faces that the largest face of the picture resembles, best first. Needs a key with the role `search`."""
+    body = await read_body(request, context, ArgosSearchBody)
+    if not body.collectionId:
+        raise refused("collectionId")
+    if not (body.requestName or body.userName):
+        raise refused("requestName")
+    image = _image(context, body.faceImage)
+    collection = await _collection(context, key.tenant_id, body.collectionId)
+    result = await context.service.search(
+        key.tenant_id,
+        image,
+        [collection.name],
+        max_results=min(MAX_MATCHES, context.settings.limits.max_results),
+        threshold=ThresholdRequest(min_score=similarity_of(collection)),
+        min_face_side=MIN_FACE_SIDE,
+    )
+    if not result.faces:
+        raise FaceNotFound("No face was found on faceImage.")
+    (face,) = result.faces
+    refuse_not_live(face.liveness)
+    return reply(
+        ArgosSearchAnswer(
+            message="success",
+            searchId=request_id_of(request),
+            requestName=body.requestName,
+            userName=body.userName,
+            option=ArgosOption.of(collection, face.liveness.probability if face.liveness else None),
+            faceIdList=[match.face.id for match in face.matches],
+            result=[ArgosMatch.of(match) for match in face.matches],
+        )
+    )
+
+
+@router.post(
+    "/faces",
+    summary="Add face",
+    response_model=ArgosFaceAdded,
+    responses={
+        **_example(
+            {"message": "success", "faceId": EXAMPLE_ID, "metaFaceId": EXAMPLE_ID[::-1], "option": EXAMPLE_OPTION}
+        ),
+        **failures(ADD),
+    },
+    openapi_extra=body_docs(
+        ArgosFaceBody, {"collectionId": EXAMPLE_ID, "userName": "John Doe", "faceImage": EXAMPLE_BASE64}
+    ),
+)
+async def add_face(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Each face becomes a person of its own, so that equal names stay apart. Needs a key with the role `enroll`."""
+    body = await read_body(request, context, ArgosFaceBody)
+    if not body.collectionId:
+        raise refused("collectionId")
+    if not body.userName:
+        raise refused("userName")
+    image = _image(context, body.faceImage)
+    collection = await _collection(context, key.tenant_id, body.collectionId)
+    enrolment = await context.service.enroll(
+        key.tenant_id,
+        uuid.uuid4().hex,
+        collection.name,
+        [image],
+        PersonFields(name=body.userName),
+        must_be_new=True,
+        min_face_side=MIN_FACE_SIDE,
+    )
+    (face,) = enrolment.faces
+    return reply(
+        ArgosFaceAdded(
+            message="success",
+            faceId=face.id,
+            metaFaceId=enrolment.person.id,
+            option=ArgosOption.of(collection, face.liveness),
+        )
+    )
+
+
+@router.get(
+    "/faces",
+    summary="Get face list",
+    response_model=ArgosFaceList,
+    responses={
+        **_example(
+            {
+                "message": "success",
+                "result": [
+                    {
+                        "collection_id": EXAMPLE_ID,
+                        "face_id": EXAMPLE_ID,
+                        "user_name": "John Doe",
+                        "create_time": "2026-05-04T09:30:00.000Z",
+                        "meta_face_id": EXAMPLE_ID[::-1],
+                    }
+                ],
+                "totalCount": 1,
+            }
+        ),
+        **failures(LIST),
+    },
+)
+async def list_faces(
+    context: Context,
+    key: EnrollKey,
+    collection_id: CollectionIdParameter = None,
+    page: Annotated[int | None, Query(ge=1, le=MAX_PAGES, description=f"Required. {PAGE} faces a page.")] = None,
+    term: Annotated[
+        str | None, Query(description=f"At least {SHORTEST_TERM} characters: keep faces whose name contains it.")
+    ] = None,
+) -> Response:
+    """A collection's faces, oldest first, in pages of 50. Needs a key with the role `enroll`."""
+    if not collection_id:
+        raise refused("collectionId")
+    if term and len(term) < SHORTEST_TERM:
+        raise refused("term", f"at least {SHORTEST_TERM} characters were expected")
+    if page is None:
+        raise refused("page")
+    collection = await _collection(context, key.tenant_id, collection_id)
+    found = await context.service.matcher.faces(
+        key.tenant_id, collection.name, term or "", limit=PAGE, offset=PAGE * (page - 1)
+    )
+    faces = [ArgosFace.of(collection, item) for item in found.items]
+    return reply(ArgosFaceList(message="success", result=faces, totalCount=found.total))
+
+
+@router.delete(
+    "/faces",
+    summary="Delete face",
+    response_model=ArgosFaceDeleted,
+    responses={**_example({"message": "Success"}), **failures(DELETE)},
+)
+async def delete_face(
+    context: Context,
+    key: EnrollKey,
+    collection_id: CollectionIdParameter = None,
+    face_id: Annotated[str | None, Query(alias="faceId", description="Required.")] = None,
+) -> Response:
+    """A person's only face takes the person along. Needs a key with the role `enroll`."""
+    if not collection_id:
+        raise refused("collectionId")
+    if not face_id:
+        raise refused("faceId")
+    matcher = context.service.matcher
+    collection = await _collection(context, key.tenant_id, collection_id)
+    try:
+        await matcher.delete_face(key.tenant_id, face_id, collection=collection.name, with_person=True)
+    except FaceUnknown:
+        await matcher.face(key.tenant_id, face_id)  # raises, unless it is elsewhere
+        raise FaceElsewhere(f"The face {face_id} is not in the collection {collection.name}.") from None
+    return reply(ArgosFaceDeleted(message="Success"))
+
+
+async def _collection(context: ApiContext, tenant: str, id_or_name: str) -> Collection:
+    matcher = context.service.matcher
+    try:
+        (found,) = await matcher.collections_by_id(tenant, (id_or_name,))
+        return found
+    except CollectionNotFound:
+        pass  # names are allowed, too
+    try:
+        return await matcher.collection(tenant, id_or_name)
+    except CollectionNotFound:
+        raise CollectionIdUnknown("No collection has this id or name.") from None
+
+
+def _image(context: ApiContext, text: str | None) -> bytes:
+    if not text:
+        raise refused("faceImage")
+    limit = min(MAX_IMAGE_BYTES, context.settings.limits.max_image_bytes)
+    content = decode_base64(text, limit)
+    if not content:
+        raise ImageUndecodable("The picture in faceImage is empty.")
+    if len(content) > limit:
+        raise ImageTooLarge(f"A picture may have {limit} bytes, this one has {len(content)}.")
+    if picture_type(content) not in IMAGE_TYPES:
+        raise ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
+    return content

@@ -1,0 +1,140 @@
+"""ARGOS's bodies and answers, field by field as published. Names are the vendor's."""
+
+# ruff: noqa: N815
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import ConfigDict, Field
+
+from serve_app.api.schemas.base import Answer, Body
+from serve_app.domain import Collection, EnrolledFace, Match
+from serve_app.score import DEFAULT_MIN_SCORE
+
+EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class _ArgosBody(Body):
+    # Whether a field is missing is for the routes to say, in the order of ARGOS's codes; unknown ones are let pass.
+    model_config = ConfigDict(extra="ignore")
+
+    collectionId: str | None = Field(None, description="The collection's id, or its name.")
+    userName: str | None = Field(None, description="The name that belongs to the face.")
+    faceImage: str | None = Field(
+        None, description="JPEG, PNG or BMP of at most 5 MB as base64, bare or as a `data:` URL."
+    )
+
+
+class ArgosFaceBody(_ArgosBody):
+    """A face to add."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "userName", "faceImage"]})
+
+
+class ArgosSearchBody(_ArgosBody):
+    """Whom to search for, and where. The name is echoed; it may be called `userName`, as in the vendor's sample."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "faceImage"]})
+
+    requestName: str | None = Field(None, description="The name that belongs to the request.")
+
+
+class ArgosOption(Answer):
+    """The collection's policy as applied."""
+
+    option_liveness: bool = Field(description="Whether the liveness option is applied.")
+    liveNess_threshold: float = Field(description="Probability from which on a face counts as live, 0 to 1.")
+    liveNessScore: float | None = Field(description="Probability of a live person; null when it was not checked.")
+    policy_similarity: float = Field(description="Score from which on a face counts as the same, 0 to 1.")
+
+    @classmethod
+    def of(cls, collection: Collection, liveness: float | None) -> ArgosOption:
+        """A collection's policy and the probability that was found."""
+        return cls(
+            option_liveness=collection.policy.liveness,
+            liveNess_threshold=collection.policy.liveness_threshold,
+            liveNessScore=None if liveness is None else round(liveness, 4),
+            policy_similarity=similarity_of(collection),
+        )
+
+
+def similarity_of(collection: Collection) -> float:
+    """The score that a match in this collection needs."""
+    given = collection.policy.min_score
+    return DEFAULT_MIN_SCORE if given is None else given
+
+
+class ArgosMatch(Answer):
+    """A face that the picture shows, perhaps."""
+
+    face_id: str
+    user_name: str
+    similarity_score: float = Field(description="0 to 1.")
+
+    @classmethod
+    def of(cls, match: Match) -> ArgosMatch:
+        """From the domain."""
+        name = match.person.name if match.person else match.face.user_id
+        return cls(face_id=match.face.id, user_name=name, similarity_score=round(match.score, 4))
+
+
+class ArgosSearchAnswer(Answer):
+    """The faces found, best first: `faceIdList` as the guide shows it, `result` as the newer reference does."""
+
+    message: str
+    searchId: str = Field(description="The id of the request, also in the header X-Request-ID.")
+    requestName: str | None = Field(None, exclude_if=_absent, description="As sent.")
+    userName: str | None = Field(None, exclude_if=_absent, description="As sent.")
+    option: ArgosOption
+    faceIdList: list[str]
+    result: list[ArgosMatch]
+
+
+class ArgosFaceAdded(Answer):
+    """A face was added."""
+
+    message: str
+    faceId: str
+    metaFaceId: str = Field(description="The id of the face's person in the native API.")
+    option: ArgosOption
+
+
+class ArgosFace(Answer):
+    """A face of a collection."""
+
+    collection_id: str
+    face_id: str
+    user_name: str
+    create_time: str = Field(description="UTC.", examples=["2026-05-04T09:30:00.000Z"])
+    meta_face_id: str
+
+    @classmethod
+    def of(cls, collection: Collection, item: EnrolledFace) -> ArgosFace:
+        """From the domain."""
+        created = item.face.created.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+        return cls(
+            collection_id=collection.id,
+            face_id=item.face.id,
+            user_name=item.person.name if item.person else item.face.user_id,
+            create_time=created.replace("+00:00", "Z"),
+            meta_face_id=item.face.person_id or item.face.id,
+        )
+
+
+class ArgosFaceList(Answer):
+    """A page of a collection's faces, oldest first."""
+
+    message: str
+    result: list[ArgosFace]
+    totalCount: int = Field(description="Faces on all pages.")
+
+
+class ArgosFaceDeleted(Answer):
+    """The face is gone."""
+
+    message: str

@@ -1,0 +1,9 @@
+"""The face search of 9thSense's KYC service, at the root; docs/dialects/9thsense.md describes it."""
+
+from __future__ import annotations
+
+from serve_app.api.dialect import Dialect
+from serve_app.api.dialects.ninthsense.errors import translate
+from serve_app.api.dialects.ninthsense.routes import router
+
+ninthsense = Dialect("9thsense", (router,), translate)

@@ -1,0 +1,81 @@
+"""Errors in 9thSense's words: ``{"response": {"error": {code, message, request_id}}}`` with HTTP's own statuses.
+
+The vendor publishes no error bodies. So everything stays under ``response``, where a client looks, and the codes are
+those of the native API except where they would name things that 9thSense calls otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.errors import error_headers, presentable, request_id_of
+from serve_app.api.native.common import COMMON_ERRORS
+from serve_app.api.schemas.base import Answer
+from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceUnknown, ImageNotStored
+
+CODES: dict[type[FacegraphError], str] = {
+    CollectionNotFound: "index_not_found",
+    FaceUnknown: "file_not_found",
+    ImageNotStored: "file_not_found",
+}
+"""Where the code differs from the native API's."""
+
+
+class NinthSenseError(Answer):
+    """What went wrong."""
+
+    code: str = Field(description="Stable, for programs.", examples=["index_not_found"])
+    message: str = Field(description="For people: what was expected and what came.")
+    request_id: str = Field(description="The id of the request, also in the header X-Request-ID and in the log.")
+
+
+class NinthSenseFailure(Answer):
+    """An error under its key."""
+
+    error: NinthSenseError
+
+
+class NinthSenseErrorAnswer(Answer):
+    """Every error of this dialect."""
+
+    response: NinthSenseFailure
+
+
+def translate(request: Request, error: FacegraphError) -> Response:
+    """The error in this dialect's envelope."""
+    error = presentable(request, error)
+    fields = NinthSenseError(code=code_of(type(error)), message=error.message, request_id=request_id_of(request))
+    answer = NinthSenseErrorAnswer(response=NinthSenseFailure(error=fields))
+    headers = error_headers(error)
+    if isinstance(error, AuthError) and error.status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="facegraph"'
+    return Response(answer.model_dump_json(), error.status, headers, media_type="application/json")
+
+
+def code_of(error: type[FacegraphError]) -> str:
+    """What this dialect calls it."""
+    return CODES.get(error, error.code)
+
+
+def failures(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
+    """``responses`` for a path that may fail in these ways, besides those that every path shares."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    every: tuple[type[FacegraphError], ...] = (*COMMON_ERRORS, *errors)
+    for error in every:
+        code, summary = code_of(error), " ".join((error.__doc__ or "").split("\n\n")[0].split())
+        entry = documented.setdefault(
+            error.status,
+            {
+                "model": NinthSenseErrorAnswer,
+                "description": "",
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        entry["description"] += f"`{code}`: {summary}\n\n"
+        value = {"response": {"error": {"code": code, "message": summary, "request_id": "f3b1c9d2a7e84f60"}}}
+        entry["content"]["application/json"]["examples"][code] = {"summary": code, "value": value}
+    return documented

@@ -13,6 +13,7 @@ import sys
 from benchmarks.dataset import DataMissing
 
 BENCHMARKS = {
+    "anchors": "Cosines at known false-match rates: what the score's calibration rests on.",
     "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
     "latency": "Search latency through HTTP against the same work in one process.",
 }

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> Path:
         data, copy = Path(folder) / "data", Path(folder) / "copy"
         print("Starting a service, enrolling ...")
         with running_service(data) as service, Client(service.url, service.key, patience_s=120) as client:
-            refused = enrol(client, chosen, options.concurrency)
+            refused = enrol(client, chosen, "largest", options.concurrency)
         shutil.copytree(data, copy)
         gallery = open_copy(settings.model_copy(update={"data_dir": copy}))
         try:

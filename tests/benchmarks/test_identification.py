@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.dataset import DataMissing, read_people, split, thin
-from benchmarks.identification import Outcome, error_curve, summarise
+from benchmarks.identification import Outcome, error_curve, matches_of, summarise
 from benchmarks.statistics import Share
 
 PEOPLE = {f"p{i:02}": [Path(f"p{i:02}/{k}.jpg") for k in range(3 if i % 3 == 0 else 1)] for i in range(30)}
@@ -75,3 +76,20 @@ def test_the_error_curve_meets_the_figures_at_the_threshold() -> None:
     assert fpir[at] == pytest.approx(1 / 2)
     assert fnir[at] == pytest.approx(2 / 3)
     assert fpir[-1] == 0.0
+
+
+def answer(*faces: tuple[float, str]) -> dict[str, Any]:
+    """A search's answer for a picture of 250x250: the x of each face's centre, and whom it matches."""
+    return {
+        "image": {"width": 250, "height": 250},
+        "faces": [
+            {"box": {"x": x - 40, "y": 85, "width": 80, "height": 80}, "matches": [{"person": {"id": name}}]}
+            for x, name in faces
+        ],
+    }
+
+
+def test_the_central_face_counts() -> None:
+    assert matches_of(answer((40, "bystander"), (130, "named")))[0]["person"]["id"] == "named"
+    assert matches_of(answer((40, "alone")))[0]["person"]["id"] == "alone"
+    assert matches_of(answer()) == []

@@ -7,12 +7,14 @@ A plain function, so that it runs under Ray Serve, under any ASGI server and in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_unique_id
 from starlette.exceptions import HTTPException
 
 from serve_app import __version__
@@ -62,7 +64,7 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
     spoken = (native, *dialects)
     for dialect in spoken:
         for router in dialect.routers:
-            app.include_router(router, prefix=dialect.prefix)
+            app.include_router(router, prefix=dialect.prefix, generate_unique_id_function=_operation_ids(dialect.name))
     dialect_of = DialectOf(spoken, default=native)
 
     def answer(request: Request, error: FacegraphError) -> Response:
@@ -77,6 +79,11 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
 
     app.add_middleware(RequestGuard, max_body_bytes=max_body_bytes, translate=answer)
     return app
+
+
+def _operation_ids(dialect: str) -> Callable[[APIRoute], str]:
+    """Names for the OpenAPI document: FastAPI's own would be the same for ``/face/search`` and ``/face-search``."""
+    return lambda route: f"{dialect}-{generate_unique_id(route)}"
 
 
 def _handle_errors(app: FastAPI, answer: ErrorTranslation) -> None:

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from serve_app.api.app import create_app
 from serve_app.api.context import ApiContext
+from serve_app.api.dialects import ALL
 from serve_app.api.fakes import FakeKeyStore
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.service import FaceService
@@ -88,7 +89,7 @@ class Shared:
 @pytest.fixture(scope="session")
 def shared_client() -> Iterator[TestClient]:
     """The client of the shared application."""
-    with TestClient(create_app(lambda: Shared.context)) as client:
+    with TestClient(create_app(lambda: Shared.context, ALL)) as client:
         yield client
 
 

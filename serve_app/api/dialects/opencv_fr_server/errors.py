@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from serve_app.api.errors import (
-    InternalError,
     MediaTypeUnsupported,
     MethodNotAllowed,
     RequestTooLarge,

@@ -13,7 +13,6 @@ from fastapi.testclient import TestClient
 
 from serve_app.api.app import create_app
 from serve_app.api.context import ApiContext
-from serve_app.api.dialects import ALL
 from serve_app.api.fakes import FakeKeyStore
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.service import FaceService
@@ -89,7 +88,7 @@ class Shared:
 @pytest.fixture(scope="session")
 def shared_client() -> Iterator[TestClient]:
     """The client of the shared application."""
-    with TestClient(create_app(lambda: Shared.context, ALL)) as client:
+    with TestClient(create_app(lambda: Shared.context)) as client:
         yield client
 
 

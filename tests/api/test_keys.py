@@ -59,11 +59,11 @@ def test_roles(world: World, needed: str, method: str, path: str) -> None:
 
 
 def test_the_table_of_roles_is_complete(world: World) -> None:
+    open_to_all = {("GET", "/healthz"), ("GET", "/readyz")}
     documented = {
         (method.upper(), path)
         for path, operations in world.call("GET", "/openapi.json").json()["paths"].items()
         for method in operations
-        if path.startswith("/v1")
     }
     values = {"{name}": "staff", "{person_id}": "ada", "{face_id}": "0" * 32, "{key_id}": "unknown"}
 
@@ -73,7 +73,7 @@ def test_the_table_of_roles_is_complete(world: World) -> None:
         return path
 
     tested = {(method, path) for _, method, path in ALL_ROUTES}
-    assert {(method, filled(path)) for method, path in documented} == tested
+    assert {(method, filled(path)) for method, path in documented} - open_to_all == tested
 
 
 def test_insufficient_roles_are_named(world: World) -> None:

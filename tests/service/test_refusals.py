@@ -1,0 +1,97 @@
+"""What enrolment, search and comparison refuse only when asked to: unfit faces, second faces, duplicates."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from serve_app.domain import CollectionPolicy, ImageStorage, NewCollection, QualityCode
+from serve_app.errors import DuplicateFace, FaceNotFound, FaceRejected, InvalidRequest, PersonNotFound, TooManyFaces
+from serve_app.service import FaceService
+from serve_app.stages.fake_matcher import FakeMatcher
+from serve_app.stages.fakes import (
+    FAKE_CALIBRATION,
+    FAKE_MODEL,
+    FakeDetector,
+    FakeEmbedder,
+    FakeFace,
+    FakeLiveness,
+    fake_picture,
+)
+
+TENANT = "0" * 32
+CROPPED = fake_picture(FakeFace("ada", codes=("FACE_CROPPED", "EYES_CLOSED")))
+FAULTS = {QualityCode.FACE_CROPPED, QualityCode.EYES_CLOSED, QualityCode.FACE_TOO_SMALL}
+
+
+@pytest.fixture
+def service() -> FaceService:
+    made = FaceService(
+        FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher(), model=FAKE_MODEL, calibration=FAKE_CALIBRATION
+    )
+    asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
+    asyncio.run(made.enroll(TENANT, "ada", "staff", [fake_picture("ada")]))
+    return made
+
+
+def test_unfit_faces(service: FaceService) -> None:
+    calls = (
+        service.search(TENANT, CROPPED, ["staff"], reject=FAULTS),
+        service.search(TENANT, CROPPED, ["staff"], reject=FAULTS, faces="all"),
+        service.compare(CROPPED, fake_picture("ada"), reject=FAULTS),
+        service.enroll(TENANT, "eve", "staff", [fake_picture("eve"), CROPPED], reject=FAULTS),
+    )
+    for position, call in enumerate(calls):
+        with pytest.raises(FaceRejected) as refused:
+            asyncio.run(call)
+        assert refused.value.details["codes"] == ["EYES_CLOSED", "FACE_CROPPED"]
+        assert refused.value.details.get("image") == (None, None, 0, 1)[position]
+    with pytest.raises(PersonNotFound):
+        asyncio.run(service.matcher.person(TENANT, "eve"))
+    assert asyncio.run(service.search(TENANT, CROPPED, ["staff"], reject={QualityCode.FACE_TOO_SMALL})).faces
+    assert asyncio.run(service.compare(fake_picture("ada"), CROPPED, reject=FAULTS)).is_match  # only the probe counts
+
+
+def test_one_face_wanted(service: FaceService) -> None:
+    rivals = fake_picture(FakeFace("ada", size=100), FakeFace("bob", size=90))
+    with pytest.raises(TooManyFaces):
+        asyncio.run(service.search(TENANT, rivals, ["staff"], faces="one"))
+    with pytest.raises(TooManyFaces):
+        asyncio.run(service.compare(rivals, rivals, faces="one"))
+    with pytest.raises(FaceNotFound):
+        asyncio.run(service.search(TENANT, fake_picture(), ["staff"], faces="one"))
+    background = fake_picture(FakeFace("ada", size=100), FakeFace("passer-by", size=40))
+    (face,) = asyncio.run(service.search(TENANT, background, ["staff"], faces="one")).faces
+    assert [match.person.id for match in face.matches if match.person] == ["ada"]
+    assert asyncio.run(service.compare(background, rivals, faces="one")).is_match
+
+
+def test_duplicates(service: FaceService) -> None:
+    same = fake_picture(FakeFace("ada", take=1))
+    with pytest.raises(DuplicateFace) as refused:
+        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("eve"), same], duplicate_min_score=0.7))
+    assert refused.value.details["person_id"] == "ada"
+    assert refused.value.details["image"] == 1
+    assert 0.7 <= refused.value.details["score"] < 1
+    with pytest.raises(PersonNotFound):
+        asyncio.run(service.matcher.person(TENANT, "eve"))
+    assert asyncio.run(service.enroll(TENANT, "ada", "staff", [same], duplicate_min_score=0.7)).faces
+    assert asyncio.run(service.enroll(TENANT, "eve", "staff", [], duplicate_min_score=0.7)).created
+    assert asyncio.run(service.enroll(TENANT, "eve", "staff", [same])).faces
+    # Now both have the face: each is the other's duplicate, though the nearest one found is the person itself.
+    for person in ("ada", "eve"):
+        with pytest.raises(DuplicateFace):
+            asyncio.run(service.enroll(TENANT, person, "staff", [same], duplicate_min_score=0.7))
+
+
+def test_duplicates_where_the_policy_demands_liveness(service: FaceService) -> None:
+    policy = CollectionPolicy(liveness=True, liveness_threshold=0.8, image_storage=ImageStorage.NONE)
+    asyncio.run(service.matcher.update_collection(TENANT, "staff", {"policy": policy}))
+    with pytest.raises(DuplicateFace):
+        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("ada")], duplicate_min_score=0.7))
+
+
+def test_an_impossible_score(service: FaceService) -> None:
+    with pytest.raises(InvalidRequest):
+        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("eve")], duplicate_min_score=1.1))

@@ -26,8 +26,8 @@ PICTURE = fake_picture(FakeFace("ada", size=60))
 
 @pytest.fixture
 def service() -> FaceService:
-    stages = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
-    made = FaceService(*stages, model=FAKE_MODEL, calibration=FAKE_CALIBRATION)
+    detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
+    made = FaceService(detector, liveness, embedder, matcher, model=FAKE_MODEL, calibration=FAKE_CALIBRATION)
     asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
     return made
 

@@ -1,0 +1,57 @@
+"""The whole service inside the test's own process, without Ray: the same stages and application, up in a second.
+
+``FACEGRAPH_TEST_WITHOUT_RAY=1`` runs those tests of the graph on it that only speak HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+
+from serve_app.domain import DEFAULT_TENANT, Role
+from serve_app.gallery import open_keys
+from serve_app.settings import Settings
+from serve_app.stages.ingress import Ingress
+from tests import photos
+from tests.graph.service import free_port
+
+VARIABLE = "FACEGRAPH_TEST_WITHOUT_RAY"
+
+
+class InProcessService:
+    """Has the ``url`` and ``key`` of a :class:`~tests.graph.service.RunningService`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        settings = Settings(data_dir=data_dir, model_dir=photos.model_dir())
+        keys = open_keys(settings)
+        self.key: str | None = keys.create(DEFAULT_TENANT, "tests", Role.ADMIN)[1]
+        keys.close()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._ingress = Ingress(settings)
+        config = uvicorn.Config(self._ingress.build_http_app(), host="127.0.0.1", port=port, log_level="warning")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="service", daemon=True)
+
+    async def _serve(self) -> None:
+        await self._server.serve()
+        await self._ingress.close()
+
+    def start(self, timeout_s: float = 60) -> InProcessService:
+        """Serve, and wait until it does."""
+        self._thread.start()
+        deadline = time.monotonic() + timeout_s
+        while not self._server.started:
+            assert self._thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return self
+
+    def stop(self) -> None:
+        """Finish what runs and close the stores."""
+        self._server.should_exit = True
+        self._thread.join(timeout=60)

@@ -95,7 +95,15 @@ class StageSettings(_Section):
 
 
 class IngressSettings(StageSettings):
-    """HTTP and handle entry."""
+    """HTTP and handle entry.
+
+    Attributes:
+        max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, in the
+            words of the API they speak. To be below ``max_ongoing_requests``, where Serve's own wordless 429 begins.
+    """
+
+    serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
+    max_in_flight: int = Field(64, ge=1)
 
 
 class DetectorSettings(StageSettings):

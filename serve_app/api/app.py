@@ -25,7 +25,7 @@ from serve_app.api.errors import from_http_exception, from_validation
 from serve_app.api.limits import RequestGuard
 from serve_app.api.native import native_dialect
 from serve_app.errors import FacegraphError
-from serve_app.settings import Limits
+from serve_app.settings import Settings
 
 DESCRIPTION = """
 Face search: enrol people from photographs into collections, ask who is on a new one, get a calibrated score.
@@ -66,6 +66,7 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
         for router in dialect.routers:
             app.include_router(router, prefix=dialect.prefix, generate_unique_id_function=_operation_ids(dialect.name))
     dialect_of = DialectOf(spoken, default=native)
+    defaults = Settings()
 
     def answer(request: Request, error: FacegraphError) -> Response:
         return dialect_of(request).translate(request, error)
@@ -73,11 +74,12 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
     _handle_errors(app, answer)
     add_docs_page(app)
 
-    def max_body_bytes() -> int:
+    def bounds() -> tuple[int, int]:
         context = get_context()
-        return context.settings.limits.max_body_bytes if context is not None else Limits().max_body_bytes
+        settings = context.settings if context is not None else defaults
+        return settings.limits.max_body_bytes, settings.ingress.max_in_flight
 
-    app.add_middleware(RequestGuard, max_body_bytes=max_body_bytes, translate=answer)
+    app.add_middleware(RequestGuard, bounds=bounds, translate=answer)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer: a request id for everyone, a bound on the body, and an answer when all else fails.
+"""The outermost ASGI layer: a request id for everyone, bounds on bodies and numbers, an answer when all else fails.
 
 Plain ASGI, because a middleware that wraps requests and responses into objects costs more than the whole native API.
 """
@@ -17,29 +17,34 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
-from serve_app.errors import FacegraphError
+from serve_app.errors import FacegraphError, Overloaded
 
 logger = logging.getLogger(__name__)
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 """Client-chosen ids that may be written into logs and headers; others are replaced."""
 
+ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
+"""A busy service is not a dead one."""
+
 
 class RequestGuard:
-    """Gives each request its id, bounds its body, and turns unexpected exceptions into a 500.
+    """Gives each request its id, bounds its body, turns unexpected exceptions into a 500, refuses what is too much.
 
     Args:
         app: what is guarded.
-        max_body_bytes: asked for each request, since the settings come with the replica's context.
+        bounds: bytes of a body, and requests at the same time; asked for each request, since the settings come with
+            the replica's context.
         translate: words the errors that get here.
     """
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: Callable[[], int], translate: ErrorTranslation = error_response
+        self, app: ASGIApp, bounds: Callable[[], tuple[int, int]], translate: ErrorTranslation = error_response
     ) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._bounds = bounds
         self._translate = translate
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -58,8 +63,15 @@ class RequestGuard:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        limited = _limited(receive, headers.get(b"content-length", b""), self._max_body_bytes())
+        max_body_bytes, max_in_flight = self._bounds()
+        limited = _limited(receive, headers.get(b"content-length", b""), max_body_bytes)
+        self._in_flight += 1
         try:
+            if self._in_flight > max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
+                raise Overloaded(
+                    f"{max_in_flight} requests are being worked on, which is the most; try again in 1 s.",
+                    retry_after_s=1,
+                )
             await self._app(scope, limited, send_with_id)
         except ClientDisconnect:
             logger.info("request %s: the client went away", request_id)
@@ -70,6 +82,8 @@ class RequestGuard:
             expected = error if isinstance(error, FacegraphError) else internal_error(request, error)
             response = self._translate(request, expected)
             await response(scope, receive, send_with_id)
+        finally:
+            self._in_flight -= 1
 
 
 def _request_id(sent: bytes) -> str:

@@ -29,6 +29,11 @@ def free_port() -> int:
         return port
 
 
+def model_environment() -> dict[str, str]:
+    """Where model files are that no registry has, on machines that have them."""
+    return {"FACEGRAPH_MODEL_DIR": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {}
+
+
 class RunningService:
     """``facegraph serve`` as a process of its own.
 
@@ -49,7 +54,7 @@ class RunningService:
             "FACEGRAPH_PORT": str(self.port),
             "FACEGRAPH_VERBOSE": "1",
             "PYTHONUNBUFFERED": "1",
-            **({"FACEGRAPH_MODEL_DIR": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {}),
+            **model_environment(),
             **({"FACEGRAPH_API_KEY": self.key} if self.key is not None else {}),
             **environment,
         }

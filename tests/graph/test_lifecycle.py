@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests import photos
-from tests.graph.service import ROOT, RunningService
+from tests.graph.service import ROOT, RunningService, free_port, model_environment
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
@@ -106,6 +109,71 @@ def test_an_impossible_configuration_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="milvus-lite"):
         service.start()
     assert "Traceback" not in service.log()
+
+
+def test_serve_run_works_as_well(tmp_path: Path) -> None:
+    """Ray's own command with the shipped file, its port changed."""
+    port = free_port()
+    config = tmp_path / "local.yaml"
+    config.write_text((ROOT / "configs" / "local.yaml").read_text().replace("port: 8000", f"port: {port}"))
+    environment = {**os.environ, **model_environment(), "FACEGRAPH_DATA_DIR": str(tmp_path / "data")}
+    environment.pop("RAY_ADDRESS", None)
+    tools = Path(sys.executable).parent
+    create = [tools / "facegraph", "keys", "create", "--role", "admin", "--name", "test", "--json"]
+    (tmp_path / "data").mkdir()
+    made = subprocess.run(create, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    secret = json.loads(made.stdout)["secret"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [tools / "serve", "run", str(config)],
+            env=environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    family: list[psutil.Process] = []
+    try:
+        deadline = time.monotonic() + 150
+        while True:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=10).status_code == 200:
+                    break
+            time.sleep(0.5)
+        family = psutil.Process(process.pid).children(recursive=True)
+        files = {"image": ("a.jpg", photos.group([photos.astronaut(), photos.grace_hopper()]))}
+        headers = {"X-API-Key": secret}
+        url = f"http://127.0.0.1:{port}/v1/detect"
+        answer = httpx.post(url, files=files, headers=headers, trust_env=False, timeout=30)
+        assert len(answer.json()["faces"]) == 2
+    finally:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(40)
+        for left in [*family, process]:
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                left.kill()
+
+
+def test_a_flood_is_answered_in_words(tmp_path: Path) -> None:
+    """More requests than the replica takes: some are served, the others told when to come back, none fails."""
+    service = RunningService(tmp_path / "data", FACEGRAPH_INGRESS__MAX_IN_FLIGHT="3").start()
+    try:
+        with service.client() as api, ThreadPoolExecutor(16) as pool:
+            photo = photos.astronaut()
+            answers = list(pool.map(lambda _: api.post("/v1/detect", files={"image": ("a.jpg", photo)}), range(64)))
+            statuses = {answer.status_code for answer in answers}
+            assert statuses == {200, 429}
+            for answer in answers:
+                if answer.status_code == 429:
+                    assert answer.headers["Retry-After"] == "1"
+                    assert answer.json()["error"]["code"] == "overloaded"
+            assert api.get("/readyz").status_code == 200
+            assert api.post("/v1/detect", files={"image": ("a.jpg", photo)}).status_code == 200
+    finally:
+        service.stop()
 
 
 def test_the_python_handle_does_the_same_work(service: RunningService) -> None:

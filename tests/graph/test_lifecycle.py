@@ -119,7 +119,7 @@ def test_serve_run_works_as_well(tmp_path: Path) -> None:
     environment = {**os.environ, **model_environment(), "FACEGRAPH_DATA_DIR": str(tmp_path / "data")}
     environment.pop("RAY_ADDRESS", None)
     tools = Path(sys.executable).parent
-    create = [tools / "facegraph", "keys", "create", "--role", "admin", "--name", "test", "--json"]
+    create = [tools / "facegraph", "keys", "create", "test", "--role", "admin", "--json"]
     (tmp_path / "data").mkdir()
     made = subprocess.run(create, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
     secret = json.loads(made.stdout)["secret"]

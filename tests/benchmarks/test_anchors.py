@@ -23,11 +23,11 @@ def test_each_pair_counts_once() -> None:
 
 
 def test_an_anchor_is_reached_by_its_share_of_pairs_and_needs_enough_of_them() -> None:
-    cosines = np.linspace(-1, 1, 10_001)
+    cosines = np.linspace(-1, 1, 50_001)
     found = anchors(cosines)
-    assert list(found) == [1e-1, 1e-2, 1e-3]  # 1e-4 would rest on a single pair
+    assert list(found) == [1e-1, 1e-2, 1e-3]  # 1e-4 would rest on five pairs
     for rate, cosine in found.items():
-        assert np.mean(cosines >= cosine) == pytest.approx(rate, rel=0.02)
+        assert np.mean(cosines >= cosine) == pytest.approx(rate, rel=0.05)
 
 
 def test_the_interval_holds_the_estimate() -> None:

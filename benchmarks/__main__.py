@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 from benchmarks.dataset import DataMissing
 
@@ -31,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         importlib.import_module(f"benchmarks.{name}").add_arguments(child)
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
     chosen = [options] if options.name else [parser.parse_args([name]) for name in BENCHMARKS]
     failed = False
     for one in chosen:
@@ -43,6 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             print(f"Written to {path}", flush=True)
     return int(failed)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """As an exception, so that a service of ours is stopped on the way out."""
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

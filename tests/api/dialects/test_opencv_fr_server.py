@@ -22,8 +22,30 @@ from tests.api.dialects.fr_server import (
     search,
     search_many,
 )
+from tests.api.dialects.samples import shape
 
 # -- golden answers
+
+
+ITEM = {
+    "face_base_64": "string",
+    "metadata": {"additionalProp1": "string", "additionalProp2": "string", "additionalProp3": "string"},
+    "person_id": "string",
+    "person_name": "string",
+    "similarity_score": 0.1,
+}
+FACE_SEARCH = [ITEM]
+MULTI_FACE_SEARCH = {"person_search_results": [ITEM], "unrecognized_face_thumbnails_base_64": ["string"]}
+"""The page's samples."""
+
+
+def test_the_published_samples(world: World) -> None:
+    put(world, "ada", metadata=ITEM["metadata"])
+    assert shape(search(world, ADA).json()) == shape(FACE_SEARCH)
+    assert list(search(world, ADA).json()[0]) == list(ITEM)
+    both = search_many(world, picture("ada", "eve")).json()
+    assert shape(both) == shape(MULTI_FACE_SEARCH)
+    assert list(both) == list(MULTI_FACE_SEARCH)
 
 
 def test_face_search_as_published(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from serve_app.api.dialects import ALL, chosen
 from serve_app.domain import Role
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
 from serve_app.stages.fakes import FakeFace, fake_picture
@@ -223,7 +222,7 @@ def test_outages(world: World) -> None:
         assert answer.headers.get("retry-after") == ("2" if status == 429 else None)
 
 
-# -- documentation and choice
+# -- documentation
 
 
 def test_the_openapi_document(world: World) -> None:
@@ -251,11 +250,3 @@ def test_the_openapi_document(world: World) -> None:
     assert sorted(schema["required"]) == ["collection_name", "face_base_64"]
     assert schema["properties"]["min_similarity_score"]["default"] == 0.7
     assert schema["properties"]["max_results"]["default"] == 1
-
-
-def test_which_dialects_are_spoken() -> None:
-    assert chosen(["all"]) == ALL
-    assert [dialect.name for dialect in chosen(["opencv-fr-server"])] == ["opencv-fr-server"]
-    assert chosen([]) == ()
-    with pytest.raises(ConfigurationError, match=r"no 'klingon'; expected any of all, .*opencv-fr-server"):
-        chosen(["opencv-fr-server", "klingon"])

@@ -20,6 +20,7 @@ RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
     # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",  # by default everything else on the machine goes before the replicas
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
 }
 """Set before Ray is imported, unless the caller's environment says otherwise."""

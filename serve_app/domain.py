@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -275,6 +275,27 @@ class PersonFields:
 
 
 @dataclass(frozen=True, slots=True)
+class Appearance:
+    """How a face looked on its picture.
+
+    Attributes:
+        landmarks: five points (x, y) in pixels, in the order of :class:`DetectedFace`.
+        sharpness, roll, yaw: as in :class:`Quality`.
+    """
+
+    landmarks: tuple[tuple[float, float], ...]
+    sharpness: float
+    roll: float
+    yaw: float
+
+    @classmethod
+    def of(cls, face: DetectedFace) -> Appearance:
+        """From a detection."""
+        landmarks = tuple((float(x), float(y)) for x, y in face.landmarks)
+        return cls(landmarks, face.quality.sharpness, face.quality.roll, face.quality.yaw)
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """An enrolled face. Its template never leaves the gallery except through ``embed`` and ``export``.
 
@@ -287,6 +308,7 @@ class Face:
         expires: when an unattached face is removed; None for never.
         user_id: free text that a client attached to a face without a person (Face++).
         liveness: probability of a live person at enrolment, 0 to 1; None when that was not checked.
+        appearance: None where that was not kept.
     """
 
     id: str
@@ -301,6 +323,7 @@ class Face:
     expires: dt.datetime | None = None
     user_id: str = ""
     liveness: float | None = None
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +356,7 @@ class NewFace:
         thumbnail: the aligned crop as JPEG bytes; None when the storage policy keeps nothing.
         photograph: the image as sent; None unless the storage policy keeps it.
         liveness: probability of a live person, None when not checked.
+        appearance: None keeps nothing of it.
     """
 
     template: NDArray[np.float32]
@@ -345,6 +369,7 @@ class NewFace:
     thumbnail: bytes | None = None
     photograph: bytes | None = None
     liveness: float | None = None
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +394,43 @@ class EnrolledFace:
 
     face: Face
     person: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFacesChange:
+    """What became of faces without a person that were to join or leave a collection.
+
+    Attributes:
+        collection: as it is afterwards.
+        changed: ids of the faces that joined or left.
+        unknown: ids that are no such face, or, when leaving, none in the collection.
+        refused: ids of faces that found no room.
+    """
+
+    collection: Collection
+    changed: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The record of work that was done on request, for whoever asks later; ``result`` is JSON-ready."""
+
+    id: str
+    kind: str
+    result: Mapping[str, Any]
+    created: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredFaces:
+    """The faces of a picture, stored without a person, largest first; ``seen`` says where each was."""
+
+    image: ImageInfo
+    image_id: str
+    faces: tuple[Face, ...]
+    seen: tuple[DetectedFace, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
     |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
     |- FaceError: FaceNotFound TooManyFaces FaceRejected FaceNotLive LivenessRequired
-    |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored
+    |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound
     |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace
     |- AuthError: KeyMissing KeyInvalid RoleInsufficient
     |- RateLimited Overloaded
@@ -174,6 +174,12 @@ class KeyNotFound(NotFound):
     """No API key of that id."""
 
     code = "key_not_found"
+
+
+class TaskNotFound(NotFound):
+    """No task of that id, or it was so long ago that it is forgotten."""
+
+    code = "task_not_found"
 
 
 class Conflict(FacegraphError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 import time
@@ -30,6 +31,7 @@ from serve_app.gallery import checks, plans
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import VectorIndex
+from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
 from serve_app.gallery.records import collections, faces, persons
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.search import Searcher
@@ -39,10 +41,11 @@ from serve_app.score import Calibration
 log = logging.getLogger(__name__)
 
 JOURNAL_PERIOD_S = 30.0
+EXPIRY_PERIOD_S = 60.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery:
+class Gallery(LooseFaces):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -52,6 +55,7 @@ class Gallery:
         database, index, blobs: opened; the gallery closes them.
         calibrations: model id -> calibration, for the models that are searched with.
         alone: no other process writes to these stores.
+        lifetime: of faces that are in no collection.
     """
 
     def __init__(
@@ -61,15 +65,18 @@ class Gallery:
         blobs: BlobStore,
         calibrations: Mapping[str, Calibration],
         alone: bool,
+        lifetime: dt.timedelta = DEFAULT_LIFETIME,
     ) -> None:
         self._database = database
         self._index = index
         self._blobs = blobs
         self._alone = alone
+        self._lifetime = lifetime
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._searcher = Searcher(database, index, calibrations)
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
+        self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
         self._maintaining = threading.Lock()
 
     # -- searching
@@ -266,6 +273,10 @@ class Gallery:
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
                 self.retry_journal()
+            if time.monotonic() >= self._expiry_due:
+                self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
+                self.expire_faces()
+                self.forget_tasks()
         except StoreUnavailable as error:
             log.warning("maintenance: %s", error)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -47,7 +48,8 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         raise
     try:
         blobs = BlobStore(settings.blobs_url)
-        gallery = Gallery(database, index, blobs, calibrations, alone=settings.embedded_index)
+        lifetime = dt.timedelta(hours=settings.matcher.unattached_face_ttl_h)
+        gallery = Gallery(database, index, blobs, calibrations, settings.embedded_index, lifetime)
         if recover:
             gallery.recover()
     except BaseException:

@@ -53,7 +53,7 @@ def put_person(
         everywhere = [*collections.by_ids(connection, already, "share"), *joined]
         old = faces.of_persons(connection, [internal_id])
         kept = [] if new and mode == "replace" else old
-        _check_liveness(new, everywhere, kept, joined)
+        check_liveness(new, everywhere, kept, joined)
 
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, joins=[Place(collection.id, internal_id) for collection in joined])
@@ -63,7 +63,7 @@ def put_person(
         else:
             changes.update_person = columns
         for position, (face_id, face) in enumerate(new.items()):
-            changes.insert_faces.append(_columns(tenant, internal_id, face_id, face, position, now))
+            changes.insert_faces.append(columns_of(tenant, internal_id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
         if kept and joined:
             templates = faces.templates(connection, internal_id)
@@ -71,7 +71,7 @@ def put_person(
                 vector = templates[row.id]
                 changes.attach[row.model] += [IndexRow(RowKey(c.id, row.id), vector) for c in joined]
         if old and not kept:
-            _drop(connection, changes, old)
+            drop(connection, changes, old)
 
         def result(connection: sa.Connection) -> Enrolment:
             person = persons.load(connection, [internal_id])[internal_id]
@@ -100,7 +100,7 @@ def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletio
                 changes.detach[row.model].append(RowKey(collection.id, row.id))
             return changes, lambda _: Deletion()
         changes.leaves = [Place(collection_id, person.id) for collection_id in already]
-        _drop(connection, changes, rows)
+        drop(connection, changes, rows)
         changes.drop_persons = [person.id]
         return changes, lambda _: Deletion(persons=1, faces=len(rows), erased=True)
 
@@ -130,7 +130,7 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Delet
             *faces.of_persons(connection, changes.drop_persons),
             *(row for row in loose if row.id not in shared),
         ]
-        _drop(connection, changes, dropped)
+        drop(connection, changes, dropped)
         for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in loose if row.id in shared)):
             changes.detach[row.model].append(RowKey(collection.id, row.id))
         outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped), erased=True)
@@ -157,7 +157,7 @@ def delete_face(
         if with_person and row.person_id is not None and len(faces.of_persons(connection, [row.person_id])) == 1:
             return delete_person(tenant, row.external_id, name)(connection)
         changes = Changes(tenant)
-        _drop(connection, changes, [row])
+        drop(connection, changes, [row])
         if row.person_id is not None:
             changes.update_person = {"id": row.person_id, "modified": dt.datetime.now(dt.UTC)}
         return changes, lambda _: Deletion(faces=1, erased=True)
@@ -173,7 +173,7 @@ def unknown_face(face_id: object, person_id: str | None = None, collection: str 
     return FaceUnknown(text, face_id=str(face_id)[:100])
 
 
-def _drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:
+def drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:
     rows = list(rows)
     models = {row.id: row.model for row in rows}
     for key in faces.places(connection, models):
@@ -181,7 +181,7 @@ def _drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any
     changes.drop_faces += [DroppedFace(row.id, row.model, row.has_thumbnail or row.has_photograph) for row in rows]
 
 
-def _check_liveness(
+def check_liveness(
     new: Mapping[str, NewFace],
     everywhere: Sequence[Collection],
     kept: Sequence[sa.Row[Any]],
@@ -216,7 +216,7 @@ def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], d
             )
 
 
-def _columns(
+def columns_of(
     tenant: str, person_id: str | None, face_id: str, face: NewFace, position: int, now: dt.datetime
 ) -> dict[str, Any]:
     return {
@@ -240,4 +240,5 @@ def _columns(
         "user_id": "",
         "created": now,
         "expires": None,
+        "appearance": faces.to_json(face.appearance),
     }

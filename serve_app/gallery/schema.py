@@ -159,6 +159,8 @@ faces = sa.Table(
     _text("user_id"),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("expires", UtcDateTime),
+    sa.Column("appearance", sa.JSON(none_as_null=True)),
+    sa.Index(None, "expires"),
     sa.Index(None, "person_id"),
     sa.Index(None, "tenant_id"),
     sa.Index(None, "model"),
@@ -178,6 +180,18 @@ face_collections = sa.Table(
     sa.Column("collection_id", Id, sa.ForeignKey("collections.id"), primary_key=True),
     sa.Column("face_id", Id, sa.ForeignKey("faces.id"), primary_key=True),
     sa.Index(None, "face_id"),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("kind", sa.String(50), nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("created", UtcDateTime, nullable=False),
+    sa.Index(None, "tenant_id"),
+    sa.Index(None, "created"),
 )
 
 index_journal = sa.Table(

@@ -145,7 +145,8 @@ class SearchOperations(Operations):
             collections=tuple(collections),
             max_results=max_results,
             threshold=threshold,
-            liveness_threshold=1.0,  # what is enrolled has passed its collections' policies
+            # What is enrolled has passed its collections' policies; a face in no collection has passed none.
+            liveness_threshold=1.0 if face.expires is None else face.liveness,
         )
         answer = await self.matcher.search(tenant, query)
         clock.step("match")

@@ -25,6 +25,7 @@ from serve_app.domain import (
     Person,
     PersonFields,
     Slice,
+    Task,
     Vectors,
 )
 from serve_app.errors import (
@@ -39,6 +40,7 @@ from serve_app.errors import (
     PersonNotFound,
 )
 from serve_app.score import Calibration, resolve_threshold
+from serve_app.stages.fake_loose_faces import FakeLooseFaces, fake_face
 from serve_app.stages.fakes import FAKE_CALIBRATION, FakeStage
 
 T = TypeVar("T")
@@ -49,9 +51,12 @@ class _Tenant:
     collections: dict[str, Collection] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     new_faces: dict[str, NewFace] = field(default_factory=dict)  # by face id
+    loose: dict[str, Face] = field(default_factory=dict)
+    places: dict[str, list[str]] = field(default_factory=dict)  # collection id -> loose faces
+    tasks: dict[str, Task] = field(default_factory=dict)
 
 
-class FakeMatcher(FakeStage):
+class FakeMatcher(FakeLooseFaces, FakeStage):
     """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
 
     def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:
@@ -74,11 +79,15 @@ class FakeMatcher(FakeStage):
             raise LivenessRequired("A collection demands a liveness check.", threshold=demanded)
         searched = [p for p in store.persons.values() if set(p.collections) & set(query.collections)]
         scores = [policy.min_score for policy in policies if policy.min_score is not None]
-        size = sum(len(person.faces) for person in searched)
+        loose = {name: self._loose_in(tenant, name) for name in query.collections}
+        size = sum(len(person.faces) for person in searched) + sum(map(len, loose.values()))
         threshold = resolve_threshold(query.threshold, size, max(scores, default=None))
         answers: list[tuple[Match, ...]] = []
         for probe in query.probes:
             matches = [self._best(store, person, probe, query.collections) for person in searched if person.faces]
+            matches += [
+                self._loose_match(store, name, face, probe) for name in query.collections for face in loose[name]
+            ]
             found = sorted((m for m in matches if m.score >= threshold.min_score), key=lambda match: -match.score)
             answers.append(tuple(found[: query.max_results]))
         return GalleryAnswer(tuple(answers), threshold, demanded)
@@ -88,6 +97,10 @@ class FakeMatcher(FakeStage):
         face = max(person.faces, key=lambda candidate: cosines[candidate.id])
         name = next(name for name in collections if name in person.collections)
         return Match(name, person, face, self._calibration.score(cosines[face.id]), 1.0 - cosines[face.id])
+
+    def _loose_match(self, store: _Tenant, collection: str, face: Face, probe: Any) -> Match:
+        cosine = float(store.new_faces[face.id].template @ probe)
+        return Match(collection, None, face, self._calibration.score(cosine), 1.0 - cosine)
 
     async def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
         """The person's nearest face."""
@@ -109,7 +122,8 @@ class FakeMatcher(FakeStage):
         if found is None:
             raise CollectionNotFound(f"There is no collection {name!r}.", collection=name)
         members = [p for p in self._of(tenant).persons.values() if name in p.collections]
-        return replace(found, person_count=len(members), face_count=sum(len(person.faces) for person in members))
+        heads = sum(len(person.faces) for person in members) + len(self._of(tenant).places.get(found.id, ()))
+        return replace(found, person_count=len(members), face_count=heads)
 
     async def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         """Refuses a name that is taken."""
@@ -159,7 +173,11 @@ class FakeMatcher(FakeStage):
         members = [person.id for person in store.persons.values() if name in person.collections]
         gone = [await self.delete_person(tenant, person_id, name) for person_id in members]
         del store.collections[name]
-        return Deletion(sum(item.persons for item in gone), sum(item.faces for item in gone), erased=True)
+        alone = [face_id for face_id in store.places.pop(collection.id, []) if not self._is_placed(store, face_id)]
+        for face_id in alone:
+            del store.loose[face_id]
+        faces = sum(item.faces for item in gone) + len(alone)
+        return Deletion(sum(item.persons for item in gone), faces, erased=True)
 
     # -- persons
 
@@ -185,7 +203,7 @@ class FakeMatcher(FakeStage):
         person = replace(person, **{name: value for name, value in given.items() if value is not None}, modified=now)
         added = {_id(): new for new in faces}
         store.new_faces.update(added)
-        stored = tuple(_face(face_id, person_id, new, now) for face_id, new in added.items())
+        stored = tuple(fake_face(face_id, person_id, new, now) for face_id, new in added.items())
         kept = person.faces if mode == "add" or not faces else ()
         names = tuple(dict.fromkeys((*person.collections, *collections)))
         store.persons[person_id] = replace(person, faces=(*kept, *stored), collections=names)
@@ -228,6 +246,8 @@ class FakeMatcher(FakeStage):
             for face in person.faces:
                 if face.id == face_id:
                     return face
+        if face_id in self._of(tenant).loose:
+            return self._of(tenant).loose[face_id]
         raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
 
     async def faces(
@@ -237,7 +257,9 @@ class FakeMatcher(FakeStage):
         self._collection(tenant, collection)
         members = [p for p in self._of(tenant).persons.values() if collection in p.collections]
         kept = [person for person in members if q.lower() in f"{person.id}\n{person.name}".lower()]
-        found = sorted((EnrolledFace(f, p) for p in kept for f in p.faces), key=lambda item: item.face.created)
+        listed = [EnrolledFace(f, p) for p in kept for f in p.faces]
+        listed += [EnrolledFace(face, None) for face in self._loose_in(tenant, collection) if not q]
+        found = sorted(listed, key=lambda item: item.face.created)
         return Slice(tuple(found[offset : offset + limit]), len(found))
 
     async def delete_face(
@@ -252,6 +274,8 @@ class FakeMatcher(FakeStage):
         if collection is not None:
             self._collection(tenant, collection)
         face = await self.face(tenant, face_id)
+        if face.person_id is None and person_id is None:
+            return self._delete_loose(tenant, face_id, collection)
         if face.person_id is None or person_id not in {None, face.person_id}:
             raise FaceUnknown(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
         person = await self.person(tenant, face.person_id)
@@ -277,11 +301,6 @@ class FakeMatcher(FakeStage):
         """What the enrolments brought."""
         stored = self._of(tenant).new_faces
         return tuple(getattr(stored[id_], kind) if id_ in stored else None for id_ in face_ids)
-
-
-def _face(face_id: str, person_id: str, new: NewFace, now: dt.datetime) -> Face:
-    shared = ("image_id", "box", "quality", "detection_score", "model", "storage", "liveness")
-    return Face(face_id, person_id, created=now, **{name: getattr(new, name) for name in shared})
 
 
 def _page(items: Mapping[str, T], limit: int, cursor: str | None) -> Page[T]:

@@ -212,6 +212,10 @@ class Ingress:
     delete_face = _gallery("delete_face")
     face_image = _gallery("face_image")
     face_images = _gallery("face_images")
+    add_faces = _gallery("add_faces")
+    attach_faces = _gallery("attach_faces")
+    detach_faces = _gallery("detach_faces")
+    face_collections = _gallery("face_collections")
 
     async def ready(self) -> Mapping[str, Any]:
         """What each stage says of itself; raises Unavailable when one cannot serve."""

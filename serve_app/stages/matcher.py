@@ -71,6 +71,13 @@ class MatcherStage:
     delete_face = _threaded("delete_face")
     face_image = _threaded("face_image")
     face_images = _threaded("face_images")
+    add_faces = _threaded("add_faces")
+    attach_faces = _threaded("attach_faces")
+    detach_faces = _threaded("detach_faces")
+    face_collections = _threaded("face_collections")
+    set_user_id = _threaded("set_user_id")
+    add_task = _threaded("add_task")
+    task = _threaded("task")
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

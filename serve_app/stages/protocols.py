@@ -31,6 +31,7 @@ from serve_app.domain import (
     Slice,
     Vectors,
 )
+from serve_app.stages.loose_faces import LooseFaces
 
 
 class Stage(Protocol):
@@ -77,7 +78,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, Protocol):
+class Matcher(Stage, LooseFaces, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

@@ -102,7 +102,7 @@ def test_update_sets_what_is_given_and_nothing_else(gallery: Gallery, tenant: st
         ({"id": "x"}, "A collection has the fields name, title"),
         ({"name": "a b"}, "1 to 64 characters"),
         ({"title": 3}, "title must be a text, got int"),
-        ({"title": "x" * 201}, "title may have 200 characters, got 201"),
+        ({"title": "x" * 257}, "title may have 256 characters, got 257"),
         ({"title": "a\x00"}, "NUL"),
         ({"title": "\ud800"}, "surrogate"),
         ({"tags": "abc"}, "tags must be a list of texts, got str"),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.argos import argos
+from serve_app.api.dialects.facepp import facepp
 from serve_app.api.dialects.ninthsense import ninthsense
 from serve_app.api.dialects.opencv_fr_server import opencv_fr_server
 from serve_app.errors import ConfigurationError
 
-ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos)
+ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos, facepp)
 """In the order in which the documentation shows them."""
 
 EVERY_ONE = "all"

@@ -6,6 +6,7 @@ touched, so they equal a COUNT(*) at every commit.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Changes:
         insert_person, update_person: columns; an update names the row by ``id``.
         joins, leaves: memberships of persons.
         insert_faces: columns of new faces.
+        expire: when faces are to be erased, by id; None for never.
         attach, detach: memberships of faces, by model; what is attached brings its template for the index.
         drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
     """
@@ -51,6 +53,7 @@ class Changes:
     joins: list[Place] = field(default_factory=list)
     leaves: list[Place] = field(default_factory=list)
     insert_faces: list[dict[str, Any]] = field(default_factory=list)
+    expire: dict[str, dt.datetime | None] = field(default_factory=dict)
     attach: dict[str, list[IndexRow]] = field(default_factory=lambda: defaultdict(list))
     detach: dict[str, list[RowKey]] = field(default_factory=lambda: defaultdict(list))
     drop_faces: list[DroppedFace] = field(default_factory=list)
@@ -84,6 +87,7 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
         connection.execute(persons.update().where(persons.c.id == columns.pop("id")).values(**columns))
     if changes.insert_faces:
         connection.execute(faces.insert(), changes.insert_faces)
+    _set_expiry(connection, changes.expire)
     _join_persons(connection, changes.joins, counts)
     _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
     _detach_faces(connection, (key for keys in changes.detach.values() for key in keys), counts)
@@ -108,6 +112,15 @@ def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
         )
     for collection_id in changes.drop_collections:
         connection.execute(collections.delete().where(collections.c.id == collection_id))
+
+
+def _set_expiry(connection: sa.Connection, expire: dict[str, dt.datetime | None]) -> None:
+    by_time = defaultdict(list)
+    for face_id, when in expire.items():
+        by_time[when].append(face_id)
+    for when, face_ids in by_time.items():
+        for batch in batches(face_ids):
+            connection.execute(faces.update().where(faces.c.id.in_(batch)).values(expires=when))
 
 
 def _join_persons(connection: sa.Connection, places: list[Place], counts: Counts) -> None:

@@ -161,7 +161,7 @@ def _values(new: NewCollection) -> dict[str, Any]:
     minimum = policy.min_score
     return {
         "name": checks.check_collection_name(new.name),
-        "title": checks.check_text("title", new.title, 200),
+        "title": checks.check_text("title", new.title, 256),
         "description": checks.check_text("description", new.description, 10_000),
         "search_text": search_text(new.name, new.title),
         "kind": _choice("kind", CollectionKind, new.kind),

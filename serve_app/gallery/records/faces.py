@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from serve_app.domain import Box, Face, ImageStorage
+from serve_app.domain import Appearance, Box, Face, ImageStorage
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records.paging import containing
@@ -48,9 +50,14 @@ def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = 
     query = (
         sa.select(*columns)
         .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-        .where(faces.c.id == face_id, faces.c.tenant_id == tenant)
+        .where(faces.c.id == face_id, faces.c.tenant_id == tenant, _lasting())
     )
     return connection.execute(query).first()
+
+
+def _lasting() -> sa.ColumnElement[bool]:
+    """A face whose time is over is gone, also while its erasure is still to come."""
+    return sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC))
 
 
 def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
@@ -181,7 +188,20 @@ def to_face(row: Any, external_id: str | None) -> Face:
         expires=row.expires,
         user_id=row.user_id,
         liveness=row.liveness,
+        appearance=_to_appearance(row.appearance),
     )
+
+
+def to_json(appearance: Appearance | None) -> dict[str, Any] | None:
+    """As it is stored."""
+    return None if appearance is None else dataclasses.asdict(appearance)
+
+
+def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:
+    if stored is None:
+        return None
+    landmarks = tuple((float(x), float(y)) for x, y in stored["landmarks"])
+    return Appearance(**{**stored, "landmarks": landmarks})
 
 
 def to_bytes(vector: NDArray[np.float32]) -> bytes:

@@ -1,0 +1,200 @@
+"""Face++'s error table: a status and an ``error_message`` with the offending argument in it."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import Field
+
+from serve_app.api.errors import (
+    MethodNotAllowed,
+    RequestTooLarge,
+    RouteNotFound,
+    error_headers,
+    presentable,
+    request_id_of,
+)
+from serve_app.api.schemas.base import Answer
+from serve_app.errors import (
+    CollectionNotFound,
+    FacegraphError,
+    FaceNotLive,
+    FaceUnknown,
+    ImageDimensions,
+    ImageDownloadTimeout,
+    ImageError,
+    ImageTooLarge,
+    ImageUrlError,
+    InvalidRequest,
+    KeyInvalid,
+    LivenessRequired,
+    Overloaded,
+    RateLimited,
+    RoleInsufficient,
+    TaskNotFound,
+)
+
+CORS = {"Access-Control-Allow-Origin": "*"}
+"""Browsers may call from any page: the keys travel in the body, and there are no cookies."""
+
+TOO_LARGE = "Request Entity Too Large"
+DENIED = "AUTHORIZATION_ERROR:Denied by Admin"
+BUSY = "CONCURRENCY_LIMIT_EXCEEDED"
+INTERNAL = "INTERNAL_ERROR"
+
+
+class Refused(FacegraphError):
+    """A request refused in Face++'s own words: the message is the ``error_message``."""
+
+    code, status = "refused", 400
+
+
+class DownloadTimedOut(Refused):
+    """The picture's server took too long."""
+
+    status = 412
+
+
+class FaceppError(Answer):
+    """Every error of this dialect but 413."""
+
+    time_used: int = Field(description="Milliseconds.")
+    error_message: str = Field(examples=["MISSING_ARGUMENTS: api_key"])
+    request_id: str
+
+
+ROWS: Mapping[type[FacegraphError], tuple[int, str]] = {
+    KeyInvalid: (401, "AUTHENTICATION_ERROR"),
+    RoleInsufficient: (403, DENIED),
+    LivenessRequired: (403, DENIED),
+    FaceNotLive: (403, DENIED),
+    RateLimited: (403, BUSY),
+    Overloaded: (403, BUSY),
+    RouteNotFound: (404, "API_NOT_FOUND"),
+    MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
+    CollectionNotFound: (400, "INVALID_FACESET_TOKEN"),
+    TaskNotFound: (400, "INVALID_TASK_ID"),
+    InvalidRequest: (400, "BAD_ARGUMENTS:body"),
+    FacegraphError: (500, INTERNAL),
+}
+"""A class without a row of its own has that of its nearest base class."""
+
+
+def translate(request: Request, error: FacegraphError) -> Response:
+    """The error in this dialect's envelope; a body that is too large is answered in plain text."""
+    error = presentable(request, error)
+    headers = {**error_headers(error), **CORS}
+    headers.pop("WWW-Authenticate", None)  # there is no HTTP authentication here
+    if isinstance(error, RequestTooLarge):
+        return PlainTextResponse(TOO_LARGE, 413, headers)
+    status, message = in_words(error)
+    content = {"time_used": time_used(request), "error_message": message, "request_id": facepp_request_id(request)}
+    return Response(json.dumps(content), status, headers, media_type="application/json")
+
+
+def in_words(error: FacegraphError) -> tuple[int, str]:
+    """Status and ``error_message``."""
+    if isinstance(error, Refused):
+        return error.status, error.message
+    if isinstance(error, FaceUnknown):
+        return 400, f"INVALID_FACE_TOKEN: {error.details.get('face_id', '')}"
+    return next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
+
+
+def missing(*keys: str) -> Refused:
+    """Arguments that were expected and did not come."""
+    return Refused(f"MISSING_ARGUMENTS: {', '.join(keys)}")
+
+
+def bad(key: str) -> Refused:
+    """An argument of the wrong form."""
+    return Refused(f"BAD_ARGUMENTS:{key}")
+
+
+@contextmanager
+def in_words_of(param: str, named: bool) -> Iterator[None]:
+    """Reword errors about the picture that came in ``param``.
+
+    Args:
+        named: whether errors of downloading name the argument, too.
+    """
+    try:
+        yield
+    except ImageDownloadTimeout:
+        raise DownloadTimedOut(f"IMAGE_DOWNLOAD_TIMEOUT: {param}" if named else "IMAGE_DOWNLOAD_TIMEOUT") from None
+    except ImageUrlError:
+        raise Refused(f"INVALID_IMAGE_URL: {param}" if named else "INVALID_IMAGE_URL") from None
+    except ImageDimensions:
+        raise Refused(f"INVALID_IMAGE_SIZE:{param}") from None
+    except ImageTooLarge as error:
+        by_pixels = error.details.keys() & {"max_pixels", "format"}
+        raise Refused(f"{'INVALID_IMAGE_SIZE' if by_pixels else 'IMAGE_FILE_TOO_LARGE'}:{param}") from None
+    except ImageError:
+        raise Refused(f"IMAGE_ERROR_UNSUPPORTED_FORMAT:{param}") from None
+
+
+def time_used(request: Request) -> int:
+    """Milliseconds since the request's parameters were read first."""
+    started = getattr(request.state, "facepp_started", None)
+    return 0 if started is None else round((time.perf_counter() - started) * 1e3)
+
+
+def facepp_request_id(request: Request) -> str:
+    """``<unix seconds>,<uuid>``: the uuid is the request's own id where that is one."""
+    try:
+        unique = uuid.UUID(request_id_of(request))
+    except ValueError:
+        unique = uuid.uuid4()
+    return f"{int(time.time())},{unique}"
+
+
+COMMON = {
+    400: ("MISSING_ARGUMENTS: api_key", "BAD_ARGUMENTS:return_landmark"),
+    401: ("AUTHENTICATION_ERROR",),
+    403: (DENIED, BUSY),
+    500: (INTERNAL,),
+}
+
+
+def failures(*messages: str) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a path that may answer these, with 400 or 412, besides what every path may answer."""
+    documented: dict[int | str, dict[str, Any]] = {
+        413: {"description": "The body is too large.", "content": {"text/plain": {"example": TOO_LARGE}}}
+    }
+    rows = [(status, message) for status, several in COMMON.items() for message in several]
+    rows += [(412 if message.startswith("IMAGE_DOWNLOAD_TIMEOUT") else 400, message) for message in messages]
+    for status, message in rows:
+        entry = documented.setdefault(
+            status, {"model": FaceppError, "description": "", "content": {"application/json": {"examples": {}}}}
+        )
+        entry["description"] += f"`{message}`\n\n"
+        value = {
+            "time_used": 5,
+            "error_message": message,
+            "request_id": "1469761051,ec285c20-8660-47d3-8b91-5dc2bffa0049",
+        }
+        entry["content"]["application/json"]["examples"][message] = {"summary": message, "value": value}
+    return documented
+
+
+PICTURE_FAILURES = (
+    "MISSING_ARGUMENTS: image_url, image_file, image_base64",
+    "IMAGE_ERROR_UNSUPPORTED_FORMAT:image_file",
+    "INVALID_IMAGE_SIZE:image_file",
+    "IMAGE_FILE_TOO_LARGE:image_file",
+    "INVALID_IMAGE_URL",
+    "IMAGE_DOWNLOAD_TIMEOUT",
+)
+FACESET_FAILURES = (
+    "MISSING_ARGUMENTS: faceset_token, outer_id",
+    "COEXISTENCE_ARGUMENTS",
+    "INVALID_FACESET_TOKEN",
+    "INVALID_OUTER_ID",
+)

@@ -1,0 +1,137 @@
+"""``face/analyze``, ``face/getdetail`` and ``face/setuserid``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.context import Context
+from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, LookParams, tokens_of
+from serve_app.api.dialects.facepp.errors import Refused, failures, missing
+from serve_app.api.dialects.facepp.params import (
+    FaceppBody,
+    Plain,
+    allow_browsers,
+    params_docs,
+    read,
+    reply,
+)
+from serve_app.api.dialects.facepp.views import (
+    FaceppAnswer,
+    FaceppFace,
+    FaceppFaceset,
+    FaceppRectangle,
+    image_id_of,
+)
+from serve_app.domain import Role
+
+router = APIRouter(prefix="/face", tags=[TAG])
+
+MAX_TOKENS = 5
+
+
+class FaceppAnalyzeParams(LookParams):
+    """Faces, and what is wanted to be known of them."""
+
+    face_tokens: str = Field(description="Up to five, separated by commas.")
+
+
+class FaceppAnalyzeAnswer(FaceppAnswer):
+    """The faces in the order asked."""
+
+    faces: list[FaceppFace]
+
+
+class FaceppFaceParams(FaceppBody):
+    """A face."""
+
+    face_token: str
+
+
+class FaceppFaceAnswer(FaceppAnswer):
+    """What is known of a face."""
+
+    image_id: str
+    face_token: str
+    user_id: str = Field(description="Empty where none was set.")
+    face_rectangle: FaceppRectangle
+    facesets: list[FaceppFaceset]
+
+
+class FaceppUserIdParams(FaceppFaceParams):
+    """A face and the text to attach to it."""
+
+    user_id: Annotated[Plain, Field(max_length=255)]
+
+
+class FaceppUserIdAnswer(FaceppAnswer):
+    """The face with its text."""
+
+    face_token: str
+    user_id: str
+
+
+@router.post(
+    "/analyze",
+    summary="Face++: landmarks and attributes of faces",
+    response_model=FaceppAnalyzeAnswer,
+    responses=failures("INVALID_FACE_TOKEN: 0123", "INVALID_FACE_TOKENS_SIZE", "VOID_REQUEST"),
+    openapi_extra=params_docs(FaceppAnalyzeParams, {"face_tokens": EXAMPLE_TOKEN, "return_landmark": 1}),
+)
+async def facepp_analyze(request: Request, context: Context) -> Response:
+    """As they were when the picture came. Needs the role `search`."""
+    key, params = await read(request, context, FaceppAnalyzeParams, Role.SEARCH)
+    if params.return_landmark is None and params.return_attributes is None:
+        raise missing("return_landmark", "return_attributes")
+    wanted = params.attributes
+    if not params.landmark and not wanted:
+        raise Refused("VOID_REQUEST")
+    tokens = tokens_of(params.face_tokens, MAX_TOKENS)
+    faces = await asyncio.gather(*(context.service.matcher.face(key.tenant_id, token) for token in tokens))
+    return reply(request, FaceppAnalyzeAnswer, faces=[FaceppFace.of(face, params.landmark, wanted) for face in faces])
+
+
+@router.post(
+    "/getdetail",
+    summary="Face++: what is known of a face",
+    response_model=FaceppFaceAnswer,
+    responses=failures("INVALID_FACE_TOKEN: 0123"),
+    openapi_extra=params_docs(FaceppFaceParams, {"face_token": EXAMPLE_TOKEN}),
+)
+async def facepp_face_detail(request: Request, context: Context) -> Response:
+    """With the FaceSets that it is in. Needs the role `search`."""
+    key, params = await read(request, context, FaceppFaceParams, Role.SEARCH)
+    matcher = context.service.matcher
+    face = await matcher.face(key.tenant_id, params.face_token)
+    collections = await matcher.face_collections(key.tenant_id, params.face_token)
+    return reply(
+        request,
+        FaceppFaceAnswer,
+        image_id=image_id_of(face.image_id),
+        face_token=face.id,
+        user_id=face.user_id or face.person_id or "",
+        face_rectangle=FaceppRectangle.of(face.box),
+        facesets=[FaceppFaceset(**FaceppFaceset.fields_of(collection)) for collection in collections],
+    )
+
+
+@router.post(
+    "/setuserid",
+    summary="Face++: attach a text to a face",
+    response_model=FaceppUserIdAnswer,
+    responses=failures("INVALID_FACE_TOKEN: 0123"),
+    openapi_extra=params_docs(FaceppUserIdParams, {"face_token": EXAMPLE_TOKEN, "user_id": "234723hgfd"}),
+)
+async def facepp_set_user_id(request: Request, context: Context) -> Response:
+    """In all its FaceSets, and also in none yet. A face that was enrolled with a person has that person's id, which
+    is not changed here. Needs the role `enroll`."""
+    key, params = await read(request, context, FaceppUserIdParams, Role.ENROLL)
+    face = await context.service.matcher.set_user_id(key.tenant_id, params.face_token, params.user_id)
+    return reply(request, FaceppUserIdAnswer, face_token=face.id, user_id=face.user_id)
+
+
+allow_browsers(router)

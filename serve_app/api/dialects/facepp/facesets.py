@@ -1,0 +1,299 @@
+"""The ``faceset`` family; a FaceSet is a collection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.context import ApiContext, Context
+from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
+from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, Refused, failures, missing
+from serve_app.api.dialects.facepp.membership import (
+    AddParams,
+    FaceppAdded,
+    FaceppRemoved,
+    RemoveParams,
+    add,
+    added,
+    remove,
+)
+from serve_app.api.dialects.facepp.outer_ids import description_of, name_of, outer_id_of
+from serve_app.api.dialects.facepp.params import (
+    FLAG,
+    FaceppBody,
+    Plain,
+    PlainList,
+    allow_browsers,
+    params_docs,
+    read,
+    reply,
+)
+from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFaceset
+from serve_app.domain import Collection, LooseFacesChange, NewCollection, Role
+from serve_app.errors import CollectionExists, CollectionNotEmpty
+
+router = APIRouter(prefix="/faceset", tags=[TAG])
+
+PAGE = 100
+MAX_TOKENS = 5
+
+OuterId = Annotated[Plain, Field(min_length=1, max_length=255)]
+DisplayName = Annotated[Plain, Field(max_length=256)]
+Tags = Annotated[PlainList, Field(max_length=255)]
+UserData = Annotated[Plain, Field(max_length=16 * 1024)]
+Start = Annotated[int, Field(ge=1, le=10_000, description="The first one of the page, from 1.")]
+
+
+class FaceppCreateParams(FaceppBody):
+    """A new FaceSet."""
+
+    display_name: DisplayName = ""
+    outer_id: OuterId | None = None
+    tags: Tags = ""
+    user_data: UserData = ""
+    face_tokens: str | None = Field(None, description="Up to five, separated by commas.")
+    force_merge: FLAG = Field(0, description="1: if there is a FaceSet with this outer_id, add the faces to it.")
+
+
+class FaceppDetailParams(FacesetParams):
+    """A FaceSet, and where to begin in it."""
+
+    start: Start = 1
+
+
+class FaceppDetailAnswer(FaceppAnswer, FaceppFaceset):
+    """A FaceSet and a hundred of its faces."""
+
+    user_data: str
+    face_count: int
+    face_tokens: list[str]
+    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
+
+
+class FaceppListParams(FaceppBody):
+    """Which FaceSets."""
+
+    tags: Tags = Field("", description="Keeps those that have one of these.")
+    start: Annotated[int, Field(ge=1)] = 1
+
+
+class FaceppListAnswer(FaceppAnswer):
+    """A hundred FaceSets."""
+
+    facesets: list[FaceppFaceset]
+    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
+
+
+class FaceppUpdateParams(FacesetParams):
+    """What shall change."""
+
+    new_outer_id: OuterId | None = None
+    display_name: DisplayName | None = None
+    user_data: UserData | None = None
+    tags: Tags | None = None
+
+
+class FaceppNamed(FaceppAnswer):
+    """Which FaceSet it was."""
+
+    faceset_token: str
+    outer_id: str
+
+
+class FaceppDeleteParams(FacesetParams):
+    """Which FaceSet."""
+
+    check_empty: FLAG = Field(1, description="1: only if it is empty.")
+
+
+@router.post(
+    "/create",
+    summary="Face++: create a FaceSet",
+    response_model=FaceppAdded,
+    responses=failures("FACESET_EXIST", "INVALID_FACE_TOKENS_SIZE"),
+    openapi_extra=params_docs(FaceppCreateParams, {"outer_id": "staff", "display_name": "Staff"}),
+)
+async def facepp_create(request: Request, context: Context) -> Response:
+    """With up to five faces. Needs the role `admin`."""
+    key, params = await read(request, context, FaceppCreateParams, Role.ADMIN)
+    matcher, name = context.service.matcher, name_of(params.outer_id)
+    tokens = [] if params.face_tokens is None else tokens_of(params.face_tokens, MAX_TOKENS)
+    new = NewCollection(
+        name,
+        title=params.display_name,
+        description=description_of(params.outer_id),
+        tags=_tags(params.tags),
+        user_data=params.user_data,
+        policy=context.default_policy,
+    )
+    try:
+        collection, created = await matcher.create_collection(key.tenant_id, new), True
+    except CollectionExists:
+        if not params.force_merge:
+            raise Refused("FACESET_EXIST") from None
+        collection, created = await matcher.collection(key.tenant_id, name), False
+    change = LooseFacesChange(collection, ())
+    if tokens:
+        try:
+            change = await add(context, key.tenant_id, collection, tokens)
+        except Exception:
+            if created:  # all of it or nothing
+                await matcher.delete_collection(key.tenant_id, name, only_if_empty=True)
+            raise
+    return reply(request, FaceppAdded, **added(change))
+
+
+@router.post(
+    "/addface",
+    summary="Face++: add faces to a FaceSet",
+    response_model=FaceppAdded,
+    responses=failures(*FACESET_FAILURES, "INVALID_FACE_TOKENS_SIZE"),
+    openapi_extra=params_docs(AddParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
+)
+async def facepp_add_face(request: Request, context: Context) -> Response:
+    """Those that cannot be added are in `failure_detail`. Needs the role `enroll`."""
+    key, params = await read(request, context, AddParams, Role.ENROLL)
+    tokens = tokens_of(params.face_tokens, MAX_TOKENS)
+    collection = await faceset(context, key.tenant_id, params)
+    return reply(request, FaceppAdded, **added(await add(context, key.tenant_id, collection, tokens)))
+
+
+@router.post(
+    "/removeface",
+    summary="Face++: take faces out of a FaceSet",
+    response_model=FaceppRemoved,
+    responses=failures(*FACESET_FAILURES, "INVALID_FACE_TOKENS_SIZE"),
+    openapi_extra=params_docs(RemoveParams, {"outer_id": "staff", "face_tokens": "RemoveAllFaceTokens"}),
+)
+async def facepp_remove_face(request: Request, context: Context) -> Response:
+    """Faces that are in no FaceSet any more expire. Needs the role `enroll`."""
+    key, params = await read(request, context, RemoveParams, Role.ENROLL)
+    tokens = params.tokens()
+    collection = await faceset(context, key.tenant_id, params)
+    return reply(request, FaceppRemoved, **await remove(context, key.tenant_id, collection, tokens))
+
+
+@router.post(
+    "/getdetail",
+    summary="Face++: a FaceSet and its faces",
+    response_model=FaceppDetailAnswer,
+    responses=failures(*FACESET_FAILURES),
+    openapi_extra=params_docs(FaceppDetailParams, {"outer_id": "staff"}),
+)
+async def facepp_detail(request: Request, context: Context) -> Response:
+    """A hundred faces at a time. Needs the role `search`."""
+    key, params = await read(request, context, FaceppDetailParams, Role.SEARCH)
+    collection = await faceset(context, key.tenant_id, params)
+    page = await context.service.matcher.faces(key.tenant_id, collection.name, limit=PAGE, offset=params.start - 1)
+    fields: dict[str, Any] = {
+        **FaceppFaceset.fields_of(collection),
+        "user_data": collection.user_data,
+        "face_count": page.total,
+        "face_tokens": [item.face.id for item in page.items],
+    }
+    if params.start - 1 + len(page.items) < page.total and page.items:
+        fields["next"] = str(params.start + len(page.items))
+    return reply(request, FaceppDetailAnswer, **fields)
+
+
+@router.post(
+    "/getfacesets",
+    summary="Face++: list FaceSets",
+    response_model=FaceppListAnswer,
+    responses=failures(),
+    openapi_extra=params_docs(FaceppListParams, {"tags": "berlin,staff"}),
+)
+async def facepp_list(request: Request, context: Context) -> Response:
+    """All collections of the key's tenant by name, a hundred at a time. Needs the role `search`."""
+    key, params = await read(request, context, FaceppListParams, Role.SEARCH)
+    wanted = set(_tags(params.tags))
+    found: list[FaceppFaceset] = []
+    number, fields = 0, {}
+    async for collection in _collections(context, key.tenant_id):
+        if wanted and not wanted & set(collection.tags):
+            continue
+        number += 1
+        if number == params.start + PAGE:
+            fields["next"] = str(number)
+            break
+        if number >= params.start:
+            found.append(FaceppFaceset(**FaceppFaceset.fields_of(collection)))
+    return reply(request, FaceppListAnswer, facesets=found, **fields)
+
+
+@router.post(
+    "/update",
+    summary="Face++: change a FaceSet",
+    response_model=FaceppNamed,
+    responses=failures(*FACESET_FAILURES, "NEW_OUTER_ID_EXIST"),
+    openapi_extra=params_docs(FaceppUpdateParams, {"outer_id": "staff", "display_name": "All staff"}),
+)
+async def facepp_update(request: Request, context: Context) -> Response:
+    """What is left out stays; an empty text clears. Needs the role `admin`."""
+    key, params = await read(request, context, FaceppUpdateParams, Role.ADMIN)
+    collection = await faceset(context, key.tenant_id, params)
+    sent = {"title": params.display_name, "user_data": params.user_data}
+    changes: dict[str, Any] = {field: value for field, value in sent.items() if value is not None}
+    if params.tags is not None:
+        changes["tags"] = _tags(params.tags)
+    if params.new_outer_id is not None:
+        kept = description_of(params.new_outer_id)
+        changes["name"] = name_of(params.new_outer_id)
+        if kept or outer_id_of(replace(collection, description="")) != outer_id_of(collection):
+            changes["description"] = kept
+    if not changes:
+        raise missing("new_outer_id", "display_name", "user_data", "tags")
+    try:
+        changed = await context.service.matcher.update_collection(key.tenant_id, collection.name, changes)
+    except CollectionExists:
+        raise Refused("NEW_OUTER_ID_EXIST") from None
+    return reply(request, FaceppNamed, **_named(changed))
+
+
+@router.post(
+    "/delete",
+    summary="Face++: delete a FaceSet",
+    response_model=FaceppNamed,
+    responses=failures(*FACESET_FAILURES, "FACESET_NOT_EMPTY"),
+    openapi_extra=params_docs(FaceppDeleteParams, {"outer_id": "staff", "check_empty": 0}),
+)
+async def facepp_delete(request: Request, context: Context) -> Response:
+    """Its faces are not erased at once: those that are in no other FaceSet expire. Persons that the native API
+    enrolled in it alone are erased. Needs the role `admin`."""
+    key, params = await read(request, context, FaceppDeleteParams, Role.ADMIN)
+    collection = await faceset(context, key.tenant_id, params)
+    matcher = context.service.matcher
+    if not params.check_empty:
+        await matcher.detach_faces(key.tenant_id, collection.name, None)
+    try:
+        await matcher.delete_collection(key.tenant_id, collection.name, only_if_empty=bool(params.check_empty))
+    except CollectionNotEmpty:
+        raise Refused("FACESET_NOT_EMPTY") from None
+    return reply(request, FaceppNamed, **_named(collection))
+
+
+async def _collections(context: ApiContext, tenant: str) -> AsyncIterator[Collection]:
+    cursor = None
+    while True:
+        page = await context.service.matcher.collections(tenant, "", 1000, cursor)
+        for collection in page.items:
+            yield collection
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _named(collection: Collection) -> dict[str, str]:
+    return {"faceset_token": collection.id, "outer_id": outer_id_of(collection)}
+
+
+allow_browsers(router)

@@ -1,0 +1,177 @@
+"""Reading parameters: from a urlencoded or multipart body and from the query string, all before the keys are checked.
+
+Clients send them in any order and files may come first, so a key is known only when the whole body is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.types import Message
+
+from serve_app.api.auth import authenticate
+from serve_app.api.bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs
+from serve_app.api.context import ApiContext
+from serve_app.api.dialects.facepp.errors import CORS, bad, facepp_request_id, missing, time_used
+from serve_app.api.errors import RequestTooLarge
+from serve_app.api.schemas.base import Answer, Body, Upload, UploadField
+from serve_app.domain import ApiKey, Role
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+MAX_IMAGE_BYTES = 2 * 2**20
+BODY_BYTES_PER_IMAGE = 3 * 2**20
+"""A picture of 2 MB as base64, with some room for what is encoded of it, and to say so when it is a little larger."""
+
+SLACK = 64 * 2**10
+"""Bytes for everything else in a body."""
+
+FORBIDDEN = frozenset("^@,&=*'\"")
+
+FLAG = Annotated[int, Field(ge=0, le=1)]
+
+
+def _plain(text: str) -> str:
+    if any(character in FORBIDDEN or ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("^ @ , & = * ' \" and control characters are not allowed")
+    return text
+
+
+def _plain_list(text: str) -> str:
+    for part in text.split(","):
+        _plain(part)
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+PlainList = Annotated[str, AfterValidator(_plain_list)]
+
+
+class FaceppBody(Body):
+    """What every request brings."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    api_key: str = Field(description="The id of a key of this service.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
+    api_secret: str = Field(description="The key itself.")
+
+
+class PictureParams(FaceppBody):
+    """A picture in one of three ways; the file goes before base64, and that before the URL."""
+
+    image_file: UploadField | None = None
+    image_base64: str | None = None
+    image_url: str | None = None
+
+
+P = TypeVar("P", bound=FaceppBody)
+A = TypeVar("A", bound=Answer)
+
+KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
+"""Where an empty text means something; elsewhere it is as good as none, as empty fields of a browser's form are."""
+
+
+async def read(
+    request: Request, context: ApiContext, model: type[P], needed: Role, pictures: int = 0
+) -> tuple[ApiKey, P]:
+    """Who calls, and the parameters.
+
+    Args:
+        pictures: how many a body may bring, which decides how large it may be.
+
+    Raises:
+        Refused, KeyInvalid, RoleInsufficient, RateLimited, RequestTooLarge.
+    """
+    request.state.facepp_started = time.perf_counter()
+    limit = max(1, pictures) * BODY_BYTES_PER_IMAGE + SLACK
+    sent = {**_first(request.query_params.multi_items()), **await _form(request, limit)}
+    sent = {name: value for name, value in sent.items() if value != "" or name in KEPT_BLANK}
+    credentials = [sent.get(name) for name in ("api_key", "api_secret")]
+    absent = [name for name, value in zip(("api_key", "api_secret"), credentials, strict=True) if value is None]
+    if absent:
+        raise missing(*absent)
+    key_id, secret = map(str, credentials)
+    key = await run_in_threadpool(authenticate, context, secret, needed, key_id)
+    try:
+        return key, model.model_validate(sent)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        lacking = [str(item["loc"][0]) for item in found if item["type"] == "missing"]
+        raise (missing(*lacking) if lacking else bad(str(found[0]["loc"][0]))) from None
+
+
+async def _form(request: Request, limit: int) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await _bounded_body(request, limit)
+    if kind not in (FORM, URLENCODED):
+        return {}
+
+    async def replay() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    buffered = Request(request.scope, replay)
+    async with buffered.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
+        return _first(
+            [(name, await _value(name, value)) for name, value in form.multi_items()],
+        )
+
+
+async def _value(name: str, value: str | UploadFile) -> Any:
+    if not isinstance(value, UploadFile):
+        return value
+    content = await value.read()
+    # Some clients send texts as files, too.
+    return Upload(content) if name.startswith("image_file") else content.decode("utf-8", "replace")
+
+
+async def _bounded_body(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else 0
+    body = bytearray()
+    if size <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+    if max(size, len(body)) > limit:
+        raise RequestTooLarge(f"The body may have {limit} bytes.", max_body_bytes=limit)
+    return bytes(body)
+
+
+def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+def reply(request: Request, answer: type[A], **fields: Any) -> Response:
+    """An answer with the fields that are given, and with ``request_id`` and ``time_used``."""
+    made = answer(request_id=facepp_request_id(request), time_used=time_used(request), **fields)
+    headers = {"Cache-Control": "no-store", **CORS}
+    return Response(made.model_dump_json(exclude_unset=True), 200, headers, media_type="application/json")
+
+
+def params_docs(model: type[FaceppBody], example: Mapping[str, Any]) -> dict[str, Any]:
+    """``openapi_extra`` for a path that reads ``model``; the same fields may come in the query string."""
+    keys = {"api_key": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "api_secret": "fg_..."}
+    documented = body_docs(model, {**keys, **example}, form={**keys, **example})
+    body = documented["requestBody"]
+    body["content"][URLENCODED] = body["content"].pop(JSON)
+    body["required"] = False
+    return documented
+
+
+def allow_browsers(router: APIRouter) -> None:
+    """Answer the question that browsers ask before a request from another page, for each path of the router."""
+
+    async def preflight() -> Response:
+        allowed = {"Access-Control-Allow-Methods": "POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
+        return Response(status_code=204, headers={**CORS, **allowed, "Access-Control-Max-Age": "86400"})
+
+    for path in sorted({getattr(route, "path", "") for route in router.routes}):
+        router.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)

@@ -1,0 +1,101 @@
+"""Faces that stand for themselves: stored for days, or for good while they are in a collection. Part of ``Gallery``.
+
+The index holds rows of faces in collections only, so a face that is in none cannot be found by a search.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serve_app.domain import Collection, Face, LooseFacesChange, NewFace, Task
+from serve_app.errors import InvalidRequest
+from serve_app.gallery import checks, loose_plans
+from serve_app.gallery.database import Database
+from serve_app.gallery.plans import unknown_face
+from serve_app.gallery.records import collections, faces, loose_faces, tasks
+from serve_app.gallery.writer import Writer
+
+DEFAULT_LIFETIME = dt.timedelta(hours=72)
+MAX_LOOSE_FACES_PER_REQUEST = 1000
+MAX_USER_ID = 255
+
+
+class LooseFaces:
+    """The methods of :class:`~serve_app.stages.loose_faces.LooseFaces`, synchronous."""
+
+    _database: Database
+    _writer: Writer
+    _lifetime: dt.timedelta
+
+    def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
+        """At most 1,000 at once."""
+        _check_count(faces)
+        for face in faces:
+            checks.check_new_face(face)
+        new = {uuid.uuid4().hex: face for face in faces}
+        return self._writer.run(loose_plans.add_faces(tenant, new, self._lifetime), images=new) if new else ()
+
+    def attach_faces(
+        self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
+    ) -> LooseFacesChange:
+        """At most 1,000 at once."""
+        _check_count(face_ids)
+        return self._writer.run(loose_plans.attach_faces(tenant, collection, face_ids, limit))
+
+    def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> LooseFacesChange:
+        """At most 1,000 at once, unless all."""
+        _check_count(face_ids or ())
+        return self._writer.run(loose_plans.detach_faces(tenant, collection, face_ids, self._lifetime))
+
+    def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
+        """By id."""
+        with self._database.read() as connection:
+            if faces.find(connection, tenant, face_id) is None:
+                raise unknown_face(face_id)
+            found = collections.by_ids(connection, loose_faces.collection_ids(connection, face_id))
+            # Only what has a name that callers may use.
+            return tuple(c for c in found if checks.COLLECTION_NAME.fullmatch(c.name))
+
+    def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
+        """At most 255 characters (InvalidRequest)."""
+        text = checks.check_text("user_id", user_id, MAX_USER_ID)
+        with self._database.write() as connection:
+            if face_id not in loose_faces.take(connection, tenant, [face_id]):
+                raise unknown_face(face_id)
+            loose_faces.set_user_id(connection, face_id, text)
+            (row,) = faces.of_ids(connection, [face_id])
+            return faces.to_face(row, None)
+
+    def expire_faces(self, now: dt.datetime | None = None) -> int:
+        """Erase the faces whose time is over, with their images; how many. House-keeping calls it."""
+        now = now or dt.datetime.now(dt.UTC)
+        with self._database.read() as connection:
+            waiting = loose_faces.tenants_with_due(connection, now)
+        erased = 0
+        for tenant in waiting:
+            while number := self._writer.run(loose_plans.expire_faces(tenant, now)):
+                erased += number
+        return erased
+
+    # -- tasks
+
+    def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
+        """``kind`` has at most 50 characters."""
+        return self._database.transact(lambda connection: tasks.add(connection, tenant, kind, result))
+
+    def task(self, tenant: str, task_id: str) -> Task:
+        """One task."""
+        with self._database.read() as connection:
+            return tasks.get(connection, tenant, task_id)
+
+    def forget_tasks(self, now: dt.datetime | None = None) -> int:
+        """Erase the records of tasks that are more than a week old; how many. House-keeping calls it."""
+        return self._database.transact(lambda connection: tasks.forget(connection, now or dt.datetime.now(dt.UTC)))
+
+
+def _check_count(given: Sequence[object]) -> None:
+    if len(given) > MAX_LOOSE_FACES_PER_REQUEST:
+        raise InvalidRequest(f"At most {MAX_LOOSE_FACES_PER_REQUEST} faces at once, got {len(given)}.")

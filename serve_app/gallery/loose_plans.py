@@ -1,0 +1,102 @@
+"""What the operations on faces without a person change: plans for :class:`~serve_app.gallery.writer.Writer`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from serve_app.domain import Face, LooseFacesChange, NewFace
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.plans import check_liveness, columns_of, drop
+from serve_app.gallery.records import collections, faces, loose_faces
+from serve_app.gallery.records.changes import Changes
+from serve_app.gallery.writer import Plan
+
+EXPIRED_AT_ONCE = 500
+
+
+def add_faces(tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta) -> Plan[tuple[Face, ...]]:
+    """Faces in no collection; ``new`` holds them by the ids that they get."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Face, ...]]]:
+        now = dt.datetime.now(dt.UTC)
+        rows = [columns_of(tenant, None, id_, face, position, now) for position, (id_, face) in enumerate(new.items())]
+        changes = Changes(tenant, insert_faces=[{**row, "expires": now + lifetime} for row in rows])
+
+        def result(connection: sa.Connection) -> tuple[Face, ...]:
+            found = {row.id: faces.to_face(row, None) for row in faces.of_ids(connection, new)}
+            return tuple(found[face_id] for face_id in new)
+
+        return changes, result
+
+    return plan
+
+
+def attach_faces(tenant: str, name: str, face_ids: Sequence[str], limit: int | None) -> Plan[LooseFacesChange]:
+    """See ``Matcher.attach_faces``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], LooseFacesChange]]:
+        # Who counts the free places must be alone until the count is written.
+        collection = collections.get(connection, tenant, name, "share" if limit is None else "update")
+        wanted = list(dict.fromkeys(face_ids))
+        found = loose_faces.take(connection, tenant, wanted)
+        here = {key.face_id for key in faces.places(connection, found) if key.collection_id == collection.id}
+        joining = [face_id for face_id in wanted if face_id in found and face_id not in here]
+        room = len(joining) if limit is None else max(0, limit - collection.face_count)
+        joining, refused = joining[:room], joining[room:]
+        check_liveness({}, [], [found[face_id] for face_id in joining], [collection])
+        changes = Changes(tenant, expire=dict.fromkeys(joining))
+        for face_id in joining:
+            row = IndexRow(RowKey(collection.id, face_id), faces.to_vector(found[face_id].template))
+            changes.attach[found[face_id].model].append(row)
+        unknown = tuple(face_id for face_id in wanted if face_id not in found)
+
+        def result(connection: sa.Connection) -> LooseFacesChange:
+            after = collections.get(connection, tenant, name)
+            return LooseFacesChange(after, tuple(joining), unknown, tuple(refused))
+
+        return changes, result
+
+    return plan
+
+
+def detach_faces(
+    tenant: str, name: str, face_ids: Sequence[str] | None, lifetime: dt.timedelta
+) -> Plan[LooseFacesChange]:
+    """See ``Matcher.detach_faces``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], LooseFacesChange]]:
+        collection = collections.get(connection, tenant, name, "share")
+        given = loose_faces.in_collection(connection, collection.id) if face_ids is None else face_ids
+        wanted = list(dict.fromkeys(given))
+        found = loose_faces.take(connection, tenant, wanted)
+        places = faces.places(connection, found)
+        here = {key.face_id for key in places if key.collection_id == collection.id}
+        elsewhere = {key.face_id for key in places if key.collection_id != collection.id}
+        leaving = [face_id for face_id in wanted if face_id in here]
+        expires = dt.datetime.now(dt.UTC) + lifetime
+        changes = Changes(tenant, expire={face_id: expires for face_id in leaving if face_id not in elsewhere})
+        for face_id in leaving:
+            changes.detach[found[face_id].model].append(RowKey(collection.id, face_id))
+        unknown = tuple(face_id for face_id in wanted if face_id not in here)
+
+        def result(connection: sa.Connection) -> LooseFacesChange:
+            return LooseFacesChange(collections.get(connection, tenant, name), tuple(leaving), unknown)
+
+        return changes, result
+
+    return plan
+
+
+def expire_faces(tenant: str, now: dt.datetime) -> Plan[int]:
+    """Erase up to :data:`EXPIRED_AT_ONCE` faces of a tenant whose time is over; how many."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
+        rows = loose_faces.due(connection, now, tenant, EXPIRED_AT_ONCE)
+        changes = Changes(tenant)
+        drop(connection, changes, rows)
+        return changes, lambda _: len(rows)
+
+    return plan

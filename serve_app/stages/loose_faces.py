@@ -1,0 +1,52 @@
+"""What the matcher promises about faces without a person, and about the records of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from serve_app.domain import Collection, Face, LooseFacesChange, NewFace, Task
+
+
+class LooseFaces(Protocol):
+    """Faces that stand for themselves.
+
+    In no collection, such a face is not searchable and is erased after ``matcher.unattached_face_ttl_h`` hours; in a
+    collection it stays. Ids of persons' faces count as unknown to everything here but ``face_collections``.
+    """
+
+    async def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
+        """Store faces in no collection, in the order given."""
+        ...
+
+    async def attach_faces(
+        self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
+    ) -> LooseFacesChange:
+        """Faces join a collection, those that are in it already stay; ``limit`` is of the collection's faces.
+
+        Raises CollectionNotFound; LivenessRequired, FaceNotLive by the collection's policy.
+        """
+        ...
+
+    async def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> LooseFacesChange:
+        """Faces leave a collection, None for all; those that are in no other one expire from now on.
+
+        Raises CollectionNotFound.
+        """
+        ...
+
+    async def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
+        """The collections that a face is in. Raises FaceUnknown."""
+        ...
+
+    async def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
+        """Attach a text of at most 255 characters to a face. Raises FaceUnknown."""
+        ...
+
+    async def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
+        """Record finished work, for a week."""
+        ...
+
+    async def task(self, tenant: str, task_id: str) -> Task:
+        """Raises TaskNotFound."""
+        ...

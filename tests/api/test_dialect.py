@@ -14,7 +14,6 @@ from serve_app.domain import ApiKey, Role
 from serve_app.errors import FacegraphError
 from tests.api.conftest import World, code
 
-
 MOST = 100
 
 

@@ -14,7 +14,7 @@ import httpx
 
 from serve_app.cli.output import stderr, stdout
 from serve_app.configuration import ServeFile
-from serve_app.errors import ConfigurationError
+from serve_app.errors import ConfigurationError, FacegraphError
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
@@ -65,7 +65,12 @@ def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
         if ready.is_set():
             thread.join()
     if failure and not stop.is_set():
-        raise failure[0]
+        if isinstance(failure[0], FacegraphError):
+            raise failure[0]
+        raise ConfigurationError(
+            f"The stages did not start: {failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
+            "FACEGRAPH_VERBOSE=1 shows them here."
+        ) from failure[0]
     stdout.print("Stopped.")
     return 0
 

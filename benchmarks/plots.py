@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from benchmarks.identification import Outcome
 
 matplotlib.use("Agg")
-matplotlib.rcParams.update({"svg.hashsalt": "facegraph", "axes.spines.top": False, "axes.spines.right": False})
+matplotlib.rcParams.update(
+    {"svg.hashsalt": "facegraph", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+)
 from matplotlib import pyplot  # noqa: E402 - after the choice of a back end without a screen
 
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#777777"
@@ -32,14 +34,15 @@ def identification(path: Path, found: Sequence[Outcome], others: Sequence[Outcom
     ):
         left.hist(scores, bins, density=True, color=colour, alpha=0.6, label=label)
     used = float(np.median([outcome.min_score for outcome in (*found, *others)]))
+    left.set_xlim(0.45, 1.0)
     left.axvline(used, color=GREY, linestyle="--", label=f"default threshold {used:.3f}")
     left.set(xlabel="score of the best match", ylabel="density")
-    left.legend(frameon=False, fontsize=8)
+    left.legend(frameon=False, fontsize=8, loc="upper left")
     thresholds, fpir, fnir = error_curve(found, others)
     right.plot(fpir, fnir, color=BLUE)
     at = int(np.argmin(np.abs(thresholds - used)))
     right.plot(fpir[at], fnir[at], "o", color=GREY, label=f"default: FPIR {fpir[at]:.3f}, FNIR {fnir[at]:.3f}")
-    right.set(xscale="log", xlim=(1e-3, 1), ylim=(0, None), xlabel="FPIR", ylabel="FNIR (rank 1)")
+    right.set(xscale="log", xlim=(1e-3, 1), ylim=(0, max(0.02, 3 * fnir[at])), xlabel="FPIR", ylabel="FNIR (rank 1)")
     right.grid(alpha=0.3)
     right.legend(frameon=False, fontsize=8)
     _save(figure, path)
@@ -55,6 +58,7 @@ def latency(path: Path, samples: Mapping[str, Sequence[float]], ratios: Sequence
     left.legend(frameon=False, fontsize=8)
     left.grid(alpha=0.3)
     right.plot(range(1, len(ratios) + 1), ratios, "o-", color=BLUE)
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set(xlabel="round", ylabel="HTTP / in one process (medians)", ylim=(0, None))
     right.grid(alpha=0.3)
     _save(figure, path)

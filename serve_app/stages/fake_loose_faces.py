@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from serve_app.domain import Collection, Deletion, Face, LooseFacesChange, NewFace, Task
-from serve_app.errors import FaceUnknown, TaskNotFound
+from serve_app.errors import FaceUnknown, LivenessRequired, TaskNotFound
 
 LIFETIME = dt.timedelta(hours=72)
 
@@ -44,6 +44,9 @@ class FakeLooseFaces:
         here = store.places.setdefault(found.id, [])
         wanted = list(dict.fromkeys(face_ids))
         joining = [face_id for face_id in wanted if face_id in store.loose and face_id not in here]
+        demanded = found.policy.liveness_threshold if found.policy.liveness else 0.0
+        if any((store.loose[face_id].liveness or 0.0) < demanded for face_id in joining):
+            raise LivenessRequired("The collection demands a liveness check.", threshold=demanded)
         room = len(joining) if limit is None else max(0, limit - found.face_count)
         for face_id in joining[:room]:
             here.append(face_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,33 @@ def test_an_expired_face_is_gone_before_it_is_erased(tmp_path: Path) -> None:
         gallery.maintain()
         assert gallery.expire_faces() == 0
         check_consistent(gallery)
+
+
+def test_a_face_is_either_attached_or_erased(gallery: Gallery, tenant: str, sets: tuple[str, str]) -> None:
+    ids = [stored.id for stored in added(gallery, tenant, *range(20))]
+    start = threading.Barrier(2)
+
+    def expire() -> int:
+        start.wait()
+        return gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER)
+
+    def attach() -> set[str]:
+        start.wait()
+        return {face_id for face_id in ids if gallery.attach_faces(tenant, "reds", [face_id]).changed}
+
+    with ThreadPoolExecutor(2) as pool:
+        expiring, attaching = pool.submit(expire), pool.submit(attach)
+        expiring.result()
+        attached = attaching.result()
+    gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER)
+    for face_id in ids:
+        if face_id in attached:
+            assert gallery.face(tenant, face_id).expires is None
+        else:
+            with pytest.raises(FaceUnknown):
+                gallery.face(tenant, face_id)
+    assert gallery.collection(tenant, "reds").face_count == len(attached)
+    assert {item.face.id for item in gallery.faces(tenant, "reds").items} == attached
 
 
 def test_deleting(gallery: Gallery, tenant: str, sets: tuple[str, str]) -> None:

@@ -208,6 +208,7 @@ def test_a_policy_that_demands_liveness_is_kept(world: World, api: Client) -> No
     denied = (403, "AUTHORIZATION_ERROR:Denied by Admin")
     assert failure(api.post("search", picture(FakeFace("ada", live=0.1)), outer_id="gate")) == denied
     assert failure(api.post("search", outer_id="gate", face_token=api.token("ada"))) == denied
+    assert failure(api.post("faceset/addface", outer_id="gate", face_tokens=api.token("bob"))) == denied
 
 
 # -- face

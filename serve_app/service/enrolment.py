@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from serve_app.domain import (
+    Appearance,
     CollectionPolicy,
     DetectOptions,
     Enrolment,
@@ -139,6 +140,7 @@ class EnrolmentOperations(Operations):
                 thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(item.face.crop),
                 photograph=image if storage is ImageStorage.FULL else None,
                 liveness=item.liveness.probability if item.liveness else None,
+                appearance=Appearance.of(item.face),
             )
             for image, item, template in zip(images, checked, templates, strict=True)
         ]

@@ -17,6 +17,11 @@ import os
 import sys
 from pathlib import Path
 
+# Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and so must whoever joins it on that
+# machine (despite the variable's name). On a real cluster leave it out.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 import ray
 from ray import serve
 
@@ -30,7 +35,6 @@ WAIT_S = 30.0
 def main(arguments: list[str]) -> int:
     """Run the example; the exit code."""
     first, second = (Path(name).read_bytes() for name in arguments) if len(arguments) == 2 else (astronaut(),) * 2
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # "auto" finds the Ray that runs on this machine; its token, if it wants one, is read from ~/.ray/auth_token.
     ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
     handle = serve.get_app_handle("facegraph")

@@ -30,7 +30,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run test check bench format models lock clean
+.PHONY: help run test check fuzz bench format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -46,6 +46,9 @@ check: $(DEV_DONE) $(MODELS_DONE) ## Run what must pass before a commit: format,
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+
+fuzz: $(DEV_DONE) ## Send generated requests to every documented operation (FACEGRAPH_FUZZ_EXAMPLES=300 to each; ARGS="-k words" narrows it).
+	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest tests/api/test_fuzz.py $(ARGS)
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -98,7 +98,8 @@ def body_docs(
         del as_json["properties"][name]
     content = {JSON: {"schema": as_json, "example": dict(example)}}
     if form is not None:
-        as_form = {**schema, "title": f"{schema['title']}Form"}
+        properties = {name: _without_null(field) for name, field in schema["properties"].items()}
+        as_form = {**schema, "title": f"{schema['title']}Form", "properties": properties}
         content[FORM] = {"schema": as_form, "example": dict(form)}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -110,6 +111,13 @@ def form_docs(model: type[Body], example: Mapping[str, Any]) -> dict[str, Any]:
     content[FORM]["schema"]["title"] = model.__name__
     del content[JSON]
     return documented
+
+
+def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A field's schema in a form: forms cannot send null, and beside it clients do not see that a field is a file."""
+    branches = [branch for branch in field.get("anyOf", ()) if branch != {"type": "null"}]
+    others = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return {**branches[0], **others} if len(branches) == 1 else {**others, **({"anyOf": branches} if branches else {})}
 
 
 def _branches(field: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,322 @@
+"""Generated requests to every documented operation: what comes back must be what the OpenAPI document promises.
+
+schemathesis makes the requests, from the document that the application serves. Random values alone would seldom get
+past the lookup of a collection or the decoding of a picture, so most requests get names, ids and pictures that exist.
+
+The suite repeats the same few requests each time. ``make fuzz`` makes others, and more of them:
+FACEGRAPH_FUZZ_EXAMPLES says how many for each operation.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from schemathesis.core.failures import Failure
+from schemathesis.specs.openapi import checks
+
+from serve_app.api.app import create_app
+from serve_app.api.context import ApiContext
+from serve_app.api.dialects import chosen
+from serve_app.api.fetch import ImageFetcher
+from serve_app.domain import DEFAULT_TENANT, Role
+from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageUrlRefused
+from serve_app.stages.fakes import FakeFace, fake_picture
+from tests.api.conftest import World, b64, build_world
+
+VARIABLE = "FACEGRAPH_FUZZ_EXAMPLES"
+EXAMPLES = int(os.environ.get(VARIABLE, "20"))
+REPEATABLE = VARIABLE not in os.environ
+
+pytestmark = [pytest.mark.slow, *([] if REPEATABLE else [pytest.mark.timeout(0)])]
+
+# -- the application
+
+
+class Current:
+    """The context that the application answers from; every request gets a new one."""
+
+    context: ApiContext | None = None
+
+
+APP = create_app(lambda: Current.context, chosen(("all",)))
+CLIENT = TestClient(APP)
+
+PICTURES = (
+    *3 * [fake_picture("ada")],
+    fake_picture("ben", "ada"),
+    fake_picture("eve"),
+    fake_picture(),
+    fake_picture(FakeFace("ada", live=0.1)),
+    fake_picture(FakeFace("ada", size=20, codes=("FACE_TOO_SMALL",))),
+    fake_picture("ada", padding=30_000),
+    b"no picture",
+)
+URLS = (
+    *3 * ["https://example.org/ada.jpg"],
+    "https://example.org/slow",
+    "https://example.org/gone",
+    "http://127.0.0.1/",
+)
+
+
+class SmallInternet(ImageFetcher):
+    """Answers without a network."""
+
+    async def fetch(self, url: str) -> bytes:
+        """A picture, or one of the real one's errors."""
+        if url == URLS[0]:
+            return PICTURES[0]
+        if url == URLS[3]:
+            raise ImageDownloadTimeout("The picture did not arrive within 5 s.", timeout_s=5)
+        if url == URLS[4]:
+            raise ImageDownloadFailed("The server answered 404.")
+        raise ImageUrlRefused("The host of the URL is not on the public Internet.")
+
+
+def _original() -> World:
+    world = build_world(CLIENT)
+    Current.context = world.context
+    for name in ("staff", "visitors", "empty"):
+        world.call("POST", "/v1/collections", json={"name": name}).raise_for_status()
+    world.enrol("ada", "ada", name="Ada Lovelace", metadata='{"badge": "7"}', image_storage="full").raise_for_status()
+    world.enrol("ben", "ben", collection="visitors", image_storage="none").raise_for_status()
+    return world
+
+
+ORIGINAL = _original()
+
+
+def renew() -> World:
+    """A world in the state of the original one, so that no request depends on those before it."""
+    world = build_world(CLIENT)
+    vars(world.matcher).update(copy.deepcopy(vars(ORIGINAL.matcher)))
+    vars(world.keys).update(copy.deepcopy(vars(ORIGINAL.keys)))
+    world.context.by_url = SmallInternet(world.context.settings.image_urls, 20_000)
+    Current.context = world.context
+    return world
+
+
+# -- the requests
+
+SCHEMA = schemathesis.openapi.from_asgi(
+    "/openapi.json",
+    APP,
+    config=schemathesis.Config.from_dict(
+        {
+            "generation": {"with-security-parameters": False, "database": "none"},
+            "phases": {
+                "coverage": {"unexpected-methods": []},  # no dialect documents the 405 of methods it does not have
+                "fuzzing": {"generation": {"mode": "positive" if REPEATABLE else "all"}},
+            },
+        }
+    ),
+)
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _callers() -> list[tuple[str, str]]:
+    """Ids and secrets of keys: mostly the admin's, each other role's, another tenant's, and wrong ones."""
+    named = {}
+    for role in Role:
+        key, secret = ORIGINAL.keys.create(DEFAULT_TENANT, str(role), role)
+        named[role] = (key.id, secret)
+    key, secret = ORIGINAL.keys.create("f" * 32, "stranger", Role.ADMIN)
+    return [*(6 * [named[Role.ADMIN]]), named[Role.ENROLL], named[Role.SEARCH], (key.id, secret), ("a", "b"), ("", "")]
+
+
+CALLERS = _callers()
+ADMIN = CALLERS[0]
+
+
+def _ids() -> dict[str, list[Any]]:
+    """What exists, by the names that request fields and parameters have for it."""
+    collections = ORIGINAL.call("GET", "/v1/collections").json()["collections"]
+    persons = ORIGINAL.call("GET", "/v1/collections/staff/persons").json()["persons"]
+    faces = [face["id"] for person in persons for face in person["faces"]]
+    names = ["staff", "staff", "visitors", "empty"]
+    ids = [item["id"] for name in names for item in collections if item["name"] == name]
+    nothing = "0" * 32
+    found = {
+        ("name", "collection", "collection_name", "collections"): names,
+        ("collectionId", "collection_id", "target_index_ids"): [*ids, nothing],
+        ("person_id", "personId"): ["ada", "ada", "ben", "eve"],
+        ("face_id", "faceId", "file_id"): [*faces, nothing],
+        ("requestName", "userName", "person_name"): ["Ada Lovelace"],
+        ("page",): [1, 2],
+        ("key_id",): [ADMIN[0], nothing],
+        ("api_key",): [ADMIN[0]],
+        ("api_secret",): [ADMIN[1]],
+    }
+    return {name: values for several, values in found.items() for name in several}
+
+
+KNOWN = _ids()
+MOSTLY = st.sampled_from((True, True, True, True, False))
+PICTURE_FIELD = re.compile(r"(?i)image(?!_(storage|id|quality))|face_base_64|img_base_64")
+SAME_PICTURE = {"face_id": "image", "face_token": "image", "face_token1": "image1", "face_token2": "image2"}
+
+
+def _slot(name: str) -> str | None:
+    """The picture that a field is one of the ways to send; None: the field is about something else."""
+    if PICTURE_FIELD.search(name):
+        return re.sub(r"_?(url|file|base_?64)|_(?=\d)", "", name)
+    return None
+
+
+def _operation(case: schemathesis.Case) -> dict[str, Any]:
+    found: dict[str, Any] = SCHEMA.raw_schema["paths"][case.path][case.method.lower()]
+    return found
+
+
+def _schema(case: schemathesis.Case) -> dict[str, Any]:
+    """That of the request's body, by the document."""
+    schema = _operation(case)["requestBody"]["content"].get(case.media_type, {}).get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = SCHEMA.raw_schema["components"]["schemas"].get(name, schema)
+    return found
+
+
+def _picture_for(draw: Callable[[Any], Any], name: str, schema: dict[str, Any]) -> Any:
+    if "url" in name:
+        sent: Any = draw(st.sampled_from(URLS))
+    else:
+        content = draw(st.sampled_from(PICTURES))
+        sent = content if "binary" in str(schema) else b64(content)
+    return [sent] if schema.get("type") == "array" else sent
+
+
+def _put_pictures(draw: Callable[[Any], Any], body: dict[str, Any], properties: dict[str, Any]) -> None:
+    slots: dict[str, list[str]] = {}
+    for name in properties:
+        if slot := _slot(name):
+            slots.setdefault(slot, []).append(name)
+    if {"image", "image1"} <= set(slots):
+        del slots["image"]  # one field for both pictures, instead of two
+        body.pop("image", None)
+    for slot, names in slots.items():
+        for name in (*names, *(name for name, same in SAME_PICTURE.items() if same == slot and name in properties)):
+            body.pop(name, None)
+        chosen_name = draw(st.sampled_from(names))
+        body[chosen_name] = _picture_for(draw, chosen_name, properties[chosen_name])
+
+
+def _put_known(draw: Callable[[Any], Any], sent: Any, wanted: Sequence[str] = ()) -> None:
+    """Replace most of the names and ids, wherever they are."""
+    if isinstance(sent, list):
+        for item in sent:
+            _put_known(draw, item)
+    elif isinstance(sent, dict):
+        for name in sorted({*map(str, sent), *wanted} & KNOWN.keys()):
+            if draw(MOSTLY):
+                value = draw(st.sampled_from(KNOWN[name]))
+                sent[name] = [value] if isinstance(sent.get(name), list) else value
+        for name, value in sent.items():
+            if name == "face_base_64":
+                sent[name] = b64(draw(st.sampled_from(PICTURES)))
+            elif isinstance(value, dict | list):
+                _put_known(draw, value)
+
+
+@st.composite
+def realistic(draw: Callable[[Any], Any], cases: st.SearchStrategy[schemathesis.Case]) -> schemathesis.Case:
+    """The case with a caller and, mostly, with things that exist."""
+    case = draw(cases)
+    _authenticate(case, draw(st.sampled_from(CALLERS)))
+    parameters = _operation(case).get("parameters", ())
+    for place, values in (("path", case.path_parameters), ("query", case.query)):
+        _put_known(draw, values, [parameter["name"] for parameter in parameters if parameter["in"] == place])
+    if isinstance(case.body, dict) and draw(MOSTLY):
+        schema, body = _schema(case), copy.deepcopy(case.body)
+        properties = schema.get("properties", {})
+        if draw(st.booleans()):
+            body = {name: value for name, value in body.items() if name in schema.get("required", ())}
+        _put_known(draw, body, [name for name in properties if name not in SAME_PICTURE])
+        _put_pictures(draw, body, properties)
+        case.body = body
+    return case
+
+
+def _authenticate(case: schemathesis.Case, caller: tuple[str, str]) -> None:
+    user, secret = caller
+    for name, kind in _schemes(case).items():
+        if secret:
+            case.headers[name] = secret if kind["type"] == "apiKey" else _basic(user, secret)
+
+
+def _schemes(case: schemathesis.Case) -> dict[str, dict[str, Any]]:
+    """The ways in which the operation's caller may authenticate, by header; what is in the body is a field there."""
+    known = SCHEMA.raw_schema["components"]["securitySchemes"]
+    wanted = [known[name] for scheme in _operation(case).get("security", ()) for name in scheme]
+    found = {scheme["name"]: scheme for scheme in wanted if scheme.get("in") == "header"}
+    if basic := next((scheme for scheme in wanted if scheme.get("scheme") == "basic"), None):
+        found["Authorization"] = basic
+    return found
+
+
+@SCHEMA.hook
+def before_generate_case(
+    context: schemathesis.HookContext, strategy: st.SearchStrategy[schemathesis.Case]
+) -> st.SearchStrategy[schemathesis.Case]:
+    """Makes the generated cases realistic."""
+    return realistic(strategy)
+
+
+# -- the answers
+
+
+def no_server_error(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """No 5xx but 501 and 503, and those only where the document says so."""
+    documented = _operation(case)["responses"]
+    allowed = {"501", "503"} & documented.keys()
+    if response.status_code >= 500 and str(response.status_code) not in allowed:
+        raise Failure(operation=case.operation.label, message=f"{response.status_code}: {response.text}")
+
+
+def no_answer_without_a_key(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """Where the document demands a key in a header, no request succeeds without one."""
+    headers = _schemes(case)
+    if headers and response.status_code < 300 and not any(name in case.headers for name in headers):
+        raise Failure(operation=case.operation.label, message=f"{response.status_code} without {' or '.join(headers)}")
+
+
+CHECKS = [
+    no_server_error,
+    no_answer_without_a_key,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=REPEATABLE,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_answers_are_as_documented(case: schemathesis.Case) -> None:
+    """Any request gets one of its operation's documented answers."""
+    if case.meta is None or case.meta.phase.name.value != "fuzzing":
+        _authenticate(case, ADMIN)
+    renew()
+    case.call_and_validate(checks=CHECKS)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -20,6 +21,9 @@ RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
     # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # On a busy machine Ray's agents take longer than the 30 s after which it would give up.
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_raylet_start_wait_time_s": "120",
     "RAY_worker_niceness": "0",  # by default everything else on the machine goes before the replicas
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
 }
@@ -130,6 +134,10 @@ def _shut_down() -> None:
     import ray
     from ray import serve
 
+    if not os.environ.get("FACEGRAPH_VERBOSE"):
+        # Ray calls it an error that the controller, which is to end, has ended.
+        sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
 

@@ -36,6 +36,7 @@ def serve(
     _refuse_taken_port(options["host"], options["port"])
 
     def work() -> int:
+        os.umask(0o077)  # the data, and the token that Ray writes, are for this user alone
         try:
             _prepare(file)
             return run_graph(file, options)

@@ -28,10 +28,20 @@ IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 @router.get("/v1/info", summary="What is running here", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS))
 async def info(context: Context, key: SearchKey) -> Response:
-    """Versions, models in use, thresholds and limits. Needs the role `search`."""
+    """Versions, models in use, thresholds and limits. Needs the role `search`.
+
+    A liveness model that is configured but could not be had is under `liveness_models_missing`.
+    """
     settings = context.settings
+    liveness = await context.service.liveness.ready()
     facts = {
         **context.info,
+        "models": {
+            model: facts
+            for model, facts in context.info.get("models", {}).items()
+            if facts["task"] != "liveness" or model in liveness.get("models", ())
+        },
+        "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),
         "image_formats": IMAGE_FORMATS,
         "image_urls": settings.image_urls.enabled,

@@ -162,17 +162,20 @@ def _ids() -> dict[str, list[Any]]:
     task = _facepp("faceset/async/addface", outer_id="set", face_tokens=tokens[0])["task_id"]
     nothing = "0" * 32
     found = {
-        ("name", "collection", "collection_name", "collections"): names,
+        ("name", "collection", "collection_name"): names,
+        ("collections",): [*names, *ids],
         ("collectionId", "collection_id", "target_index_ids"): [*ids, nothing],
         ("person_id", "personId"): ["ada", "ada", "ben", "eve"],
         ("face_id", "faceId", "file_id"): [*faces, nothing],
         ("requestName", "userName", "person_name"): ["Ada Lovelace"],
         ("page",): [1, 2],
-        ("face_token", "face_token1", "face_token2"): [*faces, *tokens, nothing],
+        ("face_token", "face_token1", "face_token2"): [*tokens, *faces, nothing],
         ("face_tokens",): [tokens[0], ",".join(tokens), faces[0], nothing],
         ("faceset_token",): [faceset["faceset_token"], faceset["faceset_token"], nothing],
         ("outer_id",): ["set", "set", "other"],
         ("task_id",): [task, nothing],
+        ("return_landmark", "check_empty"): [1, 0],
+        ("return_attributes",): ["gender,age", "none"],
         ("key_id",): [ADMIN[0], nothing],
         ("api_key",): [ADMIN[0]],
         ("api_secret",): [ADMIN[1]],

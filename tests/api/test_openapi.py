@@ -75,6 +75,13 @@ def test_picture_paths_show_both_bodies(path: str) -> None:
     assert "binary" not in str(as_json)
 
 
+def test_optional_files_of_forms_are_shown_as_files() -> None:
+    form = DOCUMENT["components"]["schemas"]["DetectBodyForm"]["properties"]
+    assert (form["image"]["type"], form["image"]["format"]) == ("string", "binary")
+    assert form["image_url"]["type"] == "string"
+    assert "null" not in str(form)
+
+
 def test_every_reference_leads_somewhere() -> None:
     names = {reference.removeprefix("#/components/schemas/") for reference in references(DOCUMENT)}
     assert names <= set(DOCUMENT["components"]["schemas"])

@@ -291,11 +291,6 @@ class Settings(BaseSettings):
         """Whether the records are in SQLite."""
         return self.database_url.startswith("sqlite")
 
-    @property
-    def one_ingress(self) -> bool:
-        """Whether a single process answers all HTTP requests."""
-        return self.topology is not Topology.DISTRIBUTED and self.ingress.serve.autoscaling.max_replicas == 1
-
     def without_secrets(self) -> Settings:
         """A copy that may be handed to deployments: without the admin key."""
         return self.model_copy(update={"api_key": None})

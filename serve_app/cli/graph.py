@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -79,27 +78,8 @@ def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
     return 0
 
 
-def direct_ingress(port: int) -> dict[str, str]:
-    """What makes Serve's only ingress replica listen on the service's port itself, without a proxy before it.
-
-    It saves 6 ms a request on two cores. A replica that takes a dead one's place gets the same port, at once.
-    """
-    return {
-        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),  # not included
-        "RAY_SERVE_PORT_QUARANTINE_S": "0",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-    }
-
-
 def _start(file: ServeFile, http_options: dict[str, Any]) -> None:
-    options = dict(http_options)
-    environment = dict(RAY_ENVIRONMENT)
-    if file.settings.one_ingress:
-        environment |= direct_ingress(options["port"])
-        options["port"] = _free_port(options["host"])  # for Serve's proxy, which nobody needs to ask
-    for name, value in environment.items():
+    for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
     import ray
@@ -116,7 +96,7 @@ def _start(file: ServeFile, http_options: dict[str, Any]) -> None:
         _node_ip_address="127.0.0.1",
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
-    serve.start(proxy_location=file.serve.get("proxy_location", "HeadOnly"), http_options=options)
+    serve.start(proxy_location=file.serve.get("proxy_location", "HeadOnly"), http_options=http_options)
     serve.run(
         build(file.settings.without_secrets().model_dump(mode="json")),
         name=NAME,
@@ -140,13 +120,6 @@ def _shut_down() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(address: str, stop: threading.Event) -> None:

@@ -207,7 +207,7 @@ class Settings(BaseSettings):
     model_dir: Path | None = None
     model_cache_dir: Path | None = None
     api_key: SecretStr | None = None
-    topology: Topology = Topology.COMPACT
+    topology: Topology = Topology.SINGLE
     dialects: tuple[str, ...] = ("all",)
     ingress: IngressSettings = IngressSettings()
     detector: DetectorSettings = DetectorSettings()

@@ -1,4 +1,4 @@
-"""The whole pipeline in one process: what the compact topology, the benchmarks and the API's tests run on."""
+"""The whole pipeline in one process: what benchmarks and tests compare the service with."""
 
 from __future__ import annotations
 

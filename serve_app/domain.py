@@ -373,6 +373,41 @@ class NewFace:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonUpdate:
+    """What changes of a person, all of it or nothing.
+
+    Attributes:
+        fields: None leaves a value as it is.
+        clear_date_of_birth: forget it; the texts are cleared by empty ones.
+        collections: names of all that the person shall be in, which may be none; None leaves them.
+        removed_faces: ids of faces that go.
+        replace_faces: all present faces go.
+        new_faces: faces that come.
+        min_faces, max_faces: removing must leave so many, adding may lead to so many; None for any number.
+    """
+
+    fields: PersonFields = field(default_factory=PersonFields)
+    clear_date_of_birth: bool = False
+    collections: tuple[str, ...] | None = None
+    removed_faces: tuple[str, ...] = ()
+    replace_faces: bool = False
+    new_faces: tuple[NewFace, ...] = ()
+    min_faces: int = 0
+    max_faces: int | None = None
+
+
+class PersonOrder(StrEnum):
+    """What a listing of persons is ordered by; persons without a value come last, equal ones by id."""
+
+    NAME = "name"
+    DATE_OF_BIRTH = "date_of_birth"
+    GENDER = "gender"
+    NATIONALITY = "nationality"
+    CREATED = "created"
+    MODIFIED = "modified"
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a listing; ``cursor`` fetches the next one, None on the last."""
 
@@ -482,18 +517,20 @@ class GalleryQuery:
     Attributes:
         probes: float32 (n, dimension), one row per face looked for.
         model: id of the embedder that made them.
-        collections: names; at least one.
+        collections: names, at least one; None searches everybody, also persons in no collection.
         max_results: persons per probe, at least 1.
         liveness_threshold: the probability that every probe was found to reach, None when that was not checked; a
             collection's policy may demand one.
+        persons_only: leave out faces without a person.
     """
 
     probes: Vectors
     model: str
-    collections: tuple[str, ...]
+    collections: tuple[str, ...] | None
     max_results: int
     threshold: ThresholdRequest = ThresholdRequest()
     liveness_threshold: float | None = None
+    persons_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,7 +542,7 @@ class Match:
         distance: cosine distance, 0 (same direction) to 2.
     """
 
-    collection: str
+    collection: str  # its name; empty for a person in none
     person: Person | None
     face: Face
     score: float

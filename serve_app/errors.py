@@ -2,11 +2,11 @@
 
     FacegraphError
     |- InvalidRequest
-    |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions
+    |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions NotACrop
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
     |- FaceError: FaceNotFound TooManyFaces FaceRejected FaceNotLive LivenessRequired
     |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound
-    |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace
+    |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused
     |- AuthError: KeyMissing KeyInvalid RoleInsufficient
     |- RateLimited Overloaded
     |- Unavailable: StoreUnavailable LivenessUnavailable
@@ -75,6 +75,12 @@ class ImageDimensions(ImageError):
     """A side is too short to hold a face."""
 
     code, status = "image_too_small", 400
+
+
+class NotACrop(ImageError):
+    """An aligned face of 112 x 112 pixels was expected, such as detection answers, and something else came."""
+
+    code, status = "not_a_crop", 400
 
 
 class ImageUrlError(ImageError):
@@ -210,6 +216,12 @@ class DuplicateFace(Conflict):
     """The face already belongs to another person; ``details["person_id"]`` and ``details["score"]`` say whose."""
 
     code = "duplicate_face"
+
+
+class FaceCountRefused(Conflict):
+    """The person would have fewer or more faces than the caller allows; ``details`` has faces, min_faces, max_faces."""
+
+    code = "face_count_refused"
 
 
 class AuthError(FacegraphError):

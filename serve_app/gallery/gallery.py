@@ -30,6 +30,7 @@ from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreU
 from serve_app.gallery import checks, plans
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
+from serve_app.gallery.directory import Directory
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
 from serve_app.gallery.records import collections, faces, persons
@@ -45,7 +46,7 @@ EXPIRY_PERIOD_S = 60.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces):
+class Gallery(LooseFaces, Directory):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -136,9 +137,13 @@ class Gallery(LooseFaces):
         """Unknown fields and impossible values are InvalidRequest."""
         return self._database.transact(lambda connection: collections.update(connection, tenant, name, changes))
 
-    def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
+    def delete_collection(
+        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+    ) -> Deletion:
         """Refused for persons as well as for faces in it, if only an empty one may go."""
-        return self._writer.run(plans.delete_collection(tenant, name, only_if_empty))
+        if keep_persons:
+            self._need_pool(tenant)
+        return self._writer.run(plans.delete_collection(tenant, name, only_if_empty, keep_persons))
 
     # -- persons
 
@@ -152,7 +157,7 @@ class Gallery(LooseFaces):
         mode: Literal["replace", "add"] = "replace",
         must_be_new: bool = False,
     ) -> Enrolment:
-        """A new person needs a collection. Kept faces must satisfy the policies of collections that are joined."""
+        """Kept faces must satisfy the policies of collections that are joined."""
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         if mode not in ("replace", "add"):
@@ -161,6 +166,8 @@ class Gallery(LooseFaces):
             raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces are added at once, got {len(faces)}.")
         for face in faces:
             checks.check_new_face(face)
+        if not collections:
+            self._need_pool(tenant)
         new = {uuid.uuid4().hex: face for face in faces}
         return self._writer.run(
             plans.put_person(tenant, person_id, collections, fields, new, mode, must_be_new), images=new
@@ -240,7 +247,9 @@ class Gallery(LooseFaces):
         """At most 1,000 at once."""
         if len(face_ids) > checks.MAX_PAGE:
             raise InvalidRequest(f"At most {checks.MAX_PAGE} images are read at once, got {len(face_ids)}.")
-        column = {"thumbnail": "has_thumbnail", "photograph": "has_photograph"}[kind]
+        if kind not in ("thumbnail", "photograph"):
+            raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
+        column = f"has_{kind}"
         with self._database.read() as connection:
             rows = faces.of_ids(connection, {face_id for face_id in face_ids if checks.is_id(face_id)})
         stored = {row.id for row in rows if row.tenant_id == tenant and getattr(row, column)}

@@ -18,7 +18,6 @@ from serve_app.errors import (
     CollectionNotEmpty,
     FaceNotLive,
     FaceUnknown,
-    InvalidRequest,
     LivenessRequired,
     PersonExists,
 )
@@ -46,17 +45,23 @@ def put_person(
         if present is not None and must_be_new:
             raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
         if present is None and not named:
-            raise InvalidRequest("A new person needs at least one collection to be in, got none.")
+            named = [collections.get_pool(connection, tenant)]
         internal_id = present.id if present is not None else uuid.uuid4().hex
         already = persons.collection_ids(connection, internal_id)
         joined = [collection for collection in named if collection.id not in already]
         everywhere = [*collections.by_ids(connection, already, "share"), *joined]
+        left = [c for c in everywhere if c.name == collections.POOL] if len(everywhere) > 1 else []
+        everywhere = [collection for collection in everywhere if collection not in left]
         old = faces.of_persons(connection, [internal_id])
         kept = [] if new and mode == "replace" else old
         check_liveness(new, everywhere, kept, joined)
 
         now = dt.datetime.now(dt.UTC)
-        changes = Changes(tenant, joins=[Place(collection.id, internal_id) for collection in joined])
+        changes = Changes(
+            tenant,
+            joins=[Place(collection.id, internal_id) for collection in joined],
+            leaves=[Place(collection.id, internal_id) for collection in left],
+        )
         columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, present)}
         if present is None:
             changes.insert_person = {**columns, "tenant_id": tenant, "external_id": person_id, "created": now}
@@ -70,6 +75,8 @@ def put_person(
             for row in kept:
                 vector = templates[row.id]
                 changes.attach[row.model] += [IndexRow(RowKey(c.id, row.id), vector) for c in joined]
+        for row in kept:
+            changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]
         if old and not kept:
             drop(connection, changes, old)
 
@@ -107,7 +114,7 @@ def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletio
     return plan
 
 
-def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Deletion]:
+def delete_collection(tenant: str, name: str, only_if_empty: bool, keep_persons: bool = False) -> Plan[Deletion]:
     """See ``Matcher.delete_collection``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
@@ -122,7 +129,12 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Delet
             )
         changes = Changes(tenant, drop_collections=[collection.id])
         staying = persons.elsewhere(connection, collection.id)
-        changes.drop_persons = sorted(set(here) - staying)
+        leaving = sorted(set(here) - staying)
+        if keep_persons and leaving:
+            to_pool(connection, changes, tenant, leaving)
+            staying |= set(leaving)
+            leaving = []
+        changes.drop_persons = leaving
         changes.leaves = [Place(collection.id, person_id) for person_id in here]
         places = faces.places(connection, [row.id for row in loose])
         shared = {key.face_id for key in places if key.collection_id != collection.id}
@@ -137,6 +149,14 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool) -> Plan[Delet
         return changes, lambda _: outcome
 
     return plan
+
+
+def to_pool(connection: sa.Connection, changes: Changes, tenant: str, person_ids: Sequence[str]) -> None:
+    """These persons (internal ids) join the pool with all their faces."""
+    pool = collections.get_pool(connection, tenant)
+    changes.joins += [Place(pool.id, person_id) for person_id in person_ids]
+    for row in faces.of_persons(connection, person_ids, template=True):
+        changes.attach[row.model].append(IndexRow(RowKey(pool.id, row.id), faces.to_vector(row.template)))
 
 
 def delete_face(
@@ -174,6 +194,7 @@ def unknown_face(face_id: object, person_id: str | None = None, collection: str 
 
 
 def drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:
+    """These faces cease to exist, wherever they are."""
     rows = list(rows)
     models = {row.id: row.model for row in rows}
     for key in faces.places(connection, models):
@@ -219,6 +240,7 @@ def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], d
 def columns_of(
     tenant: str, person_id: str | None, face_id: str, face: NewFace, position: int, now: dt.datetime
 ) -> dict[str, Any]:
+    """A new face's row; ``person_id`` is internal."""
     return {
         "id": face_id,
         "tenant_id": tenant,

@@ -23,6 +23,9 @@ MAX_RESULTS = 1000
 MAX_ROWS = 16_384
 """The most rows that a Milvus server returns for one probe."""
 
+USUAL_PLACES = 8
+"""Collections that one face is rarely in more of; the first fetch allows for so many rows of it."""
+
 ROUNDING = 6
 """Digits of a cosine that float32 arithmetic gets right; the same template twice is 1.0 then."""
 
@@ -44,13 +47,17 @@ class Searcher:
 
     def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
         """See ``Matcher.search``."""
-        names = list(dict.fromkeys(query.collections))
-        if not names:
+        names = None if query.collections is None else list(dict.fromkeys(query.collections))
+        if names is not None and not names:
             raise InvalidRequest("A search needs at least one collection, got none.")
         if not 1 <= query.max_results <= MAX_RESULTS:
             raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
         with self._database.read() as connection:
-            searched = collections.by_names(connection, tenant, names)
+            searched = (
+                collections.everywhere(connection, tenant)
+                if names is None
+                else collections.by_names(connection, tenant, names)
+            )
         liveness = _check_liveness(query, searched)
         threshold = _threshold(query, searched)
         if not len(query.probes):
@@ -59,25 +66,30 @@ class Searcher:
         if calibration is None:
             raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
         probes = checks.check_template(query.probes)
-        found = self._nearest(query.model, probes, searched, query.max_results, calibration.cosine(threshold.min_score))
+        found = self._nearest(query, probes, searched, calibration.cosine(threshold.min_score))
         return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
 
     def _nearest(
-        self, model: str, probes: Vectors, searched: Sequence[Collection], wanted: int, lowest: float
+        self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float
     ) -> list[dict[Subject, Hit]]:
-        """For each probe the best row of each subject, at most ``wanted`` subjects, best first."""
+        """For each probe the best row of each subject, at most ``max_results`` subjects, best first."""
+        wanted = query.max_results
         ids = [collection.id for collection in searched]
+        if not ids:
+            return [{} for _ in probes]
         found: list[dict[Subject, Hit]] = [{} for _ in probes]
         open_probes = list(range(len(probes)))
-        limit = min(MAX_ROWS, 2 * wanted * len(ids) + 8)
+        limit = min(MAX_ROWS, 2 * wanted * min(len(ids), USUAL_PLACES) + 8)
         while open_probes:
-            rows = self._index.search(model, probes[open_probes], ids, limit)
+            rows = self._index.search(query.model, probes[open_probes], ids, limit)
             near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
             keys = {hit.key for hits in near for hit in hits}
             owners: dict[RowKey, str | None] = {}
             if keys:
                 with self._database.read() as connection:
                     owners = faces.owners(connection, keys)
+            if query.persons_only:
+                owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
             for probe, hits in zip(open_probes, near, strict=True):
                 found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
@@ -99,7 +111,7 @@ class Searcher:
             return tuple(() for _ in found)
         with self._database.read() as connection:
             people, loose = _load(connection, subjects)
-        names = {collection.id: collection.name for collection in searched}
+        names = {c.id: "" if c.name == collections.POOL else c.name for c in searched}
         answer = []
         for hits in found:
             matches = []

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.service.base import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
-from serve_app.service.enrolment import EnrolmentOperations
 from serve_app.service.pictures import PictureOperations
 from serve_app.service.registering import RegisteringOperations
 from serve_app.service.searching import SearchOperations
+from serve_app.service.sets import SetOperations
 
 __all__ = ["EnrolmentChoice", "FaceChoice", "FaceService", "ProbeChoice", "refuse_not_live"]
 
 
-class FaceService(PictureOperations, SearchOperations, EnrolmentOperations, RegisteringOperations):
+class FaceService(PictureOperations, SearchOperations, SetOperations, RegisteringOperations):
     """All operations over the four stages; see :class:`~serve_app.service.base.Operations` for its arguments."""
 
     async def ready(self) -> Mapping[str, Mapping[str, Any]]:

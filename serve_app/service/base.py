@@ -52,7 +52,7 @@ class Operations:
         self.calibration = calibration
         self.max_faces = max_faces
         # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
-        self._demanded_liveness: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._demanded_liveness: dict[tuple[str, tuple[str, ...] | None], float] = {}
 
     def _face_limit(self, faces: ProbeChoice) -> int:
         return 1 if faces == "largest" else self.max_faces

@@ -32,7 +32,7 @@ class SearchOperations(Operations):
         self,
         tenant: str,
         image: bytes,
-        collections: Sequence[str],
+        collections: Sequence[str] | None,
         *,
         max_results: int = 5,
         threshold: ThresholdRequest = ThresholdRequest(),
@@ -40,6 +40,7 @@ class SearchOperations(Operations):
         liveness: bool = False,
         reject: Collection[QualityCode] = NOTHING,
         min_face_side: float = 0.0,
+        persons_only: bool = False,
     ) -> SearchResult:
         """Who is on a picture: the largest face, the one main face, or each of them.
 
@@ -47,6 +48,8 @@ class SearchOperations(Operations):
         policy of one of the collections demands it. A picture without faces gives a result without faces.
 
         Args:
+            collections: names; None searches everybody, also persons in no collection.
+            persons_only: leave out faces without a person.
             faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
             reject: refuse a picture with a face that has one of these faults.
             min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
@@ -58,9 +61,10 @@ class SearchOperations(Operations):
         query = GalleryQuery(
             probes=NO_PROBES,
             model=self.model,
-            collections=tuple(collections),
+            collections=None if collections is None else tuple(collections),
             max_results=max_results,
             threshold=threshold,
+            persons_only=persons_only,
         )
 
         async def attempt(live_from: float | None) -> tuple[SearchResult, float | None]:

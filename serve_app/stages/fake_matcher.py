@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -25,13 +23,11 @@ from serve_app.domain import (
     Person,
     PersonFields,
     Slice,
-    Task,
     Vectors,
 )
 from serve_app.errors import (
     CollectionExists,
     CollectionNotEmpty,
-    CollectionNotFound,
     FaceUnknown,
     ImageNotStored,
     InvalidRequest,
@@ -40,65 +36,50 @@ from serve_app.errors import (
     PersonNotFound,
 )
 from serve_app.score import Calibration, resolve_threshold
+from serve_app.stages.fake_directory import FakeDirectory, FakeTenant, new_id, utc_now
 from serve_app.stages.fake_loose_faces import FakeLooseFaces, fake_face
-from serve_app.stages.fakes import FAKE_CALIBRATION, FakeStage
+from serve_app.stages.fakes import FAKE_CALIBRATION
 
 T = TypeVar("T")
 
 
-@dataclass
-class _Tenant:
-    collections: dict[str, Collection] = field(default_factory=dict)
-    persons: dict[str, Person] = field(default_factory=dict)
-    new_faces: dict[str, NewFace] = field(default_factory=dict)  # by face id
-    loose: dict[str, Face] = field(default_factory=dict)
-    places: dict[str, list[str]] = field(default_factory=dict)  # collection id -> loose faces
-    tasks: dict[str, Task] = field(default_factory=dict)
-
-
-class FakeMatcher(FakeLooseFaces, FakeStage):
+class FakeMatcher(FakeDirectory, FakeLooseFaces):
     """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
 
     def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:
         super().__init__()
         self._calibration = calibration
-        self._tenants: dict[str, _Tenant] = {}
-
-    def _of(self, tenant: str) -> _Tenant:
-        self.check()
-        return self._tenants.setdefault(tenant, _Tenant())
 
     # -- searching
 
     async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
         """By comparing with every face."""
         store = self._of(tenant)
-        policies = [self._collection(tenant, name).policy for name in query.collections]
+        names = (*store.collections, "") if query.collections is None else query.collections
+        policies = [self._collection(tenant, name).policy for name in names if name]
         demanded = max((policy.liveness_threshold for policy in policies if policy.liveness), default=None)
         if demanded is not None and (query.liveness_threshold or 0.0) < demanded:
             raise LivenessRequired("A collection demands a liveness check.", threshold=demanded)
-        searched = [p for p in store.persons.values() if set(p.collections) & set(query.collections)]
+        searched = [p for p in store.persons.values() if set(p.collections or ("",)) & set(names)]
         scores = [policy.min_score for policy in policies if policy.min_score is not None]
-        loose = {name: self._loose_in(tenant, name) for name in query.collections}
+        loose = {name: self._loose_in(tenant, name) for name in names if name and not query.persons_only}
         size = sum(len(person.faces) for person in searched) + sum(map(len, loose.values()))
         threshold = resolve_threshold(query.threshold, size, max(scores, default=None))
         answers: list[tuple[Match, ...]] = []
         for probe in query.probes:
-            matches = [self._best(store, person, probe, query.collections) for person in searched if person.faces]
-            matches += [
-                self._loose_match(store, name, face, probe) for name in query.collections for face in loose[name]
-            ]
+            matches = [self._best(store, person, probe, names) for person in searched if person.faces]
+            matches += [self._loose_match(store, name, face, probe) for name in loose for face in loose[name]]
             found = sorted((m for m in matches if m.score >= threshold.min_score), key=lambda match: -match.score)
             answers.append(tuple(found[: query.max_results]))
         return GalleryAnswer(tuple(answers), threshold, demanded)
 
-    def _best(self, store: _Tenant, person: Person, probe: Any, collections: Sequence[str]) -> Match:
+    def _best(self, store: FakeTenant, person: Person, probe: Any, collections: Sequence[str]) -> Match:
         cosines = {face.id: float(store.new_faces[face.id].template @ probe) for face in person.faces}
         face = max(person.faces, key=lambda candidate: cosines[candidate.id])
-        name = next(name for name in collections if name in person.collections)
+        name = next((name for name in collections if name in person.collections), "")
         return Match(name, person, face, self._calibration.score(cosines[face.id]), 1.0 - cosines[face.id])
 
-    def _loose_match(self, store: _Tenant, collection: str, face: Face, probe: Any) -> Match:
+    def _loose_match(self, store: FakeTenant, collection: str, face: Face, probe: Any) -> Match:
         cosine = float(store.new_faces[face.id].template @ probe)
         return Match(collection, None, face, self._calibration.score(cosine), 1.0 - cosine)
 
@@ -117,21 +98,13 @@ class FakeMatcher(FakeLooseFaces, FakeStage):
 
     # -- collections
 
-    def _collection(self, tenant: str, name: str) -> Collection:
-        found = self._of(tenant).collections.get(name)
-        if found is None:
-            raise CollectionNotFound(f"There is no collection {name!r}.", collection=name)
-        members = [p for p in self._of(tenant).persons.values() if name in p.collections]
-        heads = sum(len(person.faces) for person in members) + len(self._of(tenant).places.get(found.id, ()))
-        return replace(found, person_count=len(members), face_count=heads)
-
     async def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         """Refuses a name that is taken."""
-        store, now = self._of(tenant), _now()
+        store, now = self._of(tenant), utc_now()
         if new.name in store.collections:
             raise CollectionExists(f"There is a collection {new.name!r} already.", collection=new.name)
         fields = {name: getattr(new, name) for name in NewCollection.__dataclass_fields__}
-        created = Collection(_id(), tenant, **fields, person_count=0, face_count=0, created=now, modified=now)
+        created = Collection(new_id(), tenant, **fields, person_count=0, face_count=0, created=now, modified=now)
         store.collections[new.name] = created
         return created
 
@@ -155,7 +128,7 @@ class FakeMatcher(FakeLooseFaces, FakeStage):
     async def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
         """Renames in the persons, too."""
         store, current = self._of(tenant), self._collection(tenant, name)
-        changed = replace(current, **changes, modified=_now())
+        changed = replace(current, **changes, modified=utc_now())
         if changed.name != name and changed.name in store.collections:
             raise CollectionExists(f"There is a collection {changed.name!r} already.")
         del store.collections[name]
@@ -165,12 +138,17 @@ class FakeMatcher(FakeLooseFaces, FakeStage):
             store.persons[person.id] = replace(person, collections=renamed)
         return self._collection(tenant, changed.name)
 
-    async def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
+    async def delete_collection(
+        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+    ) -> Deletion:
         """Takes every member out first."""
         collection, store = self._collection(tenant, name), self._of(tenant)
         if only_if_empty and collection.face_count:
             raise CollectionNotEmpty(f"The collection {name!r} holds {collection.face_count} faces.")
         members = [person.id for person in store.persons.values() if name in person.collections]
+        if keep_persons:
+            await self.link_persons(tenant, name, remove=members)
+            members = []
         gone = [await self.delete_person(tenant, person_id, name) for person_id in members]
         del store.collections[name]
         alone = [face_id for face_id in store.places.pop(collection.id, []) if not self._is_placed(store, face_id)]
@@ -192,7 +170,7 @@ class FakeMatcher(FakeLooseFaces, FakeStage):
         must_be_new: bool = False,
     ) -> Enrolment:
         """Creates or changes."""
-        store, now = self._of(tenant), _now()
+        store, now = self._of(tenant), utc_now()
         for name in collections:
             self._collection(tenant, name)
         present = store.persons.get(person_id)
@@ -201,7 +179,7 @@ class FakeMatcher(FakeLooseFaces, FakeStage):
         person = present or Person(person_id, "", "", None, "", "", "", "", (), {}, (), (), now, now)
         given = {name: getattr(fields, name) for name in PersonFields.__dataclass_fields__}
         person = replace(person, **{name: value for name, value in given.items() if value is not None}, modified=now)
-        added = {_id(): new for new in faces}
+        added = {new_id(): new for new in faces}
         store.new_faces.update(added)
         stored = tuple(fake_face(face_id, person_id, new, now) for face_id, new in added.items())
         kept = person.faces if mode == "add" or not faces else ()
@@ -309,11 +287,3 @@ def _page(items: Mapping[str, T], limit: int, cursor: str | None) -> Page[T]:
     keys = [key for key in sorted(items) if cursor is None or key > cursor.removeprefix("after:")]
     page = tuple(items[key] for key in keys[:limit])
     return Page(page, f"after:{keys[limit - 1]}" if len(keys) > limit else None)
-
-
-def _id() -> str:
-    return uuid.uuid4().hex
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

@@ -78,6 +78,12 @@ class MatcherStage:
     set_user_id = _threaded("set_user_id")
     add_task = _threaded("add_task")
     task = _threaded("task")
+    collections_named = _threaded("collections_named")
+    collections_slice = _threaded("collections_slice")
+    persons_slice = _threaded("persons_slice")
+    update_person = _threaded("update_person")
+    link_persons = _threaded("link_persons")
+    delete_persons = _threaded("delete_persons")
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

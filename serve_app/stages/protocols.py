@@ -31,6 +31,7 @@ from serve_app.domain import (
     Slice,
     Vectors,
 )
+from serve_app.stages.directory import Directory
 from serve_app.stages.loose_faces import LooseFaces
 
 
@@ -78,7 +79,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, LooseFaces, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has
@@ -132,8 +133,10 @@ class Matcher(Stage, LooseFaces, Protocol):
         """
         ...
 
-    async def delete_collection(self, tenant: str, name: str, only_if_empty: bool = False) -> Deletion:
-        """Also erases persons and faces that are in no other collection.
+    async def delete_collection(
+        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+    ) -> Deletion:
+        """Also erases faces, and unless ``keep_persons`` persons, that are in no other collection.
 
         Raises CollectionNotFound, CollectionNotEmpty.
         """
@@ -152,6 +155,8 @@ class Matcher(Stage, LooseFaces, Protocol):
         must_be_new: bool = False,
     ) -> Enrolment:
         """Create or update a person and add them to the collections (they stay in those where they are).
+
+        Without collections a new person is in none: only a search of everybody finds them.
 
         Given faces become the person's faces (``replace``) or are added to them (``add``); without any, the present
         ones stay. Fields that are None stay as they are.

@@ -78,7 +78,7 @@ class GalleryMachine(RuleBasedStateMachine):
     )
     def put_person(self, person: str, names: list[str], seeds: list[int], add: bool, must_be_new: bool) -> None:
         known = person in self.places
-        allowed = set(names) <= self.collections and (known or bool(names)) and not (known and must_be_new)
+        allowed = set(names) <= self.collections and not (known and must_be_new)
         result = self.attempt(
             allowed,
             lambda: self.gallery.put_person(

@@ -10,13 +10,26 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection, Page
+from serve_app.domain import (
+    Collection,
+    CollectionKind,
+    CollectionPolicy,
+    ImageStorage,
+    NewCollection,
+    Page,
+    Slice,
+)
 from serve_app.errors import CollectionExists, CollectionNotFound, InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.records.paging import containing, page_of, search_text
-from serve_app.gallery.schema import collections
+from serve_app.gallery.schema import collections, person_collections
 
 Lock = Literal["share", "update"]
+
+POOL = "*"
+"""Name of a tenant's pool: the hidden collection of everyone who is in no other one. No collection can be called so."""
+
+_VISIBLE = collections.c.name != POOL
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
 
@@ -25,6 +38,7 @@ _BY_NAME = (
     .where(
         collections.c.tenant_id == sa.bindparam("tenant"),
         collections.c.name.in_(sa.bindparam("names", expanding=True)),
+        _VISIBLE,
     )
     .order_by(collections.c.id)  # writers lock in one order
 )
@@ -35,13 +49,36 @@ def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collec
     values = _values(new)
     if _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
-    now = dt.datetime.now(dt.UTC)
-    connection.execute(
-        collections.insert().values(
-            id=uuid.uuid4().hex, tenant_id=tenant, person_count=0, face_count=0, created=now, modified=now, **values
-        )
-    )
+    _insert(connection, tenant, values)
     return get(connection, tenant, new.name)
+
+
+def pool(connection: sa.Connection, tenant: str) -> Collection | None:
+    """The tenant's pool, if :func:`make_pool` was called for it."""
+    row = connection.execute(
+        sa.select(collections).where(collections.c.tenant_id == tenant, collections.c.name == POOL)
+    ).first()
+    return None if row is None else to_collection(row)
+
+
+def get_pool(connection: sa.Connection, tenant: str) -> Collection:
+    """The tenant's pool, which :func:`make_pool` has made."""
+    found = pool(connection, tenant)
+    if found is None:
+        raise AssertionError(f"the tenant {tenant} has no pool")
+    return found
+
+
+def make_pool(connection: sa.Connection, tenant: str) -> None:
+    """See to it that the tenant has a pool."""
+    if pool(connection, tenant) is None:
+        _insert(connection, tenant, {**_values(NewCollection("pool")), "name": POOL, "search_text": ""})
+
+
+def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
+    """All collections of the tenant and the pool."""
+    query = sa.select(collections).where(collections.c.tenant_id == tenant).order_by(collections.c.id)
+    return [to_collection(row) for row in connection.execute(query)]
 
 
 def get(connection: sa.Connection, tenant: str, name: str, lock: Lock | None = None) -> Collection:
@@ -62,8 +99,14 @@ def by_names(
     return [found[name] for name in names]
 
 
+def present(connection: sa.Connection, tenant: str, names: Iterable[str]) -> list[Collection]:
+    """Those of the names that exist, in no order."""
+    wanted = [name for name in names if checks.is_text(name)]
+    return [to_collection(row) for row in connection.execute(_BY_NAME, {"tenant": tenant, "names": wanted})]
+
+
 def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
-    """Those that exist, by id."""
+    """Those that exist, by id; the pool may be among them."""
     query = sa.select(collections).where(collections.c.id.in_(list(ids))).order_by(collections.c.id)
     return [to_collection(row) for row in connection.execute(_locked(query, lock))]
 
@@ -71,7 +114,8 @@ def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = No
 def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
     """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
     wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
-    found = {collection.id: collection for collection in by_ids(connection, wanted) if collection.tenant_id == tenant}
+    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and c.name != POOL]
+    found = {collection.id: collection for collection in known}
     for collection_id in ids:
         if collection_id not in found:
             raise CollectionNotFound(
@@ -83,9 +127,29 @@ def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list
 
 def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
     """By name. Raises InvalidRequest."""
-    query = sa.select(collections).where(collections.c.tenant_id == tenant, *containing(collections.c.search_text, q))
+    query = _listed(tenant, q)
     rows, following = page_of(connection, query, collections.c.name, limit, cursor)
     return Page(tuple(to_collection(row) for row in rows), following)
+
+
+def slice_of(
+    connection: sa.Connection,
+    tenant: str,
+    q: str,
+    limit: int,
+    offset: int,
+    descending: bool = False,
+    person_id: str | None = None,
+) -> Slice[Collection]:
+    """By name; ``person_id`` (internal) keeps those that the person is in. Raises InvalidRequest."""
+    query = _listed(tenant, q)
+    if person_id is not None:
+        here = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+        query = query.where(collections.c.id.in_(here))
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    name = collections.c.name
+    rows = connection.execute(query.order_by(name.desc() if descending else name).limit(limit).offset(offset))
+    return Slice(tuple(to_collection(row) for row in rows), int(total))
 
 
 def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
@@ -93,16 +157,16 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
     unknown = sorted(set(changes) - set(_FIELDS))
     if unknown:
         raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.shown(unknown)}.")
-    present = get(connection, tenant, name, "update")
+    stored = get(connection, tenant, name, "update")
     new = dataclasses.replace(
-        NewCollection(**{field: getattr(present, field) for field in _FIELDS}),
+        NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
         **changes,
     )
     values = _values(new)
     if new.name != name and _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
     connection.execute(
-        collections.update().where(collections.c.id == present.id).values(modified=dt.datetime.now(dt.UTC), **values)
+        collections.update().where(collections.c.id == stored.id).values(modified=dt.datetime.now(dt.UTC), **values)
     )
     return get(connection, tenant, new.name)
 
@@ -111,7 +175,7 @@ def totals(connection: sa.Connection) -> tuple[int, int, int]:
     """Collections, and memberships of persons and of faces, over all tenants."""
     row = connection.execute(
         sa.select(
-            sa.func.count(),
+            sa.func.count().filter(_VISIBLE),
             sa.func.coalesce(sa.func.sum(collections.c.person_count), 0),
             sa.func.coalesce(sa.func.sum(collections.c.face_count), 0),
         ).select_from(collections)
@@ -140,6 +204,21 @@ def to_collection(row: sa.Row[Any]) -> Collection:
         face_count=row.face_count,
         created=row.created,
         modified=row.modified,
+    )
+
+
+def _insert(connection: sa.Connection, tenant: str, values: Mapping[str, Any]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    connection.execute(
+        collections.insert().values(
+            id=uuid.uuid4().hex, tenant_id=tenant, person_count=0, face_count=0, created=now, modified=now, **values
+        )
+    )
+
+
+def _listed(tenant: str, q: str) -> sa.Select[Any]:
+    return sa.select(collections).where(
+        collections.c.tenant_id == tenant, _VISIBLE, *containing(collections.c.search_text, q)
     )
 
 

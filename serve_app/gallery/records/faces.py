@@ -35,6 +35,7 @@ _BY_ID = (
 _BY_PERSON = (
     sa.select(*_PLAIN).where(faces.c.person_id.in_(_IDS)).order_by(faces.c.created, faces.c.position, faces.c.id)
 )
+_BY_PERSON_WHOLE = _BY_PERSON.add_columns(faces.c.template)
 _PLACES = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
     face_collections.c.face_id.in_(_IDS)
 )
@@ -65,9 +66,9 @@ def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
     return _rows(connection, _BY_ID, ids)
 
 
-def of_persons(connection: sa.Connection, person_ids: Iterable[str]) -> list[sa.Row[Any]]:
-    """Rows of all faces of these persons, oldest first."""
-    return _rows(connection, _BY_PERSON, person_ids)
+def of_persons(connection: sa.Connection, person_ids: Iterable[str], template: bool = False) -> list[sa.Row[Any]]:
+    """Rows of all faces of these persons, oldest first; ``template`` includes that column."""
+    return _rows(connection, _BY_PERSON_WHOLE if template else _BY_PERSON, person_ids)
 
 
 def slice_of(

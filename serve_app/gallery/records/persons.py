@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.domain import Page, Person, PersonFields
+from serve_app.domain import Page, Person, PersonFields, PersonOrder, Slice
 from serve_app.errors import PersonNotFound
 from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
 from serve_app.gallery.records import faces as face_records
+from serve_app.gallery.records.collections import POOL
 from serve_app.gallery.records.paging import containing, page_of, search_text
 from serve_app.gallery.schema import collections, person_collections, persons
 
@@ -22,7 +23,7 @@ _BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))
 _NAMES = (
     sa.select(person_collections.c.person_id, collections.c.name)
     .join(collections, collections.c.id == person_collections.c.collection_id)
-    .where(person_collections.c.person_id.in_(_IDS))
+    .where(person_collections.c.person_id.in_(_IDS), collections.c.name != POOL)
     .order_by(collections.c.name)
 )
 
@@ -41,6 +42,21 @@ def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = F
     if row is None:
         raise not_found(external_id)
     return row
+
+
+def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """The rows of all these persons, locked in one order. Raises PersonNotFound for the first that does not exist."""
+    wanted = list(dict.fromkeys(external_ids))
+    found = {}
+    for batch in face_records.batches([external_id for external_id in wanted if is_text(external_id)]):
+        query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id.in_(batch))
+        found.update(
+            {row.external_id: row for row in connection.execute(query.order_by(persons.c.id).with_for_update())}
+        )
+    for external_id in wanted:
+        if external_id not in found:
+            raise not_found(external_id)
+    return [found[external_id] for external_id in wanted]
 
 
 def not_found(external_id: object, collection: str | None = None) -> PersonNotFound:
@@ -70,14 +86,35 @@ def page(
     connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
 ) -> Page[Person]:
     """By external id. Raises InvalidRequest."""
-    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
-    if collection_id is not None:
-        query = query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
-            person_collections.c.collection_id == collection_id
-        )
+    query = _listed(tenant, collection_id, q)
     rows, following = page_of(connection, query, persons.c.external_id, limit, cursor)
     loaded = _with_relations(connection, rows)
     return Page(tuple(loaded[row.id] for row in rows), following)
+
+
+def slice_of(
+    connection: sa.Connection,
+    tenant: str,
+    collection_id: str | None,
+    q: str,
+    limit: int,
+    offset: int,
+    order: PersonOrder = PersonOrder.NAME,
+    descending: bool = False,
+) -> Slice[Person]:
+    """See ``Directory.persons_slice``."""
+    query = _listed(tenant, collection_id, q)
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    column = persons.c[str(order)]
+    key: sa.ColumnElement[Any] = column
+    if isinstance(column.type, sa.Text):  # by code point in every database
+        key = sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
+    unknown = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
+    last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((unknown, 1), else_=0)]
+    query = query.order_by(*last, key.desc() if descending else key, persons.c.external_id)
+    rows = connection.execute(query.limit(limit).offset(offset)).all()
+    loaded = _with_relations(connection, rows)
+    return Slice(tuple(loaded[row.id] for row in rows), int(total))
 
 
 def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
@@ -116,6 +153,15 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
     result["search_text"] = search_text(external_id, result["name"])
     return result
+
+
+def _listed(tenant: str, collection_id: str | None, q: str) -> sa.Select[Any]:
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
+    if collection_id is None:
+        return query
+    return query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
+        person_collections.c.collection_id == collection_id
+    )
 
 
 def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Person]:

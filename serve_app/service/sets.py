@@ -41,7 +41,7 @@ from serve_app.vision.align import CROP_SIDE, REFERENCE
 from serve_app.vision.image import encode_jpeg, read_image
 from serve_app.vision.quality import assess
 
-CROP_LIMITS = Limits(max_image_bytes=2**20, max_image_pixels=10_000, min_image_side=1)
+CROP_LIMITS = Limits(max_image_bytes=2**20, max_image_pixels=CROP_SIDE**2, min_image_side=1)
 """For reading crops; 112 x 112 pixels as BMP have 37 kB."""
 
 

@@ -124,7 +124,12 @@ class FakeDirectory(FakeStage):
         count = len(kept) + len(update.new_faces)
         too_many = bool(update.new_faces) and update.max_faces is not None and count > update.max_faces
         if too_many or (removed and count < update.min_faces):
-            raise FaceCountRefused(f"The person would have {count} faces.", faces=count)
+            raise FaceCountRefused(
+                f"The person would have {count} faces.",
+                faces=count,
+                min_faces=update.min_faces,
+                max_faces=update.max_faces,
+            )
         for threshold in (policy.liveness_threshold for policy in demanded if policy.liveness):
             _check_live([face.liveness for face in update.new_faces], threshold)
         added = {new_id(): new for new in update.new_faces}

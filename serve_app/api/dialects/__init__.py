@@ -8,10 +8,11 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.argos import argos
 from serve_app.api.dialects.facepp import facepp
 from serve_app.api.dialects.ninthsense import ninthsense
+from serve_app.api.dialects.opencv_cloud import opencv_fr_cloud
 from serve_app.api.dialects.opencv_fr_server import opencv_fr_server
 from serve_app.errors import ConfigurationError
 
-ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos, facepp)
+ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos, facepp, opencv_fr_cloud)
 """In the order in which the documentation shows them."""
 
 EVERY_ONE = "all"

@@ -1,0 +1,253 @@
+"""The cloud's request bodies. Unknown keys are ignored, and numbers may be sent as texts: clients do both."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import Request
+from pydantic import ConfigDict, Field, ValidationError
+
+from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
+from serve_app.api.schemas.base import Body, PersonId, Text
+from serve_app.domain import PersonFields
+
+MATCH_SCORE = 0.81
+"""From which score on the vendor speaks of a match; the default of every search."""
+
+LIVE_SCORE = 0.5
+MAX_SET = 3
+MAX_FINDINGS = 20
+
+
+class CloudBody(Body):
+    """A request body."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True)
+
+
+B = TypeVar("B", bound=CloudBody)
+
+
+async def read(request: Request, model: type[B]) -> B:
+    """The request's JSON body.
+
+    Raises:
+        SchemaRefused, RequestTooLarge.
+    """
+    try:
+        return model.model_validate_json(await request.body() or b"{}")
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        detail = [{"loc": ["body", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found[:MAX_FINDINGS]]
+        text = "; ".join(f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}" for finding in detail)
+        raise SchemaRefused(text, detail=detail) from None
+
+
+class CloudSearchMode(StrEnum):
+    """Accepted and not followed: there is one mode here, the accurate one."""
+
+    FAST = "FAST"
+    ACCURATE = "ACCURATE"
+
+
+class CloudDevice(StrEnum):
+    """Accepted and not followed: the liveness models are the same for all cameras."""
+
+    DESKTOP = "DESKTOP"
+    ANDROID = "ANDROID"
+    IOS = "IOS"
+
+
+class CloudGender(StrEnum):
+    """As the vendor writes it."""
+
+    M = "M"
+    F = "F"
+
+
+Picture = Annotated[str, Field(description="A picture as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
+PictureSet = Annotated[list[Picture], Field(min_length=1, max_length=MAX_SET, description="Pictures of one person.")]
+CollectionId = Annotated[
+    str, Field(min_length=36, max_length=36, examples=["5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"], description="A UUID.")
+]
+CollectionName = Annotated[Text, Field(min_length=1, max_length=50, examples=["Visitors of 2026"])]
+Description = Annotated[Text, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1, description="From 0 to 1; may be sent as a text.")]
+LiveSearchScore = Annotated[float, Field(ge=0.7, le=1, description="From 0.7 to 1; may be sent as a text.")]
+
+
+class CloudNewCollection(CloudBody):
+    """A collection to create."""
+
+    name: CollectionName
+    description: Description | None = None
+
+
+class CloudCollectionChanges(CloudBody):
+    """What changes of a collection; what is left out stays."""
+
+    id: CollectionId
+    name: CollectionName | None = None
+    description: Description | None = None
+
+
+class CloudLink(CloudBody):
+    """A person and a collection."""
+
+    collection_id: CollectionId
+    person_id: PersonId
+
+
+class CloudLinks(CloudBody):
+    """Persons who come into a collection and persons who leave it."""
+
+    collection_id: CollectionId
+    new_person_ids: list[str] | None = Field(None, max_length=1000)
+    removed_person_ids: list[str] | None = Field(None, max_length=1000)
+
+
+class CloudPersonFields(CloudBody):
+    """What is known of a person."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    gender: CloudGender | None = None
+    date_of_birth: dt.date | None = None
+    nationality: Annotated[Text, Field(max_length=100)] | None = None
+    notes: Annotated[Text, Field(max_length=500)] | None = None
+    collections: list[str] | None = Field(None, max_length=1000, description="Ids of all the person's collections.")
+
+    def to_fields(self) -> PersonFields:
+        """To the domain: what was left out stays as it is, null empties it."""
+
+        def given(name: str) -> str | None:
+            return str(getattr(self, name) or "") if name in self.model_fields_set else None
+
+        return PersonFields(
+            name=given("name"),
+            gender=given("gender"),
+            date_of_birth=self.date_of_birth,
+            nationality=given("nationality"),
+            notes=given("notes"),
+        )
+
+    @property
+    def clears_date_of_birth(self) -> bool:
+        """Whether null was sent."""
+        return "date_of_birth" in self.model_fields_set and self.date_of_birth is None
+
+
+class CloudNewPerson(CloudPersonFields):
+    """A person to enrol."""
+
+    id: PersonId | None = Field(None, description="Made up where none is sent.")
+    images: PictureSet
+    is_bulk_insert: bool | None = Field(False, description="Accepted and not followed.")
+
+
+class CloudPersonChanges(CloudPersonFields):
+    """What changes of a person; pictures replace the present ones."""
+
+    id: PersonId
+    images: PictureSet | None = None
+
+
+class CloudPersonAndImages(CloudPersonFields):
+    """What changes of a person and of the pictures."""
+
+    id: PersonId
+    new_images: PictureSet | None = None
+    removed_thumbnail_ids: list[str] | None = Field(None, min_length=1, max_length=1000)
+
+
+class CloudNewImages(CloudBody):
+    """Further pictures of a person."""
+
+    person_id: PersonId
+    images: PictureSet
+
+
+class CloudPersonsAction(CloudBody):
+    """What is done with several persons."""
+
+    action: Literal["DELETE"]
+    person_ids: list[str] = Field(min_length=1, max_length=1000)
+
+
+class CloudSearchOptions(CloudBody):
+    """How a picture is searched with."""
+
+    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
+    max_results: Annotated[int, Field(ge=1, le=100)] | None = 10
+    min_score: Share | None = MATCH_SCORE
+    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
+
+
+class CloudSearch(CloudBody):
+    """A search for one person."""
+
+    images: PictureSet
+    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
+    max_results: Annotated[int, Field(ge=1, le=500)] | None = 10
+    min_score: Share | None = MATCH_SCORE
+    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
+
+
+class CloudLiveSearch(CloudBody):
+    """A search for one person who is in front of the camera."""
+
+    image: Picture
+    os: CloudDevice | None = CloudDevice.DESKTOP
+    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
+    min_score: LiveSearchScore | None = MATCH_SCORE
+    max_results: Annotated[int, Field(ge=1, le=100)] | None = 10
+    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
+
+
+class CloudDetect(CloudBody):
+    """A picture whose faces are looked for, and if so wished searched with."""
+
+    image: Picture
+    search: CloudSearchOptions | None = None
+
+
+class CloudVerify(CloudBody):
+    """A person and pictures that may show them."""
+
+    id: PersonId
+    images: list[Picture] = Field(min_length=1, max_length=20)
+    min_score: Share | None = MATCH_SCORE
+    verification_mode: CloudSearchMode | None = CloudSearchMode.ACCURATE
+
+
+class CloudCompare(CloudBody):
+    """Two sets of pictures, each of one person."""
+
+    probe: PictureSet
+    gallery: PictureSet
+    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
+
+
+class CloudCompareLive(CloudBody):
+    """A picture from a camera and a set of pictures of one person."""
+
+    probe: Picture
+    gallery: PictureSet
+    os: CloudDevice | None = CloudDevice.DESKTOP
+    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
+    liveness_min_score: Share | None = LIVE_SCORE
+
+
+class CloudLiveness(CloudBody):
+    """A picture from a camera."""
+
+    image: Picture
+    os: CloudDevice | None = CloudDevice.DESKTOP
+
+
+class CloudHeadCount(CloudBody):
+    """A picture whose faces are counted."""
+
+    image: Picture
+    confidence: Annotated[int, Field(ge=1, le=99)] | None = Field(75, description="Per cent of the detection score.")

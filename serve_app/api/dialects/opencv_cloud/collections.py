@@ -1,0 +1,208 @@
+"""``/collection`` and ``/collections``, and who is in them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
+from serve_app.api.bodies import body_docs
+from serve_app.api.context import Context
+from serve_app.api.dialects.opencv_cloud.answers import (
+    CloudCollection,
+    CloudCollections,
+    CloudDeleted,
+    CloudLinked,
+    CloudLinkedPersons,
+)
+from serve_app.api.dialects.opencv_cloud.bodies import (
+    CloudCollectionChanges,
+    CloudLink,
+    CloudLinks,
+    CloudNewCollection,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.common import (
+    EXAMPLE_ID,
+    TAG,
+    CloudOrder,
+    Order,
+    SearchText,
+    Skip,
+    Take,
+    reply_list,
+)
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
+from serve_app.api.dialects.opencv_cloud.names import collection_of, internal_id, name_and_title, shown_id, shown_name
+from serve_app.api.native.common import reply
+from serve_app.domain import Collection, NewCollection, Slice
+from serve_app.errors import Conflict, NotFound
+
+router = APIRouter(tags=[TAG])
+
+LINK = {"collection_id": EXAMPLE_ID, "person_id": "p-17"}
+LINKS = {"collection_id": EXAMPLE_ID, "new_person_ids": ["p-17"], "removed_person_ids": ["p-4"]}
+
+
+def _listing(found: Slice[Collection]) -> CloudCollections:
+    return CloudCollections(count=found.total, collections=[CloudCollection.of(item) for item in found.items])
+
+
+@router.post(
+    "/collection",
+    summary="Create a collection",
+    status_code=201,
+    response_model=CloudCollection,
+    responses=error_docs(*BODY, Conflict),
+    openapi_extra=body_docs(CloudNewCollection, {"name": "Visitors of 2026", "description": "Ground floor"}),
+)
+async def create_collection(request: Request, context: Context, key: AdminKey) -> Response:
+    """Creates an empty collection. Needs the role `admin`."""
+    body = await read(request, CloudNewCollection)
+    name, title = name_and_title(body.name)
+    new = NewCollection(name, title, body.description or "", policy=context.default_policy)
+    return reply(CloudCollection.of(await context.service.matcher.create_collection(key.tenant_id, new)), 201)
+
+
+@router.patch(
+    "/collection",
+    summary="Change a collection",
+    response_model=CloudCollection,
+    responses=error_docs(*BODY, NotFound, Conflict),
+    openapi_extra=body_docs(CloudCollectionChanges, {"id": EXAMPLE_ID, "name": "Visitors"}),
+)
+async def update_collection(request: Request, context: Context, key: AdminKey) -> Response:
+    """Changes name and description; what is left out stays, a description of null is emptied. Needs `admin`."""
+    body = await read(request, CloudCollectionChanges)
+    collection = await collection_of(context, key.tenant_id, body.id)
+    changes: dict[str, str] = {}
+    if body.name is not None and body.name != shown_name(collection):
+        changes["name"], changes["title"] = name_and_title(body.name)
+    if "description" in body.model_fields_set:
+        changes["description"] = body.description or ""
+    matcher = context.service.matcher
+    return reply(CloudCollection.of(await matcher.update_collection(key.tenant_id, collection.name, changes)))
+
+
+@router.get(
+    "/collection/{collection_id}",
+    summary="One collection",
+    response_model=CloudCollection,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def get_collection(collection_id: str, context: Context, key: SearchKey) -> Response:
+    """The collection with this id. Needs the role `search`."""
+    return reply(CloudCollection.of(await collection_of(context, key.tenant_id, collection_id)))
+
+
+@router.delete(
+    "/collection/{collection_id}",
+    summary="Delete a collection",
+    response_model=CloudDeleted,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
+    """Deletes the collection; its persons stay. Needs the role `admin`."""
+    collection = await collection_of(context, key.tenant_id, collection_id)
+    await context.service.matcher.delete_collection(key.tenant_id, collection.name, keep_persons=True)
+    return reply(CloudDeleted(id=shown_id(collection.id)))
+
+
+@router.get(
+    "/collections",
+    summary="List collections",
+    response_model=CloudCollections,
+    responses=error_docs(*COMMON),
+)
+async def list_collections(
+    context: Context,
+    key: SearchKey,
+    skip: Skip = 0,
+    take: Take = 20,
+    order: Order = CloudOrder.ASC,
+    search: SearchText = None,
+) -> Response:
+    """By name. Needs the role `search`."""
+    matcher, descending = context.service.matcher, order is CloudOrder.DESC
+    return reply(_listing(await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending)))
+
+
+@router.get(
+    "/collections/{comma_separated_ids}",
+    summary="Several collections",
+    response_model=list[CloudCollection],
+    responses=error_docs(*COMMON, NotFound),
+)
+async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
+    """The collections with these ids, in their order. Needs the role `search`."""
+    ids = [internal_id(part.strip()) for part in comma_separated_ids.split(",")]
+    found = await context.service.matcher.collections_by_id(key.tenant_id, ids)
+    return reply_list([CloudCollection.of(collection) for collection in found])
+
+
+@router.get(
+    "/collections/person/{person_id}",
+    summary="The collections of a person",
+    response_model=CloudCollections,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def collections_of_person(
+    person_id: str,
+    context: Context,
+    key: EnrollKey,
+    skip: Skip = 0,
+    take: Take = 20,
+    order: Order = CloudOrder.ASC,
+    search: SearchText = None,
+) -> Response:
+    """By name. Needs the role `enroll`."""
+    matcher, descending = context.service.matcher, order is CloudOrder.DESC
+    found = await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending, person_id)
+    return reply(_listing(found))
+
+
+@router.post(
+    "/collection/person",
+    summary="Put a person into a collection",
+    status_code=201,
+    response_model=CloudLinked,
+    responses=error_docs(*BODY, NotFound, NOT_LIVE),
+    openapi_extra=body_docs(CloudLink, LINK),
+)
+async def link(request: Request, context: Context, key: EnrollKey) -> Response:
+    """The person may be in it already. Needs the role `enroll`."""
+    body = await read(request, CloudLink)
+    collection = await collection_of(context, key.tenant_id, body.collection_id)
+    await context.service.matcher.link_persons(key.tenant_id, collection.name, add=[body.person_id])
+    return reply(CloudLinked(collection_id=shown_id(collection.id), person_id=body.person_id), 201)
+
+
+@router.patch(
+    "/collection/persons",
+    summary="Put persons into a collection and take others out",
+    response_model=CloudLinkedPersons,
+    responses=error_docs(*BODY, NotFound, NOT_LIVE),
+    openapi_extra=body_docs(CloudLinks, LINKS),
+)
+async def link_several(request: Request, context: Context, key: EnrollKey) -> Response:
+    """All of it or nothing. Whoever is taken out stays enrolled. Needs the role `enroll`."""
+    body = await read(request, CloudLinks)
+    collection = await collection_of(context, key.tenant_id, body.collection_id)
+    new, removed = body.new_person_ids or [], body.removed_person_ids or []
+    await context.service.matcher.link_persons(key.tenant_id, collection.name, new, removed)
+    return reply(
+        CloudLinkedPersons(collection_id=shown_id(collection.id), new_person_ids=new, removed_person_ids=removed)
+    )
+
+
+@router.delete(
+    "/collection/person/{collection_id}/{person_id}",
+    summary="Take a person out of a collection",
+    response_model=CloudLinked,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
+    """The person stays enrolled. Needs the role `enroll`."""
+    collection = await collection_of(context, key.tenant_id, collection_id)
+    await context.service.matcher.link_persons(key.tenant_id, collection.name, remove=[person_id])
+    return reply(CloudLinked(collection_id=shown_id(collection.id), person_id=person_id))

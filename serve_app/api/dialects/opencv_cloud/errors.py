@@ -1,0 +1,200 @@
+"""The cloud's errors: ``{code, message}``, and for what the schema refuses FastAPI's own 422 with ``detail``.
+
+The vendor publishes the codes, not their statuses; those here are ours. The client takes any status but 422.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable
+from serve_app.api.schemas.base import Answer
+from serve_app.domain import QualityCode, Role
+from serve_app.errors import (
+    AuthError,
+    Conflict,
+    FaceCountRefused,
+    FacegraphError,
+    FaceNotFound,
+    FaceNotLive,
+    FaceRejected,
+    ImageError,
+    InvalidRequest,
+    LivenessRequired,
+    LivenessUnavailable,
+    NotACrop,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RoleInsufficient,
+    TooManyFaces,
+    Unavailable,
+)
+
+
+class CloudError(Answer):
+    """Every error but those of 422."""
+
+    code: str = Field(examples=["ERR_ENTITY_NOT_FOUND"])
+    message: str = Field(examples=["There is no person with the id 'p1'."])
+
+
+class CloudFinding(Answer):
+    """One refused field."""
+
+    loc: list[str | int] = Field(description="Where it is.", examples=[["body", "images"]])
+    msg: str
+    type: str = Field(examples=["missing"])
+
+
+class CloudValidationError(Answer):
+    """What the schema refuses."""
+
+    detail: list[CloudFinding]
+
+
+class SchemaRefused(InvalidRequest):
+    """The body is not what the schema says; ``details["detail"]`` has what :class:`CloudFinding` shows."""
+
+    status = 422
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    status: int
+    code: str
+
+
+NO_THUMBNAILS = Row(400, "ERR_UPDATE_RESULTS_IN_NO_THUMBNAILS")
+NO_THUMBNAILS_LEFT = Row(400, "ERR_DELETE_RESULTS_IN_NO_THUMBNAILS")
+TOO_MANY_THUMBNAILS = Row(400, "ERR_UPDATE_RESULTS_IN_TOO_MANY_THUMBNAILS")
+READ_ONLY = Row(403, "ERR_READ_ONLY_API_KEY")
+NOT_LIVE = Row(400, "ERR_INVALID_FACE_FOR_LIVENESS")
+REFUSED = 422
+
+ROWS: Mapping[type[FacegraphError], Row] = {
+    AuthError: Row(401, "ERR_INVALID_API_KEY"),
+    RoleInsufficient: Row(403, "ERR_RESTRICTED_API"),
+    RateLimited: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
+    Overloaded: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
+    NotFound: Row(404, "ERR_ENTITY_NOT_FOUND"),
+    Conflict: Row(409, "ERR_DUPLICATE_ENTITY"),
+    FaceCountRefused: TOO_MANY_THUMBNAILS,
+    FaceNotFound: Row(400, "ERR_NO_FACES_FOUND"),
+    TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
+    FaceRejected: NOT_LIVE,
+    FaceNotLive: NOT_LIVE,
+    LivenessRequired: NOT_LIVE,
+    NotACrop: Row(400, "ERR_NOT_STANDARD_CROP"),
+    ImageError: Row(400, "ERR_IMAGE_COULD_NOT_BE_DECODED"),
+    LivenessUnavailable: Row(501, "ERR_RESTRICTED_API"),
+    Unavailable: Row(503, "ERR_MAINTENANCE_MODE"),
+    # What follows is ours: the vendor has no code for these.
+    RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
+    FacegraphError: Row(500, "ERR_INTERNAL_ERROR"),
+}
+"""A class without a row of its own has that of its nearest base class."""
+
+QUALITY_CODES: Mapping[QualityCode, str] = {
+    QualityCode.FACE_TOO_SMALL: "ERR_FACE_TOO_SMALL",
+    QualityCode.FACE_TOO_CLOSE: "ERR_FACE_TOO_CLOSE",  # before what it causes
+    QualityCode.FACE_CROPPED: "ERR_FACE_CROPPED",
+    QualityCode.FACE_CLOSE_TO_BORDER: "ERR_FACE_EDGES_NOT_VISIBLE",
+    QualityCode.FACE_ANGLE_TOO_LARGE: "ERR_FACE_ROTATION",
+    QualityCode.FACE_IS_OCCLUDED: "ERR_FACE_OCCLUDED",
+    QualityCode.EYES_CLOSED: "ERR_INVALID_FACE_FOR_LIVENESS",
+}
+"""Of several faults the first is told, whose cure may cure the others."""
+
+
+def translate(request: Request, error: FacegraphError) -> Response:
+    """The answer to a failed request."""
+    error = presentable(request, error)
+    headers = error_headers(error)
+    if _is_refusal(error):
+        return _answer(CloudValidationError(detail=_findings(request, error)), REFUSED, headers)
+    row = _row(request, error)
+    if row.status == 429:
+        headers.setdefault("Retry-After", "1")
+    if row.status != 401:
+        headers.pop("WWW-Authenticate", None)
+    return _answer(CloudError(code=row.code, message=error.message), row.status, headers)
+
+
+def _answer(body: Answer, status: int, headers: dict[str, str]) -> Response:
+    content = json.dumps(body.model_dump())  # ASCII, so that half a surrogate pair in a message does no harm
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _is_refusal(error: FacegraphError) -> bool:
+    return isinstance(error, InvalidRequest) and _row_of(type(error)) is ROWS[FacegraphError]
+
+
+def _findings(request: Request, error: FacegraphError) -> list[CloudFinding]:
+    if isinstance(error, SchemaRefused):
+        return [CloudFinding(**finding) for finding in error.details["detail"]]
+    named = error.details.get("errors")
+    if not named:
+        return [CloudFinding(loc=["body"], msg=error.message, type="value_error")]
+    return [
+        CloudFinding(
+            loc=["path" if finding["field"] in request.path_params else "query", finding["field"]],
+            msg=finding["message"],
+            type="value_error",
+        )
+        for finding in named
+    ]
+
+
+def _row(request: Request, error: FacegraphError) -> Row:
+    if isinstance(error, FaceCountRefused) and error.details["faces"] < error.details["min_faces"]:
+        return NO_THUMBNAILS_LEFT if request.method == "DELETE" else NO_THUMBNAILS
+    if isinstance(error, FaceRejected):
+        code = next((code for word, code in QUALITY_CODES.items() if word in error.details["codes"]), NOT_LIVE.code)
+        return Row(NOT_LIVE.status, code)
+    if isinstance(error, RoleInsufficient) and error.details.get("has") == Role.SEARCH:
+        return READ_ONLY
+    return _row_of(type(error))
+
+
+def _row_of(kind: type[FacegraphError]) -> Row:
+    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
+
+
+COMMON = (AuthError, RoleInsufficient, RateLimited, InternalError, Unavailable)
+BODY = (*COMMON, RequestTooLarge)
+PICTURE = (*BODY, ImageError, FaceNotFound, TooManyFaces, FaceRejected, FaceNotLive, LivenessUnavailable)
+THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
+
+
+def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a path that may fail in these ways, besides the schema's 422."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    rows = [error if isinstance(error, Row) else _row_of(error) for error in errors]
+    if RoleInsufficient in errors:
+        rows.append(READ_ONLY)
+    if FaceRejected in errors:
+        rows += [Row(NOT_LIVE.status, code) for code in QUALITY_CODES.values()]
+    for row in dict.fromkeys(rows):
+        entry = documented.setdefault(row.status, {"model": CloudError, "description": ""})
+        entry["description"] += f"`{row.code}` "
+        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
+        value = {"code": row.code, "message": "What was expected and what came."}
+        examples[row.code] = {"summary": row.code, "value": value}
+    finding = {"loc": ["body", "images"], "msg": "Field required", "type": "missing"}
+    documented[REFUSED] = {
+        "model": CloudValidationError,
+        "description": "What the schema refuses.",
+        "content": {"application/json": {"examples": {"missing": {"value": {"detail": [finding]}}}}},
+    }
+    return documented

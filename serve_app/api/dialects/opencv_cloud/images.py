@@ -1,0 +1,79 @@
+"""``/person/image`` and ``/person/images``: the 1 to 3 pictures of a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bodies import body_docs
+from serve_app.api.context import Context
+from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudImage, CloudPerson, person_of, thumbnails
+from serve_app.api.dialects.opencv_cloud.bodies import MAX_SET, CloudNewImages, CloudPersonAndImages, read
+from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, pictures, reply_list
+from serve_app.api.dialects.opencv_cloud.errors import (
+    COMMON,
+    NO_THUMBNAILS_LEFT,
+    PICTURE,
+    THUMBNAILS,
+    TOO_MANY_THUMBNAILS,
+    error_docs,
+)
+from serve_app.api.dialects.opencv_cloud.persons import update_of
+from serve_app.api.native.common import reply
+from serve_app.domain import PersonUpdate
+from serve_app.errors import NotFound
+
+router = APIRouter(tags=[TAG])
+
+
+@router.post(
+    "/person/images",
+    summary="Add pictures to a person",
+    status_code=201,
+    response_model=list[CloudImage],
+    responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
+    openapi_extra=body_docs(CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
+)
+async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
+    """A person may have three. Needs the role `enroll`."""
+    body = await read(request, CloudNewImages)
+    images = await pictures(context, body.images)
+    update = PersonUpdate(max_faces=MAX_SET)
+    added = (await context.service.update_person(key.tenant_id, body.person_id, update, images)).faces
+    views = await thumbnails(context, key.tenant_id, added)
+    return reply_list(
+        [CloudImage(id=face.id, person_id=body.person_id, thumbnail=views[face.id].thumbnail) for face in added], 201
+    )
+
+
+@router.patch(
+    "/person/images",
+    summary="Change a person and the pictures",
+    response_model=CloudPerson,
+    responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
+    openapi_extra=body_docs(CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}),
+)
+async def update_images(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Removes and adds pictures and changes the rest, all of it or nothing. Needs the role `enroll`."""
+    body = await read(request, CloudPersonAndImages)
+    update = await update_of(context, key.tenant_id, body)
+    update = replace(update, removed_faces=tuple(body.removed_thumbnail_ids or ()))
+    images = await pictures(context, body.new_images)
+    changed = await context.service.update_person(key.tenant_id, body.id, update, images)
+    return reply(await person_of(context, key.tenant_id, changed.person))
+
+
+@router.delete(
+    "/person/image/{person_id}/{thumbnail_id}",
+    summary="Remove a picture of a person",
+    response_model=CloudDeleted,
+    responses=error_docs(*COMMON, NotFound, NO_THUMBNAILS_LEFT),
+)
+async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
+    """One must be left. Needs the role `enroll`."""
+    update = PersonUpdate(removed_faces=(thumbnail_id,), min_faces=1)
+    await context.service.update_person(key.tenant_id, person_id, update)
+    return reply(CloudDeleted(id=thumbnail_id))

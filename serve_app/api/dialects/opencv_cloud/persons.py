@@ -1,0 +1,213 @@
+"""``/person`` and ``/persons``."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bodies import body_docs
+from serve_app.api.context import ApiContext, Context
+from serve_app.api.dialects.opencv_cloud.answers import (
+    CloudDeleted,
+    CloudPerson,
+    CloudPersons,
+    person_of,
+    persons_of,
+)
+from serve_app.api.dialects.opencv_cloud.bodies import (
+    MAX_SET,
+    CloudNewPerson,
+    CloudPersonChanges,
+    CloudPersonFields,
+    CloudPersonsAction,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.common import (
+    EXAMPLE_PICTURE,
+    TAG,
+    CloudOrder,
+    CloudOrderBy,
+    Order,
+    OrderBy,
+    SearchText,
+    Skip,
+    Take,
+    pictures,
+    reply_list,
+)
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
+from serve_app.api.dialects.opencv_cloud.names import collection_of, names_of
+from serve_app.api.native.common import reply
+from serve_app.domain import PersonUpdate
+from serve_app.errors import Conflict, NotACrop, NotFound
+
+router = APIRouter(tags=[TAG])
+
+NEW_PERSON = {"images": [EXAMPLE_PICTURE], "id": "p-17", "name": "Ada Lovelace", "date_of_birth": "1815-12-10"}
+
+
+async def _create(request: Request, context: ApiContext, tenant: str, *, crops: bool) -> Response:
+    body = await read(request, CloudNewPerson)
+    enrolment = await context.service.enroll_set(
+        tenant,
+        body.id or str(uuid.uuid4()),
+        await pictures(context, body.images),
+        await names_of(context, tenant, body.collections),
+        body.to_fields(),
+        crops=crops,
+    )
+    return reply(await person_of(context, tenant, enrolment.person), 201)
+
+
+async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -> PersonUpdate:
+    """The part of a change that pictures have no part in. Raises CollectionNotFound."""
+    collections = None if body.collections is None else await names_of(context, tenant, body.collections)
+    return PersonUpdate(
+        fields=body.to_fields(),
+        clear_date_of_birth=body.clears_date_of_birth,
+        collections=collections,
+        min_faces=1,
+        max_faces=MAX_SET,
+    )
+
+
+@router.post(
+    "/person",
+    summary="Enrol a person",
+    status_code=201,
+    response_model=CloudPerson,
+    responses=error_docs(*PICTURE, NotFound, Conflict),
+    openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
+)
+async def create_person(request: Request, context: Context, key: EnrollKey) -> Response:
+    """From 1 to 3 pictures with one main face each, in any number of collections. Needs the role `enroll`."""
+    return await _create(request, context, key.tenant_id, crops=False)
+
+
+@router.post(
+    "/person/crops",
+    summary="Enrol a person from face crops",
+    status_code=201,
+    response_model=CloudPerson,
+    responses=error_docs(*PICTURE, NotFound, Conflict, NotACrop),
+    openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
+)
+async def create_person_from_crops(request: Request, context: Context, key: EnrollKey) -> Response:
+    """As `/person`; the pictures are the thumbnails that `/detect` answers. Needs the role `enroll`."""
+    return await _create(request, context, key.tenant_id, crops=True)
+
+
+@router.patch(
+    "/person",
+    summary="Change a person",
+    response_model=CloudPerson,
+    responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
+    openapi_extra=body_docs(CloudPersonChanges, {"id": "p-17", "name": "Augusta Ada King", "notes": None}),
+)
+async def update_person(request: Request, context: Context, key: EnrollKey) -> Response:
+    """What is left out stays, null empties. Pictures and collections replace all present ones. Needs `enroll`."""
+    body = await read(request, CloudPersonChanges)
+    update = await update_of(context, key.tenant_id, body)
+    images = await pictures(context, body.images)
+    if images:
+        update = replace(update, replace_faces=True)
+    changed = await context.service.update_person(key.tenant_id, body.id, update, images)
+    return reply(await person_of(context, key.tenant_id, changed.person))
+
+
+@router.get(
+    "/person/{person_id}",
+    summary="One person",
+    response_model=CloudPerson,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def get_person(person_id: str, context: Context, key: EnrollKey) -> Response:
+    """The person with this id. Needs the role `enroll`."""
+    person = await context.service.matcher.person(key.tenant_id, person_id)
+    return reply(await person_of(context, key.tenant_id, person))
+
+
+@router.delete(
+    "/person/{person_id}",
+    summary="Erase a person",
+    response_model=CloudDeleted,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Response:
+    """Erases the person with all faces, from every collection. Needs the role `enroll`."""
+    await context.service.matcher.delete_person(key.tenant_id, person_id)
+    return reply(CloudDeleted(id=person_id))
+
+
+@router.get(
+    "/persons",
+    summary="List persons",
+    response_model=CloudPersons,
+    responses=error_docs(*COMMON),
+)
+async def list_persons(
+    context: Context,
+    key: EnrollKey,
+    skip: Skip = 0,
+    take: Take = 20,
+    order: Order = CloudOrder.ASC,
+    order_by: OrderBy = CloudOrderBy.NAME,
+    search: SearchText = None,
+) -> Response:
+    """Everybody, also those in no collection. Needs the role `enroll`."""
+    return await _list(context, key.tenant_id, None, skip, take, order, order_by, search)
+
+
+@router.get(
+    "/persons/{collection_id}",
+    summary="List the persons of a collection",
+    response_model=CloudPersons,
+    responses=error_docs(*COMMON, NotFound),
+)
+async def list_persons_of_collection(
+    collection_id: str,
+    context: Context,
+    key: EnrollKey,
+    skip: Skip = 0,
+    take: Take = 20,
+    order: Order = CloudOrder.ASC,
+    order_by: OrderBy = CloudOrderBy.NAME,
+    search: SearchText = None,
+) -> Response:
+    """Those who are in the collection. Needs the role `enroll`."""
+    collection = (await collection_of(context, key.tenant_id, collection_id)).name
+    return await _list(context, key.tenant_id, collection, skip, take, order, order_by, search)
+
+
+async def _list(
+    context: ApiContext,
+    tenant: str,
+    collection: str | None,
+    skip: int,
+    take: int,
+    order: CloudOrder,
+    order_by: CloudOrderBy,
+    search: str | None,
+) -> Response:
+    found = await context.service.matcher.persons_slice(
+        tenant, collection, search or "", take, skip, order_by.to_domain(), order is CloudOrder.DESC
+    )
+    return reply(CloudPersons(count=found.total, persons=await persons_of(context, tenant, found.items)))
+
+
+@router.patch(
+    "/persons",
+    summary="Erase several persons",
+    response_model=list[CloudDeleted],
+    responses=error_docs(*BODY, NotFound),
+    openapi_extra=body_docs(CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
+)
+async def act_on_persons(request: Request, context: Context, key: EnrollKey) -> Response:
+    """All of them or, if one is unknown, none. Needs the role `enroll`."""
+    body = await read(request, CloudPersonsAction)
+    await context.service.matcher.delete_persons(key.tenant_id, body.person_ids)
+    return reply_list([CloudDeleted(id=person_id) for person_id in dict.fromkeys(body.person_ids)])

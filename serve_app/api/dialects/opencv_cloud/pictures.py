@@ -1,0 +1,89 @@
+"""``/compare``, ``/compare-live-face``, ``/liveness`` and ``/head-count``: what needs no gallery."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import SearchKey
+from serve_app.api.bodies import body_docs
+from serve_app.api.context import Context
+from serve_app.api.dialects.opencv_cloud.answers import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
+from serve_app.api.dialects.opencv_cloud.bodies import (
+    LIVE_SCORE,
+    CloudCompare,
+    CloudCompareLive,
+    CloudHeadCount,
+    CloudLiveness,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, picture, pictures
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
+from serve_app.api.native.common import reply
+from serve_app.domain import DetectOptions
+
+router = APIRouter(tags=[TAG])
+
+CONFIDENCE = 75
+
+
+@router.post(
+    "/compare",
+    summary="How alike two sets of pictures are",
+    response_model=CloudScore,
+    responses=error_docs(*PICTURE),
+    openapi_extra=body_docs(CloudCompare, {"probe": [EXAMPLE_PICTURE], "gallery": [EXAMPLE_PICTURE]}),
+)
+async def compare(request: Request, context: Context, key: SearchKey) -> Response:
+    """The score of the best pair. Needs the role `search`."""
+    body = await read(request, CloudCompare)
+    probe, gallery = await pictures(context, body.probe), await pictures(context, body.gallery)
+    score, _ = await context.service.compare_sets(probe, gallery)
+    return reply(CloudScore(score=score))
+
+
+@router.post(
+    "/compare-live-face",
+    summary="How alike and how live",
+    response_model=CloudLiveScore,
+    responses=error_docs(*PICTURE),
+    openapi_extra=body_docs(CloudCompareLive, {"probe": EXAMPLE_PICTURE, "gallery": [EXAMPLE_PICTURE]}),
+)
+async def compare_live_face(request: Request, context: Context, key: SearchKey) -> Response:
+    """A probe less live than `liveness_min_score` is like nobody: its score is 0. Needs the role `search`."""
+    body = await read(request, CloudCompareLive)
+    probe, gallery = await picture(context, body.probe), await pictures(context, body.gallery)
+    score, liveness = await context.service.compare_sets([probe], gallery, liveness=True)
+    live = liveness.probability if liveness is not None else 0.0
+    least = LIVE_SCORE if body.liveness_min_score is None else body.liveness_min_score
+    return reply(CloudLiveScore(score=score if live >= least else 0.0, liveness_score=f"{live:.4f}"))
+
+
+@router.post(
+    "/liveness",
+    summary="How live a face is",
+    response_model=CloudLivenessScore,
+    responses=error_docs(*PICTURE),
+    openapi_extra=body_docs(CloudLiveness, {"image": EXAMPLE_PICTURE, "os": "DESKTOP"}),
+)
+async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
+    """Of the one main face; a face that is too small or cut off is refused. Needs the role `search`."""
+    body = await read(request, CloudLiveness)
+    _, checked = await context.service.check_liveness(await picture(context, body.image))
+    return reply(CloudLivenessScore(liveness_score=checked.probability))
+
+
+@router.post(
+    "/head-count",
+    summary="How many faces there are",
+    response_model=CloudCount,
+    responses=error_docs(*PICTURE),
+    openapi_extra=body_docs(CloudHeadCount, {"image": EXAMPLE_PICTURE, "confidence": 75}),
+)
+async def head_count(request: Request, context: Context, key: SearchKey) -> Response:
+    """Faces whose detection score reaches the confidence. Needs the role `search`."""
+    body = await read(request, CloudHeadCount)
+    service, least = context.service, (body.confidence or CONFIDENCE) / 100
+    options = DetectOptions(max_faces=service.max_faces)
+    detection = await service.detector.detect(await picture(context, body.image), options)
+    return reply(CloudCount(count=sum(face.detection_score >= least for face in detection.faces)))

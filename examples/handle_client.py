@@ -20,6 +20,7 @@ from pathlib import Path
 # Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and so must whoever joins it on that
 # machine (despite the variable's name). On a real cluster leave it out.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # its token is in ~/.ray/auth_token
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray

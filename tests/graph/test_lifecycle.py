@@ -183,4 +183,4 @@ def test_the_python_handle_does_the_same_work(service: RunningService) -> None:
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "collins" in done.stdout.lower()
+    assert "Found 'somebody' with score" in done.stdout

@@ -13,6 +13,7 @@ import base64
 import copy
 import os
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -161,10 +162,16 @@ def _ids() -> dict[str, list[Any]]:
     faceset = _facepp("faceset/create", outer_id="set", face_tokens=tokens[0])
     task = _facepp("faceset/async/addface", outer_id="set", face_tokens=tokens[0])["task_id"]
     nothing = "0" * 32
+    uuids = [str(uuid.UUID(id_)) for id_ in [*ids, nothing]]  # what the OpenCV cloud calls them
     found = {
         ("name", "collection", "collection_name"): names,
         ("collections",): [*names, *ids],
-        ("collectionId", "collection_id", "target_index_ids"): [*ids, nothing],
+        ("collectionId", "target_index_ids"): [*ids, nothing],
+        ("collection_id",): [*uuids, *ids],
+        ("comma_separated_ids",): [uuids[0], ",".join(uuids[:2]), nothing],
+        ("id",): ["ada", uuids[0]],
+        ("person_ids", "new_person_ids", "removed_person_ids"): ["ada", "ben", "eve"],
+        ("thumbnail_id", "removed_thumbnail_ids"): faces,
         ("person_id", "personId"): ["ada", "ada", "ben", "eve"],
         ("face_id", "faceId", "file_id"): [*faces, nothing],
         ("requestName", "userName", "person_name"): ["Ada Lovelace"],
@@ -185,7 +192,7 @@ def _ids() -> dict[str, list[Any]]:
 
 KNOWN = _ids()
 MOSTLY = st.sampled_from((True, True, True, True, False))
-PICTURE_FIELD = re.compile(r"(?i)image(?!_(storage|id|quality))|face_base_64|img_base_64")
+PICTURE_FIELD = re.compile(r"(?i)image(?!_(storage|id|quality))|face_base_64|img_base_64|^probe$|^gallery$")
 SAME_PICTURE = {"face_id": "image", "face_token": "image", "face_token1": "image1", "face_token2": "image2"}
 EITHER = ("faceset_token", "outer_id")
 

@@ -165,6 +165,15 @@ DEFAULT_TENANT = "0" * 32
 """Id of the tenant that exists from the start."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whoever shares an installation without sharing anything else."""
+
+    id: str
+    name: str
+    created: dt.datetime
+
+
 class Role(StrEnum):
     """What a key may do; each role includes the ones before it."""
 

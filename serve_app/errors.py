@@ -176,6 +176,12 @@ class ImageNotStored(NotFound):
     code = "image_not_stored"
 
 
+class TenantNotFound(NotFound):
+    """No tenant of that name."""
+
+    code = "tenant_not_found"
+
+
 class KeyNotFound(NotFound):
     """No API key of that id."""
 
@@ -192,6 +198,12 @@ class Conflict(FacegraphError):
     """The request contradicts what is stored."""
 
     code, status = "conflict", 409
+
+
+class TenantExists(Conflict):
+    """The tenant's name is taken."""
+
+    code = "tenant_exists"
 
 
 class CollectionExists(Conflict):

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import enroll, info, keys, models, reindex, search
+from serve_app.cli import enroll, info, keys, models, reindex, search, tenants
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -87,5 +87,6 @@ app.command()(enroll.enroll)
 app.command()(search.search)
 app.command()(info.info)
 app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(models.app, name="models")
 app.command()(reindex.reindex)

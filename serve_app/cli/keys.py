@@ -12,10 +12,12 @@ import typer
 
 from serve_app.cli.options import AsJson, Config, require_database, settings_of
 from serve_app.cli.output import fail, note, print_json, show_whole, table
-from serve_app.domain import DEFAULT_TENANT, ApiKey, Role
+from serve_app.domain import ApiKey, Role
 
 if TYPE_CHECKING:
     from serve_app.gallery import KeyStore
+
+TenantName = Annotated[str, typer.Option("--tenant", help="Whose keys, as 'facegraph tenants list' shows them.")]
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 
@@ -29,6 +31,7 @@ def create(
         typer.Option(min=0.001, max=36500, help="Days after which it stops working.", show_default="never"),
     ] = None,
     rate_limit: Annotated[float | None, typer.Option(help="Requests per second.", show_default="none")] = None,
+    tenant: TenantName = "default",
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,8 +39,8 @@ def create(
     if not name.strip():
         raise fail("The key needs a name that says what it is for.")
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=expires_days) if expires_days is not None else None
-    with _store(config, must_exist=False) as keys:
-        key, secret = keys.create(DEFAULT_TENANT, name, role, expires, rate_limit)
+    with _store(config, tenant, must_exist=False) as (keys, tenant_id):
+        key, secret = keys.create(tenant_id, name, role, expires, rate_limit)
     if as_json:
         print_json({**_facts(key), "secret": secret})
         return
@@ -46,10 +49,10 @@ def create(
 
 
 @app.command("list")
-def list_keys(config: Config = None, as_json: AsJson = False) -> None:
+def list_keys(tenant: TenantName = "default", config: Config = None, as_json: AsJson = False) -> None:
     """The keys that are not revoked, without their secrets."""
-    with _store(config) as keys:
-        found = keys.list(DEFAULT_TENANT)
+    with _store(config, tenant) as (keys, tenant_id):
+        found = keys.list(tenant_id)
     if as_json:
         print_json([_facts(key) for key in found])
         return
@@ -65,24 +68,28 @@ def list_keys(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as 'facegraph keys list' shows it.")],
+    tenant: TenantName = "default",
     config: Config = None,
 ) -> None:
     """End a key; it stops working at once."""
-    with _store(config) as keys:
-        keys.revoke(DEFAULT_TENANT, key_id)
+    with _store(config, tenant) as (keys, tenant_id):
+        keys.revoke(tenant_id, key_id)
     note(f"Key {key_id} is revoked.")
 
 
 @contextlib.contextmanager
-def _store(config: Path | None, *, must_exist: bool = True) -> Iterator[KeyStore]:
-    from serve_app.gallery import open_keys
+def _store(config: Path | None, tenant: str, *, must_exist: bool = True) -> Iterator[tuple[KeyStore, str]]:
+    """The keys, and the id of the tenant of that name."""
+    from serve_app.gallery import open_keys, open_tenants
 
     settings = settings_of(config)
     if must_exist:
         require_database(settings)
+    with contextlib.closing(open_tenants(settings)) as tenants:
+        tenant_id = tenants.named(tenant).id
     keys = open_keys(settings)
     try:
-        yield keys
+        yield keys, tenant_id
     finally:
         keys.close()
 

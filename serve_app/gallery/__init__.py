@@ -2,6 +2,7 @@
 
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
-from serve_app.gallery.open import open_gallery, open_keys
+from serve_app.gallery.open import open_gallery, open_keys, open_tenants
+from serve_app.gallery.tenants import TenantStore
 
-__all__ = ["Gallery", "KeyStore", "open_gallery", "open_keys"]
+__all__ = ["Gallery", "KeyStore", "TenantStore", "open_gallery", "open_keys", "open_tenants"]

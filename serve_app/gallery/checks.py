@@ -22,7 +22,7 @@ MAX_PAGE = 1000
 MAX_OFFSET = 10**15
 
 HEX_ID = re.compile(r"[0-9a-f]{32}")
-COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -42,10 +42,18 @@ def is_id(value: object) -> bool:
 
 def check_collection_name(name: object) -> str:
     """1 to 64 of ``A-Z a-z 0-9 _ . -``."""
-    if not isinstance(name, str) or not COLLECTION_NAME.fullmatch(name):
+    return _check_name(name, "A collection's name")
+
+
+def check_tenant_name(name: object) -> str:
+    """1 to 64 of ``A-Z a-z 0-9 _ . -``."""
+    return _check_name(name, "A tenant's name")
+
+
+def _check_name(name: object, what: str) -> str:
+    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
         raise InvalidRequest(
-            "A collection's name is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; "
-            f"got {shown(name)}."
+            f"{what} is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; got {shown(name)}."
         )
     return name
 

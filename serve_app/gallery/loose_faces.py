@@ -57,7 +57,7 @@ class LooseFaces:
                 raise unknown_face(face_id)
             found = collections.by_ids(connection, loose_faces.collection_ids(connection, face_id))
             # Only what has a name that callers may use.
-            return tuple(c for c in found if checks.COLLECTION_NAME.fullmatch(c.name))
+            return tuple(c for c in found if checks.PLAIN_NAME.fullmatch(c.name))
 
     def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
         """At most 255 characters (InvalidRequest)."""

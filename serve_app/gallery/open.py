@@ -13,6 +13,7 @@ from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.migrations import upgrade_database
 from serve_app.gallery.schema import installation
+from serve_app.gallery.tenants import TenantStore
 from serve_app.score import Calibration
 from serve_app.settings import Settings
 
@@ -66,6 +67,15 @@ def open_keys(settings: Settings) -> KeyStore:
         ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
     """
     return KeyStore(open_database(settings))
+
+
+def open_tenants(settings: Settings) -> TenantStore:
+    """The tenants, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
+    return TenantStore(open_database(settings))
 
 
 def open_database(settings: Settings) -> Database:

@@ -48,7 +48,7 @@ def test_help_lists_every_command_and_is_quick() -> None:
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     took = time.monotonic() - started
-    for name in ("serve", "models", "keys", "enroll", "search", "reindex", "info"):
+    for name in ("serve", "models", "keys", "tenants", "enroll", "search", "reindex", "info"):
         assert f" {name} " in done.stdout
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not loaded & {"ray", "onnxruntime", "pymilvus", "fastapi", "cv2", "sqlalchemy"}
@@ -169,6 +169,33 @@ def test_keys_are_made_listed_and_revoked(data: Path) -> None:
     assert [item["name"] for item in json.loads(facegraph("keys", "list", "--json").stdout)] == ["terminal"]
     again = facegraph("keys", "revoke", key["id"])
     assert (again.exit_code, key["id"] in again.stderr) == (2, True)
+
+
+def test_tenants_have_keys_of_their_own(data: Path) -> None:
+    made = facegraph("tenants", "create", "north")
+    assert made.exit_code == 0, made.stderr
+    assert "facegraph keys create --tenant north" in made.stderr
+    assert facegraph("keys", "create", "door", "--tenant", "north").exit_code == 0
+    assert json.loads(facegraph("keys", "list", "--json").stdout) == []
+    (key,) = json.loads(facegraph("keys", "list", "--tenant", "north", "--json").stdout)
+    assert facegraph("keys", "revoke", key["id"]).exit_code == 2
+    assert facegraph("keys", "revoke", key["id"], "--tenant", "north").exit_code == 0
+    assert [item["name"] for item in json.loads(facegraph("tenants", "list", "--json").stdout)] == ["default", "north"]
+    assert "north" in facegraph("tenants", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tenants", "create", "default"), "There is already a tenant 'default'."),
+        (("tenants", "create", "a b"), "A tenant's name is 1 to 64 characters"),
+        (("keys", "create", "x", "--tenant", "south"), "There is no tenant 'south'."),
+    ],
+)
+def test_tenants_that_cannot_be(data: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = facegraph(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_keys_say_where_they_looked_in_vain(data: Path) -> None:

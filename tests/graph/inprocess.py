@@ -12,12 +12,10 @@ from pathlib import Path
 
 import uvicorn
 
-from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.gallery import open_keys
 from serve_app.settings import Settings
 from serve_app.stages.ingress import Ingress
 from tests import photos
-from tests.graph.service import free_port
+from tests.graph.service import free_port, key_of_tenant
 
 VARIABLE = "FACEGRAPH_TEST_WITHOUT_RAY"
 
@@ -27,9 +25,8 @@ class InProcessService:
 
     def __init__(self, data_dir: Path) -> None:
         settings = Settings(data_dir=data_dir, model_dir=photos.model_dir())
-        keys = open_keys(settings)
-        self.key: str | None = keys.create(DEFAULT_TENANT, "tests", Role.ADMIN)[1]
-        keys.close()
+        self.data_dir = data_dir
+        self.key: str | None = key_of_tenant(data_dir, "default")
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._ingress = Ingress(settings)

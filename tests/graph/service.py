@@ -17,6 +17,11 @@ from typing import Any
 import httpx
 import psutil
 
+from serve_app.domain import Role
+from serve_app.errors import TenantExists
+from serve_app.gallery import open_keys, open_tenants
+from serve_app.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MODELS = ROOT.parent / "shared" / "models"
 
@@ -32,6 +37,15 @@ def free_port() -> int:
 def model_environment() -> dict[str, str]:
     """Where model files are that no registry has, on machines that have them."""
     return {"FACEGRAPH_MODEL_DIR": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {}
+
+
+def key_of_tenant(data_dir: Path, tenant: str) -> str:
+    """A new admin key of a tenant, which is made if there is none of that name; a service may run on the folder."""
+    settings = Settings(data_dir=data_dir)
+    with contextlib.closing(open_tenants(settings)) as tenants, contextlib.closing(open_keys(settings)) as keys:
+        with contextlib.suppress(TenantExists):
+            tenants.create(tenant)
+        return keys.create(tenants.named(tenant).id, "tests", Role.ADMIN)[1]
 
 
 class RunningService:

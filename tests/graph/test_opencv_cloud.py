@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests import photos
 from tests.graph.inprocess import InProcessService
-from tests.graph.service import RunningService
+from tests.graph.service import RunningService, key_of_tenant
 
 pytestmark = pytest.mark.graph
 
@@ -52,8 +52,8 @@ def fr() -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def address(running: RunningService | InProcessService) -> tuple[str, str]:
-    """Base URL and key."""
-    return f"{running.url}/opencv-fr", str(running.key)
+    """Base URL and the key of a tenant of its own, since the client lists all that there is."""
+    return f"{running.url}/opencv-fr", key_of_tenant(running.data_dir, "opencv-cloud")
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""``facegraph tenants``: who shares this installation, directly in the database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.options import AsJson, Config, settings_of
+from serve_app.cli.output import note, print_json, show_whole, table
+
+if TYPE_CHECKING:
+    from serve_app.gallery import TenantStore
+
+app = typer.Typer(help="Tenants: create, list. Their keys: facegraph keys --tenant.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen.")],
+    config: Config = None,
+) -> None:
+    """Make a tenant, which sees nothing of the others; then give it keys."""
+    with _store(config) as tenants:
+        tenants.create(name)
+    note(f"Tenant {name} is there. Next: facegraph keys create --tenant {name} --role admin NAME")
+
+
+@app.command("list")
+def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
+    """All tenants."""
+    with _store(config) as tenants:
+        found = tenants.list()
+    if as_json:
+        print_json([{"id": each.id, "name": each.name, "created": each.created.isoformat()} for each in found])
+        return
+    shown = table("", "name", "id", "created")
+    for each in found:
+        shown.add_row(each.name, each.id, each.created.astimezone().strftime("%Y-%m-%d %H:%M"))
+    show_whole(shown)
+
+
+@contextlib.contextmanager
+def _store(config: Path | None) -> Iterator[TenantStore]:
+    from serve_app.gallery import open_tenants
+
+    with contextlib.closing(open_tenants(settings_of(config))) as tenants:
+        yield tenants

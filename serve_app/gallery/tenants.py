@@ -1,0 +1,64 @@
+"""Tenants: whoever shares an installation without sharing anything else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Tenant
+from serve_app.errors import TenantExists, TenantNotFound
+from serve_app.gallery import checks
+from serve_app.gallery.database import Database
+from serve_app.gallery.schema import tenants
+
+
+class TenantStore:
+    """The tenants of an installation, in the same database as the gallery. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str) -> Tenant:
+        """A new tenant, without keys or collections.
+
+        Args:
+            name: as collections' names: 1 to 64 characters out of ``A-Z a-z 0-9 _ . -``.
+
+        Raises:
+            InvalidRequest, TenantExists.
+        """
+        checks.check_tenant_name(name)
+        tenant = Tenant(uuid.uuid4().hex, name, dt.datetime.now(dt.UTC))
+
+        def work(connection: sa.Connection) -> None:
+            if connection.execute(sa.select(tenants.c.id).where(tenants.c.name == name)).first():
+                raise TenantExists(f"There is already a tenant {name!r}.", tenant=name)
+            connection.execute(tenants.insert().values(id=tenant.id, name=name, created=tenant.created))
+
+        self._database.transact(work)
+        return tenant
+
+    def list(self) -> list[Tenant]:
+        """All tenants, by name."""
+        with self._database.read() as connection:
+            return [_to_tenant(row) for row in connection.execute(sa.select(tenants).order_by(tenants.c.name))]
+
+    def named(self, name: str) -> Tenant:
+        """The tenant of that name. Raises TenantNotFound."""
+        if checks.is_text(name):
+            with self._database.read() as connection:
+                row = connection.execute(sa.select(tenants).where(tenants.c.name == name)).first()
+            if row is not None:
+                return _to_tenant(row)
+        raise TenantNotFound(f"There is no tenant {checks.shown(name)}.")
+
+    def close(self) -> None:
+        """Release connections."""
+        self._database.close()
+
+
+def _to_tenant(row: sa.Row[Any]) -> Tenant:
+    return Tenant(row.id, row.name, row.created)

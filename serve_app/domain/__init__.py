@@ -1,0 +1,98 @@
+"""The values that flow through facegraph.
+
+Frozen dataclasses without behaviour beyond what follows from their own fields. Every stage takes and returns these; no
+module below ``api/`` knows of HTTP, and none below ``gallery/`` of SQL or Milvus. Coordinates are pixels of the upright
+image (EXIF orientation applied), origin at the top left corner. Times are timezone-aware UTC.
+"""
+
+from serve_app.domain.access import DEFAULT_TENANT, ApiKey, Role, Tenant
+from serve_app.domain.collections import (
+    Collection,
+    CollectionKind,
+    CollectionPolicy,
+    Deletion,
+    ImageStorage,
+    NewCollection,
+)
+from serve_app.domain.listings import Page, PersonOrder, Slice, Task
+from serve_app.domain.persons import (
+    Appearance,
+    EnrolledFace,
+    Face,
+    LooseFacesChange,
+    NewFace,
+    Person,
+    PersonFields,
+    PersonUpdate,
+    RegisteredFaces,
+)
+from serve_app.domain.pictures import (
+    Box,
+    CheckedFace,
+    DetectedFace,
+    Detection,
+    DetectOptions,
+    ImageInfo,
+    Liveness,
+    Pixels,
+    Quality,
+    QualityCode,
+    Vectors,
+)
+from serve_app.domain.searching import (
+    Comparison,
+    Enrolment,
+    GalleryAnswer,
+    GalleryQuery,
+    Match,
+    SearchedFace,
+    SearchResult,
+    Threshold,
+    ThresholdRequest,
+)
+
+__all__ = [
+    "DEFAULT_TENANT",
+    "ApiKey",
+    "Appearance",
+    "Box",
+    "CheckedFace",
+    "Collection",
+    "CollectionKind",
+    "CollectionPolicy",
+    "Comparison",
+    "Deletion",
+    "DetectOptions",
+    "DetectedFace",
+    "Detection",
+    "EnrolledFace",
+    "Enrolment",
+    "Face",
+    "GalleryAnswer",
+    "GalleryQuery",
+    "ImageInfo",
+    "ImageStorage",
+    "Liveness",
+    "LooseFacesChange",
+    "Match",
+    "NewCollection",
+    "NewFace",
+    "Page",
+    "Person",
+    "PersonFields",
+    "PersonOrder",
+    "PersonUpdate",
+    "Pixels",
+    "Quality",
+    "QualityCode",
+    "RegisteredFaces",
+    "Role",
+    "SearchResult",
+    "SearchedFace",
+    "Slice",
+    "Task",
+    "Tenant",
+    "Threshold",
+    "ThresholdRequest",
+    "Vectors",
+]

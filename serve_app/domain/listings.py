@@ -1,0 +1,48 @@
+"""Parts of what a listing holds, and the record of work."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; ``cursor`` fetches the next one, None on the last."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """Part of a listing by position; ``total`` is the length of the whole."""
+
+    items: tuple[T, ...]
+    total: int
+
+
+class PersonOrder(StrEnum):
+    """What a listing of persons is ordered by; persons without a value come last, equal ones by id."""
+
+    NAME = "name"
+    DATE_OF_BIRTH = "date_of_birth"
+    GENDER = "gender"
+    NATIONALITY = "nationality"
+    CREATED = "created"
+    MODIFIED = "modified"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The record of work that was done on request, for whoever asks later; ``result`` is JSON-ready."""
+
+    id: str
+    kind: str
+    result: Mapping[str, Any]
+    created: dt.datetime

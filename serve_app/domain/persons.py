@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ class PersonFields:
 
     name: str | None = None
     gender: str | None = None
-    date_of_birth: dt.date | None = None
+    date_of_birth: dt.date | Literal[""] | None = None
     nationality: str | None = None
     id_number: str | None = None
     address: str | None = None
@@ -132,7 +133,6 @@ class PersonUpdate:
 
     Attributes:
         fields: None leaves a value as it is.
-        clear_date_of_birth: forget it; the texts are cleared by empty ones.
         collections: names of all that the person shall be in, which may be none; None leaves them.
         removed_faces: ids of faces that go.
         replace_faces: all present faces go.
@@ -141,7 +141,6 @@ class PersonUpdate:
     """
 
     fields: PersonFields = field(default_factory=PersonFields)
-    clear_date_of_birth: bool = False
     collections: tuple[str, ...] | None = None
     removed_faces: tuple[str, ...] = ()
     replace_faces: bool = False

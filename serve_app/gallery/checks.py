@@ -59,10 +59,16 @@ def _check_name(name: object, what: str) -> str:
 
 
 def check_person_id(person_id: object) -> str:
-    """1 to 100 characters without control characters."""
-    if not isinstance(person_id, str) or not 1 <= len(person_id) <= 100 or _CONTROL.search(person_id):
+    """1 to 100 characters without control characters; not ``.`` or ``..``, which paths cannot have as a part."""
+    if (
+        not isinstance(person_id, str)
+        or not 1 <= len(person_id) <= 100
+        or _CONTROL.search(person_id)
+        or person_id in (".", "..")
+    ):
         raise InvalidRequest(
-            f"A person's id is 1 to 100 characters without control characters; got {shown(person_id)}."
+            "A person's id is 1 to 100 characters without control characters, and neither . nor ..; "
+            f"got {shown(person_id)}."
         )
     return person_id
 

@@ -39,8 +39,6 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
 
         now = dt.datetime.now(dt.UTC)
         columns = persons.values(person_id, update.fields, person)
-        if update.clear_date_of_birth:
-            columns["date_of_birth"] = None
         changes = Changes(tenant, update_person={"id": person.id, "modified": now, **columns})
         plans.drop(connection, changes, [row for row in old if row.id in removed])
         for position, (face_id, face) in enumerate(new.items()):

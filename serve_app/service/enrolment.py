@@ -46,6 +46,7 @@ class EnrolmentOperations(Operations):
         must_be_new: bool = False,
         reject: Collection[QualityCode] = NOTHING,
         min_face_side: float = 0.0,
+        check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
         """Create or update a person from any number of pictures, all of them or none.
@@ -57,8 +58,9 @@ class EnrolmentOperations(Operations):
             image_storage: what to keep of the pictures; None follows the collection's policy.
             reject: refuse a face that has one of these faults.
             min_face_side: refuse a face that is narrower or lower, in pixels.
-            duplicate_min_score: refuse a face that somebody else in the collection reaches this score with. Two such
-                requests at the same moment do not see each other.
+            check_duplicates: refuse a face that somebody else in the collection has already. Two such requests at the
+                same moment do not see each other.
+            duplicate_min_score: the score from which it is the same face, 0 to 1; None as a search decides.
 
         Raises:
             CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace with ``details["image"]``, the
@@ -71,7 +73,7 @@ class EnrolmentOperations(Operations):
 
         async def write(policy: CollectionPolicy, liveness: bool) -> Enrolment:
             new = await self._new_faces(images, faces, reject, min_face_side, policy, liveness, storage)
-            if duplicate_min_score is not None:
+            if check_duplicates:
                 await self._refuse_duplicates(tenant, person_id, collection, new, duplicate_min_score)
             return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
 
@@ -81,7 +83,7 @@ class EnrolmentOperations(Operations):
             return await write(replace(policy, liveness=True, liveness_threshold=required.details["threshold"]), True)
 
     async def _refuse_duplicates(
-        self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float
+        self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float | None
     ) -> None:
         if not new:
             return

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from serve_app.domain import (
     Collection,
@@ -135,10 +136,7 @@ class FakeDirectory(FakeStage):
         added = {new_id(): new for new in update.new_faces}
         store.new_faces.update(added)
         stored = tuple(fake_face(face_id, person_id, new, now) for face_id, new in added.items())
-        given = {name: getattr(update.fields, name) for name in PersonFields.__dataclass_fields__}
-        fields = {name: value for name, value in given.items() if value is not None}
-        if update.clear_date_of_birth:
-            fields["date_of_birth"] = None
+        fields = given_fields(update.fields)
         changed = replace(person, **fields, collections=names, faces=(*kept, *stored), modified=now)
         store.persons[person_id] = changed
         return Enrolment(changed, False, stored)
@@ -179,6 +177,15 @@ def _check_live(probabilities: Sequence[float | None], threshold: float) -> None
             raise LivenessRequired("A collection demands a liveness check.", threshold=threshold)
         if probability < threshold:
             raise FaceNotLive("The face is not live.", probability=probability, threshold=threshold)
+
+
+def given_fields(fields: PersonFields) -> dict[str, Any]:
+    """What changes, by name."""
+    given = {name: getattr(fields, name) for name in PersonFields.__dataclass_fields__}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes.get("date_of_birth") == "":
+        changes["date_of_birth"] = None
+    return changes
 
 
 def new_id() -> str:

@@ -35,8 +35,9 @@ from serve_app.errors import (
     PersonExists,
     PersonNotFound,
 )
+from serve_app.gallery.checks import check_person_id
 from serve_app.score import Calibration, resolve_threshold
-from serve_app.stages.fake_directory import FakeDirectory, FakeTenant, new_id, utc_now
+from serve_app.stages.fake_directory import FakeDirectory, FakeTenant, given_fields, new_id, utc_now
 from serve_app.stages.fake_loose_faces import FakeLooseFaces, fake_face
 from serve_app.stages.fakes import FAKE_CALIBRATION
 
@@ -170,6 +171,7 @@ class FakeMatcher(FakeDirectory, FakeLooseFaces):
         must_be_new: bool = False,
     ) -> Enrolment:
         """Creates or changes."""
+        check_person_id(person_id)
         store, now = self._of(tenant), utc_now()
         for name in collections:
             self._collection(tenant, name)
@@ -177,8 +179,7 @@ class FakeMatcher(FakeDirectory, FakeLooseFaces):
         if present is not None and must_be_new:
             raise PersonExists(f"There is a person {person_id!r} already.", person_id=person_id)
         person = present or Person(person_id, "", "", None, "", "", "", "", (), {}, (), (), now, now)
-        given = {name: getattr(fields, name) for name in PersonFields.__dataclass_fields__}
-        person = replace(person, **{name: value for name, value in given.items() if value is not None}, modified=now)
+        person = replace(person, **given_fields(fields), modified=now)
         added = {new_id(): new for new in faces}
         store.new_faces.update(added)
         stored = tuple(fake_face(face_id, person_id, new, now) for face_id, new in added.items())

@@ -26,6 +26,7 @@ from serve_app.domain import (
     Liveness,
     NewCollection,
     PersonFields,
+    QualityCode,
     SearchResult,
     ThresholdRequest,
     Vectors,
@@ -150,6 +151,9 @@ class Ingress:
         faces: EnrolmentChoice = "one",
         liveness: bool | None = None,
         image_storage: ImageStorage | None = None,
+        reject: Sequence[QualityCode] = (),
+        check_duplicates: bool = False,
+        duplicate_min_score: float | None = None,
     ) -> Enrolment:
         """Create or update a person from pictures. See :meth:`serve_app.service.FaceService.enroll`."""
         return await self.service.enroll(
@@ -162,6 +166,9 @@ class Ingress:
             faces=faces,
             liveness=liveness,
             image_storage=image_storage,
+            reject=reject,
+            check_duplicates=check_duplicates,
+            duplicate_min_score=duplicate_min_score,
         )
 
     async def detect(self, image: bytes, *, liveness: bool = False) -> tuple[Detection, tuple[CheckedFace, ...]]:

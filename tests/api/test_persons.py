@@ -96,7 +96,59 @@ def test_bad_fields(world: World, fields: dict[str, object], word: str) -> None:
 
 @pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "a%7Fb", "a%C2%85b"])
 def test_bad_ids(world: World, person_id: str) -> None:
-    assert code(world.call("PUT", f"/v1/collections/staff/persons/{person_id}")) == (400, "invalid_request")
+    answer = world.call("PUT", f"/v1/collections/staff/persons/{person_id}")
+    assert code(answer) == (400, "invalid_request")
+    assert world.call("GET", "/v1/collections/staff/persons").json()["persons"] == []
+
+
+@pytest.mark.parametrize(("sent", "person_id"), [("a%2Fb", "a/b"), ("%2f", "/"), ("%C3%A4%2Fb", "ä/b")])
+def test_an_escaped_slash_is_part_of_the_id(world: World, sent: str, person_id: str) -> None:
+    path = f"/v1/collections/staff/persons/{sent}"
+    created = world.call("PUT", path, files=as_file(fake_picture("ada")))
+    assert (created.status_code, created.json()["id"]) == (201, person_id)
+    face_id = created.json()["faces"][0]["id"]
+    assert world.call("GET", path).json()["id"] == person_id
+    assert world.call("POST", f"{path}/faces", files=as_file(fake_picture("ada"))).json()["person_id"] == person_id
+    assert world.call("DELETE", f"{path}/faces/{face_id}").status_code == 200
+    assert world.call("DELETE", path).json()["erased"] is True
+    assert code(world.call("GET", "/v1/collections/a%2Fb")) == (404, "collection_not_found")
+    assert code(world.call("GET", "/v1/collections/staff/persons/a/b")) == (404, "route_not_found")
+
+
+def test_a_date_of_birth_is_cleared_by_an_empty_text(world: World) -> None:
+    born = world.call("PUT", ADA, json={"date_of_birth": "1815-12-10", "name": "Ada"}).json()
+    assert born["date_of_birth"] == "1815-12-10"
+    assert world.call("PUT", ADA, json={"name": "Augusta"}).json()["date_of_birth"] == "1815-12-10"
+    assert world.call("PUT", ADA, json={"date_of_birth": None}).json()["date_of_birth"] == "1815-12-10"
+    cleared = world.call("PUT", ADA, data={"date_of_birth": ""}, files=as_file(fake_picture("ada"))).json()
+    assert (cleared["date_of_birth"], cleared["name"]) == (None, "Augusta")
+
+
+def test_duplicates_are_refused_when_asked_for(world: World) -> None:
+    world.enrol("ada", "ada").raise_for_status()
+    refused = world.enrol("eve", FakeFace("ada", take=1), check_duplicates="true")
+    assert code(refused) == (409, "duplicate_face")
+    assert refused.json()["error"]["details"]["person_id"] == "ada"
+    assert world.enrol("eve", FakeFace("ada", take=1), check_duplicates="1", duplicate_min_score="1").status_code == 201
+    assert world.enrol("ada", FakeFace("ada", take=2), mode="add").status_code == 200
+    faces = world.call(
+        "POST",
+        f"{ADA}/faces",
+        files=as_file(fake_picture("ada")),
+        data={"check_duplicates": "true"},
+    )
+    assert code(faces) == (409, "duplicate_face")  # eve has it now
+    alone = world.enrol("bob", "bob", duplicate_min_score="0.7")
+    assert code(alone) == (400, "invalid_request")
+    assert "check_duplicates" in alone.json()["error"]["message"]
+
+
+def test_faults_are_refused_when_asked_for(world: World) -> None:
+    small = FakeFace("ada", size=20, codes=("FACE_TOO_SMALL",))
+    refused = world.enrol("ada", small, reject="FACE_TOO_SMALL,FACE_CROPPED")
+    assert code(refused) == (422, "face_rejected")
+    assert world.enrol("ada", small, reject="FACE_CROPPED").status_code == 201
+    assert code(world.enrol("ada", small, reject="UGLY")) == (400, "invalid_request")
 
 
 def test_ids_may_be_written_in_any_script(world: World) -> None:

@@ -155,8 +155,7 @@ def test_a_person_changes_all_at_once_or_not_at_all(gallery: Gallery, tenant: st
         tenant,
         "ada",
         update(
-            fields=PersonFields(notes=""),
-            clear_date_of_birth=True,
+            fields=PersonFields(notes="", date_of_birth=""),
             removed_faces=(first.id,),
             new_faces=(face(3), face(4)),
             collections=("guests",),

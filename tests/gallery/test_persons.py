@@ -137,6 +137,7 @@ def test_a_new_person_must_be_new_if_so_asked(gallery: Gallery, staff: str) -> N
         ({"person_id": ""}, InvalidRequest, "1 to 100 characters"),
         ({"person_id": "x" * 101}, InvalidRequest, "1 to 100 characters"),
         ({"person_id": "a\nb"}, InvalidRequest, "control characters"),
+        ({"person_id": ".."}, InvalidRequest, "neither . nor .."),
         ({"person_id": "a\ud800"}, InvalidRequest, "1 to 100"),
         ({"collections": ["staff", "nope"]}, CollectionNotFound, "nope"),
         ({"collections": ["a\x00"]}, CollectionNotFound, "a"),

@@ -70,28 +70,44 @@ def test_one_face_wanted(service: FaceService) -> None:
 def test_duplicates(service: FaceService) -> None:
     same = fake_picture(FakeFace("ada", take=1))
     with pytest.raises(DuplicateFace) as refused:
-        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("eve"), same], duplicate_min_score=0.7))
+        asyncio.run(
+            service.enroll(
+                TENANT, "eve", "staff", [fake_picture("eve"), same], check_duplicates=True, duplicate_min_score=0.7
+            )
+        )
     assert refused.value.details["person_id"] == "ada"
     assert refused.value.details["image"] == 1
     assert 0.7 <= refused.value.details["score"] < 1
     with pytest.raises(PersonNotFound):
         asyncio.run(service.matcher.person(TENANT, "eve"))
-    assert asyncio.run(service.enroll(TENANT, "ada", "staff", [same], duplicate_min_score=0.7)).faces
-    assert asyncio.run(service.enroll(TENANT, "eve", "staff", [], duplicate_min_score=0.7)).created
+    assert asyncio.run(
+        service.enroll(TENANT, "ada", "staff", [same], check_duplicates=True, duplicate_min_score=0.7)
+    ).faces
+    assert asyncio.run(
+        service.enroll(TENANT, "eve", "staff", [], check_duplicates=True, duplicate_min_score=0.7)
+    ).created
     assert asyncio.run(service.enroll(TENANT, "eve", "staff", [same])).faces
     # Now both have the face: each is the other's duplicate, though the nearest one found is the person itself.
     for person in ("ada", "eve"):
         with pytest.raises(DuplicateFace):
-            asyncio.run(service.enroll(TENANT, person, "staff", [same], duplicate_min_score=0.7))
+            asyncio.run(service.enroll(TENANT, person, "staff", [same], check_duplicates=True, duplicate_min_score=0.7))
 
 
 def test_duplicates_where_the_policy_demands_liveness(service: FaceService) -> None:
     policy = CollectionPolicy(liveness=True, liveness_threshold=0.8, image_storage=ImageStorage.NONE)
     asyncio.run(service.matcher.update_collection(TENANT, "staff", {"policy": policy}))
     with pytest.raises(DuplicateFace):
-        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("ada")], duplicate_min_score=0.7))
+        asyncio.run(
+            service.enroll(
+                TENANT, "eve", "staff", [fake_picture("ada")], check_duplicates=True, duplicate_min_score=0.7
+            )
+        )
 
 
 def test_an_impossible_score(service: FaceService) -> None:
     with pytest.raises(InvalidRequest):
-        asyncio.run(service.enroll(TENANT, "eve", "staff", [fake_picture("eve")], duplicate_min_score=1.1))
+        asyncio.run(
+            service.enroll(
+                TENANT, "eve", "staff", [fake_picture("eve")], check_duplicates=True, duplicate_min_score=1.1
+            )
+        )

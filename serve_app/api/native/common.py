@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
-from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
+from serve_app.api.schemas.base import CollectionName, FaceId, Text
 from serve_app.errors import (
     FaceNotFound,
     ImageDimensions,
@@ -47,7 +47,6 @@ PICTURE_ERRORS = (
 FACE_ERRORS = (*PICTURE_ERRORS, FaceNotFound)
 
 InPathCollection = Annotated[CollectionName, Path(description="A collection's name.")]
-InPathPerson = Annotated[PersonId, Path(description="The caller's own id of the person.")]
 InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="From the page before.")]

@@ -21,10 +21,10 @@ from serve_app.api.native.common import (
     Filter,
     InPathCollection,
     InPathFace,
-    InPathPerson,
     Limit,
     reply,
 )
+from serve_app.api.paths import InPathPerson
 from serve_app.api.schemas.base import DeletionAnswer
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import (
@@ -37,6 +37,7 @@ from serve_app.api.schemas.persons import (
 )
 from serve_app.errors import (
     CollectionNotFound,
+    DuplicateFace,
     FaceNotLive,
     FaceRejected,
     FaceUnknown,
@@ -50,7 +51,7 @@ from serve_app.errors import (
 router = APIRouter(tags=["persons"])
 
 PERSONS = "/v1/collections/{name}/persons"
-ENROLMENT_ERRORS = (*FACE_ERRORS, CollectionNotFound, TooManyFaces, FaceRejected, FaceNotLive)
+ENROLMENT_ERRORS = (*FACE_ERRORS, CollectionNotFound, TooManyFaces, FaceRejected, FaceNotLive, DuplicateFace)
 
 
 @router.put(
@@ -83,10 +84,8 @@ async def put_person(
         await pictures(context, body),
         body.to_domain(),
         mode=body.mode,
-        faces=body.faces,
-        liveness=body.liveness,
-        image_storage=body.image_storage,
         must_be_new=body.must_be_new,
+        **body.enrolment_options(),
     )
     return reply(EnrolledPerson.after(enrolment.person, enrolment.faces), 201 if enrolment.created else 200)
 
@@ -156,9 +155,7 @@ async def add_faces(
         name,
         images,
         mode="add",
-        faces=body.faces,
-        liveness=body.liveness,
-        image_storage=body.image_storage,
+        **body.enrolment_options(),
     )
     return reply(AddedFaces(person_id=person_id, faces=[FaceView.of(face) for face in enrolment.faces]), 201)
 

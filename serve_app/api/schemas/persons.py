@@ -6,17 +6,18 @@ import datetime as dt
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, Separated, Text, UploadField
+from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import FaceView
-from serve_app.domain import Face, ImageStorage, Person, PersonFields
+from serve_app.domain import Face, ImageStorage, Person, PersonFields, QualityCode
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _iso_date(value: Any) -> Any:
-    if (isinstance(value, str) and not ISO_DATE.fullmatch(value)) or isinstance(value, int | float):
+    if (isinstance(value, str) and value and not ISO_DATE.fullmatch(value)) or isinstance(value, int | float):
         raise ValueError("a date as YYYY-MM-DD was expected")
     return value
 
@@ -46,14 +47,47 @@ class PicturesBody(Body):
     image_storage: ImageStorage | None = Field(
         None, description="What to keep of the pictures; left out: as the collection's policy says."
     )
+    reject: Annotated[list[QualityCode], Separated] = Field(
+        [], description="Refuse pictures whose face has one of these faults.", examples=[["FACE_TOO_SMALL"]]
+    )
+    check_duplicates: bool = Field(
+        False, description="Refuse a face that another person of the collection has already; answers 409."
+    )
+    duplicate_min_score: Score | None = Field(
+        None,
+        description="The score from which it is the same face; left out: as a search of the collection decides. "
+        "Needs check_duplicates.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PicturesBody:
+        if self.duplicate_min_score is not None and not self.check_duplicates:
+            raise ValueError("duplicate_min_score has a meaning only with check_duplicates")
+        return self
+
+    def enrolment_options(self) -> dict[str, Any]:
+        """How the service is to enrol the pictures."""
+        return {
+            "faces": self.faces,
+            "liveness": self.liveness,
+            "image_storage": self.image_storage,
+            "reject": self.reject,
+            "check_duplicates": self.check_duplicates,
+            "duplicate_min_score": self.duplicate_min_score,
+        }
 
 
 class PersonBody(PicturesBody):
-    """A person. Fields that are left out, or null, keep their stored value; an empty text or list clears it."""
+    """A person. Fields that are left out, or null, keep their stored value; an empty text or list clears it.
+
+    So does an empty text for the date of birth.
+    """
 
     name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
     gender: Annotated[Text, Field(max_length=50)] | None = None
-    date_of_birth: Annotated[dt.date, BeforeValidator(_iso_date), Field(examples=["1815-12-10"])] | None = None
+    date_of_birth: (
+        Annotated[dt.date | Literal[""], BeforeValidator(_iso_date), Field(examples=["1815-12-10"])] | None
+    ) = None
     nationality: Annotated[Text, Field(max_length=100)] | None = None
     id_number: Annotated[Text, Field(max_length=100)] | None = None
     address: Annotated[Text, Field(max_length=1000)] | None = None

@@ -148,7 +148,8 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     for name in PERSON_TEXTS:
         given = getattr(fields, name)
         result[name] = given if given is not None else stored.get(name, "")
-    result["date_of_birth"] = fields.date_of_birth or stored.get("date_of_birth")
+    born = fields.date_of_birth
+    result["date_of_birth"] = stored.get("date_of_birth") if born is None else born or None
     result["watch_list"] = list(fields.watch_list if fields.watch_list is not None else stored.get("watch_list", ()))
     result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
     result["search_text"] = search_text(external_id, result["name"])

@@ -127,15 +127,10 @@ class CloudPersonFields(CloudBody):
         return PersonFields(
             name=given("name"),
             gender=given("gender"),
-            date_of_birth=self.date_of_birth,
+            date_of_birth=self.date_of_birth or ("" if "date_of_birth" in self.model_fields_set else None),
             nationality=given("nationality"),
             notes=given("notes"),
         )
-
-    @property
-    def clears_date_of_birth(self) -> bool:
-        """Whether null was sent."""
-        return "date_of_birth" in self.model_fields_set and self.date_of_birth is None
 
 
 class CloudNewPerson(CloudPersonFields):

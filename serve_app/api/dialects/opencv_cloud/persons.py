@@ -68,7 +68,6 @@ async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
     return PersonUpdate(
         fields=body.to_fields(),
-        clear_date_of_birth=body.clears_date_of_birth,
         collections=collections,
         min_faces=1,
         max_faces=MAX_SET,

@@ -38,6 +38,7 @@ async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, o
         liveness=True if options.check_liveness else None,
         image_storage=options.face_storage_type.to_domain(),
         reject=faults(options.check_liveness),
+        check_duplicates=options.check_duplicates,
         duplicate_min_score=options.duplicate_check_min_similarity if options.check_duplicates else None,
     )
 

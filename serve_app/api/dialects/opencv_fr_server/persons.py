@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from serve_app.api.auth import EnrollKey
@@ -32,7 +32,7 @@ from serve_app.api.dialects.opencv_fr_server.schemas import (
     shown_face,
 )
 from serve_app.api.native.common import Cursor, reply
-from serve_app.api.schemas.base import PersonId
+from serve_app.api.paths import InPathPerson
 from serve_app.domain import Person
 from serve_app.errors import CollectionNotFound, DuplicateFace, InvalidRequest, PersonNotFound
 
@@ -97,7 +97,7 @@ async def put_persons(request: Request, context: Context, key: EnrollKey) -> Res
     responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
 )
 async def get_person(
-    person_id: Annotated[PersonId, Path(description="The caller's own id of the person.")],
+    person_id: InPathPerson,
     collection_name: NAMED,
     context: Context,
     key: EnrollKey,

@@ -1,0 +1,41 @@
+"""Escaped slashes in paths.
+
+A person's id is the caller's own and may contain a slash, ``a%2Fb`` in a path. Servers decode the path before routes
+are matched, and a decoded slash looks like a separator. So it is kept as another character until the path's parts are
+known.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Path
+from pydantic import BeforeValidator
+from starlette.types import Scope
+
+from serve_app.api.schemas.base import PersonId
+
+KEPT_SLASH = "\ufdd0"
+"""Unicode calls it a noncharacter, for use inside of programs alone."""
+
+
+def keep_escaped_slashes(scope: Scope) -> Scope:
+    """The ASGI scope of a request with :data:`KEPT_SLASH` for each escaped slash of its path."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw.lower():
+        return scope
+    parts = raw.partition(b"?")[0].decode("ascii", "replace").split("/")
+    path = "/".join(unquote(part).replace("/", KEPT_SLASH) for part in parts)
+    return {**scope, "path": path}
+
+
+def _with_slashes(value: object) -> object:
+    return value.replace(KEPT_SLASH, "/") if isinstance(value, str) else value
+
+
+InPathPerson = Annotated[
+    PersonId,
+    BeforeValidator(_with_slashes),
+    Path(description="The caller's own id of the person; a slash in it is sent as `%2F`."),
+]

@@ -1,0 +1,220 @@
+"""Two tenants in one real gallery, who use the same names; what the owner stores carries a word that must not leak."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from serve_app.api.app import create_app
+from serve_app.api.context import ApiContext
+from serve_app.api.dialects import ALL
+from serve_app.domain import DEFAULT_TENANT, Role
+from serve_app.gallery import Gallery, KeyStore
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import MemoryIndex
+from serve_app.gallery.migrations import upgrade_database
+from serve_app.gallery.schema import metadata, tenants
+from serve_app.gallery.tenants import TenantStore
+from serve_app.service import FaceService
+from serve_app.settings import Settings
+from serve_app.stages.fakes import (
+    FAKE_CALIBRATION,
+    FAKE_MODEL,
+    FakeDetector,
+    FakeEmbedder,
+    FakeLiveness,
+    fake_picture,
+)
+
+SECRET = "Unmistakable"
+"""In every text that the owner stores."""
+
+FACES = {"owner": ("ada", "ben", "kim"), "stranger": ("zoe", "yan", "lee")}
+"""Who is on the pictures that each tenant enrols as ada and ben, and as a face without a person."""
+
+HEX = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
+
+
+class ThreadedGallery:
+    """The gallery with asynchronous methods, as the matcher stage has them."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._gallery, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await asyncio.to_thread(method, *args, **kwargs)
+
+        return call
+
+
+class Side:
+    """One tenant: its admin key, and the ids of what it owns by the names that requests have for them."""
+
+    def __init__(self, tenant: str, key_id: str, secret: str) -> None:
+        self.tenant = tenant
+        self.key_id = key_id
+        self.secret = secret
+        self.ids: dict[str, str] = {}
+
+
+class World:
+    """The application over a real gallery in a folder, both tenants filled."""
+
+    def __init__(self, folder: Path, client: TestClient) -> None:
+        self.folder = folder
+        self.client = client
+        self.index = MemoryIndex()
+        self.settings = Settings(data_dir=folder)
+        upgrade_database(database := Database(self.settings.database_url))
+        tenants_store = TenantStore(database)
+        with closing(KeyStore(database)) as keys:
+            other = tenants_store.create("other").id
+            sides = {}
+            for name, tenant in (("owner", DEFAULT_TENANT), ("stranger", other)):
+                key, secret = keys.create(tenant, "tests", Role.ADMIN)
+                sides[name] = Side(tenant, key.id, secret)
+        self.owner, self.stranger = sides["owner"], sides["stranger"]
+        self._open()
+        self._fill(self.owner, FACES["owner"], SECRET)
+        self._fill(self.stranger, FACES["stranger"], "plain")
+        self.close()
+        shutil.copytree(folder, self._original)
+        self._rows = self.index._models
+
+    @property
+    def _original(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-original")
+
+    def renew(self) -> None:
+        """The state of the beginning."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self._original, self.folder)
+        self.index = MemoryIndex()
+        self.index._models = {model: dict(rows) for model, rows in self._rows.items()}
+        self._open()
+
+    def _open(self) -> None:
+        self._database = Database(self.settings.database_url)
+        blobs = BlobStore(self.settings.blobs_url)
+        self.gallery = Gallery(self._database, self.index, blobs, {FAKE_MODEL: FAKE_CALIBRATION}, alone=True)
+        self._keys = KeyStore(self._database)
+        service = FaceService(
+            FakeDetector(),
+            FakeLiveness(),
+            FakeEmbedder(),
+            ThreadedGallery(self.gallery),  # type: ignore[arg-type]
+            model=FAKE_MODEL,
+            calibration=FAKE_CALIBRATION,
+        )
+        Current.context = ApiContext(service=service, keys=self._keys, settings=self.settings, info={"models": {}})
+
+    def close(self) -> None:
+        """Release the stores."""
+        Current.context = None
+        self._keys.close()
+        self.gallery.close()
+
+    def _fill(self, side: Side, who: tuple[str, ...], word: str) -> None:
+        def call(method: str, path: str, **options: Any) -> Any:
+            answer = self.client.request(method, path, headers={"X-API-Key": side.secret}, **options)
+            answer.raise_for_status()
+            return answer.json()
+
+        def facepp(path: str, **form: str) -> Any:
+            form = {"api_key": side.key_id, "api_secret": side.secret, **form}
+            return call("POST", f"/facepp/v3/{path}", data=form)
+
+        for name in ("staff", "visitors", "empty"):
+            made = call("POST", "/v1/collections", json={"name": name, "title": word, "user_data": word})
+            side.ids[name] = made["id"]
+        details = {"name": word, "notes": word, "metadata": {"word": word}, "image_storage": "full"}
+        for person, face in zip(("ada", "ben"), who, strict=False):
+            body = {**details, "image_base64": [picture(face), picture(face)]}
+            made = call("PUT", f"/v1/collections/staff/persons/{person}", json=body)
+            side.ids[f"face of {person}"] = made["faces"][0]["id"]
+        made = call("POST", "/v1/keys", json={"name": word, "role": "search"})
+        side.ids["key"] = made["id"]
+        token = facepp("detect", image_base64=picture(who[2]))["faces"][0]["face_token"]
+        facepp("face/setuserid", face_token=token, user_id=word)
+        made = facepp("faceset/create", outer_id="set", face_tokens=token, display_name=word, user_data=word)
+        side.ids |= {"token": token, "set": made["faceset_token"]}
+        side.ids["task"] = facepp("faceset/async/addface", outer_id="set", face_tokens=token)["task_id"]
+
+    def belongings(self, tenant: str) -> dict[str, Any]:
+        """Everything stored that is not this tenant's: rows, index rows, digests of images."""
+        found: dict[str, Any] = {}
+        with self._database.read() as connection:
+            tables = {
+                table.name: connection.execute(sa.select(table)).mappings().all() for table in metadata.sorted_tables
+            }
+        own = {row["id"] for row in tables["collections"] if row["tenant_id"] == tenant}
+        for name, rows in tables.items():
+            kept = [dict(row) for row in rows if tenant not in row.values() and row.get("collection_id") not in own]
+            for row in kept:
+                row.pop("last_used", None)
+            found[name] = sorted(map(repr, kept))
+        found["index"] = sorted(
+            key for rows in self.index._models.values() for key in rows if key.collection_id not in own
+        )
+        blobs = self.folder / "blobs"
+        found["images"] = {
+            str(path.relative_to(blobs)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(blobs.rglob("*"))
+            if path.is_file() and path.relative_to(blobs).parts[0] != tenant
+        }
+        return found
+
+    def ids_of(self, tenant: str) -> set[str]:
+        """Every id in a row of the tenant's."""
+        with self._database.read() as connection:
+            rows = [
+                row
+                for table in metadata.sorted_tables
+                if "tenant_id" in table.c and table is not tenants
+                for row in connection.execute(sa.select(table).where(table.c.tenant_id == tenant))
+            ]
+        texts = {value for row in rows for value in row if isinstance(value, str) and HEX.fullmatch(value)}
+        return texts - {tenant}
+
+
+class Current:
+    """The context that the application answers from."""
+
+    context: ApiContext | None = None
+
+
+def application() -> TestClient:
+    """A client of the application with every dialect."""
+    return TestClient(create_app(lambda: Current.context, ALL))
+
+
+def picture(*who: str) -> str:
+    """As base64."""
+    return base64.b64encode(fake_picture(*who)).decode()
+
+
+def as_uuid(id_: str) -> str:
+    """How one dialect writes ids."""
+    return str(uuid.UUID(id_))
+
+
+def plain(text: str) -> str:
+    """An answer without what differs from one request to the next: ids, times, durations."""
+    text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.+Z]+", "<time>", HEX.sub("<id>", text))
+    text = re.sub(r'"(timings_ms|time_used|request_id|image_id|secret)": ?(\{[^}]*\}|"[^"]*"|[0-9.]+)', "<>", text)
+    return re.sub(r"\d{10,},<id>", "<request>", text)

@@ -18,6 +18,7 @@ from benchmarks.dataset import DataMissing
 BENCHMARKS = {
     "anchors": "Cosines at known false-match rates: what the score's calibration rests on.",
     "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
+    "liveness": "Attacks taken for live people and live people refused: APCER, BPCER, ACER.",
     "latency": "Search latency through HTTP against the same work in one process.",
 }
 

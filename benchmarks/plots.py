@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from benchmarks.identification import Outcome
+    from benchmarks.liveness import Presentation
 
 matplotlib.use("Agg")
 matplotlib.rcParams.update(
@@ -61,6 +62,36 @@ def latency(path: Path, samples: Mapping[str, Sequence[float]], ratios: Sequence
     right.xaxis.get_major_locator().set_params(integer=True)
     right.set(xlabel="round", ylabel="HTTP / in one process (medians)", ylim=(0, None))
     right.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def liveness(
+    path: Path,
+    seen: Sequence[Presentation],
+    curve: Sequence[Mapping[str, float]],
+    models: Sequence[str],
+    threshold: float,
+) -> None:
+    """The mean probabilities by kind of presentation, and the error rates over the threshold."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    kinds = sorted({item.kind for item in seen}, key=lambda kind: (kind != "live", kind))
+    random = np.random.default_rng(0)
+    for row, kind in enumerate(kinds):
+        values = [item.probability(models) for item in seen if item.kind == kind]
+        spread = row + random.uniform(-0.25, 0.25, len(values))
+        left.plot(values, spread, "o", color=ORANGE if row else BLUE, alpha=0.5, markersize=4)
+    left.axvline(threshold, color=GREY, linestyle="--")
+    left.set(xlabel="mean probability of a live person", xlim=(0, 1), yticks=range(len(kinds)), yticklabels=kinds)
+    thresholds = [point["threshold"] for point in curve]
+    colours = (ORANGE, "#b2182b", "#8073ac", GREY)
+    names = [f"apcer_{kind}" for kind in kinds if f"apcer_{kind}" in curve[0]]
+    for name, colour in zip(names, colours * len(names), strict=False):
+        right.plot(thresholds, [point[name] for point in curve], color=colour, label=f"APCER {name[6:]}")
+    right.plot(thresholds, [point["bpcer"] for point in curve], color=BLUE, label="BPCER")
+    right.axvline(threshold, color=GREY, linestyle="--", label=f"threshold {threshold:g}")
+    right.set(xlabel="threshold", ylabel="error rate", xlim=(0, 1), ylim=(0, 1))
+    right.grid(alpha=0.3)
+    right.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.graph.service import RunningService
+from tests.servers import milvus as milvus_server_module
+from tests.servers import postgres as postgres_module
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,25 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     running = RunningService(tmp_path_factory.mktemp("service") / "data").start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_module.PostgresServer]:
+    """A PostgreSQL server."""
+    binaries = postgres_module.find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed (initdb was not found)")
+    server = postgres_module.PostgresServer(binaries)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[milvus_server_module.MilvusServer]:
+    """A Milvus server."""
+    reason = milvus_server_module.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    server = milvus_server_module.MilvusServer()
+    yield server
+    server.stop()

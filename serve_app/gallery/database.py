@@ -71,7 +71,7 @@ class Database:
         """A transaction: committed durably at the end, rolled back on an exception.
 
         Raises:
-            StoreUnavailable: the database does not answer; nothing was written.
+            StoreUnavailable: the database does not answer; nothing was written, unless it was lost during the commit.
         """
         with self._outages(), self.engine.connect() as connection:
             connection = connection.execution_options(facegraph_write=True)

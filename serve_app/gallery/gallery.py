@@ -279,6 +279,7 @@ class Gallery(LooseFaces, Directory):
             return
         try:
             self._index.maintain()
+            self._repairer.settle_given_up()
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
                 self.retry_journal()

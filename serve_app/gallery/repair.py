@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = dt.timedelta(seconds=60)
 """Younger journal entries are taken for the work of a living writer."""
 
+MAX_GIVEN_UP = 10_000
+"""Journal entries remembered for a repair at once; the others wait until they are :data:`IN_FLIGHT` old."""
+
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
 
@@ -44,6 +47,24 @@ class Repairer:
         self._database = database
         self._index = index
         self._blobs = blobs
+        self._given_up: set[int] = set()
+
+    def give_up(self, entries: Sequence[int]) -> None:
+        """Leave these journal entries of a writer that failed to :meth:`settle_given_up`."""
+        if len(self._given_up) < MAX_GIVEN_UP:
+            self._given_up.update(entries)
+
+    def settle_given_up(self) -> int:
+        """Settle what writers of this process could not, for want of a store; the number of entries settled.
+
+        Raises:
+            StoreUnavailable: the store is still away.
+        """
+        settled = 0
+        for batch in faces.batches(sorted(self._given_up)):
+            settled += self.settle_journal(ids=batch)
+            self._given_up.difference_update(batch)
+        return settled
 
     def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
         """Make index and images agree with the records for the journal's entries, and remove these.

@@ -6,9 +6,10 @@
     4. commit    one SQL transaction: journal entries out, records in, then the index while records are still revocable
     5. images    of dropped faces are erased
 
-When the index fails in 4, the records roll back and nothing was written. A crash anywhere leaves journal entries that
-say where to look, and the records say what is right. The journal entries are removed first in 4: an entry that is gone
-was taken by a repair, which means that this writer was given up, and it starts again.
+When the index fails in 4, the records roll back and nothing was written. When the database is lost during the commit
+itself, nobody knows whether it committed: the journal entries do, once it answers again. A crash anywhere leaves
+journal entries that say where to look, and the records say what is right. The journal entries are removed first in 4:
+an entry that is gone was taken by a repair, which means that this writer was given up, and it starts again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -58,7 +59,8 @@ class Writer:
 
         Raises:
             StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are
-                gone and the erasure is completed later (``details["pending"]``).
+                gone and the erasure is completed later (``details["pending"]``), and that when the database was lost
+                during the commit all or nothing was written (``details["outcome"]`` is ``unknown``).
         """
         for attempt in range(ATTEMPTS):
             try:
@@ -81,8 +83,15 @@ class Writer:
             self._store(changes.tenant, images)
             with self._database.write() as connection:
                 changes, leftovers, answer = self._commit(connection, plan, entries, intended, step)
-        except Exception:
+                step.reached = "commit"
+        except Exception as error:
             self._undo(changes.tenant, entries, images, step)
+            if step.reached == "commit" and isinstance(error, StoreUnavailable) and not isinstance(error, LostRace):
+                raise StoreUnavailable(
+                    "The database went away while the change was being made final. All of it was made or nothing; "
+                    "which one can be read when the database answers again.",
+                    outcome="unknown",
+                ) from error
             raise
         self._erase(changes, leftovers)
         self._await_visible(changes)
@@ -103,14 +112,14 @@ class Writer:
             raise LostRace("The gallery changed meanwhile; try again.")
         faces.lock(connection, changes.touched())
         counts = change_records.write(connection, changes)
-        step.index = "reached"
+        step.reached = "index"
         try:
             for model, keys in changes.detach.items():
                 self._index.delete(model, keys)
             for model, rows in changes.attach.items():
                 self._index.upsert(model, rows)
         except StoreUnavailable:
-            step.index = "down"
+            step.reached = "index down"
             raise
         change_records.finish(connection, changes, counts)
         with_images = {face.id: face.model for face in changes.drop_faces if face.has_images}
@@ -128,12 +137,15 @@ class Writer:
         if not entries:
             return
         try:
-            for face_id in images:
-                self._blobs.delete(tenant, face_id)
-            if step.index != "down":  # else each further call would wait for its timeout, too
+            if step.reached != "commit":  # else the images may belong to faces that exist now
+                for face_id in images:
+                    self._blobs.delete(tenant, face_id)
+            if step.reached != "index down":  # else each further call would wait for its timeout, too
                 self._repairer.settle_journal(ids=entries)
+                return
         except StoreUnavailable as error:
             log.warning("a failed write is cleaned up later: %s", error)
+        self._repairer.give_up(entries)
 
     def _erase(self, changes: Changes, entries: list[int]) -> None:
         if not entries:
@@ -161,6 +173,6 @@ class Writer:
 
 
 class _Step:
-    """How far an attempt came with the index."""
+    """How far an attempt came."""
 
-    index: str = "untouched"
+    reached: Literal["start", "index", "index down", "commit"] = "start"

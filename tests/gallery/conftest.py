@@ -12,31 +12,6 @@ from serve_app.gallery import Gallery
 from serve_app.gallery.schema import tenants
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS
-from tests.servers import milvus as milvus_server_module
-from tests.servers import postgres as postgres_module
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[postgres_module.PostgresServer]:
-    """A PostgreSQL server."""
-    binaries = postgres_module.find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed (initdb was not found)")
-    server = postgres_module.PostgresServer(binaries)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def milvus() -> Iterator[milvus_server_module.MilvusServer]:
-    """A Milvus server."""
-    reason = milvus_server_module.missing()
-    if reason is not None:
-        pytest.skip(reason)
-    server = milvus_server_module.MilvusServer()
-    yield server
-    server.stop()
-
 
 BACKENDS = [
     pytest.param("embedded", id="sqlite-lite"),

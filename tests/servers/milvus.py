@@ -32,20 +32,13 @@ class MilvusServer:
     """Started on construction, in 8 to 15 seconds; ``stop`` leaves no process and no file behind."""
 
     def __init__(self) -> None:
-        import milvus
-
         self._turn = FileLock(Path(tempfile.gettempdir()) / "facegraph-milvus-test-server.lock")
         self._turn.acquire(timeout=TURN_TIMEOUT_S)
         self._folder = tempfile.mkdtemp(prefix="facegraph-milvus-")
         try:
             for port in ETCD_PORTS:
                 _check_free(port)
-            self._server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=self._folder))
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", ResourceWarning
-                )  # it leaves sockets of ports that it tried to the collector
-                self._server.start()
+            self._start()
         except BaseException:
             self.stop()
             raise
@@ -54,6 +47,26 @@ class MilvusServer:
     def uri(self) -> str:
         """Of the gRPC port."""
         return f"http://127.0.0.1:{self._server.listen_port}"
+
+    def _start(self, **options: int) -> None:
+        import milvus
+
+        self._server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=self._folder, **options))
+        with warnings.catch_warnings():
+            # It leaves sockets of ports that it tried to the collector.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._server.start()
+
+    def kill(self) -> None:
+        """SIGKILL, until :meth:`restart`."""
+        self._server.server_proc.kill()
+        self._server.server_proc.wait()
+
+    def restart(self) -> None:
+        """After :meth:`kill`: on the same data and the same port."""
+        port = self._server.listen_port
+        self._server.stop()
+        self._start(proxy_port=port)
 
     def stop(self) -> None:
         """Terminate and remove everything."""

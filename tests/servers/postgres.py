@@ -50,27 +50,44 @@ class PostgresServer:
             cwd=self._folder,
             **self._as_user,
         )
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "port": self.port,
-            "unix_socket_directories": self._folder,
-            "fsync": "off",
-            "max_connections": 200,
-        }
-        self._log = (self._folder / "log").open("wb")
-        self._process = subprocess.Popen(
-            [str(binaries / "postgres"), "-D", str(data), *(f"--{key}={value}" for key, value in options.items())],
-            stdout=self._log,
-            stderr=self._log,
-            cwd=self._folder,
-            **self._as_user,
-        )
+        self._binaries = binaries
+        self._start()
         self._admin = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         try:
             self._wait()
         except BaseException:
             self.stop()
             raise
+
+    def _start(self) -> None:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self._folder,
+            "fsync": "off",  # only the process is ever killed, never the machine
+            "max_connections": 200,
+        }
+        settings = [f"--{key}={value}" for key, value in options.items()]
+        self._log = (self._folder / "log").open("ab")
+        self._process = subprocess.Popen(
+            [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), *settings],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=self._folder,
+            start_new_session=True,
+            **self._as_user,
+        )
+
+    def kill(self) -> None:
+        """SIGKILL of the server and all its processes, until :meth:`restart`."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+    def restart(self) -> None:
+        """After :meth:`kill`: on the same data and the same port; returns when it has recovered."""
+        self._start()
+        self._wait()
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL."""

@@ -1,0 +1,69 @@
+"""SIGKILL of the servers under a gallery that goes on running: errors meanwhile, recovery without restart, no loss."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from serve_app.domain import NewCollection
+from serve_app.gallery import open_gallery
+from serve_app.settings import Settings, StorageSettings
+from tests.faults.killing import KILLS, Victim
+from tests.faults.ledger import Ledger
+from tests.faults.workload import COLLECTIONS, TENANT
+from tests.gallery.samples import CALIBRATIONS
+from tests.servers.milvus import MilvusServer
+from tests.servers.postgres import PostgresServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+RECOVERY_S = 60.0
+
+
+class Killable(Protocol):
+    """A server that can be killed and started again on what it has stored."""
+
+    def kill(self) -> None: ...
+
+    def restart(self) -> None: ...
+
+
+@pytest.mark.postgres
+def test_postgresql_is_killed(postgres: PostgresServer, tmp_path: Path) -> None:
+    storage = StorageSettings(database_url=postgres.create_database())
+    outages(Settings(data_dir=tmp_path, storage=storage), postgres, KILLS or 4)
+
+
+@pytest.mark.milvus_server
+def test_milvus_is_killed(milvus: MilvusServer, tmp_path: Path) -> None:
+    storage = StorageSettings(milvus_uri=milvus.uri, timeout_s=5)
+    outages(Settings(data_dir=tmp_path, storage=storage), milvus, KILLS or 1)
+
+
+def outages(settings: Settings, server: Killable, kills: int) -> None:
+    """Kill and restart the server under load; then stop, and check everything."""
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        for name in COLLECTIONS:
+            gallery.create_collection(TENANT, NewCollection(name))
+    rng, ledger = random.Random(2), Ledger()
+    recoveries = []
+    with Victim(settings, ledger) as victim:
+        victim.start(0)
+        for _ in range(kills):
+            victim.await_progress(5, RECOVERY_S)
+            time.sleep(rng.uniform(0, 0.5))
+            server.kill()
+            time.sleep(rng.uniform(0, 1))
+            server.restart()
+            recoveries.append(victim.await_progress(5, RECOVERY_S))
+        victim.end(signal.SIGTERM)
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        ledger.check(gallery)
+    print(f"{kills} kills: {ledger}; writing again after {max(recoveries):.1f} s at most")
+    assert ledger.refused + ledger.unknown > 0, "no kill met a write"

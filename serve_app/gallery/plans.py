@@ -64,7 +64,7 @@ def put_person(
         )
         columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, present)}
         if present is None:
-            changes.insert_person = {**columns, "tenant_id": tenant, "external_id": person_id, "created": now}
+            changes.insert_persons = [{**columns, "tenant_id": tenant, "external_id": person_id, "created": now}]
         else:
             changes.update_person = columns
         for position, (face_id, face) in enumerate(new.items()):

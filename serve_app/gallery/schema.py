@@ -194,6 +194,17 @@ tasks = sa.Table(
     sa.Index(None, "created"),
 )
 
+erased = sa.Table(
+    "erased",
+    metadata,
+    # Internal ids, which are random and never used again: they say nothing about anybody. A restored backup leaves out
+    # what is named here.
+    _id(),
+    sa.Column("tenant_id", Id, nullable=False),  # no foreign key: kept beyond everything
+    sa.Column("kind", sa.String(16), nullable=False),  # collection, person or face
+    sa.Column("created", UtcDateTime, nullable=False),
+)
+
 index_journal = sa.Table(
     "index_journal",
     metadata,

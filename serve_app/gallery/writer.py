@@ -18,11 +18,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from serve_app.domain import NewFace
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import ATTEMPTS, Database, LostRace
@@ -41,6 +40,16 @@ Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
 that reads the result afterwards. It runs more than once."""
 
 
+class Images(Protocol):
+    """A face's images, as far as they are to be stored."""
+
+    @property
+    def thumbnail(self) -> bytes | None: ...
+
+    @property
+    def photograph(self) -> bytes | None: ...
+
+
 class Writer:
     """Runs plans."""
 
@@ -50,7 +59,7 @@ class Writer:
         self._blobs = blobs
         self._repairer = repairer
 
-    def run(self, plan: Plan[T], images: Mapping[str, NewFace] | None = None) -> T:
+    def run(self, plan: Plan[T], images: Mapping[str, Images] | None = None) -> T:
         """Carry the plan out, all of it or nothing.
 
         Args:
@@ -71,7 +80,7 @@ class Writer:
                 time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
 
-    def _attempt(self, plan: Plan[T], images: Mapping[str, NewFace]) -> T:
+    def _attempt(self, plan: Plan[T], images: Mapping[str, Images]) -> T:
         with self._database.read() as connection:
             changes, _ = plan(connection)
         intended = changes.touched()
@@ -126,14 +135,14 @@ class Writer:
         leftovers = journal.add(connection, changes.tenant, with_images)
         return changes, leftovers, result(connection)
 
-    def _store(self, tenant: str, images: Mapping[str, NewFace]) -> None:
+    def _store(self, tenant: str, images: Mapping[str, Images]) -> None:
         for face_id, face in images.items():
             if face.thumbnail is not None:
                 self._blobs.write(tenant, face_id, "thumbnail", face.thumbnail)
             if face.photograph is not None:
                 self._blobs.write(tenant, face_id, "photograph", face.photograph)
 
-    def _undo(self, tenant: str, entries: list[int], images: Mapping[str, NewFace], step: _Step) -> None:
+    def _undo(self, tenant: str, entries: list[int], images: Mapping[str, Images], step: _Step) -> None:
         if not entries:
             return
         try:

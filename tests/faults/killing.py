@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -84,11 +85,13 @@ class Victim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child or self._parent.pid, signal.SIGKILL)
         self._parent.kill()
         self._parent.wait()
+        self._reader.join()  # ends with the victim's output
         for stream in (self._parent.stdin, self._parent.stdout):
             assert stream is not None
             stream.close()
-        self._reader.join(5)
         if self.failure is not None:
             raise self.failure

@@ -32,12 +32,15 @@ class MilvusServer:
     """Started on construction, in 8 to 15 seconds; ``stop`` leaves no process and no file behind."""
 
     def __init__(self) -> None:
+        import milvus
+
         self._turn = FileLock(Path(tempfile.gettempdir()) / "facegraph-milvus-test-server.lock")
         self._turn.acquire(timeout=TURN_TIMEOUT_S)
         self._folder = tempfile.mkdtemp(prefix="facegraph-milvus-")
         try:
             for port in ETCD_PORTS:
                 _check_free(port)
+            self._server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=self._folder))
             self._start()
         except BaseException:
             self.stop()
@@ -48,10 +51,7 @@ class MilvusServer:
         """Of the gRPC port."""
         return f"http://127.0.0.1:{self._server.listen_port}"
 
-    def _start(self, **options: int) -> None:
-        import milvus
-
-        self._server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=self._folder, **options))
+    def _start(self) -> None:
         with warnings.catch_warnings():
             # It leaves sockets of ports that it tried to the collector.
             warnings.simplefilter("ignore", ResourceWarning)
@@ -64,9 +64,10 @@ class MilvusServer:
 
     def restart(self) -> None:
         """After :meth:`kill`: on the same data and the same port."""
-        port = self._server.listen_port
-        self._server.stop()
-        self._start(proxy_port=port)
+        self._server.stop()  # closes its log files
+        # It would look for a free port again, and take the old one for taken while connections to it linger.
+        self._server.config.resolve = lambda: None
+        self._start()
 
     def stop(self) -> None:
         """Terminate and remove everything."""

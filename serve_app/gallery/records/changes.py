@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.records import erasures
 from serve_app.gallery.records.faces import batches
 from serve_app.gallery.schema import collections, face_collections, faces, person_collections, persons
 
@@ -39,7 +40,7 @@ class Changes:
     """One operation's changes for one tenant.
 
     Attributes:
-        insert_person, update_person: columns; an update names the row by ``id``.
+        insert_persons, update_person: columns; an update names the row by ``id``.
         joins, leaves: memberships of persons.
         insert_faces: columns of new faces.
         expire: when faces are to be erased, by id; None for never.
@@ -48,7 +49,7 @@ class Changes:
     """
 
     tenant: str
-    insert_person: dict[str, Any] | None = None
+    insert_persons: list[dict[str, Any]] = field(default_factory=list)
     update_person: dict[str, Any] | None = None
     joins: list[Place] = field(default_factory=list)
     leaves: list[Place] = field(default_factory=list)
@@ -80,8 +81,8 @@ class Counts:
 def write(connection: sa.Connection, changes: Changes) -> Counts:
     """Everything except the collections' own rows, see :func:`finish`."""
     counts = Counts()
-    if changes.insert_person is not None:
-        connection.execute(persons.insert().values(**changes.insert_person))
+    if changes.insert_persons:
+        connection.execute(persons.insert(), changes.insert_persons)
     if changes.update_person is not None:
         columns = dict(changes.update_person)
         connection.execute(persons.update().where(persons.c.id == columns.pop("id")).values(**columns))
@@ -96,6 +97,9 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
         connection.execute(faces.delete().where(faces.c.id.in_(batch)))
     for batch in batches(changes.drop_persons):
         connection.execute(persons.delete().where(persons.c.id.in_(batch)))
+    erasures.add(connection, changes.tenant, "face", [face.id for face in changes.drop_faces])
+    erasures.add(connection, changes.tenant, "person", changes.drop_persons)
+    erasures.add(connection, changes.tenant, "collection", changes.drop_collections)
     return counts
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 from benchmarks.dataset import DataMissing
 
 BENCHMARKS = {
-    "anchors": "Cosines at known false-match rates: what the score's calibration rests on.",
+    "accuracy": "Verification and open-set identification by threshold; the anchors of the score.",
     "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
     "liveness": "Attacks taken for live people and live people refused: APCER, BPCER, ACER.",
     "latency": "Search latency through HTTP against the same work in one process.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from benchmarks.identification import Outcome
@@ -18,6 +19,8 @@ matplotlib.rcParams.update(
     {"svg.hashsalt": "facegraph", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 )
 from matplotlib import pyplot  # noqa: E402 - after the choice of a back end without a screen
+
+Floats = NDArray[np.float64]
 
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#777777"
 
@@ -46,6 +49,38 @@ def identification(path: Path, found: Sequence[Outcome], others: Sequence[Outcom
     right.set(xscale="log", xlim=(1e-3, 1), ylim=(0, max(0.02, 3 * fnir[at])), xlabel="FPIR", ylabel="FNIR (rank 1)")
     right.grid(alpha=0.3)
     right.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def det(path: Path, curves: Mapping[str, tuple[Floats, Floats]], measured: Mapping[str, Any]) -> None:
+    """Detection error trade-off: FNMR over FMR, both logarithmic, with the operating points and their intervals."""
+    figure, axes = pyplot.subplots(figsize=(6, 5), layout="constrained")
+    for (name, (fmr, fnmr)), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
+        seen = (fmr > 0) & (fnmr > 0)
+        # A step for each bin of the cosine is more than a plot can show.
+        axes.plot(fmr[seen][::20], fnmr[seen][::20], color=colour, label=f"FMR counted by {name}")
+    points = measured["points"]
+    if points:
+        fnmr = np.array([1 - point["tar"] for point in points])
+        ends = np.array([[1 - point["tar_interval"][1], 1 - point["tar_interval"][0]] for point in points])
+        spread = np.abs(ends - fnmr[:, None]).T
+        rates = [point["fmr"] for point in points]
+        axes.errorbar(rates, fnmr, spread, fmt="o", color=BLUE, capsize=3, markersize=4, label="95 % over people")
+    axes.set(xscale="log", yscale="log", xlabel="FMR", ylabel="FNMR", xlim=(1e-7, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def cumulative_match(path: Path, curves: Mapping[int, Floats]) -> None:
+    """Share of searches whose right person is among the first so many, by gallery size."""
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for size, shares in curves.items():
+        axes.plot(range(1, len(shares) + 1), shares, "o-", markersize=3, label=f"{size:,} people")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="rank", ylabel="identification rate", ylim=(None, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 

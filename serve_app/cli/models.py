@@ -1,4 +1,4 @@
-"""``facegraph models``: which model files there are, and fetching them."""
+"""``facegraph models``: which model files there are, fetching them, calibrating embedders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_app.cli.calibrate import calibrate
 from serve_app.cli.options import AsJson, Config, settings_of
 from serve_app.cli.output import FAILED, fail, note, print_json, show_whole, stderr, stdout, table, warn
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from serve_app.settings import Settings
     from serve_app.vision.files import ModelFiles, ModelStatus
 
-app = typer.Typer(help="The model files: list, fetch, verify.", no_args_is_help=True)
+app = typer.Typer(help="The model files: list, fetch, verify, calibrate.", no_args_is_help=True)
+app.command()(calibrate)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Model ids [default: all].", show_default=False)]
 

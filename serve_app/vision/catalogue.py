@@ -155,7 +155,7 @@ class Catalogue:
         """
         entries: dict[str, ModelEntry] = {}
         for path in sorted((directory or resource_dir("models")).glob("*.toml")):
-            entry = _read(path)
+            entry = read_entry(path)
             if entry.id in entries:
                 raise ConfigurationError(f"{path}: the model id {entry.id!r} is taken by another entry.")
             entries[entry.id] = entry
@@ -180,7 +180,12 @@ class Catalogue:
         return len(self._entries)
 
 
-def _read(path: Path) -> ModelEntry:
+def read_entry(path: Path) -> ModelEntry:
+    """One TOML file.
+
+    Raises:
+        ConfigurationError: it is malformed.
+    """
     try:
         return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -281,3 +281,29 @@ def test_reindex_refuses_what_is_no_embedder(data: Path) -> None:
     facegraph("keys", "create", "x")
     assert "no embedder" in (done := facegraph("reindex", "--model", "yunet-2023mar")).stderr.replace("not an", "no")
     assert done.exit_code == 2
+
+
+def test_calibrating_from_a_report_shows_and_changes_nothing_unless_told(data: Path, tmp_path: Path) -> None:
+    report = tmp_path / "accuracy.json"
+    anchors = {"cosines": {"1e-1": 0.11, "1e-2": 0.22}, "data": "somewhere", "extrapolated": [0.01]}
+    report.write_text(json.dumps({"model": "sface-2021dec", "anchors": anchors}))
+    before = Catalogue.load().get("sface-2021dec")
+    done = facegraph("models", "calibrate", "sface-2021dec", "--report", str(report))
+    assert done.exit_code == 0, done.output
+    assert "0.2200" in done.stdout
+    assert "extrapolated" in done.stdout
+    assert "Nothing is changed" in done.stderr
+    assert Catalogue.load().get("sface-2021dec") == before
+
+
+def test_calibrating_says_what_it_needs(data: Path, tmp_path: Path) -> None:
+    for arguments, message in (
+        (("yunet-2023mar", "--images", "x"), "only embedders have anchors"),
+        (("sface-2021dec",), "either --images or --report"),
+        (("sface-2021dec", "--images", str(tmp_path / "none")), "There is no folder"),
+        (("sface-2021dec", "--images", str(tmp_path)), "a sub-folder of photographs"),
+        (("nonsense", "--images", "x"), "No model 'nonsense'"),
+    ):
+        done = facegraph("models", "calibrate", *arguments)
+        assert done.exit_code == 2, done.output
+        assert message in done.stderr

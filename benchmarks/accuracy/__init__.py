@@ -1,0 +1,62 @@
+"""How often the models are right: one-to-one, one-to-many, by threshold, on any folder of photographs.
+
+In one process, with the service's own code and settings; through HTTP measures ``benchmarks/identification.py``. Each
+picture gives one template, that of the face nearest to its centre.
+
+    ten-fold         accuracy in LFW's protocol (its pairs.txt beside the folder, else pairs drawn as it draws them)
+    verification     TAR at FMR 1e-2 to 1e-6 over all pairs of pictures, counted by pictures and by people
+    open set         FNIR at FPIR 1 % and 0.1 % by gallery size, one picture enrolled for each person
+    several pictures the same with more pictures a person: the most similar one, their mean, their mean by quality
+    anchors          what 'facegraph models calibrate --report' puts into the model's entry
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.accuracy.figures import measure
+from benchmarks.accuracy.photographs import read
+from benchmarks.dataset import DEFAULT_IMAGES, read_people, split
+from benchmarks.inprocess import shipped_settings
+from benchmarks.report import Report
+from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.reader import FaceReader
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's own options."""
+    parser.add_argument("--images", type=Path, default=DEFAULT_IMAGES, help="a sub-folder of pictures for each person")
+    parser.add_argument("--pairs", type=Path, help="LFW's list of pairs [default: pairs.txt beside the folder]")
+    parser.add_argument("--model", help="an embedder of the catalogue [default: the service's]")
+    parser.add_argument("--people", type=int, default=1000, help="people that the identification benchmark enrols")
+    parser.add_argument("--seed", type=int, default=1, help="draws them, galleries and pairs")
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Measure, print, write; the JSON file's path."""
+    people = read_people(options.images)
+    settings = shipped_settings()
+    model = options.model or settings.embedder.model
+    reader = FaceReader(settings, Catalogue.load().get(model))
+    name = "accuracy" if model == settings.embedder.model else f"accuracy-{model}"
+    report = Report(
+        name,
+        {
+            "images": str(options.images.name if options.images != DEFAULT_IMAGES else "LFW (shared/data/lfw/images)"),
+            "seed": options.seed,
+            "detector": f"{settings.detector.model}, long side {settings.detector.input_side}",
+            "embedder": model,
+        },
+        reference=options.reference,
+    )
+    photographs = read(people, reader)
+    pairs = options.pairs or options.images.parent / "pairs.txt"
+    # The anchors' people are not those whom the identification benchmark enrols: see there.
+    held_out = frozenset(split(people, options.people, options.seed).enrolled) if len(people) > options.people else ()
+    data = "LFW, deep-funneled" if options.images == DEFAULT_IMAGES else options.images.name
+    figures = measure(photographs, reader.entry, pairs if pairs.is_file() else None, held_out, data, options.seed)
+    figures.plot(report)
+    return report.write(figures.as_dict())

@@ -1,0 +1,59 @@
+"""A data set as templates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from serve_app.vision.comparisons import Floats, Templates
+from serve_app.vision.reader import FaceReader
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """What was read, picture by picture.
+
+    Attributes:
+        people: person -> pictures, as given.
+        names: of the people, by number.
+        templates: of the central faces; zeros where no face was found.
+        quality: of those faces, 0 to 1; 0 where there is none.
+        found: number of pictures with a face.
+    """
+
+    people: Mapping[str, Sequence[Path]]
+    names: tuple[str, ...]
+    templates: Templates
+    quality: Floats
+    found: int
+
+    def positions(self) -> dict[Path, int]:
+        """Picture -> row."""
+        return {path: row for row, path in enumerate(path for name in self.names for path in self.people[name])}
+
+    def without(self, names: Collection[str]) -> Templates:
+        """The templates of everybody else."""
+        kept = np.array([name not in names for name in self.names])
+        rows = kept[self.templates.people]
+        numbers = np.cumsum(kept) - 1
+        return Templates(self.templates.vectors[rows], numbers[self.templates.people[rows]])
+
+
+def read(people: Mapping[str, Sequence[Path]], reader: FaceReader) -> Photographs:
+    """Detect, align and embed every picture."""
+    names = tuple(people)
+    files = [(number, path) for number, name in enumerate(names) for path in people[name]]
+    vectors = np.zeros((len(files), reader.entry.dimension or 0), np.float32)
+    quality = np.zeros(len(files))
+    found = 0
+    for row, (_, path) in enumerate(track(files, description="Embedding")):
+        one = reader.central(path.read_bytes())
+        if one is not None:
+            vectors[row], quality[row] = one.template, one.face.quality.value
+            found += 1
+    numbers = np.array([number for number, _ in files])
+    return Photographs(people, names, Templates(vectors, numbers), quality, found)

@@ -1,0 +1,81 @@
+"""Anchors in a model's catalogue entry: read from a benchmark's report, written into the TOML file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from serve_app.errors import ConfigurationError
+from serve_app.vision.catalogue import Anchors, read_entry
+
+_HEADER = re.compile(r"^\s*\[+\s*([^\]\s]+)\s*\]+", re.MULTILINE)
+
+
+def read_report(path: Path, model: str) -> Anchors:
+    """The anchors of a report of ``python -m benchmarks accuracy``.
+
+    Raises:
+        ConfigurationError: no such file, none of that benchmark, or of another model.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        measured_for, anchors = content["model"], Anchors(**content["anchors"])
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise ConfigurationError(f"{path} is no report of the benchmark 'accuracy' with anchors: {error}.") from None
+    if measured_for != model:
+        raise ConfigurationError(f"{path} has the anchors of {measured_for!r}, wanted are those of {model!r}.")
+    return anchors
+
+
+def write_anchors(entry: Path, anchors: Anchors) -> None:
+    """Replace the anchors in an entry's TOML file; everything else stays as it is, also comments.
+
+    Raises:
+        ConfigurationError: the file would not be a valid catalogue entry then; it is left alone.
+    """
+    text = without_anchors(entry.read_text("utf-8")).rstrip() + "\n\n" + as_toml(anchors)
+    draft = entry.with_name(f".{entry.name}.draft")
+    try:
+        draft.write_text(text, "utf-8")
+        read_entry(draft)
+        draft.replace(entry)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def as_toml(anchors: Anchors) -> str:
+    """The tables ``anchors`` and ``anchors.cosines``."""
+    falling = sorted(anchors.cosines, reverse=True)
+    extrapolated = ", ".join(_rate(fmr) for fmr in sorted(anchors.extrapolated, reverse=True))
+    lines = ["[anchors]", f"data = {json.dumps(anchors.data, ensure_ascii=False)}", f"extrapolated = [{extrapolated}]"]
+    lines += ["", "# False-match rate -> cosine.", "[anchors.cosines]"]
+    lines += [f'"{_rate(fmr)}" = {anchors.cosines[fmr]:.4f}' for fmr in falling]
+    return "\n".join(lines) + "\n"
+
+
+def without_anchors(text: str) -> str:
+    """An entry's text without those two tables; comments directly above a table go with it."""
+    kept: list[str] = []
+    comments: list[str] = []
+    dropping = False
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("#"):
+            comments.append(line)  # belong to what follows
+            continue
+        header = _HEADER.match(line)
+        if header:
+            dropping = header[1].split(".")[0] == "anchors"
+        if not dropping:
+            kept += [*comments, line]
+        comments.clear()
+    kept += comments
+    return "".join(kept)
+
+
+def _rate(fmr: float) -> str:
+    return f"{fmr:.0e}".replace("e-0", "e-")

@@ -1,0 +1,187 @@
+"""Comparisons of many templates with one another: false-match rates at cosines, cosines at false-match rates.
+
+What the anchors of a model's card are measured with. Two ways of counting: **by people** each pair of people weighs the
+same, however many pictures there are of them, which is what a false-match rate of strangers means; **by pictures** each
+pair of pictures does, as is usual for published results, where people with many pictures dominate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.domain import Vectors
+from serve_app.score import Calibration
+
+Counting = Literal["people", "pictures"]
+Floats = NDArray[np.float64]
+
+RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+FEWEST_PAIRS = 10
+"""Pairs of people that must be above a cosine for it to be measured; beyond, it is extrapolated."""
+
+TAIL = 0.02
+"""The share of impostor comparisons, the most similar ones, that is kept pair by pair."""
+
+BINS = 20_000  # of the cosine from -1 to 1
+_ROWS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """One template for each picture.
+
+    Attributes:
+        vectors: float32 (n, dimension); a row of zeros stands for a picture without a face, which matches nobody.
+        people: int (n,): whose it is, from 0.
+    """
+
+    vectors: Vectors
+    people: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    @property
+    def population(self) -> int:
+        """Number of people."""
+        return int(self.people.max()) + 1 if len(self.people) else 0
+
+    def weights(self, counting: Counting) -> Floats:
+        """Of each picture; a pair weighs the product of its two."""
+        if counting == "pictures":
+            return np.ones(len(self))
+        return 1 / np.bincount(self.people)[self.people]
+
+
+class Impostors:
+    """All comparisons of different people.
+
+    Args:
+        templates: of at least two people.
+        counting: what weighs the same.
+
+    Raises:
+        ValueError: fewer than two people.
+    """
+
+    def __init__(self, templates: Templates, counting: Counting) -> None:
+        if templates.population < 2:
+            raise ValueError(f"templates of at least two people were expected, got {templates.population}")
+        self._people = templates.people
+        self._weights = templates.weights(counting)
+        self._of_person = np.bincount(templates.people, self._weights)
+        self._histogram = np.zeros(BINS)
+        self.pairs = 0
+        for cosines, rows, columns in _blocks(templates):
+            weights = self._weights[rows] * self._weights[columns]
+            self._histogram += np.bincount(_bins(cosines), weights, BINS)
+            self.pairs += len(cosines)
+        floor = self._from_histogram(TAIL)
+        self._cosines, self._first, self._second = _tail(templates, floor)
+
+    @property
+    def people_pairs(self) -> int:
+        """Pairs of different people."""
+        return len(self._of_person) * (len(self._of_person) - 1) // 2
+
+    def curve(self) -> tuple[Floats, Floats]:
+        """Cosines and the share of impostor comparisons that reach each (FMR)."""
+        edges = np.linspace(-1, 1, BINS + 1)[:-1]
+        return edges, self._histogram[::-1].cumsum()[::-1] / self._histogram.sum()
+
+    def cosine_at(self, fmr: float, drawn: NDArray[np.intp] | None = None) -> float:
+        """The cosine that this share of comparisons reaches.
+
+        Args:
+            fmr: over 0; below half of :data:`TAIL` if people are drawn.
+            drawn: how often each person is drawn (a bootstrap over people); None takes everybody once.
+        """
+        if drawn is None and fmr > TAIL / 2:
+            return self._from_histogram(fmr)
+        times = np.ones(len(self._of_person)) if drawn is None else drawn.astype(np.float64)
+        weights = self._weights[self._first] * self._weights[self._second]
+        weights *= times[self._people[self._first]] * times[self._people[self._second]]
+        of_person = self._of_person * times
+        total = (of_person.sum() ** 2 - (of_person**2).sum()) / 2
+        place = int(np.searchsorted(np.cumsum(weights), fmr * total))
+        return float(self._cosines[min(place, len(self._cosines) - 1)])
+
+    def _from_histogram(self, fmr: float) -> float:
+        edges, reached = self.curve()
+        return float(edges[np.searchsorted(-reached, -fmr)]) if reached[-1] < fmr else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredAnchors:
+    """What a model's entry says of the calibrated score.
+
+    Attributes:
+        cosines: false-match rate -> cosine, of all :data:`RATES`.
+        extrapolated: those that too few pairs of people reach.
+        people, pairs: what they were measured on.
+    """
+
+    cosines: Mapping[float, float]
+    extrapolated: tuple[float, ...]
+    people: int
+    pairs: int
+
+    def describe(self, data: str) -> str:
+        """For the entry: on what they were measured."""
+        return f"{data}: {self.pairs:,} pairs of {self.people:,} people, each pair of people weighing the same"
+
+
+def measure_anchors(templates: Templates) -> MeasuredAnchors:
+    """Cosines at :data:`RATES`, counted by people.
+
+    A rate that fewer than :data:`FEWEST_PAIRS` pairs of people reach is extrapolated: each decade adds the largest of
+    the measured steps of a decade from 1e-2 on, which is the cautious side.
+
+    Raises:
+        ValueError: too few people to measure even three rates.
+    """
+    impostors = Impostors(templates, "people")
+    measured = [rate for rate in RATES if rate * impostors.people_pairs >= FEWEST_PAIRS]
+    if len(measured) < 3:
+        needed = math.isqrt(round(2 * FEWEST_PAIRS / RATES[2])) + 2
+        raise ValueError(f"at least {needed} people are needed to measure FMR 1e-3, there are {templates.population}")
+    cosines = {rate: impostors.cosine_at(rate) for rate in measured}
+    values = list(cosines.values())
+    step = float(np.diff(values[1:]).max())
+    extrapolated = RATES[len(measured) :]
+    for number, rate in enumerate(extrapolated, 1):
+        cosines[rate] = values[-1] + number * step
+    rounded = {rate: round(cosine, 4) for rate, cosine in cosines.items()}
+    Calibration(rounded)  # refuses what is no scale
+    return MeasuredAnchors(rounded, tuple(extrapolated), templates.population, impostors.people_pairs)
+
+
+def _blocks(templates: Templates) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]]:
+    """Cosines of different people's pictures with their positions, each pair once, some rows at a time."""
+    for start in range(0, len(templates), _ROWS):
+        people = templates.people[start : start + _ROWS]
+        cosines = templates.vectors[start : start + _ROWS] @ templates.vectors[start:].T
+        others = people[:, None] != templates.people[None, start:]
+        rows, columns = np.nonzero(np.triu(others, 1))
+        yield cosines[rows, columns], rows + start, columns + start
+
+
+def _bins(cosines: NDArray[np.float32]) -> NDArray[np.intp]:
+    return np.asarray(np.clip((cosines + 1) * (BINS / 2), 0, BINS - 1), np.intp)
+
+
+def _tail(templates: Templates, floor: float) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    """The comparisons that reach ``floor``, most similar first."""
+    parts = []
+    for cosines, rows, columns in _blocks(templates):
+        kept = cosines >= floor
+        parts.append((cosines[kept], rows[kept], columns[kept]))
+    cosines, rows, columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(-cosines, kind="stable")
+    return cosines[order], rows[order], columns[order]

@@ -150,7 +150,7 @@ class Client:
         return self._ask("DELETE", f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}")
 
     def add_faces(self, collection: str, person_id: str, images: Sequence[Picture], **fields: Any) -> Json:
-        """Add one face for each picture to a person who exists; fields: faces, liveness, image_storage."""
+        """Add one face for each picture to a person who exists; fields: liveness, reject_below ..."""
         path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/faces"
         return self._send("POST", path, [("image", image) for image in images], fields)
 

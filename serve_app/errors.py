@@ -4,7 +4,7 @@
     |- InvalidRequest
     |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions NotACrop
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
-    |- FaceError: FaceNotFound TooManyFaces FaceRejected FaceNotLive LivenessRequired
+    |- FaceError: FaceNotFound TooManyFaces FaceRejected(QualityTooLow) FaceNotLive LivenessRequired
     |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound
     |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused
     |- AuthError: KeyMissing KeyInvalid RoleInsufficient
@@ -129,6 +129,12 @@ class FaceRejected(FaceError):
     """A face whose quality forbids the operation; ``details["codes"]`` lists :class:`~serve_app.domain.QualityCode`."""
 
     code, status = "face_rejected", 422
+
+
+class QualityTooLow(FaceRejected):
+    """A face below ``reject_below``; ``details`` has quality and needed, and no codes."""
+
+    code, status = "quality_too_low", 422
 
 
 class FaceNotLive(FaceError):

@@ -40,6 +40,7 @@ def enroll(
     liveness: Annotated[
         bool | None, typer.Option(help="Refuse pictures that are not live.", show_default="by collection")
     ] = None,
+    reject_below: Annotated[float, typer.Option(min=0, max=1, help="Refuse faces of a lower quality.")] = 0.0,
     report: Annotated[Path | None, typer.Option(help="Write one JSON line for each person here.")] = None,
     state: Annotated[
         Path | None, typer.Option(help="Where finished persons are noted.", show_default="the user's state folder")
@@ -68,7 +69,7 @@ def enroll(
         client = stack.enter_context(connect(url, key, timeout_s=120, patience_s=300))
         present = _present(client, collection)
         limits = client.info()["limits"]
-        options = {"faces": faces, "liveness": liveness}
+        options = {"faces": faces, "liveness": liveness, "reject_below": reject_below}
         enroller = Enroller(
             client,
             collection,

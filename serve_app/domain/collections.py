@@ -31,12 +31,14 @@ class CollectionPolicy:
         liveness_threshold: probability, 0 to 1.
         min_score: calibrated score from which on a search in this collection reports a match; None: by FPIR.
         image_storage: what enrolment keeps.
+        reject_below: quality, 0 to 1, below which enrolment refuses a face; 0 refuses none.
     """
 
     liveness: bool = False
     liveness_threshold: float = 0.5
     min_score: float | None = None
     image_storage: ImageStorage = ImageStorage.THUMBNAIL
+    reject_below: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
         removed = _removed(person_id, old, update)
         kept = [row for row in old if row.id not in removed]
         _check_count(update, len(old), len(kept), len(kept) + len(new))
-        plans.check_liveness(new, after, kept, joined)
+        plans.check_policies(new, after, kept, joined)
 
         now = dt.datetime.now(dt.UTC)
         columns = persons.values(person_id, update.fields, person)
@@ -72,7 +72,7 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
             kept = faces.of_persons(connection, [person.id], template=True)
             if person.external_id in adding:
                 if not here:
-                    plans.check_liveness({}, [], kept, [collection])
+                    plans.check_policies({}, [], kept, [collection])
                     left = [place for place in before if place.name == collections.POOL]
                     _move(changes, person.id, kept, [collection], left)
             elif not here:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Face, LooseFacesChange, NewFace
 from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.plans import check_liveness, columns_of, drop
+from serve_app.gallery.plans import check_policies, columns_of, drop
 from serve_app.gallery.records import collections, faces, loose_faces
 from serve_app.gallery.records.changes import Changes
 from serve_app.gallery.writer import Plan
@@ -46,7 +46,7 @@ def attach_faces(tenant: str, name: str, face_ids: Sequence[str], limit: int | N
         joining = [face_id for face_id in wanted if face_id in found and face_id not in here]
         room = len(joining) if limit is None else max(0, limit - collection.face_count)
         joining, refused = joining[:room], joining[room:]
-        check_liveness({}, [], [found[face_id] for face_id in joining], [collection])
+        check_policies({}, [], [found[face_id] for face_id in joining], [collection])
         changes = Changes(tenant, expire=dict.fromkeys(joining))
         for face_id in joining:
             row = IndexRow(RowKey(collection.id, face_id), faces.to_vector(found[face_id].template))

@@ -20,6 +20,7 @@ from serve_app.errors import (
     FaceUnknown,
     LivenessRequired,
     PersonExists,
+    QualityTooLow,
 )
 from serve_app.gallery import checks
 from serve_app.gallery.index import IndexRow, RowKey
@@ -54,7 +55,7 @@ def put_person(
         everywhere = [collection for collection in everywhere if collection not in left]
         old = faces.of_persons(connection, [internal_id])
         kept = [] if new and mode == "replace" else old
-        check_liveness(new, everywhere, kept, joined)
+        check_policies(new, everywhere, kept, joined)
 
         now = dt.datetime.now(dt.UTC)
         changes = Changes(
@@ -202,7 +203,7 @@ def drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]
     changes.drop_faces += [DroppedFace(row.id, row.model, row.has_thumbnail or row.has_photograph) for row in rows]
 
 
-def check_liveness(
+def check_policies(
     new: Mapping[str, NewFace],
     everywhere: Sequence[Collection],
     kept: Sequence[sa.Row[Any]],
@@ -211,6 +212,8 @@ def check_liveness(
     """New faces must satisfy all of the person's collections, present ones those that the person joins."""
     _check_live([(str(i), face.liveness, i) for i, face in enumerate(new.values())], everywhere)
     _check_live([(row.id, row.liveness, None) for row in kept], joined)
+    _check_quality([(str(i), face.quality, i) for i, face in enumerate(new.values())], everywhere)
+    _check_quality([(row.id, row.quality, None) for row in kept], joined)
 
 
 def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], demanding: Sequence[Collection]) -> None:
@@ -233,6 +236,25 @@ def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], d
             raise FaceNotLive(
                 f"The face {label} is not live: probability {probability:.2f}, needed {threshold:.2f}.",
                 probability=probability,
+                **details,
+            )
+
+
+def _check_quality(qualities: Sequence[tuple[str, float, int | None]], demanding: Sequence[Collection]) -> None:
+    if not demanding:
+        return
+    strictest = max(demanding, key=lambda collection: collection.policy.reject_below)
+    needed = strictest.policy.reject_below
+    for label, quality, image in qualities:
+        if quality < needed:
+            details: dict[str, Any] = {"face_id": label} if image is None else {"image": image}
+            raise QualityTooLow(
+                f"The face {label} is not good enough for the collection {strictest.name}: quality {quality:.2f}, "
+                f"needed {needed:.2f}.",
+                codes=[],
+                quality=quality,
+                needed=needed,
+                collection=strictest.name,
                 **details,
             )
 

@@ -110,6 +110,7 @@ collections = sa.Table(
     sa.Column("liveness_threshold", sa.Float, nullable=False),
     sa.Column("min_score", sa.Float),
     sa.Column("image_storage", sa.String(16), nullable=False),
+    sa.Column("reject_below", sa.Float, nullable=False, server_default="0"),
     sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
     sa.Column("face_count", sa.Integer, nullable=False),
     *_times(),

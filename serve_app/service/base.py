@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
-from serve_app.errors import FaceNotFound, FaceNotLive, FaceRejected, ImageError, TooManyFaces
+from serve_app.errors import FaceNotFound, FaceNotLive, FaceRejected, ImageError, QualityTooLow, TooManyFaces
 from serve_app.score import Calibration
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
 
@@ -111,6 +111,23 @@ def refuse_unfit(
     if unfit:
         details: dict[str, Any] = {} if image is None else {"image": image}
         raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=[str(c) for c in unfit], **details)
+
+
+def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
+    """Refuse a face whose quality is lower than that.
+
+    Raises:
+        QualityTooLow: with quality and needed in its details.
+    """
+    quality = face.quality.value
+    if quality < reject_below:
+        raise QualityTooLow(
+            f"The face on picture {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}.",
+            codes=[],
+            quality=quality,
+            needed=reject_below,
+            image=image,
+        )
 
 
 def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:

@@ -24,7 +24,15 @@ from serve_app.domain import (
 )
 from serve_app.errors import DuplicateFace, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.base import NOTHING, EnrolmentChoice, Operations, main_face, refuse_not_live, refuse_unfit
+from serve_app.service.base import (
+    NOTHING,
+    EnrolmentChoice,
+    Operations,
+    main_face,
+    refuse_not_live,
+    refuse_poor,
+    refuse_unfit,
+)
 from serve_app.vision.image import encode_jpeg
 
 
@@ -46,6 +54,7 @@ class EnrolmentOperations(Operations):
         must_be_new: bool = False,
         reject: Collection[QualityCode] = NOTHING,
         min_face_side: float = 0.0,
+        reject_below: float = 0.0,
         check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
@@ -58,6 +67,7 @@ class EnrolmentOperations(Operations):
             image_storage: what to keep of the pictures; None follows the collection's policy.
             reject: refuse a face that has one of these faults.
             min_face_side: refuse a face that is narrower or lower, in pixels.
+            reject_below: refuse a face of a lower quality; the collection's policy may demand more.
             check_duplicates: refuse a face that somebody else in the collection has already. Two such requests at the
                 same moment do not see each other.
             duplicate_min_score: the score from which it is the same face, 0 to 1; None as a search decides.
@@ -68,6 +78,7 @@ class EnrolmentOperations(Operations):
         """
         check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
+        policy = replace(policy, reject_below=max(policy.reject_below, reject_below))
         checks_liveness = policy.liveness or bool(liveness)
         storage = image_storage or policy.image_storage
 
@@ -124,6 +135,7 @@ class EnrolmentOperations(Operations):
         found = [main_face(detection, choice, image=index) for index, detection in enumerate(detections)]
         for index, face in enumerate(found):
             refuse_unfit(face, reject, image=index, min_side=min_face_side)
+            refuse_poor(face, policy.reject_below, index)
         checked, templates = await asyncio.gather(
             self._checked(found, liveness, policy.liveness_threshold),
             self.embedder.embed([face.crop for face in found]),

@@ -49,6 +49,7 @@ class FakeFace:
         live: probability of a live person.
         size: width of the box in pixels.
         codes: quality codes.
+        quality: 0 to 1.
     """
 
     who: str
@@ -56,6 +57,7 @@ class FakeFace:
     live: float = 0.9
     size: float = 100.0
     codes: tuple[str, ...] = ()
+    quality: float = 0.8
 
 
 def fake_picture(*faces: FakeFace | str, width: int = 640, height: int = 480, padding: int = 0) -> bytes:
@@ -137,7 +139,7 @@ def _detected(face: FakeFace, liveness: bool) -> DetectedFace:
         box=Box(left, top, size, size * 1.25),
         landmarks=landmarks,
         detection_score=0.95,
-        quality=Quality(0.8, 300.0, 120.0, 0.4 * size, 0.0, 0.0, frozenset(QualityCode(code) for code in face.codes)),
+        quality=Quality(face.quality, 300.0, 120.0, 0.4 * size, 0.0, 0.0, frozenset(map(QualityCode, face.codes))),
         crop=crop,
         liveness_crops={FAKE_LIVENESS_MODEL: probability} if liveness else {},
     )

@@ -152,6 +152,7 @@ class Ingress:
         liveness: bool | None = None,
         image_storage: ImageStorage | None = None,
         reject: Sequence[QualityCode] = (),
+        reject_below: float = 0.0,
         check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
@@ -167,6 +168,7 @@ class Ingress:
             liveness=liveness,
             image_storage=image_storage,
             reject=reject,
+            reject_below=reject_below,
             check_duplicates=check_duplicates,
             duplicate_min_score=duplicate_min_score,
         )

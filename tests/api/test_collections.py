@@ -15,7 +15,13 @@ def test_create_with_everything(world: World) -> None:
         "kind": "EXTERNAL",
         "tags": ["berlin", "night"],
         "user_data": '{"x": 1}',
-        "policy": {"liveness": True, "liveness_threshold": 0.8, "min_score": 0.75, "image_storage": "full"},
+        "policy": {
+            "liveness": True,
+            "liveness_threshold": 0.8,
+            "min_score": 0.75,
+            "image_storage": "full",
+            "reject_below": 0.4,
+        },
     }
     created = world.call("POST", "/v1/collections", json=body)
     assert created.status_code == 201, created.text
@@ -28,7 +34,13 @@ def test_create_with_everything(world: World) -> None:
 def test_the_policy_defaults_to_the_settings() -> None:
     world = build_world(liveness={"threshold": 0.6}, matcher={"default_image_storage": "none"})
     policy = world.call("POST", "/v1/collections", json={"name": "a"}).json()["policy"]
-    assert policy == {"liveness": False, "liveness_threshold": 0.6, "min_score": None, "image_storage": "none"}
+    assert policy == {
+        "liveness": False,
+        "liveness_threshold": 0.6,
+        "min_score": None,
+        "image_storage": "none",
+        "reject_below": 0,
+    }
 
 
 def test_names_are_unique_within_a_tenant(world: World) -> None:
@@ -52,6 +64,7 @@ def test_names_are_unique_within_a_tenant(world: World) -> None:
         ({"name": "a", "tags": ["x"] * 51}, "tags"),
         ({"name": "a", "tags": ["x" * 101]}, "tags"),
         ({"name": "a", "policy": {"min_score": 2}}, "policy.min_score"),
+        ({"name": "a", "policy": {"reject_below": -0.1}}, "policy.reject_below"),
         ({"name": "a", "policy": {"livenes": True}}, "policy.livenes: is not a known field"),
         ({"name": "a", "user_data": "x" * 16385}, "user_data"),
     ],

@@ -26,6 +26,7 @@ from serve_app.errors import (
     LivenessRequired,
     PersonExists,
     PersonNotFound,
+    QualityTooLow,
 )
 from serve_app.gallery import Gallery
 from tests.gallery.conftest import new_tenant
@@ -169,6 +170,23 @@ def test_refused_requests_write_nothing(
     assert [person.id for person in gallery.persons(staff).items] == ["other"]
     assert counts(gallery, staff, "staff") == (0, 0)
     assert gallery.search(staff, query(1)).matches == ((),)
+
+
+def test_quality_policies_of_all_collections_hold(gallery: Gallery, staff: str) -> None:
+    for name, needed in (("mild", 0.3), ("strict", 0.7)):
+        gallery.create_collection(staff, NewCollection(name, policy=CollectionPolicy(reject_below=needed)))
+    with pytest.raises(QualityTooLow) as refused:
+        gallery.put_person(staff, "p", ["mild", "strict"], PersonFields(), [face(1), face(2, quality=0.69)])
+    assert refused.value.details["image"] == 1
+    assert (refused.value.details["quality"], refused.value.details["needed"]) == (0.69, 0.7)
+    assert refused.value.details["collection"] == "strict"
+    gallery.put_person(staff, "p", ["mild"], PersonFields(), [face(1, quality=0.3)])
+    with pytest.raises(QualityTooLow, match="strict"):  # the face that is there would come along
+        gallery.put_person(staff, "p", ["strict"], PersonFields())
+    with pytest.raises(QualityTooLow):
+        gallery.link_persons(staff, "strict", add=["p"])
+    gallery.put_person(staff, "p", ["strict"], PersonFields(), [face(2, quality=0.7)])
+    assert set(gallery.person(staff, "p").collections) == {"mild", "strict"}
 
 
 def test_liveness_policies_of_all_collections_hold(gallery: Gallery, staff: str) -> None:

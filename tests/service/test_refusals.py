@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import pytest
 
 from serve_app.domain import CollectionPolicy, ImageStorage, NewCollection, QualityCode
-from serve_app.errors import DuplicateFace, FaceNotFound, FaceRejected, InvalidRequest, PersonNotFound, TooManyFaces
+from serve_app.errors import (
+    DuplicateFace,
+    FaceNotFound,
+    FaceRejected,
+    InvalidRequest,
+    PersonNotFound,
+    QualityTooLow,
+    TooManyFaces,
+)
 from serve_app.service import FaceService
 from serve_app.stages.fake_matcher import FakeMatcher
 from serve_app.stages.fakes import (
@@ -51,6 +60,26 @@ def test_unfit_faces(service: FaceService) -> None:
         asyncio.run(service.matcher.person(TENANT, "eve"))
     assert asyncio.run(service.search(TENANT, CROPPED, ["staff"], reject={QualityCode.FACE_TOO_SMALL})).faces
     assert asyncio.run(service.compare(fake_picture("ada"), CROPPED, reject=FAULTS)).is_match  # only the probe counts
+
+
+@pytest.mark.parametrize(("policy", "request_", "refused"), [(0.0, 0.0, False), (0.6, 0.0, True), (0.0, 0.6, True)])
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_quality_by_the_request_and_by_the_policy(
+    service: FaceService, policy: float, request_: float, refused: bool, mode: Literal["replace", "add"]
+) -> None:
+    name = f"from-{policy}"
+    new = NewCollection(name, policy=CollectionPolicy(reject_below=policy))
+    asyncio.run(service.matcher.create_collection(TENANT, new))
+    pictures = [fake_picture(FakeFace("eve", quality=0.6)), fake_picture(FakeFace("eve", take=1, quality=0.59))]
+    call = service.enroll(TENANT, "eve", name, pictures, reject_below=request_, mode=mode)
+    if not refused:
+        assert len(asyncio.run(call).faces) == 2
+        return
+    with pytest.raises(QualityTooLow) as error:
+        asyncio.run(call)
+    assert error.value.details == {"codes": [], "quality": 0.59, "needed": 0.6, "image": 1}
+    with pytest.raises(PersonNotFound):
+        asyncio.run(service.matcher.person(TENANT, "eve"))
 
 
 def test_one_face_wanted(service: FaceService) -> None:

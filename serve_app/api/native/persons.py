@@ -45,13 +45,22 @@ from serve_app.errors import (
     InvalidRequest,
     PersonExists,
     PersonNotFound,
+    QualityTooLow,
     TooManyFaces,
 )
 
 router = APIRouter(tags=["persons"])
 
 PERSONS = "/v1/collections/{name}/persons"
-ENROLMENT_ERRORS = (*FACE_ERRORS, CollectionNotFound, TooManyFaces, FaceRejected, FaceNotLive, DuplicateFace)
+ENROLMENT_ERRORS = (
+    *FACE_ERRORS,
+    CollectionNotFound,
+    TooManyFaces,
+    FaceRejected,
+    QualityTooLow,
+    FaceNotLive,
+    DuplicateFace,
+)
 
 
 @router.put(

@@ -17,6 +17,7 @@ Tags = Annotated[
     list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["berlin"]]), Separated
 ]
 Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
+QualityValue = Annotated[float, Field(ge=0, le=1, examples=[0.4])]
 Score = Annotated[float, Field(ge=0, le=1, examples=[0.7])]
 
 
@@ -29,6 +30,9 @@ class PolicyBody(Body):
         None, description="Score from which a search in this collection reports a match; null: by FPIR."
     )
     image_storage: ImageStorage | None = Field(None, description="What enrolment keeps of a photograph.")
+    reject_below: QualityValue | None = Field(
+        None, description="Quality below which enrolment refuses a face; 0 refuses none."
+    )
 
     def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
         """The policy with these changes; only ``min_score`` can be set to null."""
@@ -40,6 +44,7 @@ class PolicyBody(Body):
             ),
             min_score=self.min_score if "min_score" in given else policy.min_score,
             image_storage=self.image_storage or policy.image_storage,
+            reject_below=policy.reject_below if self.reject_below is None else self.reject_below,
         )
 
 
@@ -94,6 +99,7 @@ class PolicyView(Answer):
     liveness_threshold: float
     min_score: float | None
     image_storage: ImageStorage
+    reject_below: float
 
 
 class CollectionView(Answer):
@@ -129,6 +135,7 @@ class CollectionView(Answer):
                 liveness_threshold=policy.liveness_threshold,
                 min_score=policy.min_score,
                 image_storage=policy.image_storage,
+                reject_below=policy.reject_below,
             ),
             person_count=collection.person_count,
             face_count=collection.face_count,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, Separated, Text, UploadField
-from serve_app.api.schemas.collections import Score
+from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
 from serve_app.domain import Face, ImageStorage, Person, PersonFields, QualityCode
 
@@ -50,6 +50,9 @@ class PicturesBody(Body):
     reject: Annotated[list[QualityCode], Separated] = Field(
         [], description="Refuse pictures whose face has one of these faults.", examples=[["FACE_TOO_SMALL"]]
     )
+    reject_below: QualityValue = Field(
+        0.0, description="Refuse pictures whose face has a lower quality; the collection's policy may demand more."
+    )
     check_duplicates: bool = Field(
         False, description="Refuse a face that another person of the collection has already; answers 409."
     )
@@ -72,6 +75,7 @@ class PicturesBody(Body):
             "liveness": self.liveness,
             "image_storage": self.image_storage,
             "reject": self.reject,
+            "reject_below": self.reject_below,
             "check_duplicates": self.check_duplicates,
             "duplicate_min_score": self.duplicate_min_score,
         }

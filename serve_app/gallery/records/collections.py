@@ -199,6 +199,7 @@ def to_collection(row: sa.Row[Any]) -> Collection:
             liveness_threshold=row.liveness_threshold,
             min_score=row.min_score,
             image_storage=ImageStorage(row.image_storage),
+            reject_below=row.reject_below,
         ),
         person_count=row.person_count,
         face_count=row.face_count,
@@ -250,6 +251,7 @@ def _values(new: NewCollection) -> dict[str, Any]:
         "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
         "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
         "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
+        "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
     }
 
 

@@ -32,6 +32,7 @@ from serve_app.errors import (
     NotACrop,
     NotFound,
     Overloaded,
+    QualityTooLow,
     RateLimited,
     RoleInsufficient,
     TooManyFaces,
@@ -92,6 +93,7 @@ ROWS: Mapping[type[FacegraphError], Row] = {
     FaceNotFound: Row(400, "ERR_NO_FACES_FOUND"),
     TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
     FaceRejected: NOT_LIVE,
+    QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the nearest that the vendor has
     FaceNotLive: NOT_LIVE,
     LivenessRequired: NOT_LIVE,
     NotACrop: Row(400, "ERR_NOT_STANDARD_CROP"),
@@ -159,7 +161,7 @@ def _findings(request: Request, error: FacegraphError) -> list[CloudFinding]:
 def _row(request: Request, error: FacegraphError) -> Row:
     if isinstance(error, FaceCountRefused) and error.details["faces"] < error.details["min_faces"]:
         return NO_THUMBNAILS_LEFT if request.method == "DELETE" else NO_THUMBNAILS
-    if isinstance(error, FaceRejected):
+    if isinstance(error, FaceRejected) and error.details["codes"]:
         code = next((code for word, code in QUALITY_CODES.items() if word in error.details["codes"]), NOT_LIVE.code)
         return Row(NOT_LIVE.status, code)
     if isinstance(error, RoleInsufficient) and error.details.get("has") == Role.SEARCH:
@@ -173,7 +175,7 @@ def _row_of(kind: type[FacegraphError]) -> Row:
 
 COMMON = (AuthError, RoleInsufficient, RateLimited, InternalError, Unavailable)
 BODY = (*COMMON, RequestTooLarge)
-PICTURE = (*BODY, ImageError, FaceNotFound, TooManyFaces, FaceRejected, FaceNotLive, LivenessUnavailable)
+PICTURE = (*BODY, ImageError, FaceNotFound, TooManyFaces, FaceRejected, QualityTooLow, FaceNotLive, LivenessUnavailable)
 THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
 
 

@@ -1,0 +1,12 @@
+"""The quality that a collection demands of the faces that it takes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("collections", sa.Column("reject_below", sa.Float, nullable=False, server_default="0"))

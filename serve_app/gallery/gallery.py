@@ -28,6 +28,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreUnavailable
 from serve_app.gallery import checks, plans
+from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
@@ -303,6 +304,10 @@ class Gallery(LooseFaces, Directory):
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
         """Drop the index (of one model) and build it anew from the records; the number of rows."""
         return self._repairer.reindex(model, progress)
+
+    def restore(self, archive: ArchiveReader, with_keys: bool = False) -> Imported:
+        """See :func:`~serve_app.gallery.archive.import_archive`."""
+        return import_archive(self._database, self._writer, archive, with_keys)
 
     def close(self) -> None:
         """Release files, locks, threads and connections."""

@@ -12,7 +12,8 @@ from typing import Protocol
 import pytest
 
 from serve_app.domain import NewCollection
-from serve_app.gallery import open_gallery
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery import Gallery, open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.faults.killing import KILLS, Victim
 from tests.faults.ledger import Ledger
@@ -63,7 +64,18 @@ def outages(settings: Settings, server: Killable, kills: int) -> None:
             server.restart()
             recoveries.append(victim.await_progress(5, RECOVERY_S))
         victim.end(signal.SIGTERM)
-    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+    with closing(open_patiently(settings)) as gallery:
         ledger.check(gallery)
     print(f"{kills} kills: {ledger}; writing again after {max(recoveries):.1f} s at most")
     assert ledger.refused + ledger.unknown > 0, "no kill met a write"
+
+
+def open_patiently(settings: Settings) -> Gallery:
+    """As Serve does with a replica that cannot start: a Milvus server loads its collections for a while."""
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            return open_gallery(settings, CALIBRATIONS)
+        except StoreUnavailable:
+            assert time.monotonic() < deadline, f"the stores do not answer {RECOVERY_S} s after the last kill"
+            time.sleep(1)

@@ -1,0 +1,153 @@
+"""``facegraph export`` and ``facegraph import``: a backup as one file, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import Config, require_database, settings_of
+from serve_app.cli.output import fail, note, warn
+
+if TYPE_CHECKING:
+    from serve_app.gallery.archive import Imported
+
+Passphrase = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        help="Encrypt with the first line of this file [default: FACEGRAPH_EXPORT_PASSPHRASE, else not encrypted].",
+        show_default=False,
+    ),
+]
+STDOUT = Path("-")
+SHOWN = 20
+"""Ids that are named one by one before the rest is only counted."""
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="The archive to write; - for standard output.")],
+    passphrase_file: Passphrase = None,
+    config: Config = None,
+) -> None:
+    """Write everything in the gallery to one file: records, templates, images, and the ids of what was erased.
+
+    The service may run meanwhile. The file holds biometric data: encrypt it, unless the disk is.
+    """
+    from serve_app.gallery.archive import ArchiveWriter, export_archive
+    from serve_app.gallery.blobs import BlobStore
+    from serve_app.gallery.open import open_database
+
+    settings = settings_of(config)
+    require_database(settings)
+    secret = _passphrase(passphrase_file)
+    with (
+        contextlib.closing(open_database(settings)) as database,
+        _target(file) as stream,
+        _sealed(stream, secret) as sealed,
+        ArchiveWriter(sealed) as archive,
+    ):
+        done = export_archive(database, BlobStore(settings.blobs_url), archive)
+    note(f"{done.persons} persons, {done.faces} faces and {done.images} images are in the archive.")
+    if not secret:
+        warn("It is not encrypted: whoever has the file has the faces.")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="An archive written by facegraph export.", exists=True, dir_okay=False)],
+    passphrase_file: Passphrase = None,
+    with_keys: Annotated[
+        bool, typer.Option("--with-keys", help="API keys too; those revoked since the export work again.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Bring everything from an archive that is not there yet; what was erased since stays erased.
+
+    The whole file is checked first. With the embedded index (a file) the service must be stopped.
+    """
+    from serve_app.gallery import open_gallery
+    from serve_app.gallery.archive import ArchiveReader
+    from serve_app.vision.catalogue import Catalogue
+
+    settings = settings_of(config)
+    secret = _passphrase(passphrase_file)
+    with _source(file, secret) as stream:
+        for _ in ArchiveReader(stream).members():
+            pass
+    calibrations = {entry.id: entry.calibration() for entry in Catalogue.load() if entry.task == "embedder"}
+    with contextlib.closing(open_gallery(settings, calibrations)) as gallery, _source(file, secret) as stream:
+        done = gallery.restore(ArchiveReader(stream), with_keys)
+    note(f"{done.persons} persons, {done.faces} faces and {done.images} images were brought.")
+    if done.kept:
+        note(f"{done.kept} persons were there already and are as they were.")
+    if done.erased:
+        note(f"{done.erased} persons were erased after the export and stay erased.")
+    _tell_models(done, settings.embedder.model)
+
+
+def _tell_models(done: Imported, model: str) -> None:
+    for other in sorted(done.models.keys() - {model}):
+        warn(f"{done.models[other]} faces have templates of {other}, which searches with {model} do not find.")
+        lacking = done.without_image.get(other, [])
+        if lacking:
+            more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+            warn(f"No image is stored to embed anew, so to be enrolled again: {', '.join(lacking[:SHOWN])}{more}.")
+
+
+def _passphrase(file: Path | None) -> str:
+    if file is None:
+        return os.environ.get("FACEGRAPH_EXPORT_PASSPHRASE", "")
+    line = file.read_text().split("\n", 1)[0].strip()
+    if not line:
+        raise fail(f"The first line of {file} is empty; a passphrase was expected.")
+    return line
+
+
+@contextlib.contextmanager
+def _target(file: Path) -> Iterator[IO[bytes]]:
+    """Whole or not at all: a half written archive never has the name."""
+    if file == STDOUT:
+        yield sys.stdout.buffer
+        return
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with open(os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _sealed(stream: IO[bytes], secret: str) -> Iterator[IO[bytes]]:
+    from serve_app.gallery.archive.sealed import SealedWriter
+
+    if not secret:
+        yield stream
+        return
+    sealed: Any = SealedWriter(stream, secret)
+    yield sealed
+    sealed.close()
+
+
+@contextlib.contextmanager
+def _source(file: Path, secret: str) -> Iterator[IO[bytes]]:
+    import io
+
+    from serve_app.gallery.archive.sealed import MAGIC, SealedReader, is_sealed
+
+    with file.open("rb") as stream:
+        if not is_sealed(stream.peek(len(MAGIC))):
+            yield stream
+            return
+        if not secret:
+            raise fail("The archive is encrypted: give its passphrase with --passphrase-file.")
+        yield io.BufferedReader(SealedReader(stream, secret), 2**20)

@@ -1,0 +1,7 @@
+"""Backups: a gallery as one portable file, and back."""
+
+from serve_app.gallery.archive.container import ArchiveReader, ArchiveWriter
+from serve_app.gallery.archive.exporting import Exported, export_archive
+from serve_app.gallery.archive.importing import Imported, import_archive
+
+__all__ = ["ArchiveReader", "ArchiveWriter", "Exported", "Imported", "export_archive", "import_archive"]

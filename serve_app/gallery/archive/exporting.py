@@ -1,0 +1,154 @@
+"""Writing an archive: one consistent moment of the records, with the images that they speak of."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app import __version__
+from serve_app.gallery.archive.container import ArchiveWriter
+from serve_app.gallery.archive.rows import lines, to_json
+from serve_app.gallery.blobs import KINDS, BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.schema import (
+    api_keys,
+    collections,
+    erased,
+    face_collections,
+    faces,
+    person_collections,
+    persons,
+    tenants,
+)
+
+FORMAT = 1
+PART_RECORDS = 100
+PART_BYTES = 32 * 2**20
+"""Records and bytes of images from which on a new part begins: the reader holds one part in memory."""
+
+HEAD = {"erased": erased, "tenants": tenants, "keys": api_keys, "collections": collections}
+"""Tables that are written whole, by the name of their member, before everything that refers to them."""
+
+
+@dataclass
+class Exported:
+    """What an archive holds."""
+
+    persons: int = 0
+    faces: int = 0
+    images: int = 0
+    images_missing: int = 0
+
+
+def export_archive(
+    database: Database, blobs: BlobStore, archive: ArchiveWriter, progress: Callable[[int], None] | None = None
+) -> Exported:
+    """Everything in the gallery. The service may run meanwhile: the records are those of one moment.
+
+    Args:
+        progress: called with the number of faces written.
+
+    Raises:
+        StoreUnavailable.
+    """
+    done = Exported()
+    with database.read() as connection:
+        if database.kind == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        manifest = {"format": FORMAT, "facegraph": __version__, "created": dt.datetime.now(dt.UTC).isoformat()}
+        archive.add("manifest.json", json.dumps(manifest, indent=2).encode())
+        for name, table in HEAD.items():
+            archive.add(f"{name}.jsonl", lines(to_json(row, table) for row in connection.execute(sa.select(table))))
+        for number, (records, images) in enumerate(_parts(connection, blobs, done)):
+            archive.add(f"people/{number:06}.jsonl", lines(records))
+            for name, content in images:
+                archive.add(f"images/{name}", content)
+            if progress is not None:
+                progress(done.faces)
+    return done
+
+
+Part = tuple[list[dict[str, Any]], list[tuple[str, bytes]]]
+
+
+def _parts(connection: sa.Connection, blobs: BlobStore, done: Exported) -> Iterator[Part]:
+    """Records of one tenant with their images, never too many of either."""
+    for tenant in connection.execute(sa.select(tenants.c.id).order_by(tenants.c.id)).scalars().all():
+        records: list[dict[str, Any]] = []
+        images: list[tuple[str, bytes]] = []
+        size = 0
+        for record in _records(connection, tenant):
+            for entry in record["faces"]:
+                for name, content in _images(blobs, entry["face"], done):
+                    images.append((name, content))
+                    size += len(content)
+            records.append(record)
+            done.persons += "person" in record
+            done.faces += len(record["faces"])
+            if len(records) >= PART_RECORDS or size >= PART_BYTES:
+                yield records, images
+                records, images, size = [], [], 0
+        if records:
+            yield records, images
+
+
+def _images(blobs: BlobStore, face: dict[str, Any], done: Exported) -> Iterator[tuple[str, bytes]]:
+    for kind in KINDS:
+        if not face[f"has_{kind}"]:
+            continue
+        content = blobs.read(face["tenant_id"], face["id"], kind)
+        if content is None:
+            done.images_missing += 1  # erased since the moment that the records are of
+            continue
+        done.images += 1
+        yield f"{face['id']}.{kind}", content
+
+
+def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]:
+    """``{"person", "collections", "faces": [{"face", "collections"}]}``; faces without a person have no ``person``."""
+    for rows in _pages(connection, sa.select(persons).where(persons.c.tenant_id == tenant), persons.c.id):
+        ids = [row.id for row in rows]
+        places = _grouped(connection, person_collections, person_collections.c.person_id, ids)
+        found = defaultdict(list)
+        for row in connection.execute(sa.select(faces).where(faces.c.person_id.in_(ids)).order_by(faces.c.id)).all():
+            found[row.person_id].append(row)
+        entries = _with_places(connection, [row for each in found.values() for row in each])
+        for row in rows:
+            yield {
+                "person": to_json(row, persons),
+                "collections": places[row.id],
+                "faces": [entries[face.id] for face in found[row.id]],
+            }
+    loose = sa.select(faces).where(faces.c.tenant_id == tenant, faces.c.person_id.is_(None))
+    for rows in _pages(connection, loose, faces.c.id):
+        for entry in _with_places(connection, rows).values():
+            yield {"faces": [entry]}
+
+
+def _with_places(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, dict[str, Any]]:
+    places = _grouped(connection, face_collections, face_collections.c.face_id, [row.id for row in rows])
+    return {row.id: {"face": to_json(row, faces), "collections": places[row.id]} for row in rows}
+
+
+def _grouped(
+    connection: sa.Connection, table: sa.Table, column: sa.Column[str], ids: Iterable[str]
+) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for owner, collection_id in connection.execute(
+        sa.select(column, table.c.collection_id).where(column.in_(list(ids))).order_by(table.c.collection_id)
+    ):
+        found[owner].append(collection_id)
+    return found
+
+
+def _pages(connection: sa.Connection, query: sa.Select[Any], key: sa.Column[str]) -> Iterator[Sequence[sa.Row[Any]]]:
+    after = ""
+    while rows := connection.execute(query.where(key > after).order_by(key).limit(PART_RECORDS)).all():
+        yield rows
+        after = rows[-1].id

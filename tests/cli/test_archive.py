@@ -1,0 +1,71 @@
+"""``facegraph export`` and ``facegraph import`` on a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
+from tests.cli.conftest import facegraph
+from tests.gallery.samples import face
+from tests.gallery.stores import embedded
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    with embedded(folder) as gallery:
+        gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))
+        gallery.put_person(DEFAULT_TENANT, "p", ["staff"], PersonFields(name="Pia"), [face(1)])
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(folder))
+    return folder
+
+
+def test_a_backup_and_its_restore(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a long secret\n")
+    file = tmp_path / "backup.fg"
+    done = facegraph("export", str(file), "--passphrase-file", str(passphrase))
+    assert done.exit_code == 0, done.output
+    assert "1 persons, 1 faces and 1 images" in done.stderr
+    assert b"Pia" not in file.read_bytes()
+    assert file.stat().st_mode & 0o077 == 0
+
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "new"))
+    refused = facegraph("import", str(file))
+    assert (refused.exit_code, "encrypted" in refused.stderr) == (2, True)
+    monkeypatch.setenv("FACEGRAPH_EXPORT_PASSPHRASE", "wrong")
+    refused = facegraph("import", str(file))
+    assert (refused.exit_code, "passphrase" in refused.stderr) == (2, True)
+    assert not (tmp_path / "new").exists(), "a refused archive leaves nothing"
+    monkeypatch.setenv("FACEGRAPH_EXPORT_PASSPHRASE", "a long secret")
+    done = facegraph("import", str(file))
+    assert done.exit_code == 0, done.output
+    again = facegraph("import", str(file))
+    assert "1 persons were there already" in again.stderr
+    with embedded(tmp_path / "new") as gallery:
+        assert gallery.person(DEFAULT_TENANT, "p").name == "Pia"
+
+
+def test_an_export_without_a_passphrase_says_so(data: Path, tmp_path: Path) -> None:
+    done = facegraph("export", str(tmp_path / "backup.tar"))
+    assert "not encrypted" in done.stderr
+    assert [path.name for path in tmp_path.glob("*backup*")] == ["backup.tar"]
+
+
+def test_another_embedders_faces_are_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded(data) as gallery:
+        old = face(2, model="older-model", thumbnail=None)
+        gallery.put_person(DEFAULT_TENANT, "q", ["staff"], PersonFields(), [old])
+    facegraph("export", str(tmp_path / "backup.tar"))
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "new"))
+    done = facegraph("import", str(tmp_path / "backup.tar"))
+    assert "1 faces have templates of older-model" in done.stderr
+    assert "to be enrolled again: q" in done.stderr
+
+
+def test_there_must_be_something_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "absent"))
+    done = facegraph("export", str(tmp_path / "backup.tar"))
+    assert (done.exit_code, "no database" in done.stderr) == (2, True)

@@ -10,46 +10,19 @@ Answers are the service's JSON objects as plain dictionaries; /docs of the runni
 
 from __future__ import annotations
 
-import email.utils
-import ipaddress
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
 
-Json = dict[str, Any]
-Picture = bytes | Path
-"""A compressed picture: its bytes, or the file that holds it."""
+from serve_app.client_http import ApiError, HttpClient, Json, Picture, ServiceUnreachable, given
 
-BUSY = frozenset({429, 503})
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+__all__ = ["ApiError", "Client", "Json", "Picture", "ServiceUnreachable"]
 
 
-class ServiceUnreachable(Exception):
-    """Nothing answered as HTTP wants it: not started, another address, or gone in the middle of a request."""
-
-
-class ApiError(Exception):
-    """The service refused.
-
-    Attributes:
-        code: stable, for programs; ``http_<status>`` if the answer is not the service's own.
-        status: of HTTP.
-    """
-
-    def __init__(self, code: str, message: str, status: int, details: Mapping[str, Any], request_id: str) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
-        self.details: Json = dict(details)
-        self.request_id = request_id
-
-
-class Client:
+class Client(HttpClient):
     """The native API. Thread-safe; requests of several threads run at the same time.
 
     Args:
@@ -59,38 +32,6 @@ class Client:
         patience_s: a busy service (429, 503) is asked again, as its Retry-After says, for so long altogether.
         transport: instead of the network, for tests.
     """
-
-    def __init__(
-        self,
-        url: str,
-        key: str = "",
-        timeout_s: float = 60.0,
-        *,
-        patience_s: float = 60.0,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        self.url = url.rstrip("/")
-        self.patience_s = patience_s
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers={"X-API-Key": key} if key else {},
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            transport=transport,
-            trust_env=not _is_loopback(self.url),  # a proxy cannot reach this machine's own address
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     # -- collections
 
@@ -171,7 +112,7 @@ class Client:
 
     def search_face(self, face_id: str, collections: Sequence[str], **options: Any) -> Json:
         """Who looks like an enrolled face; options: max_results, min_score or fpir."""
-        body = {"face_id": face_id, "collections": list(collections), **_given(options)}
+        body = {"face_id": face_id, "collections": list(collections), **given(options)}
         return self._ask("POST", "/v1/search", body=body)
 
     def detect(self, image: Picture, **options: Any) -> Json:
@@ -194,12 +135,57 @@ class Client:
         """Templates of a picture's faces; options: faces."""
         return self._send("POST", "/v1/embed", [("image", image)], options)
 
+    # -- tasks
+
+    def find_duplicates(self, collection: str, **options: Any) -> Json:
+        """Start a task that looks for persons who were enrolled twice; options: min_score or fpir."""
+        return self._ask("POST", f"/v1/collections/{_part(collection)}/duplicates", body=given(options))
+
+    def task(self, task_id: str) -> Json:
+        """How far a task is."""
+        return self._ask("GET", f"/v1/tasks/{_part(task_id)}")
+
+    def tasks(self, limit: int = 100) -> list[Json]:
+        """The latest tasks, newest first."""
+        found: list[Json] = self._ask("GET", "/v1/tasks", query={"limit": limit})["tasks"]
+        return found
+
+    def cancel_task(self, task_id: str) -> Json:
+        """Stop a task; what it found stays."""
+        return self._ask("DELETE", f"/v1/tasks/{_part(task_id)}")
+
+    def wait_for_task(
+        self, task_id: str, progress: Callable[[Json], None] | None = None, period_s: float = 0.5
+    ) -> Json:
+        """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
+        while True:
+            task = self.task(task_id)
+            if task["state"] not in ("waiting", "running"):
+                return task
+            if progress is not None:
+                progress(task)
+            time.sleep(period_s)
+
+    def duplicates(self, task_id: str, limit: int = 100, cursor: str | None = None) -> Json:
+        """A page of what such a task found: ``{pairs, cursor}``."""
+        return self._ask("GET", f"/v1/tasks/{_part(task_id)}/duplicates", query={"limit": limit, "cursor": cursor})
+
+    def all_duplicates(self, task_id: str) -> Iterator[Json]:
+        """Every pair, most alike first, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.duplicates(task_id, 1000, cursor)
+            yield from page["pairs"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
     # -- keys and the service itself
 
     def create_key(self, name: str, role: str, expires: str | None = None, rate_limit: float | None = None) -> Json:
         """A new key with its ``secret``, which is answered this once."""
         fields = {"name": name, "role": role, "expires": expires, "rate_limit": rate_limit}
-        return self._ask("POST", "/v1/keys", body=_given(fields))
+        return self._ask("POST", "/v1/keys", body=given(fields))
 
     def api_keys(self) -> list[Json]:
         """The tenant's keys, without their secrets."""
@@ -230,96 +216,6 @@ class Client:
             time.sleep(min(0.5, timeout_s))
         return True
 
-    # -- how it is done
-
-    def _ask(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
-    ) -> Json:
-        return _object(self._request(method, path, params=_given(query or {}), json=body))
-
-    def _send(self, method: str, path: str, images: Sequence[tuple[str, Picture]], fields: Mapping[str, Any]) -> Json:
-        if not images:
-            return _object(self._request(method, path, json=_given(fields)))
-        files = [(name, _file(image)) for name, image in images]
-        form = {name: _form_value(value) for name, value in _given(fields).items()}
-        return _object(self._request(method, path, data=form, files=files))
-
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        deadline = time.monotonic() + self.patience_s
-        wait = FIRST_WAIT_S
-        while True:
-            try:
-                response = self._http.request(method, path, **arguments)
-            except httpx.ConnectError as error:
-                raise ServiceUnreachable(f"Nothing answers at {self.url} ({error}). Is the service running?") from None
-            except (httpx.TransportError, httpx.InvalidURL) as error:
-                reason = str(error) or type(error).__name__
-                raise ServiceUnreachable(f"No answer from {self.url} to {method} {path}: {reason}") from None
-            if response.is_success:
-                return response
-            asked_for = _retry_after(response)
-            pause = min(wait if asked_for is None else asked_for, LONGEST_WAIT_S)
-            if response.status_code not in BUSY or time.monotonic() + pause > deadline:
-                raise _error(response)
-            time.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT_S)
-
-
-def _object(response: httpx.Response) -> Json:
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise ApiError("not_facegraph", "The answer is not facegraph's; check the URL.", response.status_code, {}, "")
-    return answer
-
-
-def _error(response: httpx.Response) -> ApiError:
-    status = response.status_code
-    try:
-        error = response.json()["error"]
-        return ApiError(error["code"], error["message"], status, error["details"], error["request_id"])
-    except (ValueError, TypeError, KeyError):
-        text = response.text.strip()[:200] or response.reason_phrase
-        return ApiError(f"http_{status}", f"HTTP {status}: {text}", status, {}, "")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, from either form that HTTP allows."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
-def _file(image: Picture) -> tuple[str, bytes]:
-    # Read here: a request that is sent again needs the whole content again.
-    return (image.name, image.read_bytes()) if isinstance(image, Path) else ("image", image)
-
-
-def _form_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return json.dumps(dict(value))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return list(value) if isinstance(value, list | tuple) else str(value)
-
-
-def _given(fields: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in fields.items() if value is not None}
-
 
 def _part(name: str) -> str:
     return quote(name, safe="")
-
-
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

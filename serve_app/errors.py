@@ -6,7 +6,7 @@
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
     |- FaceError: FaceNotFound TooManyFaces FaceRejected(QualityTooLow) FaceNotLive LivenessRequired
     |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound
-    |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused
+    |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused TaskRunning
     |- AuthError: KeyMissing KeyInvalid RoleInsufficient
     |- RateLimited Overloaded
     |- Unavailable: StoreUnavailable LivenessUnavailable
@@ -240,6 +240,12 @@ class FaceCountRefused(Conflict):
     """The person would have fewer or more faces than the caller allows; ``details`` has faces, min_faces, max_faces."""
 
     code = "face_count_refused"
+
+
+class TaskRunning(Conflict):
+    """The same is being done already; ``details["task_id"]`` says by which task."""
+
+    code = "task_running"
 
 
 class AuthError(FacegraphError):

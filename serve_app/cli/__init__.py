@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, enroll, info, keys, models, reindex, search, tenants
+from serve_app.cli import archive, duplicates, enroll, info, keys, models, reindex, search, tenants
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -48,7 +48,7 @@ class Commands(TyperGroup):
 
 def _is_expected(error: Exception) -> bool:
     """Imports as little as the error at hand needs: one that was raised has its module loaded."""
-    return any(kind.__module__ in {"serve_app.errors", "serve_app.client"} for kind in type(error).__mro__)
+    return any(kind.__module__ in {"serve_app.errors", "serve_app.client_http"} for kind in type(error).__mro__)
 
 
 app = typer.Typer(
@@ -85,6 +85,7 @@ for _name, (_, _text) in HEAVY.items():
     _described(_name, _text)
 app.command()(enroll.enroll)
 app.command()(search.search)
+app.command()(duplicates.duplicates)
 app.command()(info.info)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")

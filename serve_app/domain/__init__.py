@@ -14,7 +14,7 @@ from serve_app.domain.collections import (
     ImageStorage,
     NewCollection,
 )
-from serve_app.domain.listings import Page, PersonOrder, Slice, Task
+from serve_app.domain.listings import Page, PersonOrder, Slice
 from serve_app.domain.persons import (
     Appearance,
     EnrolledFace,
@@ -50,6 +50,7 @@ from serve_app.domain.searching import (
     Threshold,
     ThresholdRequest,
 )
+from serve_app.domain.tasks import DuplicatePair, Task, TaskState
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -65,6 +66,7 @@ __all__ = [
     "DetectOptions",
     "DetectedFace",
     "Detection",
+    "DuplicatePair",
     "EnrolledFace",
     "Enrolment",
     "Face",
@@ -91,6 +93,7 @@ __all__ = [
     "SearchedFace",
     "Slice",
     "Task",
+    "TaskState",
     "Tenant",
     "Threshold",
     "ThresholdRequest",

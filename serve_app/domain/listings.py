@@ -1,12 +1,10 @@
-"""Parts of what a listing holds, and the record of work."""
+"""Parts of what a listing holds."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -36,13 +34,3 @@ class PersonOrder(StrEnum):
     NATIONALITY = "nationality"
     CREATED = "created"
     MODIFIED = "modified"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """The record of work that was done on request, for whoever asks later; ``result`` is JSON-ready."""
-
-    id: str
-    kind: str
-    result: Mapping[str, Any]
-    created: dt.datetime

@@ -34,9 +34,10 @@ from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
-from serve_app.gallery.records import collections, faces, persons
+from serve_app.gallery.records import collections, faces, persons, tasks
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.search import Searcher
+from serve_app.gallery.tasks import Tasks
 from serve_app.gallery.writer import Writer
 from serve_app.score import Calibration
 
@@ -47,7 +48,7 @@ EXPIRY_PERIOD_S = 60.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory):
+class Gallery(LooseFaces, Directory, Tasks):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -69,7 +70,9 @@ class Gallery(LooseFaces, Directory):
         alone: bool,
         lifetime: dt.timedelta = DEFAULT_LIFETIME,
     ) -> None:
+        super().__init__()
         self._database = database
+        self._calibrations = calibrations
         self._index = index
         self._blobs = blobs
         self._alone = alone
@@ -299,6 +302,8 @@ class Gallery(LooseFaces, Directory):
 
     def recover(self) -> Recovery:
         """Settle the journal of a crash and bring the index in line with the records; what a start does."""
+        if self._alone:
+            self._database.transact(tasks.release)
         return self._repairer.recover(self._alone, thorough=self._alone)
 
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from serve_app.domain import Collection, Face, LooseFacesChange, NewFace, Task
+from serve_app.domain import Collection, Face, LooseFacesChange, NewFace
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks, loose_plans
 from serve_app.gallery.database import Database
 from serve_app.gallery.plans import unknown_face
-from serve_app.gallery.records import collections, faces, loose_faces, tasks
+from serve_app.gallery.records import collections, faces, loose_faces
 from serve_app.gallery.writer import Writer
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)
@@ -79,21 +78,6 @@ class LooseFaces:
             while number := self._writer.run(loose_plans.expire_faces(tenant, now)):
                 erased += number
         return erased
-
-    # -- tasks
-
-    def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        """``kind`` has at most 50 characters."""
-        return self._database.transact(lambda connection: tasks.add(connection, tenant, kind, result))
-
-    def task(self, tenant: str, task_id: str) -> Task:
-        """One task."""
-        with self._database.read() as connection:
-            return tasks.get(connection, tenant, task_id)
-
-    def forget_tasks(self, now: dt.datetime | None = None) -> int:
-        """Erase the records of tasks that are more than a week old; how many. House-keeping calls it."""
-        return self._database.transact(lambda connection: tasks.forget(connection, now or dt.datetime.now(dt.UTC)))
 
 
 def _check_count(given: Sequence[object]) -> None:

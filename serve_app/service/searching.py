@@ -15,6 +15,7 @@ from serve_app.domain import (
     QualityCode,
     SearchedFace,
     SearchResult,
+    Task,
     ThresholdRequest,
     Vectors,
 )
@@ -161,6 +162,17 @@ class SearchOperations(Operations):
             threshold=answer.threshold,
             timings=clock.milliseconds(),
         )
+
+    async def find_duplicates(
+        self, tenant: str, collection: str, threshold: ThresholdRequest = ThresholdRequest()
+    ) -> Task:
+        """Compare all faces of a collection that the model in use embedded, in the background.
+
+        Raises:
+            CollectionNotFound, TaskRunning.
+        """
+        check_threshold(threshold)
+        return await self.matcher.find_duplicates(tenant, collection, self.model, threshold)
 
 
 class StepClock:

@@ -11,6 +11,7 @@ from typing import Any
 from serve_app.domain import (
     Collection,
     Deletion,
+    DuplicatePair,
     Enrolment,
     Face,
     NewFace,
@@ -44,6 +45,7 @@ class FakeTenant:
     loose: dict[str, Face] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)  # collection id -> loose faces
     tasks: dict[str, Task] = field(default_factory=dict)
+    duplicates: dict[str, list[DuplicatePair]] = field(default_factory=dict)  # by task
 
 
 class FakeDirectory(FakeStage):

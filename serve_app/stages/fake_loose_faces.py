@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from serve_app.domain import Collection, Deletion, Face, LooseFacesChange, NewFace, Task
-from serve_app.errors import FaceUnknown, LivenessRequired, TaskNotFound
+from serve_app.domain import Collection, Deletion, Face, LooseFacesChange, NewFace
+from serve_app.errors import FaceUnknown, LivenessRequired
 
 LIFETIME = dt.timedelta(hours=72)
 
@@ -84,19 +84,6 @@ class FakeLooseFaces:
         store.loose[face_id] = replace(store.loose[face_id], user_id=user_id)
         changed: Face = store.loose[face_id]
         return changed
-
-    async def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        """Kept for ever."""
-        task = Task(uuid.uuid4().hex, kind, result, dt.datetime.now(dt.UTC))
-        self._of(tenant).tasks[task.id] = task
-        return task
-
-    async def task(self, tenant: str, task_id: str) -> Task:
-        """One task."""
-        found: Task | None = self._of(tenant).tasks.get(task_id)
-        if found is None:
-            raise TaskNotFound(f"There is no task {task_id!r}.", task_id=task_id)
-        return found
 
     def _loose_in(self, tenant: str, name: str) -> list[Face]:
         store = self._of(tenant)

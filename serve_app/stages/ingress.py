@@ -28,6 +28,7 @@ from serve_app.domain import (
     PersonFields,
     QualityCode,
     SearchResult,
+    Task,
     ThresholdRequest,
     Vectors,
 )
@@ -225,6 +226,22 @@ class Ingress:
     attach_faces = _gallery("attach_faces")
     detach_faces = _gallery("detach_faces")
     face_collections = _gallery("face_collections")
+
+    async def find_duplicates(
+        self,
+        collection: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        min_score: float | None = None,
+        fpir: float | None = None,
+    ) -> Task:
+        """Start to look for persons who were enrolled twice; ask ``task`` how far it is."""
+        return await self.service.find_duplicates(tenant, collection, ThresholdRequest(min_score, fpir))
+
+    task = _gallery("task")
+    tasks = _gallery("tasks")
+    cancel_task = _gallery("cancel_task")
+    duplicates = _gallery("duplicates")
 
     async def ready(self) -> Mapping[str, Any]:
         """What each stage says of itself; raises Unavailable when one cannot serve."""

@@ -1,11 +1,11 @@
-"""What the matcher promises about faces without a person, and about the records of tasks."""
+"""What the matcher promises about faces without a person."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-from serve_app.domain import Collection, Face, LooseFacesChange, NewFace, Task
+from serve_app.domain import Collection, Face, LooseFacesChange, NewFace
 
 
 class LooseFaces(Protocol):
@@ -41,12 +41,4 @@ class LooseFaces(Protocol):
 
     async def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
         """Attach a text of at most 255 characters to a face. Raises FaceUnknown."""
-        ...
-
-    async def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        """Record finished work, for a week."""
-        ...
-
-    async def task(self, tenant: str, task_id: str) -> Task:
-        """Raises TaskNotFound."""
         ...

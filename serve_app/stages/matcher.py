@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 UPKEEP_PERIOD_S = 1.0
 """Between two rounds of flushing the index and retrying what a store outage left undone."""
 
+WORK_PAUSE_S = 0.1
+"""Between two steps of work in the background, so that searches get their share of the processors."""
+
 THREADS = 8
 """Calls worked on at the same time in one replica: they wait for stores more than they compute."""
 
@@ -51,7 +54,7 @@ class MatcherStage:
         self._gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
         self._metrics = metrics("matcher")
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
-        self._upkeep: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
 
     search = _threaded("search")
     verify = _threaded("verify")
@@ -78,6 +81,10 @@ class MatcherStage:
     set_user_id = _threaded("set_user_id")
     add_task = _threaded("add_task")
     task = _threaded("task")
+    tasks = _threaded("tasks")
+    cancel_task = _threaded("cancel_task")
+    find_duplicates = _threaded("find_duplicates")
+    duplicates = _threaded("duplicates")
     collections_named = _threaded("collections_named")
     collections_slice = _threaded("collections_slice")
     persons_slice = _threaded("persons_slice")
@@ -96,16 +103,20 @@ class MatcherStage:
 
     async def close(self) -> None:
         """Stop the upkeep, finish what runs, close the stores."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
+        for loop in self._upkeep:
+            loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._upkeep
+                await loop
         await asyncio.to_thread(self._executor.shutdown, wait=True)
         await asyncio.to_thread(self._gallery.close)
 
     def _start_upkeep(self) -> None:
-        if self._upkeep is None:
-            self._upkeep = asyncio.get_running_loop().create_task(self._keep_up(), name="gallery-upkeep")
+        if not self._upkeep:
+            loop = asyncio.get_running_loop()
+            self._upkeep = [
+                loop.create_task(self._keep_up(), name="gallery-upkeep"),
+                loop.create_task(self._work(), name="gallery-work"),
+            ]
 
     async def _keep_up(self) -> None:
         while True:
@@ -114,3 +125,8 @@ class MatcherStage:
                 await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.maintain)
             except StoreUnavailable as error:
                 log.warning("The gallery's upkeep has to wait: %s", error)
+
+    async def _work(self) -> None:
+        while True:
+            busy = await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.work)
+            await asyncio.sleep(WORK_PAUSE_S if busy else UPKEEP_PERIOD_S)

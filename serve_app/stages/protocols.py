@@ -33,6 +33,7 @@ from serve_app.domain import (
 )
 from serve_app.stages.directory import Directory
 from serve_app.stages.loose_faces import LooseFaces
+from serve_app.stages.tasks import Tasks
 
 
 class Stage(Protocol):
@@ -79,7 +80,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, LooseFaces, Directory, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Tasks, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

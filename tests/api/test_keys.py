@@ -30,6 +30,11 @@ ROUTES = {
         ("DELETE", "/v1/collections/staff/persons/ada"),
         ("POST", "/v1/collections/staff/persons/ada/faces"),
         ("DELETE", f"/v1/collections/staff/persons/ada/faces/{'0' * 32}"),
+        ("POST", "/v1/collections/staff/duplicates"),
+        ("GET", "/v1/tasks"),
+        ("GET", f"/v1/tasks/{'0' * 32}"),
+        ("DELETE", f"/v1/tasks/{'0' * 32}"),
+        ("GET", f"/v1/tasks/{'0' * 32}/duplicates"),
     ],
     "admin": [
         ("POST", "/v1/collections"),
@@ -65,7 +70,13 @@ def test_the_table_of_roles_is_complete(world: World) -> None:
         for path, operations in world.call("GET", "/openapi.json").json()["paths"].items()
         for method in operations
     }
-    values = {"{name}": "staff", "{person_id}": "ada", "{face_id}": "0" * 32, "{key_id}": "unknown"}
+    values = {
+        "{name}": "staff",
+        "{person_id}": "ada",
+        "{face_id}": "0" * 32,
+        "{task_id}": "0" * 32,
+        "{key_id}": "unknown",
+    }
 
     def filled(path: str) -> str:
         for parameter, value in values.items():

@@ -307,3 +307,24 @@ def test_calibrating_says_what_it_needs(data: Path, tmp_path: Path) -> None:
         done = facegraph("models", "calibrate", *arguments)
         assert done.exit_code == 2, done.output
         assert message in done.stderr
+
+
+# -- duplicates
+
+
+def test_duplicates_are_listed(service: Service) -> None:
+    with service.client() as client:
+        client.create_collection("staff")
+        client.put_person("staff", "ada", [fake_picture("ada")], name="Ada Lovelace")
+        client.put_person("staff", "countess", [fake_picture(FakeFace("ada", take=1))])
+        client.put_person("staff", "bob", [fake_picture("bob")])
+    done = service.cli("duplicates", "staff")
+    assert done.exit_code == 0, done.output
+    assert "Ada Lovelace" in done.stdout
+    assert "countess" in done.stdout
+    assert "bob" not in done.stdout
+    assert "1 pairs" in done.stderr
+    as_json = json.loads(service.cli("duplicates", "staff", "--json", "--min-score", "1").stdout)
+    assert (as_json["pairs"], as_json["task"]["state"]) == ([], "done")
+    assert service.cli("duplicates", "staff", "--min-score", "1", "--fpir", "0.1").exit_code == 2
+    assert "no collection" in service.cli("duplicates", "nowhere").stderr

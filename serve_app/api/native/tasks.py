@@ -1,0 +1,83 @@
+"""``/v1/collections/{name}/duplicates`` and ``/v1/tasks``: work in the background."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, InPathCollection, Limit, reply
+from serve_app.api.schemas.base import FaceId
+from serve_app.api.schemas.tasks import DuplicatePage, DuplicatesBody, TaskList, TaskView
+from serve_app.domain import ThresholdRequest
+from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
+
+router = APIRouter(tags=["tasks"])
+
+InPathTask = Annotated[FaceId, Path(description="A task's id.")]
+
+
+@router.post(
+    "/v1/collections/{name}/duplicates",
+    summary="Find persons who were enrolled twice",
+    status_code=202,
+    response_model=TaskView,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, TaskRunning),
+    openapi_extra=body_docs(DuplicatesBody, {"min_score": 0.85}),
+)
+async def find_duplicates(name: InPathCollection, request: Request, context: Context, key: EnrollKey) -> Response:
+    """Starts a task that compares all faces of a collection with one another, exactly. Needs the role `enroll`.
+
+    Only faces of the model in use are compared. The task goes on when the service is started again, fails after a day,
+    and fails if it finds more than 100,000 pairs. Faces that are enrolled meanwhile may be left out.
+    """
+    body = await read_body(request, context, DuplicatesBody)
+    threshold = ThresholdRequest(body.min_score, body.fpir)
+    return reply(TaskView.of(await context.service.find_duplicates(key.tenant_id, name, threshold)), 202)
+
+
+@router.get("/v1/tasks", summary="List tasks", response_model=TaskList, responses=error_docs(*COMMON_ERRORS))
+async def list_tasks(context: Context, key: EnrollKey, limit: Limit = 100) -> Response:
+    """The latest ones of the past week, newest first. Needs the role `enroll`."""
+    found = await context.service.matcher.tasks(key.tenant_id, limit)
+    return reply(TaskList(tasks=[TaskView.of(task) for task in found]))
+
+
+@router.get(
+    "/v1/tasks/{task_id}",
+    summary="How far is a task?",
+    response_model=TaskView,
+    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
+)
+async def get_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
+    """Ask every second or so, until `state` is final. Needs the role `enroll`."""
+    return reply(TaskView.of(await context.service.matcher.task(key.tenant_id, task_id)))
+
+
+@router.delete(
+    "/v1/tasks/{task_id}",
+    summary="Cancel a task",
+    response_model=TaskView,
+    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
+)
+async def cancel_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
+    """It stops within a second; what it found stays. A finished one stays as it is. Needs the role `enroll`."""
+    return reply(TaskView.of(await context.service.matcher.cancel_task(key.tenant_id, task_id)))
+
+
+@router.get(
+    "/v1/tasks/{task_id}/duplicates",
+    summary="The duplicates that a task found",
+    response_model=DuplicatePage,
+    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
+)
+async def list_duplicates(
+    task_id: InPathTask, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Pairs of persons, most alike first: all of them when the task is done, else those so far. Role `enroll`."""
+    return reply(DuplicatePage.of(await context.service.matcher.duplicates(key.tenant_id, task_id, limit, cursor)))

@@ -1,0 +1,67 @@
+"""``facegraph duplicates``: who was enrolled twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import AsJson, Key, Url, connect
+from serve_app.cli.output import fail, note, print_json, show_whole, stderr, table
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+
+
+def duplicates(
+    collection: Annotated[str, typer.Argument(help="Whose faces to compare with one another.")],
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Show pairs from this score on.", show_default="by --fpir")
+    ] = None,
+    fpir: Annotated[
+        float | None, typer.Option(help="Accept so many faces with a false partner.", show_default="0.01")
+    ] = None,
+    most: Annotated[int, typer.Option("--max", min=1, help="Show so many pairs.")] = 100,
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Pairs of persons of a collection who may be one, most alike first. Ctrl-C cancels the comparison."""
+    if min_score is not None and fpir is not None:
+        raise fail("--min-score and --fpir exclude each other; give one of them.")
+    with connect(url, key) as client:
+        task = client.find_duplicates(collection, min_score=min_score, fpir=fpir)
+        try:
+            task = _wait(client, task)
+        except KeyboardInterrupt:
+            client.cancel_task(task["id"])
+            raise
+        pairs: list[dict[str, Any]] = []
+        for pair in client.all_duplicates(task["id"]):
+            if len(pairs) == most:
+                break
+            pairs.append(pair)
+    if as_json:
+        print_json({"task": task, "pairs": pairs})
+        return
+    if task["state"] != "done":
+        raise fail(task["error"] or "The comparison was cancelled.")
+    shown = table("", "score", "first", "name", "second", "name", right=("score",))
+    for pair in pairs:
+        shown.add_row(f"{pair['score']:.3f}", *_words(pair["first"]), *_words(pair["second"]))
+    show_whole(shown)
+    found, arguments = task["result"]["pairs"], task["arguments"]
+    note(f"{found} pairs from a score of {arguments['min_score']:.3f} on among {arguments['faces']} faces.")
+
+
+def _wait(client: Client, task: dict[str, Any]) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    with Progress(console=stderr, transient=True) as progress:
+        bar = progress.add_task("comparing", total=task["total"] or 1)
+        return client.wait_for_task(task["id"], lambda now: progress.update(bar, completed=now["done"]))
+
+
+def _words(side: dict[str, Any]) -> tuple[str, str]:
+    person = side["person"]
+    return (person["id"], person["name"]) if person else (f"(face {side['face_id']})", "")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+from serve_app.domain import DEFAULT_TENANT, TaskState
+from serve_app.stages.fakes import FakeFace
+from tests.api.conftest import World, code
+
+START = "/v1/collections/staff/duplicates"
+
+
+def crowd(world: World) -> None:
+    world.enrol("ada", "ada", name="Ada").raise_for_status()
+    world.enrol("countess", FakeFace("ada", take=1), FakeFace("ada", take=2)).raise_for_status()
+    world.enrol("lovelace", FakeFace("ada", take=3)).raise_for_status()
+    world.enrol("bob", "bob").raise_for_status()
+
+
+def test_duplicates_are_found_in_the_background(world: World) -> None:
+    crowd(world)
+    started = world.call("POST", START, world.enroll)
+    assert started.status_code == 202
+    task = world.call("GET", f"/v1/tasks/{started.json()['id']}", world.enroll).json()
+    assert (task["kind"], task["state"], task["error"]) == ("duplicates", "done", "")
+    assert task["result"] == {"pairs": 3}
+    assert task["arguments"]["collection"] == "staff"
+    path = f"/v1/tasks/{task['id']}/duplicates"
+    first = world.call("GET", path, params={"limit": 2}).json()
+    rest = world.call("GET", path, params={"limit": 2, "cursor": first["cursor"]}).json()
+    assert rest["cursor"] is None
+    pairs = [*first["pairs"], *rest["pairs"]]
+    names = {frozenset(pair[side]["person"]["id"] for side in ("first", "second")) for pair in pairs}
+    assert names == {frozenset(pair) for pair in combinations(("ada", "countess", "lovelace"), 2)}
+    assert [pair["score"] for pair in pairs] == sorted((pair["score"] for pair in pairs), reverse=True)
+    assert world.call("GET", "/v1/tasks").json()["tasks"] == [task]
+
+
+def test_a_threshold_may_be_named(world: World) -> None:
+    crowd(world)
+    task = world.call("POST", START, json={"min_score": 1}).json()
+    assert (task["arguments"]["min_score"], task["result"]) == (1.0, {"pairs": 0})
+    assert world.call("POST", START, json={"fpir": 0.5}).json()["arguments"]["min_score"] < 0.7
+    for body in ({"min_score": 2}, {"fpir": 0}, {"min_score": 0.5, "fpir": 0.5}, {"limit": 1}):
+        assert code(world.call("POST", START, json=body)) == (400, "invalid_request")
+    assert code(world.call("POST", "/v1/collections/nowhere/duplicates")) == (404, "collection_not_found")
+
+
+def test_a_task_is_cancelled(world: World) -> None:
+    task = world.call("POST", START).json()
+    stored = world.matcher._of(DEFAULT_TENANT).tasks
+    stored[task["id"]] = replace(stored[task["id"]], state=TaskState.RUNNING)
+    assert world.call("DELETE", f"/v1/tasks/{task['id']}").json()["state"] == "cancelled"
+    assert world.call("GET", f"/v1/tasks/{task['id']}").json()["state"] == "cancelled"
+
+
+def test_tasks_of_others_do_not_exist(world: World) -> None:
+    task = world.call("POST", START).json()
+    paths = [("GET", ""), ("DELETE", ""), ("GET", "/duplicates")]
+    for method, rest in paths:
+        assert code(world.call(method, f"/v1/tasks/{task['id']}{rest}", world.stranger)) == (404, "task_not_found")
+        assert code(world.call(method, f"/v1/tasks/{'0' * 32}{rest}")) == (404, "task_not_found")
+        assert code(world.call(method, f"/v1/tasks/none{rest}")) == (400, "invalid_request")

@@ -188,6 +188,13 @@ class ImageUrls(_Section):
     max_redirects: int = Field(3, ge=0)
 
 
+class AuditSettings(_Section):
+    """The log of who searched for, enrolled and erased what."""
+
+    keep_days: float = Field(365.0, gt=0, le=36_500)
+    allow_untraced: bool = True  # whether a search may ask not to be recorded
+
+
 class Settings(BaseSettings):
     """The whole tree.
 
@@ -217,6 +224,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     limits: Limits = Limits()
     image_urls: ImageUrls = ImageUrls()
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
 
 from serve_app.api.context import ApiContext, Context
+from serve_app.calling import current
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
 
@@ -51,6 +52,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
             f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
         )
     context.rates.take(key)
+    current().actor = f"key:{key.id}"
     return key
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.paths import keep_escaped_slashes
+from serve_app.calling import Caller, become
 from serve_app.errors import FacegraphError, Overloaded
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class RequestGuard:
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id", b""))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        become(Caller())
         started = False
 
         async def send_with_id(message: Message) -> None:

@@ -39,6 +39,7 @@ from serve_app.domain.pictures import (
     QualityCode,
     Vectors,
 )
+from serve_app.domain.privacy import AuditCheck, AuditEntry, ErasureReceipt, ReceiptCheck, canonical
 from serve_app.domain.searching import (
     Comparison,
     Enrolment,
@@ -56,6 +57,8 @@ __all__ = [
     "DEFAULT_TENANT",
     "ApiKey",
     "Appearance",
+    "AuditCheck",
+    "AuditEntry",
     "Box",
     "CheckedFace",
     "Collection",
@@ -69,6 +72,7 @@ __all__ = [
     "DuplicatePair",
     "EnrolledFace",
     "Enrolment",
+    "ErasureReceipt",
     "Face",
     "GalleryAnswer",
     "GalleryQuery",
@@ -87,6 +91,7 @@ __all__ = [
     "Pixels",
     "Quality",
     "QualityCode",
+    "ReceiptCheck",
     "RegisteredFaces",
     "Role",
     "SearchResult",
@@ -98,4 +103,5 @@ __all__ = [
     "Threshold",
     "ThresholdRequest",
     "Vectors",
+    "canonical",
 ]

@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from serve_app.domain.privacy import ErasureReceipt
+
 
 class ImageStorage(StrEnum):
     """What is kept of an enrolled photograph."""
@@ -75,8 +77,12 @@ class NewCollection:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What a deletion removed: persons and faces that exist nowhere any more, and whether the thing itself is gone."""
+    """What a deletion removed: persons and faces that exist nowhere any more, and whether the thing itself is gone.
+
+    ``receipt`` is there when named persons were erased.
+    """
 
     persons: int = 0
     faces: int = 0
     erased: bool = False
+    receipt: ErasureReceipt | None = field(default=None, compare=False)  # no two are alike

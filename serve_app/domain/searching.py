@@ -51,6 +51,7 @@ class GalleryQuery:
         liveness_threshold: the probability that every probe was found to reach, None when that was not checked; a
             collection's policy may demand one.
         persons_only: leave out faces without a person.
+        trace: whether the audit log records it.
     """
 
     probes: Vectors
@@ -60,6 +61,7 @@ class GalleryQuery:
     threshold: ThresholdRequest = ThresholdRequest()
     liveness_threshold: float | None = None
     persons_only: bool = False
+    trace: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ class BlobStore:
             if not self._local:
                 self._fs.invalidate_cache()
 
+    def holds(self, tenant: str, face_id: str) -> int:
+        """How many blobs of a face there are. Raises StoreUnavailable."""
+        with _outages():
+            if not self._local:
+                self._fs.invalidate_cache()
+            return sum(self._fs.exists(self._path(tenant, face_id, kind)) for kind in KINDS)
+
     def _path(self, tenant: str, face_id: str, kind: Kind) -> str:
         if not is_id(tenant) or not is_id(face_id) or kind not in KINDS:
             raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")

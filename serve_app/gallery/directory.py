@@ -7,13 +7,27 @@ them and a search of everybody finds them. Joining a collection takes them out o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from serve_app.domain import Collection, Deletion, Enrolment, Person, PersonOrder, PersonUpdate, Slice
+import sqlalchemy as sa
+
+from serve_app.domain import (
+    Collection,
+    Deletion,
+    Enrolment,
+    NewCollection,
+    Page,
+    Person,
+    PersonOrder,
+    PersonUpdate,
+    Slice,
+)
 from serve_app.errors import InvalidRequest
-from serve_app.gallery import checks, directory_plans
+from serve_app.gallery import checks, directory_plans, plans
 from serve_app.gallery.database import Database
-from serve_app.gallery.records import collections, persons
+from serve_app.gallery.erasure import Eraser
+from serve_app.gallery.records import audit, collections, persons
 from serve_app.gallery.writer import Writer
 
 MAX_PERSONS_PER_REQUEST = 1000
@@ -24,12 +38,57 @@ class Directory:
 
     _database: Database
     _writer: Writer
+    _eraser: Eraser
 
     def _need_pool(self, tenant: str) -> None:
         with self._database.read() as connection:
             if collections.pool(connection, tenant) is not None:
                 return
         self._database.transact(lambda connection: collections.make_pool(connection, tenant))
+
+    def create_collection(self, tenant: str, new: NewCollection) -> Collection:
+        """The name is 1 to 64 of ``A-Z a-z 0-9 _ . -`` (InvalidRequest)."""
+
+        def work(connection: sa.Connection) -> Collection:
+            made = collections.create(connection, tenant, new)
+            audit.append(connection, tenant, [audit.Draft("create_collection", (), [made.id], {"name": made.name})])
+            return made
+
+        return self._database.transact(work)
+
+    def collection(self, tenant: str, name: str) -> Collection:
+        """One collection with its counts."""
+        with self._database.read() as connection:
+            return collections.get(connection, tenant, name)
+
+    def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
+        """Several collections with their counts."""
+        with self._database.read() as connection:
+            return tuple(collections.with_ids(connection, tenant, ids))
+
+    def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
+        """Pages of 1 to 1,000."""
+        with self._database.read() as connection:
+            return collections.page(connection, tenant, q, limit, cursor)
+
+    def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+        """Unknown fields and impossible values are InvalidRequest."""
+
+        def work(connection: sa.Connection) -> Collection:
+            made = collections.update(connection, tenant, name, changes)
+            details = {"name": made.name, "fields": sorted(changes)}
+            audit.append(connection, tenant, [audit.Draft("change_collection", (), [made.id], details)])
+            return made
+
+        return self._database.transact(work)
+
+    def delete_collection(
+        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+    ) -> Deletion:
+        """Refused for persons as well as for faces in it, if only an empty one may go."""
+        if keep_persons:
+            self._need_pool(tenant)
+        return self._writer.run(plans.delete_collection(tenant, name, only_if_empty, keep_persons))
 
     def collections_named(self, tenant: str, names: Sequence[str]) -> tuple[Collection, ...]:
         """In no order."""
@@ -89,7 +148,7 @@ class Directory:
     def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         """At most 1,000 persons."""
         _check_persons(person_ids)
-        return self._writer.run(directory_plans.delete_persons(tenant, person_ids))
+        return self._eraser.run(tenant, directory_plans.delete_persons(tenant, person_ids), person_ids)
 
 
 def _check_slice(limit: int, offset: int) -> tuple[int, int]:

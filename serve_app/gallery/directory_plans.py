@@ -39,7 +39,8 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
 
         now = dt.datetime.now(dt.UTC)
         columns = persons.values(person_id, update.fields, person)
-        changes = Changes(tenant, update_person={"id": person.id, "modified": now, **columns})
+        action = "enrol" if new else "change_person"
+        changes = Changes(tenant, action, update_person={"id": person.id, "modified": now, **columns})
         plans.drop(connection, changes, [row for row in old if row.id in removed])
         for position, (face_id, face) in enumerate(new.items()):
             changes.insert_faces.append(plans.columns_of(tenant, person.id, face_id, face, position, now))
@@ -64,7 +65,7 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
             raise InvalidRequest(f"The person {checks.shown(both[0])} is to be added and removed at once.")
         collection = collections.get(connection, tenant, name, "share")
         rows = persons.get_all(connection, tenant, [*add, *remove])
-        changes = Changes(tenant)
+        changes = Changes(tenant, "link_persons")
         adding = set(add)
         for person in rows:
             before = collections.by_ids(connection, persons.collection_ids(connection, person.id), "share")
@@ -89,7 +90,7 @@ def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
     """See ``Directory.delete_persons``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
-        changes = Changes(tenant)
+        changes = Changes(tenant, "delete_persons")
         changes.drop_persons = [row.id for row in persons.get_all(connection, tenant, person_ids)]
         rows = faces.of_persons(connection, changes.drop_persons)
         plans.drop(connection, changes, rows)

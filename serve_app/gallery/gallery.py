@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from serve_app.domain import (
-    Collection,
     Deletion,
     EnrolledFace,
     Enrolment,
     Face,
     GalleryAnswer,
     GalleryQuery,
-    NewCollection,
     NewFace,
     Page,
     Person,
@@ -29,14 +27,17 @@ from serve_app.domain import (
 from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreUnavailable
 from serve_app.gallery import checks, plans
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
+from serve_app.gallery.audit import KEPT, Audit, AuditQueue
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
+from serve_app.gallery.erasure import Eraser
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
-from serve_app.gallery.records import collections, faces, persons, tasks
+from serve_app.gallery.records import audit, collections, faces, persons, tasks
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.search import Searcher
+from serve_app.gallery.signing import load_signer
 from serve_app.gallery.tasks import Tasks
 from serve_app.gallery.writer import Writer
 from serve_app.score import Calibration
@@ -48,7 +49,7 @@ EXPIRY_PERIOD_S = 60.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory, Tasks):
+class Gallery(LooseFaces, Directory, Tasks, Audit):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -59,6 +60,8 @@ class Gallery(LooseFaces, Directory, Tasks):
         calibrations: model id -> calibration, for the models that are searched with.
         alone: no other process writes to these stores.
         lifetime: of faces that are in no collection.
+        audit_kept: how long entries of the audit log are kept.
+        allow_untraced: whether a search may be left out of it.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class Gallery(LooseFaces, Directory, Tasks):
         calibrations: Mapping[str, Calibration],
         alone: bool,
         lifetime: dt.timedelta = DEFAULT_LIFETIME,
+        audit_kept: dt.timedelta = KEPT,
+        allow_untraced: bool = True,
     ) -> None:
         super().__init__()
         self._database = database
@@ -79,7 +84,11 @@ class Gallery(LooseFaces, Directory, Tasks):
         self._lifetime = lifetime
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
-        self._searcher = Searcher(database, index, calibrations)
+        self._signer = load_signer(database)
+        self._eraser = Eraser(database, index, blobs, self._writer, self._signer)
+        self._audit = AuditQueue(database)
+        self._audit_kept = audit_kept
+        self._searcher = Searcher(database, index, calibrations, self._audit, allow_untraced)
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
         self._maintaining = threading.Lock()
@@ -96,6 +105,7 @@ class Gallery(LooseFaces, Directory, Tasks):
         checks.check_model(model)
         with self._database.read() as connection:
             person = persons.get(connection, tenant, person_id)
+            self._audit.put(tenant, audit.Draft("verify", [person.id]))
             templates = faces.templates(connection, person.id, model)
             if not templates:
                 raise FaceUnknown(
@@ -115,39 +125,6 @@ class Gallery(LooseFaces, Directory, Tasks):
         if row is None:
             raise plans.unknown_face(face_id)
         return faces.to_face(row, row.external_id), faces.to_vector(row.template).reshape(1, -1)
-
-    # -- collections
-
-    def create_collection(self, tenant: str, new: NewCollection) -> Collection:
-        """The name is 1 to 64 of ``A-Z a-z 0-9 _ . -`` (InvalidRequest)."""
-        return self._database.transact(lambda connection: collections.create(connection, tenant, new))
-
-    def collection(self, tenant: str, name: str) -> Collection:
-        """One collection with its counts."""
-        with self._database.read() as connection:
-            return collections.get(connection, tenant, name)
-
-    def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
-        """Several collections with their counts."""
-        with self._database.read() as connection:
-            return tuple(collections.with_ids(connection, tenant, ids))
-
-    def collections(self, tenant: str, q: str = "", limit: int = 100, cursor: str | None = None) -> Page[Collection]:
-        """Pages of 1 to 1,000."""
-        with self._database.read() as connection:
-            return collections.page(connection, tenant, q, limit, cursor)
-
-    def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
-        """Unknown fields and impossible values are InvalidRequest."""
-        return self._database.transact(lambda connection: collections.update(connection, tenant, name, changes))
-
-    def delete_collection(
-        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
-    ) -> Deletion:
-        """Refused for persons as well as for faces in it, if only an empty one may go."""
-        if keep_persons:
-            self._need_pool(tenant)
-        return self._writer.run(plans.delete_collection(tenant, name, only_if_empty, keep_persons))
 
     # -- persons
 
@@ -196,7 +173,7 @@ class Gallery(LooseFaces, Directory, Tasks):
 
     def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
         """``erased`` is false if the person stays in another collection."""
-        return self._writer.run(plans.delete_person(tenant, person_id, collection))
+        return self._eraser.run(tenant, plans.delete_person(tenant, person_id, collection), [person_id])
 
     # -- faces
 
@@ -284,6 +261,7 @@ class Gallery(LooseFaces, Directory, Tasks):
         try:
             self._index.maintain()
             self._repairer.settle_given_up()
+            self._audit.flush()
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
                 self.retry_journal()
@@ -291,6 +269,7 @@ class Gallery(LooseFaces, Directory, Tasks):
                 self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
                 self.expire_faces()
                 self.forget_tasks()
+                self.forget_audit(kept=self._audit_kept)
         except StoreUnavailable as error:
             log.warning("maintenance: %s", error)
         finally:
@@ -315,6 +294,10 @@ class Gallery(LooseFaces, Directory, Tasks):
         return import_archive(self._database, self._writer, archive, with_keys)
 
     def close(self) -> None:
-        """Release files, locks, threads and connections."""
+        """Record what waits for it, release files, locks, threads and connections."""
+        try:
+            self._audit.flush()
+        except StoreUnavailable as error:
+            log.error("entries of the audit log are lost: %s", error)
         self._index.close()
         self._database.close()

@@ -23,7 +23,7 @@ def add_faces(tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta) -
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Face, ...]]]:
         now = dt.datetime.now(dt.UTC)
         rows = [columns_of(tenant, None, id_, face, position, now) for position, (id_, face) in enumerate(new.items())]
-        changes = Changes(tenant, insert_faces=[{**row, "expires": now + lifetime} for row in rows])
+        changes = Changes(tenant, "add_faces", insert_faces=[{**row, "expires": now + lifetime} for row in rows])
 
         def result(connection: sa.Connection) -> tuple[Face, ...]:
             found = {row.id: faces.to_face(row, None) for row in faces.of_ids(connection, new)}
@@ -47,7 +47,7 @@ def attach_faces(tenant: str, name: str, face_ids: Sequence[str], limit: int | N
         room = len(joining) if limit is None else max(0, limit - collection.face_count)
         joining, refused = joining[:room], joining[room:]
         check_policies({}, [], [found[face_id] for face_id in joining], [collection])
-        changes = Changes(tenant, expire=dict.fromkeys(joining))
+        changes = Changes(tenant, "attach_faces", expire=dict.fromkeys(joining))
         for face_id in joining:
             row = IndexRow(RowKey(collection.id, face_id), faces.to_vector(found[face_id].template))
             changes.attach[found[face_id].model].append(row)
@@ -77,7 +77,8 @@ def detach_faces(
         elsewhere = {key.face_id for key in places if key.collection_id != collection.id}
         leaving = [face_id for face_id in wanted if face_id in here]
         expires = dt.datetime.now(dt.UTC) + lifetime
-        changes = Changes(tenant, expire={face_id: expires for face_id in leaving if face_id not in elsewhere})
+        expiring: dict[str, dt.datetime | None] = {face_id: expires for face_id in leaving if face_id not in elsewhere}
+        changes = Changes(tenant, "detach_faces", expire=expiring)
         for face_id in leaving:
             changes.detach[found[face_id].model].append(RowKey(collection.id, face_id))
         unknown = tuple(face_id for face_id in wanted if face_id not in here)
@@ -95,7 +96,7 @@ def expire_faces(tenant: str, now: dt.datetime) -> Plan[int]:
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
         rows = loose_faces.due(connection, now, tenant, EXPIRED_AT_ONCE)
-        changes = Changes(tenant)
+        changes = Changes(tenant, "expire_faces")
         drop(connection, changes, rows)
         return changes, lambda _: len(rows)
 

@@ -50,7 +50,16 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
     try:
         blobs = BlobStore(settings.blobs_url)
         lifetime = dt.timedelta(hours=settings.matcher.unattached_face_ttl_h)
-        gallery = Gallery(database, index, blobs, calibrations, settings.embedded_index, lifetime)
+        gallery = Gallery(
+            database,
+            index,
+            blobs,
+            calibrations,
+            settings.embedded_index,
+            lifetime,
+            dt.timedelta(days=settings.audit.keep_days),
+            settings.audit.allow_untraced,
+        )
         if recover:
             gallery.recover()
     except BaseException:

@@ -60,6 +60,7 @@ def put_person(
         now = dt.datetime.now(dt.UTC)
         changes = Changes(
             tenant,
+            "enrol" if new or present is None else "change_person",
             joins=[Place(collection.id, internal_id) for collection in joined],
             leaves=[Place(collection.id, internal_id) for collection in left],
         )
@@ -100,7 +101,7 @@ def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletio
         already = persons.collection_ids(connection, person.id)
         if collection is not None and collection.id not in already:
             raise persons.not_found(person_id, name)
-        changes = Changes(tenant)
+        changes = Changes(tenant, "delete_person")
         rows = faces.of_persons(connection, [person.id])
         if collection is not None and already != {collection.id}:
             changes.leaves = [Place(collection.id, person.id)]
@@ -128,7 +129,7 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool, keep_persons:
                 persons=len(here),
                 faces=len(loose),
             )
-        changes = Changes(tenant, drop_collections=[collection.id])
+        changes = Changes(tenant, "delete_collection", drop_collections=[collection.id])
         staying = persons.elsewhere(connection, collection.id)
         leaving = sorted(set(here) - staying)
         if keep_persons and leaving:
@@ -177,7 +178,7 @@ def delete_face(
             raise unknown_face(face_id, collection=name)
         if with_person and row.person_id is not None and len(faces.of_persons(connection, [row.person_id])) == 1:
             return delete_person(tenant, row.external_id, name)(connection)
-        changes = Changes(tenant)
+        changes = Changes(tenant, "delete_face")
         drop(connection, changes, [row])
         if row.person_id is not None:
             changes.update_person = {"id": row.person_id, "modified": dt.datetime.now(dt.UTC)}

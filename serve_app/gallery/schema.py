@@ -67,6 +67,7 @@ installation = sa.Table(
     "installation",
     metadata,
     _id(),  # tells apart the indexes of several installations on one Milvus server
+    sa.Column("signing_key", sa.LargeBinary),  # Ed25519, private; made by the first process that needs it
 )
 
 tenants = sa.Table(
@@ -241,4 +242,29 @@ index_journal = sa.Table(
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Index(None, "face_id"),
     sqlite_autoincrement=True,  # an id is never used twice, so nobody removes another writer's entry
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    # No foreign keys: an entry outlives what it speaks of.
+    sa.Column("chain", Id, primary_key=True),  # a tenant's id, or the installation's
+    sa.Column("sequence", Serial, primary_key=True, autoincrement=False),
+    sa.Column("time", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(50), nullable=False),
+    sa.Column("subjects", sa.JSON, nullable=False),  # internal ids of persons
+    sa.Column("collections", sa.JSON, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index(None, "time"),
+)
+
+audit_heads = sa.Table(
+    "audit_heads",
+    metadata,
+    sa.Column("chain", Id, primary_key=True),
+    sa.Column("sequence", Serial, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
 )

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.gallery import checks
+from serve_app.gallery.audit import AuditQueue
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import Hit, RowKey, VectorIndex
-from serve_app.gallery.records import collections, faces, persons
+from serve_app.gallery.records import audit, collections, faces, persons
 from serve_app.score import Calibration, check_threshold, resolve_threshold
 
 MAX_RESULTS = 1000
@@ -38,9 +39,20 @@ class Searcher:
 
     Args:
         calibrations: of the models whose templates may be searched with.
+        log: what every search is recorded in.
+        allow_untraced: whether a query may ask not to be.
     """
 
-    def __init__(self, database: Database, index: VectorIndex, calibrations: Mapping[str, Calibration]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        index: VectorIndex,
+        calibrations: Mapping[str, Calibration],
+        log: AuditQueue,
+        allow_untraced: bool = True,
+    ) -> None:
+        self._log = log
+        self._allow_untraced = allow_untraced
         self._database = database
         self._index = index
         self._calibrations = calibrations
@@ -50,6 +62,8 @@ class Searcher:
         names = None if query.collections is None else list(dict.fromkeys(query.collections))
         if names is not None and not names:
             raise InvalidRequest("A search needs at least one collection, got none.")
+        if not query.trace and not self._allow_untraced:
+            raise InvalidRequest("A search cannot be left out of the audit log here (audit.allow_untraced).")
         if not 1 <= query.max_results <= MAX_RESULTS:
             raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
         with self._database.read() as connection:
@@ -61,13 +75,29 @@ class Searcher:
         liveness = _check_liveness(query, searched)
         threshold = _threshold(query, searched)
         if not len(query.probes):
+            self._record(tenant, query, searched, [])
             return GalleryAnswer((), threshold, liveness)
         calibration = self._calibrations.get(checks.check_model(query.model))
         if calibration is None:
             raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
         probes = checks.check_template(query.probes)
         found = self._nearest(query, probes, searched, calibration.cosine(threshold.min_score))
+        self._record(tenant, query, searched, found)
         return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
+
+    def _record(
+        self,
+        tenant: str,
+        query: GalleryQuery,
+        searched: Sequence[Collection],
+        found: Sequence[Mapping[Subject, Hit]],
+    ) -> None:
+        if not query.trace:
+            return
+        subjects = sorted({id_ for hits in found for kind, id_ in hits if kind == "person"})
+        details = {"faces": len(query.probes), "matches": sum(map(len, found))}
+        places = [collection.id for collection in searched] if query.collections is not None else []
+        self._log.put(tenant, audit.Draft("search", subjects[: audit.MOST_SUBJECTS], places, details))
 
     def _nearest(
         self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float

@@ -26,8 +26,8 @@ from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import ATTEMPTS, Database, LostRace
 from serve_app.gallery.index import VectorIndex
+from serve_app.gallery.records import audit, faces, journal
 from serve_app.gallery.records import changes as change_records
-from serve_app.gallery.records import faces, journal
 from serve_app.gallery.records.changes import Changes
 from serve_app.gallery.repair import Repairer
 
@@ -133,7 +133,9 @@ class Writer:
         change_records.finish(connection, changes, counts)
         with_images = {face.id: face.model for face in changes.drop_faces if face.has_images}
         leftovers = journal.add(connection, changes.tenant, with_images)
-        return changes, leftovers, result(connection)
+        answer = result(connection)
+        changes.recorded += audit.append(connection, changes.tenant, audit.of_changes(changes))
+        return changes, leftovers, answer
 
     def _store(self, tenant: str, images: Mapping[str, Images]) -> None:
         for face_id, face in images.items():

@@ -42,6 +42,7 @@ class SearchOperations(Operations):
         reject: Collection[QualityCode] = NOTHING,
         min_face_side: float = 0.0,
         persons_only: bool = False,
+        trace: bool = True,
     ) -> SearchResult:
         """Who is on a picture: the largest face, the one main face, or each of them.
 
@@ -51,6 +52,7 @@ class SearchOperations(Operations):
         Args:
             collections: names; None searches everybody, also persons in no collection.
             persons_only: leave out faces without a person.
+            trace: whether the audit log records it; False is refused (InvalidRequest) where the settings say so.
             faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
             reject: refuse a picture with a face that has one of these faults.
             min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
@@ -66,6 +68,7 @@ class SearchOperations(Operations):
             max_results=max_results,
             threshold=threshold,
             persons_only=persons_only,
+            trace=trace,
         )
 
         async def attempt(live_from: float | None) -> tuple[SearchResult, float | None]:
@@ -135,6 +138,7 @@ class SearchOperations(Operations):
         *,
         max_results: int = 5,
         threshold: ThresholdRequest = ThresholdRequest(),
+        trace: bool = True,
     ) -> SearchResult:
         """Who looks like an enrolled face; the face itself, and its person, are among the answers.
 
@@ -150,6 +154,7 @@ class SearchOperations(Operations):
             collections=tuple(collections),
             max_results=max_results,
             threshold=threshold,
+            trace=trace,
             # What is enrolled has passed its collections' policies; a face in no collection has passed none.
             liveness_threshold=1.0 if face.expires is None else face.liveness,
         )

@@ -73,7 +73,7 @@ class IngressReplica(Ingress):
     ) -> None:
         super().__init__(
             settings,
-            remote(matcher, "matcher", settings.matcher) if matcher else None,
+            remote(matcher, "matcher", settings.matcher, tell_caller=True) if matcher else None,
             remote(detector, "detector", settings.detector) if detector else None,
             remote(liveness, "liveness scorer", settings.liveness) if liveness else None,
             remote(embedder, "embedder", settings.embedder) if embedder else None,
@@ -97,9 +97,9 @@ REPLICA_ENVIRONMENT = {
 """Serve's own tuning for replicas alone: a driver that uses handles from synchronous code could not run with it."""
 
 
-def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings) -> Any:
+def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings, tell_caller: bool = False) -> Any:
     """The stage behind the handle: it has the methods of the stage's protocol, which Python cannot see from here."""
-    return Remote(handle, name, stage.serve.retry_after_s)
+    return Remote(handle, name, stage.serve.retry_after_s, tell_caller)
 
 
 def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:

@@ -108,6 +108,7 @@ class Ingress:
         fpir: float | None = None,
         faces: FaceChoice = "largest",
         liveness: bool = False,
+        trace: bool = True,
     ) -> SearchResult:
         """Who is on a picture. See :meth:`serve_app.service.FaceService.search`."""
         return await self.service.search(
@@ -118,6 +119,7 @@ class Ingress:
             threshold=ThresholdRequest(min_score, fpir),
             faces=faces,
             liveness=liveness,
+            trace=trace,
         )
 
     async def search_all_faces(self, image: bytes, collection: str | Sequence[str], **options: Any) -> SearchResult:
@@ -220,6 +222,9 @@ class Ingress:
     face = _gallery("face")
     faces = _gallery("faces")
     delete_face = _gallery("delete_face")
+    audit = _gallery("audit")
+    check_audit = _gallery("check_audit")
+    check_receipt = _gallery("check_receipt")
     face_image = _gallery("face_image")
     face_images = _gallery("face_images")
     add_faces = _gallery("add_faces")

@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from serve_app.calling import Caller, become
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import open_gallery
 from serve_app.settings import Settings
@@ -29,10 +31,13 @@ THREADS = 8
 
 
 def _threaded(name: str) -> Any:
-    async def call(self: MatcherStage, *args: Any, **kwargs: Any) -> Any:
+    async def call(self: MatcherStage, *args: Any, caller: Caller | None = None, **kwargs: Any) -> Any:
         self._start_upkeep()
+        context = copy_context()
+        if caller is not None:  # told by another process
+            context.run(become, caller)
         with self._metrics.operation(name):
-            method = partial(getattr(self._gallery, name), *args, **kwargs)
+            method = partial(context.run, getattr(self._gallery, name), *args, **kwargs)
             return await asyncio.get_running_loop().run_in_executor(self._executor, method)
 
     call.__name__ = name
@@ -91,6 +96,9 @@ class MatcherStage:
     update_person = _threaded("update_person")
     link_persons = _threaded("link_persons")
     delete_persons = _threaded("delete_persons")
+    audit = _threaded("audit")
+    check_audit = _threaded("check_audit")
+    check_receipt = _threaded("check_receipt")
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

@@ -33,6 +33,7 @@ from serve_app.domain import (
 )
 from serve_app.stages.directory import Directory
 from serve_app.stages.loose_faces import LooseFaces
+from serve_app.stages.privacy import Privacy
 from serve_app.stages.tasks import Tasks
 
 
@@ -80,7 +81,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, LooseFaces, Directory, Tasks, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Tasks, Privacy, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

@@ -13,13 +13,19 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.calling import current
 from serve_app.errors import FacegraphError, Overloaded, Unavailable
 
 
 class Remote:
-    """Calls ``method(*args)`` of a deployment as ``await remote.method(*args)``."""
+    """Calls ``method(*args)`` of a deployment as ``await remote.method(*args)``.
 
-    def __init__(self, handle: DeploymentHandle[Any], name: str, retry_after_s: int) -> None:
+    Args:
+        tell_caller: whether its methods, other than ``ready``, are told who asks.
+    """
+
+    def __init__(self, handle: DeploymentHandle[Any], name: str, retry_after_s: int, tell_caller: bool = False) -> None:
+        self._tell_caller = tell_caller
         self._handle = handle
         self._name = name
         self._retry_after_s = retry_after_s
@@ -30,6 +36,8 @@ class Remote:
         remote = getattr(self._handle, method).remote
 
         async def call(*args: Any, **kwargs: Any) -> Any:
+            if self._tell_caller and method != "ready":
+                kwargs["caller"] = current()
             try:
                 return await remote(*args, **kwargs)
             except BackPressureError:

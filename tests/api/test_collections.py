@@ -112,7 +112,13 @@ def test_deleting(world: World) -> None:
     path = "/v1/collections/staff"
     assert code(world.call("DELETE", path, params={"only_if_empty": "true"})) == (409, "collection_not_empty")
     assert code(world.call("DELETE", path, params={"only_if_empty": "perhaps"})) == (400, "invalid_request")
-    assert world.call("DELETE", path).json() == {"deleted": True, "erased": True, "persons": 1, "faces": 1}
+    assert world.call("DELETE", path).json() == {
+        "deleted": True,
+        "erased": True,
+        "persons": 1,
+        "faces": 1,
+        "receipt": None,
+    }
     assert code(world.call("DELETE", path)) == (404, "collection_not_found")
 
 

@@ -221,10 +221,10 @@ def test_deleting(world: World) -> None:
     world.enrol("ada", "ada")
     world.enrol("ada", collection="visitors")
     gone = world.call("DELETE", ADA, world.enroll).json()
-    assert gone == {"deleted": True, "erased": False, "persons": 0, "faces": 0}
+    assert gone == {"deleted": True, "erased": False, "persons": 0, "faces": 0, "receipt": None}
     assert code(world.call("DELETE", ADA)) == (404, "person_not_found")
     gone = world.call("DELETE", "/v1/collections/visitors/persons/ada").json()
-    assert gone == {"deleted": True, "erased": True, "persons": 1, "faces": 1}
+    assert gone == {"deleted": True, "erased": True, "persons": 1, "faces": 1, "receipt": None}
 
 
 def test_faces_of_a_person(world: World) -> None:
@@ -243,7 +243,7 @@ def test_faces_of_a_person(world: World) -> None:
 
     path = f"{ADA}/faces/{face['id']}"
     deleted = world.call("DELETE", path, world.enroll).json()
-    assert deleted == {"deleted": True, "erased": True, "persons": 0, "faces": 1}
+    assert deleted == {"deleted": True, "erased": True, "persons": 0, "faces": 1, "receipt": None}
     assert code(world.call("DELETE", path)) == (404, "face_id_not_found")
     assert len(world.call("GET", ADA).json()["faces"]) == 2
     assert code(world.call("DELETE", f"{ADA}/faces/short")) == (400, "invalid_request")

@@ -12,8 +12,8 @@ from serve_app.api.bodies import body_docs, read_body
 from serve_app.api.context import Context
 from serve_app.api.docs import error_docs
 from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Filter, InPathCollection, Limit, reply
-from serve_app.api.schemas.base import DeletionAnswer
 from serve_app.api.schemas.collections import CollectionBody, CollectionChanges, CollectionPage, CollectionView
+from serve_app.api.schemas.privacy import DeletionAnswer
 from serve_app.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])

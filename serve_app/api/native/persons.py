@@ -25,7 +25,6 @@ from serve_app.api.native.common import (
     reply,
 )
 from serve_app.api.paths import InPathPerson
-from serve_app.api.schemas.base import DeletionAnswer
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import (
     AddedFaces,
@@ -35,6 +34,7 @@ from serve_app.api.schemas.persons import (
     PersonView,
     PicturesBody,
 )
+from serve_app.api.schemas.privacy import DeletionAnswer
 from serve_app.errors import (
     CollectionNotFound,
     DuplicateFace,

@@ -52,7 +52,12 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     )
     if way == "face_id" and body.face_id is not None:
         result = await context.service.search_face(
-            key.tenant_id, body.face_id, collections, max_results=body.max_results, threshold=threshold
+            key.tenant_id,
+            body.face_id,
+            collections,
+            max_results=body.max_results,
+            threshold=threshold,
+            trace=body.trace,
         )
     else:
         result = await context.service.search(
@@ -63,5 +68,6 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
             threshold=threshold,
             faces=body.faces,
             liveness=body.liveness,
+            trace=body.trace,
         )
     return reply(SearchAnswer.of(request_id_of(request), result))

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from serve_app.domain import Deletion
-
 
 class Body(BaseModel):
     """A request body, from JSON or from a form. Unknown fields are refused, so that a typing error is noticed."""
@@ -105,20 +103,6 @@ OneOrMore = BeforeValidator(_as_list)
 
 JsonText = BeforeValidator(_json_object)
 """Accepts an object as JSON text, as forms send it."""
-
-
-class DeletionAnswer(Answer):
-    """What a deletion did."""
-
-    deleted: bool = Field(description="Always true: what was named is no longer where it was.")
-    erased: bool = Field(description="Whether it exists nowhere any more; false: it is still in other collections.")
-    persons: int = Field(description="Persons that exist nowhere any more.", examples=[1])
-    faces: int = Field(description="Faces that exist nowhere any more.", examples=[3])
-
-    @classmethod
-    def of(cls, deletion: Deletion) -> DeletionAnswer:
-        """From the domain."""
-        return cls(deleted=True, erased=deletion.erased, persons=deletion.persons, faces=deletion.faces)
 
 
 class ErrorBody(Answer):

@@ -38,6 +38,10 @@ class SearchBody(PictureBody):
     faces: Literal["largest", "all"] = Field("largest", description="Search for the largest face or for each.")
     liveness: bool = Field(False, description="Report faces that are not live without matches.")
 
+    trace: bool = Field(
+        True, description="False leaves no trace of the search in the audit log, where the settings allow that."
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> SearchBody:
         if self.min_score is not None and self.fpir is not None:

@@ -197,7 +197,7 @@ class _Import:
             for name in connection.execute(named.where(persons.c.external_id.in_(batch))).scalars()
         }
         pool = collection_records.get_pool(connection, tenant).id
-        changes, kept, erased_persons = Changes(tenant), 0, 0
+        changes, kept, erased_persons = Changes(tenant, "import"), 0, 0
         for record in part:
             person = record.get("person")
             if person is not None:

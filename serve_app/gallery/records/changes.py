@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from serve_app.domain import AuditEntry
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records import erasures
 from serve_app.gallery.records.faces import batches
@@ -40,15 +41,18 @@ class Changes:
     """One operation's changes for one tenant.
 
     Attributes:
+        action: what the audit log calls it.
         insert_persons, update_person: columns; an update names the row by ``id``.
         joins, leaves: memberships of persons.
         insert_faces: columns of new faces.
         expire: when faces are to be erased, by id; None for never.
         attach, detach: memberships of faces, by model; what is attached brings its template for the index.
         drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
+        recorded: what the audit log has of it, once it is written.
     """
 
     tenant: str
+    action: str = "change"
     insert_persons: list[dict[str, Any]] = field(default_factory=list)
     update_person: dict[str, Any] | None = None
     joins: list[Place] = field(default_factory=list)
@@ -60,6 +64,7 @@ class Changes:
     drop_faces: list[DroppedFace] = field(default_factory=list)
     drop_persons: list[str] = field(default_factory=list)
     drop_collections: list[str] = field(default_factory=list)
+    recorded: list[AuditEntry] = field(default_factory=list)
 
     def touched(self) -> dict[str, str]:
         """Faces whose index rows or images change: id -> model."""

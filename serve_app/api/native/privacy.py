@@ -1,0 +1,81 @@
+"""``/v1/audit`` and ``/v1/receipts``; a person's erasure from everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import AdminKey, EnrollKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Limit, reply
+from serve_app.api.paths import InPathPerson
+from serve_app.api.schemas.base import PersonId
+from serve_app.api.schemas.privacy import (
+    EXAMPLE_RECEIPT,
+    AuditChecked,
+    AuditEntryView,
+    AuditPage,
+    DeletionAnswer,
+    ReceiptBody,
+    ReceiptChecked,
+)
+from serve_app.errors import PersonNotFound
+
+router = APIRouter(tags=["privacy"])
+
+
+@router.delete(
+    "/v1/persons/{person_id}",
+    summary="Erase a person",
+    response_model=DeletionAnswer,
+    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+)
+async def erase_person(person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
+    """Erases the person from every collection and answers a signed receipt. Needs the role `enroll`."""
+    return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id)))
+
+
+@router.post(
+    "/v1/receipts/check",
+    summary="Check the receipt of an erasure",
+    response_model=ReceiptChecked,
+    responses=error_docs(*BODY_ERRORS),
+    openapi_extra=body_docs(ReceiptBody, EXAMPLE_RECEIPT),
+)
+async def check_receipt(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Whether it was signed here, and whether anything of what it speaks of is stored. Needs the role `enroll`."""
+    body = await read_body(request, context, ReceiptBody)
+    return reply(ReceiptChecked.of(await context.service.matcher.check_receipt(key.tenant_id, body.to_domain())))
+
+
+@router.get(
+    "/v1/audit",
+    summary="The audit log",
+    response_model=AuditPage,
+    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+)
+async def read_audit(
+    context: Context,
+    key: AdminKey,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    person_id: Annotated[PersonId | None, Query(description="Keep what concerns this person.")] = None,
+) -> Response:
+    """Who searched for, enrolled and erased what, newest first, without pictures or names. Needs the role `admin`."""
+    page = await context.service.matcher.audit(key.tenant_id, person_id, limit, cursor)
+    return reply(AuditPage(entries=[AuditEntryView.of(entry) for entry in page.items], cursor=page.cursor))
+
+
+@router.get(
+    "/v1/audit/check",
+    summary="Is the audit log whole?",
+    response_model=AuditChecked,
+    responses=error_docs(*COMMON_ERRORS),
+)
+async def check_audit(context: Context, key: AdminKey) -> Response:
+    """Recomputes every hash of the chain. Needs the role `admin`."""
+    return reply(AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))

@@ -112,10 +112,12 @@ class DetectOptions:
     Attributes:
         max_faces: keep only the largest so many; None keeps all.
         liveness: also cut the crops that the liveness models need.
+        every: also look for the small faces of a large picture, which takes longer; without, the large ones are sure.
     """
 
     max_faces: int | None = None
     liveness: bool = False
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True)

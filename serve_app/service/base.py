@@ -54,8 +54,9 @@ class Operations:
         # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
         self._demanded_liveness: dict[tuple[str, tuple[str, ...] | None], float] = {}
 
-    def _face_limit(self, faces: ProbeChoice) -> int:
-        return 1 if faces == "largest" else self.max_faces
+    def _face_options(self, faces: ProbeChoice, liveness: bool = False) -> DetectOptions:
+        limit = 1 if faces == "largest" else self.max_faces
+        return DetectOptions(limit, liveness, every=faces == "all")
 
     async def _one_detection(self, image: bytes, index: int, options: DetectOptions) -> Detection:
         try:

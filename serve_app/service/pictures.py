@@ -34,7 +34,9 @@ class PictureOperations(Operations):
         self, image: bytes, *, liveness: bool = False, max_faces: int | None = None
     ) -> tuple[Detection, tuple[CheckedFace, ...]]:
         """All faces of a picture, largest first, with liveness if asked for."""
-        options = DetectOptions(max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness)
+        options = DetectOptions(
+            max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness, every=max_faces != 1
+        )
         detection = await self.detector.detect(image, options)
         return detection, await self._checked(detection.faces, liveness)
 
@@ -53,7 +55,7 @@ class PictureOperations(Operations):
 
     async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
         """The faces of a picture and their templates, row by row."""
-        detection = await self.detector.detect(image, DetectOptions(max_faces=self._face_limit(faces)))
+        detection = await self.detector.detect(image, self._face_options(faces))
         return detection, await self.embedder.embed([face.crop for face in detection.faces])
 
     async def compare(

@@ -33,7 +33,7 @@ class RegisteringOperations(Operations):
         Raises:
             ImageError; ImageDimensions by the sides. LivenessUnavailable.
         """
-        options = DetectOptions(max_faces=self.max_faces, liveness=liveness)
+        options = DetectOptions(max_faces=self.max_faces, liveness=liveness, every=True)
         detection = await self.detector.detect(image, options)
         sides = (detection.image.width, detection.image.height)
         if min(sides) < min_side or (max_side is not None and max(sides) > max_side):

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from serve_app.domain import (
-    DetectOptions,
     GalleryQuery,
     QualityCode,
     SearchedFace,
@@ -105,7 +104,7 @@ class SearchOperations(Operations):
         """The result, and the liveness threshold that the collections' policies demand."""
         liveness = liveness or live_from is not None
         clock = StepClock()
-        options = DetectOptions(max_faces=self._face_limit(faces), liveness=liveness)
+        options = self._face_options(faces, liveness)
         detection = await self.detector.detect(image, options)
         found = (main_face(detection, "one"),) if faces == "one" else detection.faces
         for face in found:

@@ -41,7 +41,7 @@ class FaceAnalyser:
             ImageError: too large, not a supported format, damaged, too small.
         """
         info, pixels = read_image(image, self._limits)
-        raw = self.detector.detect(pixels)
+        raw = self.detector.detect(pixels, every=options.every)
         count = min(options.max_faces or len(raw), self._limits.max_faces_per_image)
         largest = np.argsort(-raw.boxes[:, 2] * raw.boxes[:, 3], kind="stable")[:count]
         return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))

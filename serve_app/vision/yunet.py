@@ -21,6 +21,18 @@ from serve_app.vision.tensors import resize, to_tensor
 Array = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
+SMALLEST = 24
+"""Width in pixels of the picture down to which ``every`` face is looked for; smaller ones cannot be recognised."""
+
+SURE = 20.0
+"""Width in pixels of the input from which on YuNet finds nearly every face (docs/accuracy.md)."""
+
+SMALL = 32.0
+"""Width in pixels of the first look's input below which a closer look places a face better."""
+
+MAX_SIDE = 3328
+"""Pixels of the long side of the closest look."""
+
 _HEADS = ("cls", "obj", "bbox", "kps")
 _INPUT = InputSpec(width=640, height=640, channels="BGR")  # 0..255, normalised inside the graph
 _MAX_LOG_SIZE = 10.0  # e^10 strides: beyond any picture, and far from where float32 overflows
@@ -62,16 +74,27 @@ class YuNet:
         self._min_score = settings.min_score
         self._nms_iou = settings.nms_iou
 
-    def detect(self, pixels: Pixels) -> RawFaces:
+    def detect(self, pixels: Pixels, *, every: bool = False) -> RawFaces:
         """Faces of a picture of any size, uint8 (height, width, 3) BGR.
 
         The long side is scaled to the input side. If that shows no face, half of it is tried, where faces that fill the
         picture have a size that YuNet knows, and for larger pictures twice of it, where small ones have.
+
+        Args:
+            every: look again at a larger scale for the faces that the first look is too coarse for, down to
+                :data:`SMALLEST` pixels in the picture. Costs the more the larger the picture is, up to ten times.
         """
         faces = self._detect_at(pixels, self._side)
+        long_side = max(pixels.shape[:2])
+        closer = min(round(long_side * SURE / SMALLEST), MAX_SIDE)
+        if every and closer > self._side:
+            # What is large here is seen better in the first look; close up, parts of large faces look like faces.
+            small = SMALL * long_side / self._side
+            close = self._detect_at(pixels, closer)
+            faces = _merged(_narrower(close, small), faces, small, self._nms_iou)
         if not len(faces):
             faces = self._detect_at(pixels, self._side // 2)
-        if not len(faces) and max(pixels.shape[:2]) > self._side:
+        if not len(faces) and not every and long_side > self._side:
             faces = self._detect_at(pixels, self._side * 2)
         return faces
 
@@ -100,6 +123,43 @@ class YuNet:
         sizes = np.exp(np.minimum(bbox[found, 2:], _MAX_LOG_SIZE)) * stride
         landmarks = (cells[:, None] + kps[found].reshape(-1, 5, 2)) * stride
         return np.concatenate([centres - sizes / 2, sizes], axis=1), landmarks, scores[found]
+
+
+def _narrower(faces: RawFaces, width: float) -> RawFaces:
+    return _chosen(faces, np.flatnonzero(faces.boxes[:, 2] < width))
+
+
+def _chosen(faces: RawFaces, positions: NDArray[np.intp]) -> RawFaces:
+    return RawFaces(faces.boxes[positions], faces.landmarks[positions], faces.scores[positions])
+
+
+def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFaces:
+    """Both looks' faces, each face once: large ones as the first look has them, small ones as the closer one has."""
+    boxes, landmarks, scores = (
+        np.concatenate(parts)
+        for parts in (
+            (first.boxes, close.boxes),
+            (first.landmarks, close.landmarks),
+            (first.scores, close.scores),
+        )
+    )
+    both = RawFaces(boxes, landmarks, scores)
+    from_first = np.arange(len(both)) < len(first)
+    precedence = np.where(from_first, np.where(boxes[:, 2] < small, 2, 0), 1)
+    kept: list[int] = []
+    for position in np.lexsort((-scores, precedence)):
+        if not kept or not _same_face(boxes[position], boxes[kept], iou):
+            kept.append(int(position))
+    best_first = np.array(kept, np.intp)[np.argsort(-scores[kept], kind="stable")]
+    return _chosen(both, best_first)
+
+
+def _same_face(box: Array, others: Array, iou: float) -> bool:
+    """Whether a box overlaps one of the others as two looks at one face do, or lies mostly inside of it."""
+    corner = np.maximum(box[:2], others[:, :2])
+    common = np.clip(np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:]) - corner, 0, None).prod(axis=1)
+    area, areas = box[2:].prod(), others[:, 2:].prod(axis=1)
+    return bool(np.any((common > iou * (area + areas - common)) | (common > 0.5 * area)))
 
 
 def _padded(pixels: Pixels) -> Pixels:

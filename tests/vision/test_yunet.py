@@ -17,7 +17,7 @@ from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import ModelEntry
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.session import FakeSession
-from serve_app.vision.yunet import STRIDES, RawFaces, YuNet
+from serve_app.vision.yunet import STRIDES, RawFaces, YuNet, _merged
 from tests import photos
 
 NAMES = tuple(f"{head}_{stride}" for head in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
@@ -154,3 +154,47 @@ def test_a_small_face_in_a_large_picture(analyser: FaceAnalyser) -> None:
     (box,) = analyser.detector.detect(pixels).boxes
     assert 2000 < box[0] < 2200 - box[2]
     assert 1200 < box[1] < 1400 - box[3]
+
+
+@pytest.mark.parametrize(
+    ("shape", "inputs"),
+    [
+        ((480, 640), [(480, 640), (256, 320)]),  # there is nothing smaller to see
+        ((960, 1280), [(480, 640), (800, 1088), (256, 320)]),
+        ((6000, 8000), [(480, 640), (2496, 3328), (256, 320)]),  # as close as it gets
+    ],
+)
+def test_every_face_takes_a_closer_look(shape: tuple[int, int], inputs: list[tuple[int, int]]) -> None:
+    seen: list[tuple[int, ...]] = []
+    YuNet(fake([], seen), DetectorSettings()).detect(np.zeros((*shape, 3), np.uint8), every=True)
+    assert [batch[2:] for batch in seen] == inputs
+
+
+def test_a_closer_look_finds_the_small_faces_beside_large_ones(analyser: FaceAnalyser) -> None:
+    portrait = photos.decode(photos.astronaut())
+    pixels = np.zeros((1500, 2000, 3), np.uint8)
+    pixels[:1200, :1200] = cv2.resize(portrait, (1200, 1200))
+    for row in range(3):
+        pixels[400 * row : 400 * row + 160, 1600:1760] = cv2.resize(portrait, (160, 160))  # a face of 28 pixels
+    first, every = analyser.detector.detect(pixels), analyser.detector.detect(pixels, every=True)
+    assert len(first) == 1
+    assert len(every) == 4
+    # The large face is the first look's.
+    assert any(np.array_equal(box, first.boxes[0]) for box in every.boxes)
+    assert list(every.scores) == sorted(every.scores, reverse=True)
+
+
+def boxes_of(*boxes: tuple[float, float, float, float], score: float = 0.9) -> RawFaces:
+    count = len(boxes)
+    return RawFaces(
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.zeros((count, 5, 2), np.float32),
+        np.full(count, score, np.float32),
+    )
+
+
+def test_a_face_seen_twice_counts_once() -> None:
+    large, small, blurred = (0, 0, 300, 300), (1000, 0, 30, 30), (1003, 2, 32, 30)
+    inside, other = (100, 100, 28, 28), (2000, 0, 30, 30)
+    merged = _merged(boxes_of(small, inside, other), boxes_of(large, blurred, score=0.95), 100, 0.3)
+    assert sorted(map(tuple, merged.boxes.tolist())) == [large, small, other]

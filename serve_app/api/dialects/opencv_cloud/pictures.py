@@ -84,6 +84,6 @@ async def head_count(request: Request, context: Context, key: SearchKey) -> Resp
     """Faces whose detection score reaches the confidence. Needs the role `search`."""
     body = await read(request, CloudHeadCount)
     service, least = context.service, (body.confidence or CONFIDENCE) / 100
-    options = DetectOptions(max_faces=service.max_faces)
+    options = DetectOptions(max_faces=service.max_faces, every=True)
     detection = await service.detector.detect(await picture(context, body.image), options)
     return reply(CloudCount(count=sum(face.detection_score >= least for face in detection.faces)))

@@ -114,7 +114,8 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
     body = await read(request, CloudDetect)
     image = await picture(context, body.image)
     if body.search is None:
-        detection = await context.service.detector.detect(image, DetectOptions(max_faces=context.service.max_faces))
+        options = DetectOptions(max_faces=context.service.max_faces, every=True)
+        detection = await context.service.detector.detect(image, options)
         return reply_list([CloudFace.of(face, detection.image, []) for face in detection.faces])
     return reply_list(await _detect_and_search(context, key.tenant_id, image, body.search))
 

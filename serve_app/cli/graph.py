@@ -31,8 +31,12 @@ RAY_ENVIRONMENT = {
 READY_WITHIN_S = 120
 
 
-def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
+def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None = None) -> int:
     """Run the application until SIGTERM; 0 after an orderly stop.
+
+    Args:
+        http_options: of Serve's proxy, with ``host`` and ``port``.
+        metrics_port: on loopback, for Prometheus; None takes any free one.
 
     Raises:
         ConfigurationError: it cannot start; the message says why.
@@ -43,7 +47,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
 
     def life() -> None:
         try:
-            _start(file, http_options)
+            _start(file, http_options, metrics_port)
             _wait_until_ready(address, stop)
             ready.set()
             stop.wait()
@@ -78,7 +82,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any]) -> int:
     return 0
 
 
-def _start(file: ServeFile, http_options: dict[str, Any]) -> None:
+def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None) -> None:
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
@@ -94,6 +98,7 @@ def _start(file: ServeFile, http_options: dict[str, Any]) -> None:
         log_to_driver=verbose,
         object_store_memory=256 * 2**20,  # crops and answers are small, pictures compressed
         _node_ip_address="127.0.0.1",
+        _metrics_export_port=metrics_port,
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
     serve.start(proxy_location=file.serve.get("proxy_location", "HeadOnly"), http_options=http_options)

@@ -28,18 +28,29 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="Serve configuration file [default: configs/local.yaml].")] = None,
     host: Annotated[str | None, typer.Option(envvar="FACEGRAPH_HOST", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(envvar="FACEGRAPH_PORT", help="Port to listen on.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="FACEGRAPH_METRICS_PORT",
+            min=1,
+            max=65535,
+            help="Loopback port for Prometheus [default: any free one].",
+        ),
+    ] = None,
 ) -> None:
     """Run the service on this machine until SIGINT or SIGTERM."""
     file = read_serve_file(config or resource_dir("configs") / "local.yaml")
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    _refuse_taken_port(options["host"], options["port"])
+    _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
+    if metrics_port is not None:
+        _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
 
     def work() -> int:
         os.umask(0o077)  # the data, and the token that Ray writes, are for this user alone
         try:
             _prepare(file)
-            return run_graph(file, options)
+            return run_graph(file, options, metrics_port)
         except FacegraphError as error:
             return fail(error.message).exit_code
 
@@ -63,9 +74,9 @@ def _make_data_dir(settings: Settings) -> None:
         raise ConfigurationError(f"The data folder {settings.data_dir} cannot be written to.")
 
 
-def _refuse_taken_port(host: str, port: int) -> None:
+def _refuse_taken_port(host: str, port: int, variable: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    advice = "stop what listens there, or choose another port with FACEGRAPH_PORT."
+    advice = f"stop what listens there, or choose another port with {variable}."
     with socket.socket(family, socket.SOCK_STREAM) as caller:
         caller.settimeout(1)
         if caller.connect_ex((host, port)) == 0:

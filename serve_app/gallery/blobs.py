@@ -6,6 +6,7 @@ Object stores write an object whole or not at all.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.gallery.checks import is_id
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["thumbnail", "photograph"]
 KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
@@ -97,6 +100,7 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except OSError as error:  # what fsspec's file systems raise, timeouts included
+        log.warning("face images: %s", error)
         raise StoreUnavailable("The store of face images does not answer; try again.") from error
 
 

@@ -84,8 +84,9 @@ class Database:
             try:
                 with self.write() as connection:
                     return work(connection)
-            except LostRace:
+            except LostRace as error:
                 if attempt == ATTEMPTS - 1:
+                    log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
                     raise
                 time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")

@@ -74,8 +74,9 @@ class Writer:
         for attempt in range(ATTEMPTS):
             try:
                 return self._attempt(plan, images or {})
-            except LostRace:
+            except LostRace as error:
                 if attempt == ATTEMPTS - 1:
+                    log.warning("a write was given up after %d attempts: %s", ATTEMPTS, error)
                     raise
                 time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")

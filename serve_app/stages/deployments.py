@@ -14,6 +14,7 @@ from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.ingress import Ingress
 from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.logs import join_serve_log
 from serve_app.stages.matcher import MatcherStage
 from serve_app.stages.metrics import ServeMetrics
 from serve_app.stages.remote import Remote
@@ -23,6 +24,7 @@ class DetectorReplica(DetectorStage):
     """One replica of the detector."""
 
     def __init__(self, settings: Settings) -> None:
+        join_serve_log()
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:  # Serve awaits it once, after the last request
@@ -33,6 +35,7 @@ class LivenessReplica(LivenessStage):
     """One replica of the liveness scorer."""
 
     def __init__(self, settings: Settings) -> None:
+        join_serve_log()
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
@@ -43,6 +46,7 @@ class EmbedderReplica(EmbedderStage):
     """One replica of the embedder."""
 
     def __init__(self, settings: Settings) -> None:
+        join_serve_log()
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
@@ -53,6 +57,7 @@ class MatcherReplica(MatcherStage):
     """One replica of the matcher."""
 
     def __init__(self, settings: Settings) -> None:
+        join_serve_log()
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
@@ -71,6 +76,7 @@ class IngressReplica(Ingress):
         liveness: DeploymentHandle[Any] | None = None,
         embedder: DeploymentHandle[Any] | None = None,
     ) -> None:
+        join_serve_log()
         super().__init__(
             settings,
             remote(matcher, "matcher", settings.matcher, tell_caller=True) if matcher else None,
@@ -91,7 +97,6 @@ REPLICA_ENVIRONMENT = {
     # Our handlers never block, so one event loop a replica will do, which saves two thread switches a call.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
-    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
     "RAY_SERVE_LOG_TO_STDERR": "0",
 }
 """Serve's own tuning for replicas alone: a driver that uses handles from synchronous code could not run with it."""

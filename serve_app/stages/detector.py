@@ -33,7 +33,7 @@ class DetectorStage:
         self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
         self._metrics = metrics("detector")
-        self._facts = {"model": entry.id, "provider": session.provider, "workers": workers}
+        self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}
 
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """See :class:`~serve_app.stages.protocols.Detector`."""
@@ -45,6 +45,7 @@ class DetectorStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
+        self._metrics.models([self._facts["model"]])
         return self._facts
 
     async def check_health(self) -> None:

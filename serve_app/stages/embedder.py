@@ -34,7 +34,7 @@ class EmbedderStage:
         embedder.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))  # a session's first run is its slowest
         self._dimension = embedder.dimension
         self._metrics = metrics("embedder")
-        self._facts = {"model": entry.id, "provider": session.provider, "dimension": embedder.dimension}
+        self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "dimension": embedder.dimension}
 
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
@@ -56,6 +56,7 @@ class EmbedderStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
+        self._metrics.models([self._facts["model"]])
         return {**self._facts, "waiting": self._batcher.waiting}
 
     async def check_health(self) -> None:

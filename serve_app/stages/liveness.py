@@ -50,10 +50,13 @@ class LivenessStage:
         with self._metrics.operation("liveness"):
             probabilities = await self._batcher.submit([face.liveness_crops for face in faces])
         wanted = self._threshold if threshold is None else threshold
-        return [Liveness(sum(votes.values()) / len(votes), votes, wanted) for votes in probabilities]
+        scored = [Liveness(sum(votes.values()) / len(votes), votes, wanted) for votes in probabilities]
+        self._metrics.outcomes("live" if liveness.is_live else "spoof" for liveness in scored)
+        return scored
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`. No model at all is a state to serve in, not a failure."""
+        self._metrics.models(self._models)
         return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
 
     async def check_health(self) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from serve_app.calling import Caller, become
+from serve_app.domain import GalleryAnswer, GalleryQuery
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import open_gallery
 from serve_app.settings import Settings
@@ -61,7 +62,7 @@ class MatcherStage:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
         self._upkeep: list[asyncio.Task[None]] = []
 
-    search = _threaded("search")
+    _search = _threaded("search")
     verify = _threaded("verify")
     template = _threaded("template")
     create_collection = _threaded("create_collection")
@@ -99,6 +100,12 @@ class MatcherStage:
     audit = _threaded("audit")
     check_audit = _threaded("check_audit")
     check_receipt = _threaded("check_receipt")
+
+    async def search(self, tenant: str, query: GalleryQuery, caller: Caller | None = None) -> GalleryAnswer:
+        """See :meth:`serve_app.stages.protocols.Matcher.search`."""
+        answer: GalleryAnswer = await self._search(tenant, query, caller=caller)
+        self._metrics.outcomes("match" if matches else "no_match" for matches in answer.matches)
+        return answer
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

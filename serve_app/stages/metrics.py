@@ -1,17 +1,23 @@
 """What the stages count. The plain class counts nothing; inside a Serve replica :class:`ServeMetrics` exports it all.
 
 Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
-stage: ``facegraph_operation_seconds{operation}``, ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``,
-``facegraph_faces_per_image``.
+stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
+``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_faces_per_image``,
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match) and ``facegraph_model_info{model}``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+
+from serve_app.errors import FacegraphError
+
+UNEXPECTED = "internal_error"
+"""Label of failures that are none of :mod:`serve_app.errors`."""
 
 
 class Metrics:
@@ -26,17 +32,29 @@ class Metrics:
         started = time.perf_counter()
         try:
             yield
+        except Exception as error:
+            self.operation_failed(name, error.code if isinstance(error, FacegraphError) else UNEXPECTED)
+            raise
         finally:
             self.operation_seconds(name, time.perf_counter() - started)
 
     def operation_seconds(self, name: str, seconds: float) -> None:
         """An operation took so many seconds, whether it succeeded or not."""
 
+    def operation_failed(self, name: str, error: str) -> None:
+        """An operation ended with the error of this code."""
+
     def batch(self, size: int, waited: float, ran: float) -> None:
         """A batch of ``size`` items ran for ``ran`` seconds after its oldest item had waited for ``waited``."""
 
     def faces(self, count: int) -> None:
         """So many faces were found on a picture."""
+
+    def outcomes(self, outcomes: Iterable[str]) -> None:
+        """What was decided, one word for each face."""
+
+    def models(self, models: Iterable[str]) -> None:
+        """The stage runs these. Ray forgets what a gauge is set to while a replica starts, so say it again later."""
 
 
 class ServeMetrics(Metrics):
@@ -48,32 +66,59 @@ class ServeMetrics(Metrics):
 
     def __init__(self, stage: str) -> None:
         self._tags = {"stage": stage}
-        self._seconds, self._batch_size, self._batch_wait, self._faces = _histograms()
+        self._series = _series()
 
     def operation_seconds(self, name: str, seconds: float) -> None:
         """See :class:`Metrics`."""
-        self._seconds.observe(seconds, {**self._tags, "operation": name})
+        self._series.seconds.observe(seconds, {**self._tags, "operation": name})
+
+    def operation_failed(self, name: str, error: str) -> None:
+        """See :class:`Metrics`."""
+        self._series.failures.inc(1, {**self._tags, "operation": name, "error": error})
 
     def batch(self, size: int, waited: float, ran: float) -> None:
         """See :class:`Metrics`."""
-        self._batch_size.observe(size, self._tags)
-        self._batch_wait.observe(waited, self._tags)
+        self._series.batch_size.observe(size, self._tags)
+        self._series.batch_wait.observe(waited, self._tags)
 
     def faces(self, count: int) -> None:
         """See :class:`Metrics`."""
-        self._faces.observe(count, self._tags)
+        self._series.faces.observe(count, self._tags)
+
+    def outcomes(self, outcomes: Iterable[str]) -> None:
+        """See :class:`Metrics`."""
+        for outcome in outcomes:
+            self._series.outcomes.inc(1, {**self._tags, "outcome": outcome})
+
+    def models(self, models: Iterable[str]) -> None:
+        """See :class:`Metrics`."""
+        for model in models:
+            self._series.model.set(1, {**self._tags, "model": model})
+
+
+class _Series(NamedTuple):
+    seconds: Any
+    failures: Any
+    batch_size: Any
+    batch_wait: Any
+    faces: Any
+    outcomes: Any
+    model: Any
 
 
 @cache  # a metric may be registered once in a process, and several stages may share one
-def _histograms() -> tuple[Any, Any, Any, Any]:
-    from ray.serve.metrics import Histogram  # Ray is needed in replicas only
+def _series() -> _Series:
+    from ray.serve.metrics import Counter, Gauge, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
     tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
     counts = [0.5, 1, 2, 4, 8, 16, 32, 64, 128]
-    return (
+    return _Series(
         Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
+        Counter("facegraph_operation_failures", "Operations that failed.", (*tags, "operation", "error")),
         Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
         Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
         Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
+        Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
+        Gauge("facegraph_model_info", "1 for the model that a stage runs.", (*tags, "model")),
     )

@@ -61,11 +61,13 @@ class RunningService:
         self.key = secrets.token_urlsafe(32) if key == "" else key
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.metrics_port = free_port()
         self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FACEGRAPH_")},
             "FACEGRAPH_DATA_DIR": str(data_dir),
             "FACEGRAPH_PORT": str(self.port),
+            "FACEGRAPH_METRICS_PORT": str(self.metrics_port),
             "FACEGRAPH_VERBOSE": "1",
             "PYTHONUNBUFFERED": "1",
             **model_environment(),

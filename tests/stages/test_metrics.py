@@ -1,0 +1,78 @@
+"""What the stages count, recorded instead of exported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serve_app.domain import DetectOptions
+from serve_app.errors import FaceNotFound, ImageUndecodable
+from serve_app.settings import Settings
+from serve_app.stages.detector import DetectorStage
+from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.metrics import UNEXPECTED, Metrics
+from tests import photos
+
+
+class Recorder(Metrics):
+    """Keeps what it is told."""
+
+    def __init__(self, stage: str) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def operation_seconds(self, name: str, seconds: float) -> None:
+        self.told.append(("seconds", name, seconds >= 0))
+
+    def operation_failed(self, name: str, error: str) -> None:
+        self.told.append(("failed", name, error))
+
+    def faces(self, count: int) -> None:
+        self.told.append(("faces", count))
+
+    def outcomes(self, outcomes: Iterable[str]) -> None:
+        self.told.append(("outcomes", *outcomes))
+
+    def models(self, models: Iterable[str]) -> None:
+        self.told.append(("models", *models))
+
+
+@pytest.mark.parametrize(("error", "code"), [(FaceNotFound("none"), "face_not_found"), (KeyError(), UNEXPECTED)])
+def test_a_failed_operation_is_timed_and_counted(error: Exception, code: str) -> None:
+    recorder = Recorder("embedder")
+    with pytest.raises(type(error)), recorder.operation("embed"):
+        raise error
+    assert recorder.told == [("failed", "embed", code), ("seconds", "embed", True)]
+
+
+def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path) -> None:
+    recorders: dict[str, Recorder] = {}
+
+    def recorder(stage: str) -> Recorder:
+        return recorders.setdefault(stage, Recorder(stage))
+
+    async def run() -> None:
+        settings = Settings(data_dir=tmp_path, model_dir=photos.model_dir())
+        detector, liveness = DetectorStage(settings, recorder), LivenessStage(settings, recorder)
+        try:
+            found = await detector.detect(photos.astronaut(), DetectOptions(liveness=True))
+            with pytest.raises(ImageUndecodable):
+                await detector.detect(photos.astronaut()[:2000], DetectOptions())
+            await detector.ready()
+            scored = await liveness.score(found.faces)
+            assert recorders["liveness"].told[-1] == ("outcomes", *("live" if s.is_live else "spoof" for s in scored))
+        finally:
+            await detector.close()
+            await liveness.close()
+
+    asyncio.run(run())
+    assert recorders["detector"].told == [
+        ("seconds", "detect", True),
+        ("faces", 1),
+        ("failed", "detect", ImageUndecodable.code),
+        ("seconds", "detect", True),
+        ("models", "yunet-2023mar"),
+    ]

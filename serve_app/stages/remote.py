@@ -1,7 +1,8 @@
 """A stage in another process, with the methods of the stage itself.
 
 Ray's own failures become the domain's: a full queue is ``Overloaded``, a lost or missing replica is ``Unavailable``,
-and an error raised over there arrives as the very exception that was raised. Nothing above this module knows of Ray.
+once a second replica was asked where that is safe, and an error raised over there arrives as the very exception that
+was raised. Nothing above this module knows of Ray.
 """
 
 from __future__ import annotations
@@ -15,6 +16,18 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.calling import current
 from serve_app.errors import FacegraphError, Overloaded, Unavailable
+
+REPEATABLE = frozenset(
+    {
+        *("detect", "score", "embed", "ready"),
+        *("search", "verify", "template"),
+        *("collection", "collections", "collections_by_id", "collections_named", "collections_slice"),
+        *("person", "persons", "persons_slice"),
+        *("face", "faces", "face_collections", "face_image", "face_images"),
+        "task",
+    }
+)
+"""Methods that change nothing: when a replica dies while it works on one, another replica is asked, once."""
 
 
 class Remote:
@@ -35,7 +48,7 @@ class Remote:
             raise AttributeError(method)
         remote = getattr(self._handle, method).remote
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        async def once(*args: Any, **kwargs: Any) -> Any:
             if self._tell_caller and method != "ready":
                 kwargs["caller"] = current()
             try:
@@ -45,11 +58,26 @@ class Remote:
                     f"The {self._name} has no room for more requests; try again in {self._retry_after_s} s.",
                     retry_after_s=self._retry_after_s,
                 ) from None
-            except (DeploymentUnavailableError, RayActorError):
+            except DeploymentUnavailableError:
                 raise Unavailable(f"The {self._name} is restarting; try again.") from None
             except FacegraphError as error:
                 # Depending on the transport, the error comes bare or inside a RayTaskError that also claims its class.
                 cause = error.cause if isinstance(error, RayTaskError) else error
                 raise cause from None
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await once(*args, **kwargs)
+            except RayActorError:
+                if method not in REPEATABLE:
+                    raise Unavailable(
+                        f"The {self._name} died while it worked on this. All of it was written or nothing; which one "
+                        "can be read when it is back.",
+                        outcome="unknown",
+                    ) from None
+            try:
+                return await once(*args, **kwargs)
+            except RayActorError:
+                raise Unavailable(f"The {self._name} is restarting; try again.") from None
 
         return call

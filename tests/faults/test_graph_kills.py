@@ -1,0 +1,132 @@
+"""SIGKILL in the running service under HTTP load: the matcher's replica, the ingress, all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests import photos
+from tests.faults.killing import KILLS
+from tests.gallery.stores import check_consistent, embedded
+from tests.graph.service import RunningService
+
+pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(7200)]
+
+CLIENTS = 3
+RECOVERY_S = 90.0
+
+
+class Caller(threading.Thread):
+    """Enrols, renames and deletes its own persons over HTTP and remembers what must be, None where nobody knows."""
+
+    def __init__(self, service: RunningService, number: int, stopping: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._service = service
+        self._stopping = stopping
+        self._random = random.Random(number)
+        self._number = number
+        self.possible: dict[str, set[str | None]] = {}  # person -> names that it may have; None: is not there
+        self.acknowledged = 0
+        self.failures: set[int | str] = set()
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        photo = photos.astronaut()
+        for turn in itertools.count():
+            if self._stopping.is_set():
+                return
+            person = f"w{self._number}-{self._random.randrange(6)}"
+            name = f"name {turn}"
+            before = self.possible.get(person, {None})
+            delete = None not in before and self._random.random() < 0.4
+            self.possible[person] = before | ({None} if delete else {name})
+            path = f"/v1/collections/staff/persons/{person}"
+            try:
+                with self._service.client() as api:
+                    if delete:
+                        answer = api.delete(path)
+                    else:
+                        answer = api.put(path, files={"image": ("a.jpg", photo)}, data={"name": name})
+            except httpx.TransportError as error:
+                self.failures.add(type(error).__name__)
+                time.sleep(0.2)
+                continue
+            if answer.is_success:
+                self.acknowledged += 1
+                self.possible[person] = {None} if delete else {name}
+            elif delete and answer.status_code == 404 and None in self.possible[person]:
+                self.possible[person] = {None}
+            else:
+                self.failures.add(answer.status_code)
+                time.sleep(0.2)
+
+
+def test_parts_of_the_service_are_killed(tmp_path: Path) -> None:
+    service = RunningService(tmp_path / "data", FACEGRAPH_TOPOLOGY="compact").start()
+    callers: list[Caller] = []
+    kills = 0
+    try:
+        with service.client() as api:
+            api.post("/v1/collections", json={"name": "staff"}).raise_for_status()
+        stopping = threading.Event()
+        callers = [Caller(service, number, stopping) for number in range(CLIENTS)]
+        for caller in callers:
+            caller.start()
+        rng = random.Random(3)
+        for round_ in range(KILLS or 1):
+            for replica in ("Matcher", "Ingress"):
+                await_progress(callers)
+                time.sleep(rng.uniform(0, 0.5))
+                for process in service.replicas(replica):
+                    process.kill()
+                    kills += 1
+                await_progress(callers)
+            if round_ % 5 == 0:
+                kill_everything(service)
+                kills += 1
+                service.start()
+        await_progress(callers)
+        stopping.set()
+        for caller in callers:
+            caller.join(60)
+    finally:
+        service.stop()
+    with embedded(tmp_path / "data") as gallery:
+        check_consistent(gallery)
+        stored: dict[str, str | None] = {p.id: p.name for p in gallery.persons("0" * 32, limit=1000).items}
+    for caller in callers:
+        for person, possible in caller.possible.items():
+            assert stored.pop(person, None) in possible
+    assert not stored
+    failures = set().union(*(caller.failures for caller in callers))
+    print(f"{kills} kills: {sum(caller.acknowledged for caller in callers)} acknowledged; met {failures}; lost: 0")
+
+
+def await_progress(callers: list[Caller]) -> None:
+    """Until every caller had an answer that acknowledges a change."""
+    before = [caller.acknowledged for caller in callers]
+    deadline = time.monotonic() + RECOVERY_S
+    while any(caller.acknowledged <= count for caller, count in zip(callers, before, strict=True)):
+        assert time.monotonic() < deadline, f"no change was acknowledged for {RECOVERY_S} s"
+        time.sleep(0.05)
+
+
+def kill_everything(service: RunningService) -> None:
+    """SIGKILL of every process of the service, of Ray's too."""
+    assert service._process is not None
+    family = [*psutil.Process(service._process.pid).children(recursive=True), service._process]
+    for process in family:
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            process.kill()
+    service._process.wait()
+    psutil.wait_procs(family[:-1], timeout=30)
+    service._process = None
+    service.log_path.rename(service.log_path.with_suffix(f".{time.monotonic_ns()}.log"))  # the next start reads its own

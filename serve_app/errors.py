@@ -9,7 +9,7 @@
     |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused TaskRunning
     |- AuthError: KeyMissing KeyInvalid RoleInsufficient
     |- RateLimited Overloaded
-    |- Unavailable: StoreUnavailable LivenessUnavailable
+    |- Unavailable: StoreUnavailable RequestTimeout LivenessUnavailable
     `- ConfigurationError: ModelFileError
 
 Each carries a stable ``code``, the HTTP ``status`` of the native API, a message for people and JSON-ready ``details``.
@@ -285,7 +285,10 @@ class Overloaded(FacegraphError):
 
 
 class Unavailable(FacegraphError):
-    """A stage cannot serve at the moment. Nothing was written; the same request may be sent again."""
+    """A stage cannot serve at the moment; the same request may be sent again.
+
+    Nothing was written, unless ``details["outcome"]`` is ``unknown``: then all of it was written or nothing.
+    """
 
     code, status = "unavailable", 503
 
@@ -294,6 +297,12 @@ class StoreUnavailable(Unavailable):
     """The database, the vector index or the blob store cannot be reached."""
 
     code = "store_unavailable"
+
+
+class RequestTimeout(Unavailable):
+    """The request took longer than the service works on one; the upload counts."""
+
+    code = "request_timeout"
 
 
 class LivenessUnavailable(Unavailable):

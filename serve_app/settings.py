@@ -100,10 +100,15 @@ class IngressSettings(StageSettings):
     Attributes:
         max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, in the
             words of the API they speak. To be below ``max_ongoing_requests``, where Serve's own wordless 429 begins.
+        max_in_flight_per_key: of these, requests of one API key; 0 for no limit of its own.
+        request_timeout_s: after which a request is given up with 503, its upload included. To be below Serve's own
+            ``http_options.request_timeout_s``, whose answer has no words.
     """
 
     serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
     max_in_flight: int = Field(64, ge=1)
+    max_in_flight_per_key: int = Field(0, ge=0)
+    request_timeout_s: float = Field(55.0, gt=0)
 
 
 class DetectorSettings(StageSettings):

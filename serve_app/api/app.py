@@ -22,7 +22,7 @@ from serve_app.api.context import ContextGetter
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
 from serve_app.api.docs import DocumentedApp, add_docs_page
 from serve_app.api.errors import from_http_exception, from_validation
-from serve_app.api.limits import RequestGuard
+from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.native import native_dialect
 from serve_app.errors import FacegraphError
 from serve_app.settings import Settings
@@ -74,10 +74,11 @@ def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> 
     _handle_errors(app, answer)
     add_docs_page(app)
 
-    def bounds() -> tuple[int, int]:
+    def bounds() -> Bounds:
         context = get_context()
         settings = context.settings if context is not None else defaults
-        return settings.limits.max_body_bytes, settings.ingress.max_in_flight
+        ingress = settings.ingress
+        return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, ingress.request_timeout_s)
 
     app.add_middleware(RequestGuard, bounds=bounds, translate=answer)
     return app

@@ -31,7 +31,7 @@ api_key_header = APIKeyHeader(
 
 
 def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: str | None = None) -> ApiKey:
-    """The key behind a secret, if its role and its rate limit allow one more request. For every dialect.
+    """The key behind a secret, if its role and its limits allow one more request. For every dialect.
 
     Blocking: it may ask the database.
 
@@ -51,6 +51,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
         raise RoleInsufficient(
             f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
         )
+    context.shares.take(key)
     context.rates.take(key)
     current().actor = f"key:{key.id}"
     return key

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from serve_app.api.fetch import ImageFetcher
 from serve_app.api.ratelimit import RateLimiter
+from serve_app.api.shares import Shares
 from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.service import FaceService
@@ -58,6 +59,7 @@ class ApiContext:
         info: static, JSON-ready facts for ``GET /v1/info``: versions, models, thresholds.
         fetcher: what to download pictures with, instead of the usual.
         by_url: downloads pictures given by ``image_url``.
+        shares: the requests at the same time of each key, counted in this replica.
         rates: the rate limits of the keys that have one, kept in this replica.
     """
 
@@ -67,9 +69,11 @@ class ApiContext:
     info: Mapping[str, Any]
     fetcher: InitVar[ImageFetcher | None] = None
     by_url: ImageFetcher = field(init=False)
+    shares: Shares = field(init=False)
     rates: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self, fetcher: ImageFetcher | None) -> None:
+        self.shares = Shares(self.settings.ingress.max_in_flight_per_key)
         self.by_url = fetcher or ImageFetcher(self.settings.image_urls, self.settings.limits.max_image_bytes)
 
     @property

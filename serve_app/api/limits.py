@@ -5,10 +5,12 @@ Plain ASGI, because a middleware that wraps requests and responses into objects 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import uuid
 from collections.abc import Callable
+from typing import NamedTuple
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -18,8 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.paths import keep_escaped_slashes
+from serve_app.api.shares import request_scope
 from serve_app.calling import Caller, become
-from serve_app.errors import FacegraphError, Overloaded
+from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +33,26 @@ ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 """A busy service is not a dead one."""
 
 
+class Bounds(NamedTuple):
+    """Of one request, and of all at the same time."""
+
+    max_body_bytes: int
+    max_in_flight: int
+    timeout_s: float
+
+
 class RequestGuard:
-    """Gives each request its id, bounds its body, turns unexpected exceptions into a 500, refuses what is too much.
+    """Gives each request its id, bounds its body and time, turns unexpected exceptions into a 500, refuses what is too
+    much.
 
     Args:
         app: what is guarded.
-        bounds: bytes of a body, and requests at the same time; asked for each request, since the settings come with
-            the replica's context.
+        bounds: asked for each request, since the settings come with the replica's context.
         translate: words the errors that get here.
     """
 
     def __init__(
-        self, app: ASGIApp, bounds: Callable[[], tuple[int, int]], translate: ErrorTranslation = error_response
+        self, app: ASGIApp, bounds: Callable[[], Bounds], translate: ErrorTranslation = error_response
     ) -> None:
         self._app = app
         self._bounds = bounds
@@ -67,7 +78,7 @@ class RequestGuard:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        max_body_bytes, max_in_flight = self._bounds()
+        max_body_bytes, max_in_flight, timeout_s = self._bounds()
         limited = _limited(receive, headers.get(b"content-length", b""), max_body_bytes)
         self._in_flight += 1
         try:
@@ -76,7 +87,7 @@ class RequestGuard:
                     f"{max_in_flight} requests are being worked on, which is the most; try again in 1 s.",
                     retry_after_s=1,
                 )
-            await self._app(scope, limited, send_with_id)
+            await self._within(timeout_s, scope, limited, send_with_id)
         except ClientDisconnect:
             logger.info("request %s: the client went away", request_id)
         except Exception as error:
@@ -88,6 +99,21 @@ class RequestGuard:
             await response(scope, receive, send_with_id)
         finally:
             self._in_flight -= 1
+
+    async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
+        timer = asyncio.timeout(timeout_s)
+        try:
+            with request_scope():
+                async with timer:
+                    await self._app(scope, receive, send)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise RequestTimeout(
+                f"The request was given up after {timeout_s:g} s. A change that it asked for was made whole or not at "
+                "all; which one can be read.",
+                outcome="unknown",
+            ) from None
 
 
 def _request_id(sent: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.limits import RequestGuard
+from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
 from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import World, as_file, b64, code
@@ -152,7 +152,7 @@ def test_a_declared_length_is_believed_before_anything_is_read() -> None:
         "query_string": b"",
         "headers": [(b"content-length", b"11")],
     }
-    asyncio.run(RequestGuard(app, lambda: (10, 10))(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(RequestGuard(app, lambda: Bounds(10, 10, 60))(scope, receive, send))  # type: ignore[arg-type]
     assert asked == 0
     assert sent[0]["status"] == 413
 

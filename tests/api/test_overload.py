@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import Any
 
-from serve_app.api.limits import RequestGuard
+import pytest
+
+from serve_app.api.limits import Bounds, RequestGuard
+from serve_app.api.shares import Shares, request_scope
+from serve_app.domain import ApiKey, Role
+from serve_app.errors import RateLimited
 
 
 def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
@@ -20,7 +26,7 @@ def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
-        guard = RequestGuard(app, lambda: (1000, 3))
+        guard = RequestGuard(app, lambda: Bounds(1000, 3, 60))
 
         async def call(path: str) -> None:
             async def receive() -> Any:
@@ -53,3 +59,69 @@ def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
     assert refused[0]["retry-after"] == "1"
     assert refused[0]["content-type"] == "application/json"
     assert refused[0]["x-request-id"]
+
+
+def test_a_request_that_takes_too_long_is_given_up() -> None:
+    cancelled = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    messages = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/search", "headers": [], "query_string": b""}
+    asyncio.run(RequestGuard(app, lambda: Bounds(1000, 3, 0.05))(scope, receive, send))
+    assert cancelled == [True]
+    assert messages[0]["status"] == 503
+    assert b'"code":"request_timeout"' in messages[1]["body"]
+    assert b'"outcome":"unknown"' in messages[1]["body"]
+
+
+def test_a_key_has_so_many_places_and_gets_them_back() -> None:
+    shares = Shares(2)
+    one, other = (ApiKey(name, "t", name, Role.SEARCH, dt.datetime.now(dt.UTC)) for name in ("one", "other"))
+    with request_scope():
+        shares.take(one)
+        shares.take(one)  # the same request
+
+    async def request(key: ApiKey, gate: asyncio.Event) -> None:
+        with request_scope():
+            await asyncio.to_thread(shares.take, key)  # as FastAPI calls what is not async
+            await gate.wait()
+
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        waiting = [asyncio.create_task(request(one, gate)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(RateLimited) as refused:
+            await request(one, gate)
+        assert refused.value.details["retry_after_s"] == 1
+        waiting.append(asyncio.create_task(request(other, gate)))
+        await asyncio.sleep(0.05)
+        waiting[0].cancel()  # a client that went away
+        await asyncio.sleep(0.05)
+        waiting.append(asyncio.create_task(request(one, gate)))
+        gate.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert not shares._busy
+
+    asyncio.run(scenario())
+
+
+def test_no_limit_means_none() -> None:
+    shares = Shares(0)
+    key = ApiKey("one", "t", "one", Role.SEARCH, dt.datetime.now(dt.UTC))
+    with request_scope():
+        for _ in range(100):
+            shares.take(key)
+    assert not shares._busy

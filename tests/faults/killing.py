@@ -41,7 +41,7 @@ class Victim:
         self._reader.start()
         self._child = 0
 
-    def start(self, seed: int, timeout_s: float = 60) -> None:
+    def start(self, seed: int, timeout_s: float = 240) -> None:
         """Begin a life; returns when the gallery is open."""
         assert self._parent.stdin is not None
         print(seed, file=self._parent.stdin, flush=True)
@@ -50,7 +50,7 @@ class Victim:
                 self._child = event[1]
             assert event[0] != "died", "the victim died by itself"
 
-    def end(self, number: signal.Signals, timeout_s: float = 60) -> None:
+    def end(self, number: signal.Signals, timeout_s: float = 240) -> None:
         """Send the signal and wait until everything that it said is in the ledger."""
         os.kill(self._child, number)
         while (event := self._events.get(timeout=timeout_s))[0] != "died":

@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
 from starlette.exceptions import HTTPException
+from starlette.types import Lifespan
 
 from serve_app import __version__
 from serve_app.api.context import ContextGetter
@@ -51,14 +52,24 @@ request's form, 422 a picture whose faces do not serve. `X-Request-ID` is taken 
 """
 
 
-def create_app(get_context: ContextGetter, dialects: Sequence[Dialect] = ()) -> FastAPI:
+def create_app(
+    get_context: ContextGetter, dialects: Sequence[Dialect] = (), lifespan: Lifespan[FastAPI] | None = None
+) -> FastAPI:
     """The application.
 
     Args:
         get_context: asked on every request for the replica's context; None while it starts, which answers 503.
         dialects: further wire formats beside the native API.
+        lifespan: what runs beside it.
     """
-    app = DocumentedApp(title="facegraph", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = DocumentedApp(
+        title="facegraph",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     app.state.get_context = get_context
     native = native_dialect()
     spoken = (native, *dialects)

@@ -10,6 +10,7 @@ import typer
 from serve_app.cli.calibrate import calibrate
 from serve_app.cli.options import AsJson, Config, settings_of
 from serve_app.cli.output import FAILED, fail, note, print_json, show_whole, stderr, stdout, table, warn
+from serve_app.cli.switch import switch
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from serve_app.settings import Settings
     from serve_app.vision.files import ModelFiles, ModelStatus
 
-app = typer.Typer(help="The model files: list, fetch, verify, calibrate.", no_args_is_help=True)
+app = typer.Typer(help="The model files: list, fetch, verify, calibrate, switch.", no_args_is_help=True)
 app.command()(calibrate)
+app.command()(switch)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Model ids [default: all].", show_default=False)]
 
@@ -42,7 +44,12 @@ def list_models(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pull(names: Names = None, config: Config = None) -> None:
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Model ids [default: those that the service uses].", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
     """Fetch the model files that are not there yet.
 
     Exit code 0 also when liveness models cannot be had: the service runs without them and says so. 1 when the detector
@@ -55,7 +62,7 @@ def pull(names: Names = None, config: Config = None) -> None:
     failed: list[str] = []
     lacking: list[str] = []
     with _progress() as progress:
-        for entry in _chosen(names):
+        for entry in _chosen(names or sorted(_used(settings))):
             task = progress.add_task(entry.id, total=entry.size)
             try:
                 files.locate(entry, _updater(progress, task))

@@ -14,6 +14,7 @@ from serve_app.domain.collections import (
     ImageStorage,
     NewCollection,
 )
+from serve_app.domain.embedders import ChangeState, CropsToEmbed, EmbedderChange, EmbeddersInUse, LeftBehind
 from serve_app.domain.listings import Page, PersonOrder, Slice
 from serve_app.domain.persons import (
     Appearance,
@@ -60,16 +61,20 @@ __all__ = [
     "AuditCheck",
     "AuditEntry",
     "Box",
+    "ChangeState",
     "CheckedFace",
     "Collection",
     "CollectionKind",
     "CollectionPolicy",
     "Comparison",
+    "CropsToEmbed",
     "Deletion",
     "DetectOptions",
     "DetectedFace",
     "Detection",
     "DuplicatePair",
+    "EmbedderChange",
+    "EmbeddersInUse",
     "EnrolledFace",
     "Enrolment",
     "ErasureReceipt",
@@ -78,6 +83,7 @@ __all__ = [
     "GalleryQuery",
     "ImageInfo",
     "ImageStorage",
+    "LeftBehind",
     "Liveness",
     "LooseFacesChange",
     "Match",

@@ -112,6 +112,7 @@ class NewFace:
         photograph: the image as sent; None unless the storage policy keeps it.
         liveness: probability of a live person, None when not checked.
         appearance: None keeps nothing of it.
+        further: templates by other embedders, by model id, while the default changes.
     """
 
     template: NDArray[np.float32]
@@ -125,6 +126,7 @@ class NewFace:
     photograph: bytes | None = None
     liveness: float | None = None
     appearance: Appearance | None = None
+    further: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

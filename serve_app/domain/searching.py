@@ -121,6 +121,7 @@ class Comparison:
         score: calibrated, 0 to 1.
         fmr: share of pairs of different people that reach this score.
         is_match: whether the score reaches ``min_score``.
+        model: the embedder that it was made with.
     """
 
     score: float
@@ -128,6 +129,7 @@ class Comparison:
     fmr: float
     is_match: bool
     min_score: float
+    model: str
     first: DetectedFace
     second: DetectedFace | None = None
     liveness: Liveness | None = None

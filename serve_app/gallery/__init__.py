@@ -1,8 +1,18 @@
 """The gallery: records (SQL, the system of record), vector index (Milvus) and face images (fsspec) as one store."""
 
+from serve_app.gallery.embedder_state import EmbedderState
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
-from serve_app.gallery.open import open_gallery, open_keys, open_tenants
+from serve_app.gallery.open import open_embedder_state, open_gallery, open_keys, open_tenants
 from serve_app.gallery.tenants import TenantStore
 
-__all__ = ["Gallery", "KeyStore", "TenantStore", "open_gallery", "open_keys", "open_tenants"]
+__all__ = [
+    "EmbedderState",
+    "Gallery",
+    "KeyStore",
+    "TenantStore",
+    "open_embedder_state",
+    "open_gallery",
+    "open_keys",
+    "open_tenants",
+]

@@ -125,13 +125,19 @@ def check_template(template: Vectors) -> Vectors:
 
 
 def check_new_face(face: NewFace) -> None:
-    """A usable template, model id and image id."""
-    if face.template.ndim != 1 or not 2 <= face.template.size <= 32_768:
-        raise InvalidRequest(f"A template has the shape (dimension,), got {face.template.shape}.")
-    check_template(face.template)
-    check_model(face.model)
+    """Usable templates, model ids and image id."""
+    for model, template in ((face.model, face.template), *face.further.items()):
+        check_new_template(model, template)
     if not is_id(face.image_id):
         raise InvalidRequest(f"An image id is 32 hex digits, got {shown(face.image_id)}.")
+
+
+def check_new_template(model: object, template: Vectors) -> None:
+    """One template of shape (dimension,) and the model that made it."""
+    if template.ndim != 1 or not 2 <= template.size <= 32_768:
+        raise InvalidRequest(f"A template has the shape (dimension,), got {template.shape}.")
+    check_template(template)
+    check_model(model)
 
 
 def check_model(model: object) -> str:

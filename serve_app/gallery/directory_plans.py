@@ -45,6 +45,7 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
         for position, (face_id, face) in enumerate(new.items()):
             changes.insert_faces.append(plans.columns_of(tenant, person.id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
+        changes.templates = plans.further_of(new)
         _move(changes, person.id, kept, joined, _without(before, after))
 
         def result(connection: sa.Connection) -> Enrolment:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from serve_app.gallery.database import Database
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import faces, journal
 from serve_app.gallery.records.changes import Changes
-from serve_app.gallery.schema import face_collections, person_collections, persons
+from serve_app.gallery.schema import face_collections, face_templates, person_collections, persons
 from serve_app.gallery.schema import faces as face_table
 from serve_app.gallery.signing import Signer
 from serve_app.gallery.writer import Plan, Writer
@@ -74,19 +73,18 @@ class Eraser:
     def residue(self, changes: Changes) -> dict[str, int]:
         """How many rows, vectors and images of dropped persons and faces are stored."""
         face_ids = [face.id for face in changes.drop_faces]
-        by_model: dict[str, list[str]] = defaultdict(list)
-        for face in changes.drop_faces:
-            by_model[face.model].append(face.id)
         searched = (
             (persons.c.id, changes.drop_persons),
             (person_collections.c.person_id, changes.drop_persons),
             (face_table.c.person_id, changes.drop_persons),
             (face_table.c.id, face_ids),
             (face_collections.c.face_id, face_ids),
+            (face_templates.c.face_id, face_ids),
         )
         with self._database.read() as connection:
             records = sum(_count(connection, column, ids) for column, ids in searched)
-        vectors = sum(len(self._index.rows_of(model, ids)) for model, ids in by_model.items())
+        models = self._index.models() if face_ids else []
+        vectors = sum(len(self._index.rows_of(model, face_ids)) for model in models)
         images = sum(self._blobs.holds(changes.tenant, face_id) for face_id in face_ids)
         return {"records": records, "vectors": vectors, "images": images}
 

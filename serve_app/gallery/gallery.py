@@ -31,6 +31,7 @@ from serve_app.gallery.audit import KEPT, Audit, AuditQueue
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
+from serve_app.gallery.embedders import Embedders
 from serve_app.gallery.erasure import Eraser
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
@@ -46,10 +47,11 @@ log = logging.getLogger(__name__)
 
 JOURNAL_PERIOD_S = 30.0
 EXPIRY_PERIOD_S = 60.0
+CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory, Tasks, Audit):
+class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -91,6 +93,7 @@ class Gallery(LooseFaces, Directory, Tasks, Audit):
         self._searcher = Searcher(database, index, calibrations, self._audit, allow_untraced)
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
+        self._change_due = time.monotonic() + CHANGE_PERIOD_S
         self._maintaining = threading.Lock()
 
     # -- searching
@@ -117,14 +120,6 @@ class Gallery(LooseFaces, Directory, Tasks, Audit):
             best = max(cosines, key=lambda face_id: cosines[face_id])
             (stored,) = faces.of_ids(connection, [best])
         return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
-
-    def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
-        """An enrolled face and its template."""
-        with self._database.read() as connection:
-            row = faces.find(connection, tenant, face_id, template=True)
-        if row is None:
-            raise plans.unknown_face(face_id)
-        return faces.to_face(row, row.external_id), faces.to_vector(row.template).reshape(1, -1)
 
     # -- persons
 
@@ -270,6 +265,10 @@ class Gallery(LooseFaces, Directory, Tasks, Audit):
                 self.expire_faces()
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
+            if time.monotonic() >= self._change_due:
+                while self.finish_change() and time.monotonic() < self._change_due + CHANGE_PERIOD_S:
+                    continue
+                self._change_due = time.monotonic() + CHANGE_PERIOD_S
         except StoreUnavailable as error:
             log.warning("maintenance: %s", error)
         finally:

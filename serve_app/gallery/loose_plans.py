@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Face, LooseFacesChange, NewFace
 from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.plans import check_policies, columns_of, drop
+from serve_app.gallery.plans import check_policies, columns_of, drop, further_of
 from serve_app.gallery.records import collections, faces, loose_faces
 from serve_app.gallery.records.changes import Changes
 from serve_app.gallery.writer import Plan
@@ -23,7 +23,8 @@ def add_faces(tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta) -
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Face, ...]]]:
         now = dt.datetime.now(dt.UTC)
         rows = [columns_of(tenant, None, id_, face, position, now) for position, (id_, face) in enumerate(new.items())]
-        changes = Changes(tenant, "add_faces", insert_faces=[{**row, "expires": now + lifetime} for row in rows])
+        rows = [{**row, "expires": now + lifetime} for row in rows]
+        changes = Changes(tenant, "add_faces", insert_faces=rows, templates=further_of(new))
 
         def result(connection: sa.Connection) -> tuple[Face, ...]:
             found = {row.id: faces.to_face(row, None) for row in faces.of_ids(connection, new)}

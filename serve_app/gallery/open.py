@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
+from serve_app.gallery.embedder_state import EmbedderState
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.migrations import upgrade_database
@@ -76,6 +77,15 @@ def open_keys(settings: Settings) -> KeyStore:
         ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
     """
     return KeyStore(open_database(settings))
+
+
+def open_embedder_state(settings: Settings) -> EmbedderState:
+    """Which embedder is in use, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
+    return EmbedderState(open_database(settings))
 
 
 def open_tenants(settings: Settings) -> TenantStore:

@@ -26,6 +26,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records import collections, faces, persons
 from serve_app.gallery.records.changes import Changes, DroppedFace, Place
+from serve_app.gallery.records.templates import Further
 from serve_app.gallery.writer import Plan
 
 
@@ -72,6 +73,7 @@ def put_person(
         for position, (face_id, face) in enumerate(new.items()):
             changes.insert_faces.append(columns_of(tenant, internal_id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
+        changes.templates = further_of(new)
         if kept and joined:
             templates = faces.templates(connection, internal_id)
             for row in kept:
@@ -258,6 +260,11 @@ def _check_quality(qualities: Sequence[tuple[str, float, int | None]], demanding
                 collection=strictest.name,
                 **details,
             )
+
+
+def further_of(new: Mapping[str, NewFace]) -> Further:
+    """The templates by further models that new faces bring."""
+    return {face_id: face.further for face_id, face in new.items() if face.further}
 
 
 def columns_of(

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import RowKey, VectorIndex
-from serve_app.gallery.records import faces, journal
+from serve_app.gallery.records import faces, journal, templates
 
 log = logging.getLogger(__name__)
 
@@ -84,22 +83,26 @@ class Repairer:
                     return settled
             with self._database.write() as connection:
                 entries = journal.pending(connection, faces.BATCH, before, ids)
-                tenants: dict[str, dict[str, str]] = defaultdict(dict)
-                for entry in entries:
-                    tenants[entry.model][entry.face_id] = entry.tenant_id
-                for model, tenant_of in tenants.items():
+                tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
+                faces.lock(connection, tenant_of)
+                further = templates.models_of(connection, tenant_of)
+                # An entry names one model; while the default embedder changes, two have rows of the face.
+                models = {entry.model for entry in entries} | {model for some in further.values() for model in some}
+                for model in sorted(models | set(self._index.models())):
                     self._agree(connection, model, tenant_of)
+                self._erase_images(connection, tenant_of)
                 journal.remove(connection, [entry.id for entry in entries])
             settled += len(entries)
             if len(entries) < faces.BATCH:
                 return settled
 
-    def _agree(self, connection: sa.Connection, model: str, tenant_of: dict[str, str]) -> None:
-        faces.lock(connection, tenant_of)
-        rows = faces.index_rows(connection, faces.places(connection, tenant_of))
+    def _agree(self, connection: sa.Connection, model: str, face_ids: Iterable[str]) -> None:
+        rows = faces.index_rows(connection, model, faces.places(connection, face_ids))
         right = {row.key for row in rows}
-        self._index.delete(model, sorted(self._index.rows_of(model, tenant_of) - right))
+        self._index.delete(model, sorted(self._index.rows_of(model, face_ids) - right))
         self._index.upsert(model, rows)
+
+    def _erase_images(self, connection: sa.Connection, tenant_of: Mapping[str, str]) -> None:
         existing = {row.id for row in faces.of_ids(connection, tenant_of)}
         for face_id, tenant in tenant_of.items():
             if face_id not in existing:
@@ -137,7 +140,7 @@ class Repairer:
     def _add(self, model: str, keys: Sequence[RowKey]) -> int:
         with self._database.write() as connection:
             faces.lock(connection, {key.face_id for key in keys})
-            rows = faces.index_rows(connection, keys)
+            rows = faces.index_rows(connection, model, keys)
             self._index.upsert(model, rows)
         return len(rows)
 
@@ -146,7 +149,7 @@ class Repairer:
             faces.lock(connection, {key.face_id for key in keys})
             # In this order: a writer who is not yet seen in the records is still seen in the journal.
             busy = journal.faces_with_entries(connection, {key.face_id for key in keys})
-            known = faces.owners(connection, keys)
+            known = {row.key for row in faces.index_rows(connection, model, keys)}
             gone = [key for key in keys if key not in known and key.face_id not in busy]
             self._index.delete(model, gone)
         return len(gone)

@@ -184,6 +184,31 @@ face_collections = sa.Table(
     sa.Index(None, "face_id"),
 )
 
+face_templates = sa.Table(
+    "face_templates",
+    metadata,
+    # Templates by further embedders, while the default changes from one to another: faces.template is by faces.model.
+    sa.Column("face_id", Id, sa.ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("model", sa.String(100), primary_key=True),
+    sa.Column("template", sa.LargeBinary, nullable=False),
+    sa.Index(None, "model"),
+)
+
+embedders = sa.Table(
+    "embedders",
+    metadata,
+    # One row: which model searches use, and the change to another one, see gallery/embedders.py.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("active", sa.String(100), nullable=False),
+    sa.Column("target", sa.String(100)),
+    sa.Column("passed", UtcDateTime),  # when every face had been looked at for the target
+    sa.Column("leave_behind", sa.Boolean, nullable=False),  # switch even if some faces cannot be embedded
+    sa.Column("previous", sa.String(100)),  # was active until "switched", and its templates are still there
+    sa.Column("switched", UtcDateTime),
+    sa.Column("worker", Id),  # who embeds stored crops, and until when nobody else does
+    sa.Column("worker_until", UtcDateTime),
+)
+
 tasks = sa.Table(
     "tasks",
     metadata,

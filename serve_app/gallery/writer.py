@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import ATTEMPTS, Database, LostRace
+from serve_app.gallery.further import index_changes, of_models_in_use
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import audit, faces, journal
 from serve_app.gallery.records import changes as change_records
@@ -121,12 +122,14 @@ class Writer:
         if not changes.touched().keys() <= intended.keys():
             raise LostRace("The gallery changed meanwhile; try again.")
         faces.lock(connection, changes.touched())
+        changes.templates = of_models_in_use(connection, changes.templates)
+        indexed = index_changes(connection, changes)
         counts = change_records.write(connection, changes)
         step.reached = "index"
         try:
-            for model, keys in changes.detach.items():
+            for model, keys in indexed.delete.items():
                 self._index.delete(model, keys)
-            for model, rows in changes.attach.items():
+            for model, rows in indexed.upsert.items():
                 self._index.upsert(model, rows)
         except StoreUnavailable:
             step.reached = "index down"

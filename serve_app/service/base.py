@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Literal
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
-from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
-from serve_app.errors import FaceNotFound, FaceNotLive, FaceRejected, ImageError, QualityTooLow, TooManyFaces
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.domain import (
+    CheckedFace,
+    DetectedFace,
+    Detection,
+    DetectOptions,
+    EmbeddersInUse,
+    Liveness,
+    QualityCode,
+    Vectors,
+)
+from serve_app.errors import (
+    FaceNotFound,
+    FaceNotLive,
+    FaceRejected,
+    ImageError,
+    Overloaded,
+    QualityTooLow,
+    StoreUnavailable,
+    TooManyFaces,
+    Unavailable,
+)
 from serve_app.score import Calibration
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
 
@@ -20,7 +43,25 @@ RIVAL_AREA = 0.5
 LIVENESS_UNUSABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_CROPPED})
 """What makes the liveness models guess: they need 80 pixels of face and its surroundings."""
 
+IN_USE_S = 1.0
+"""How long an answer about the embedders in use is relied on."""
+
 NOTHING: frozenset[QualityCode] = frozenset()
+
+
+class Embedded(NamedTuple):
+    """Templates (n, dimension) and the model that made them."""
+
+    model: str
+    templates: Vectors
+
+
+class NewTemplates(NamedTuple):
+    """The templates (dimension,) of a new face: by the active model, and by further ones."""
+
+    model: str
+    template: NDArray[np.float32]
+    further: Mapping[str, NDArray[np.float32]]
 
 
 class Operations:
@@ -28,8 +69,7 @@ class Operations:
 
     Args:
         detector, liveness, embedder, matcher: the stages, local or remote.
-        model: id of the embedder in use.
-        calibration: of that embedder.
+        calibrations: of the embedders that may come into use, by model id; the matcher says which one is.
         max_faces: faces of one picture that are worked on, largest first.
     """
 
@@ -40,23 +80,54 @@ class Operations:
         embedder: Embedder,
         matcher: Matcher,
         *,
-        model: str,
-        calibration: Calibration,
+        calibrations: Mapping[str, Calibration],
         max_faces: int = 100,
     ) -> None:
         self.detector = detector
         self.liveness = liveness
         self.embedder = embedder
         self.matcher = matcher
-        self.model = model
-        self.calibration = calibration
+        self._calibrations = calibrations
         self.max_faces = max_faces
+        self._in_use: EmbeddersInUse | None = None
+        self._in_use_until = 0.0
         # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
         self._demanded_liveness: dict[tuple[str, tuple[str, ...] | None], float] = {}
 
     def _face_options(self, faces: ProbeChoice, liveness: bool = False) -> DetectOptions:
         limit = 1 if faces == "largest" else self.max_faces
         return DetectOptions(limit, liveness, every=faces == "all")
+
+    async def _embedders(self) -> EmbeddersInUse:
+        """What to embed with; what was true a moment ago will do, since the gallery keeps a former model up."""
+        known = self._in_use
+        if known is not None and time.monotonic() < self._in_use_until:
+            return known
+        self._in_use_until = time.monotonic() + IN_USE_S
+        try:
+            self._in_use = known = await self.matcher.embedders()
+        except (StoreUnavailable, Unavailable, Overloaded):
+            if known is None:
+                raise
+        return known
+
+    async def _embed(self, faces: Sequence[DetectedFace]) -> Embedded:
+        """Probes."""
+        model = (await self._embedders()).active
+        return Embedded(model, await self.embedder.embed([face.crop for face in faces], model))
+
+    async def _embed_new(self, faces: Sequence[DetectedFace]) -> list[NewTemplates]:
+        """Faces on their way into the gallery: by the further embedder too, while the default changes."""
+        used = await self._embedders()
+        crops = [face.crop for face in faces]
+        first = await self.embedder.embed(crops, used.active)
+        if used.further is None:
+            return [NewTemplates(used.active, template, {}) for template in first]
+        second = await self.embedder.embed(crops, used.further)
+        return [NewTemplates(used.active, a, {used.further: b}) for a, b in zip(first, second, strict=True)]
+
+    def _score(self, model: str, cosine: float) -> float:
+        return self._calibrations[model].score(cosine)
 
     async def _one_detection(self, image: bytes, index: int, options: DetectOptions) -> Detection:
         try:

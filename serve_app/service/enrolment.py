@@ -100,7 +100,7 @@ class EnrolmentOperations(Operations):
             return
         query = GalleryQuery(
             probes=np.stack([face.template for face in new]),
-            model=self.model,
+            model=new[0].model,
             collections=(collection,),
             max_results=2,  # the person and the nearest other one
             threshold=ThresholdRequest(min_score),
@@ -138,14 +138,15 @@ class EnrolmentOperations(Operations):
             refuse_poor(face, policy.reject_below, index)
         checked, templates = await asyncio.gather(
             self._checked(found, liveness, policy.liveness_threshold),
-            self.embedder.embed([face.crop for face in found]),
+            self._embed_new(found),
         )
         for index, item in enumerate(checked):
             refuse_not_live(item.liveness, image=index)
         return [
             NewFace(
-                template=template,
-                model=self.model,
+                template=new.template,
+                model=new.model,
+                further=new.further,
                 image_id=uuid.uuid4().hex,
                 box=item.face.box,
                 quality=item.face.quality.value,
@@ -156,5 +157,5 @@ class EnrolmentOperations(Operations):
                 liveness=item.liveness.probability if item.liveness else None,
                 appearance=Appearance.of(item.face),
             )
-            for image, item, template in zip(images, checked, templates, strict=True)
+            for image, item, new in zip(images, checked, templates, strict=True)
         ]

@@ -13,12 +13,12 @@ from serve_app.domain import (
     DetectOptions,
     Liveness,
     QualityCode,
-    Vectors,
 )
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
 from serve_app.service.base import (
     LIVENESS_UNUSABLE,
     NOTHING,
+    Embedded,
     EnrolmentChoice,
     FaceChoice,
     Operations,
@@ -53,10 +53,10 @@ class PictureOperations(Operations):
         refuse_unfit(face, LIVENESS_UNUSABLE)
         return face, (await self.liveness.score([face], threshold))[0]
 
-    async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
+    async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Embedded]:
         """The faces of a picture and their templates, row by row."""
         detection = await self.detector.detect(image, self._face_options(faces))
-        return detection, await self.embedder.embed([face.crop for face in detection.faces])
+        return detection, await self._embed(detection.faces)
 
     async def compare(
         self,
@@ -85,10 +85,8 @@ class PictureOperations(Operations):
         )
         a, b = main_face(detections[0], faces, image=0), main_face(detections[1], "largest", image=1)
         refuse_unfit(a, reject, image=0)
-        (checked, *_), templates = await asyncio.gather(
-            self._checked([a], liveness), self.embedder.embed([a.crop, b.crop])
-        )
-        return self._comparison(float(templates[0] @ templates[1]), min_score, checked, second=b)
+        (checked, *_), (model, templates) = await asyncio.gather(self._checked([a], liveness), self._embed([a, b]))
+        return self._comparison(model, float(templates[0] @ templates[1]), min_score, checked, second=b)
 
     async def verify(
         self,
@@ -106,23 +104,25 @@ class PictureOperations(Operations):
         """
         detection = await self.detector.detect(image, DetectOptions(max_faces=1, liveness=liveness))
         face = main_face(detection, "largest")
-        (checked, *_), probe = await asyncio.gather(self._checked([face], liveness), self.embedder.embed([face.crop]))
-        nearest, cosine = await self.matcher.verify(tenant, person_id, probe, self.model)
-        return self._comparison(cosine, min_score, checked, face_id=nearest.id)
+        (checked, *_), (model, probe) = await asyncio.gather(self._checked([face], liveness), self._embed([face]))
+        nearest, cosine = await self.matcher.verify(tenant, person_id, probe, model)
+        return self._comparison(model, cosine, min_score, checked, face_id=nearest.id)
 
     def _comparison(
         self,
+        model: str,
         cosine: float,
         min_score: float | None,
         first: CheckedFace,
         second: DetectedFace | None = None,
         face_id: str | None = None,
     ) -> Comparison:
-        score = self.calibration.score(cosine)
+        score = self._score(model, cosine)
         needed = DEFAULT_MIN_SCORE if min_score is None else min_score
         live = first.liveness is None or first.liveness.is_live
         return Comparison(
             score=score,
+            model=model,
             distance=1.0 - cosine,
             fmr=score_to_fmr(score),
             is_match=score >= needed and live,

@@ -43,12 +43,13 @@ class RegisteringOperations(Operations):
                 height=sides[1],
             )
         checked = await self._checked(detection.faces, liveness)
-        templates = await self.embedder.embed([face.crop for face in detection.faces])
+        templates = await self._embed_new(detection.faces)
         image_id = uuid.uuid4().hex
-        new = [
+        faces = [
             NewFace(
-                template=template,
-                model=self.model,
+                template=new.template,
+                model=new.model,
+                further=new.further,
                 image_id=image_id,
                 box=item.face.box,
                 quality=item.face.quality.value,
@@ -59,21 +60,21 @@ class RegisteringOperations(Operations):
                 liveness=item.liveness.probability if item.liveness else None,
                 appearance=Appearance.of(item.face),
             )
-            for item, template in zip(checked, templates, strict=True)
+            for item, new in zip(checked, templates, strict=True)
         ]
-        faces = await self.matcher.add_faces(tenant, new)
-        return RegisteredFaces(detection.image, image_id, faces, detection.faces)
+        stored = await self.matcher.add_faces(tenant, faces)
+        return RegisteredFaces(detection.image, image_id, stored, detection.faces)
 
     async def similarity(self, tenant: str, first_id: str, second_id: str) -> float:
         """The calibrated score, 0 to 1, of two stored faces.
 
         Raises:
-            FaceUnknown; InvalidRequest if different models embedded them.
+            FaceUnknown; InvalidRequest if different models embedded them (one of them was left behind by a change).
         """
         first, a = await self.matcher.template(tenant, first_id)
         second, b = await self.matcher.template(tenant, second_id)
-        if first.model != self.model or second.model != self.model:
+        if first.model != second.model:
             raise InvalidRequest(
-                f"Faces embedded by {self.model} can be compared, these are of {first.model} and {second.model}."
+                f"Faces embedded by one model can be compared, these are of {first.model} and {second.model}."
             )
-        return self.calibration.score(float(a[0] @ b[0]))
+        return self._score(first.model, float(a[0] @ b[0]))

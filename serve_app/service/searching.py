@@ -62,7 +62,7 @@ class SearchOperations(Operations):
         check_threshold(threshold)
         query = GalleryQuery(
             probes=NO_PROBES,
-            model=self.model,
+            model="",  # of the probes, when there are some
             collections=None if collections is None else tuple(collections),
             max_results=max_results,
             threshold=threshold,
@@ -110,20 +110,20 @@ class SearchOperations(Operations):
         for face in found:
             refuse_unfit(face, reject, min_side=min_face_side)
         clock.step("detect")
-        checked, templates = await asyncio.gather(
-            self._checked(found, liveness, live_from), self.embedder.embed([face.crop for face in found])
+        checked, (model, templates) = await asyncio.gather(
+            self._checked(found, liveness, live_from), self._embed(found)
         )
         clock.step("embed")
         live = [i for i, face in enumerate(checked) if face.liveness is None or face.liveness.is_live]
         reached = [face.liveness.threshold if face.liveness else None for face in checked]
-        query = replace(query, probes=templates[live], liveness_threshold=reached[0] if reached else 1.0)
+        query = replace(query, probes=templates[live], model=model, liveness_threshold=reached[0] if reached else 1.0)
         answer = await self.matcher.search(tenant, query)
         clock.step("match")
         matches = dict(zip(live, answer.matches, strict=True))
         result = SearchResult(
             image=detection.image,
             faces=tuple(SearchedFace(c.face, c.liveness, matches.get(i, ())) for i, c in enumerate(checked)),
-            model=self.model,
+            model=model,
             threshold=answer.threshold,
             timings=clock.milliseconds(),
         )
@@ -176,7 +176,7 @@ class SearchOperations(Operations):
             CollectionNotFound, TaskRunning.
         """
         check_threshold(threshold)
-        return await self.matcher.find_duplicates(tenant, collection, self.model, threshold)
+        return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)
 
 
 class StepClock:

@@ -30,11 +30,10 @@ from serve_app.domain import (
     PersonFields,
     PersonUpdate,
     ThresholdRequest,
-    Vectors,
 )
 from serve_app.errors import ImageDimensions, ImageError, ImageTooLarge, InvalidRequest, LivenessRequired, NotACrop
 from serve_app.score import check_threshold
-from serve_app.service.base import NOTHING, main_face, refuse_not_live
+from serve_app.service.base import NOTHING, Embedded, main_face, refuse_not_live
 from serve_app.service.enrolment import EnrolmentOperations
 from serve_app.settings import Limits
 from serve_app.vision.align import CROP_SIDE, REFERENCE
@@ -106,11 +105,12 @@ class SetOperations(EnrolmentOperations):
             storage = ImageStorage.THUMBNAIL
             return await self._new_faces(images, "one", NOTHING, 0.0, policy, live_from is not None, storage)
         found = [_read_crop(image, index) for index, image in enumerate(images)]
-        templates = await self.embedder.embed([face.crop for face in found])
+        templates = await self._embed_new(found)
         return [
             NewFace(
-                template=template,
-                model=self.model,
+                template=new.template,
+                model=new.model,
+                further=new.further,
                 image_id=uuid.uuid4().hex,
                 box=face.box,
                 quality=face.quality.value,
@@ -118,7 +118,7 @@ class SetOperations(EnrolmentOperations):
                 storage=ImageStorage.THUMBNAIL,
                 thumbnail=encode_jpeg(face.crop),
             )
-            for face, template in zip(found, templates, strict=True)
+            for face, new in zip(found, templates, strict=True)
         ]
 
     # -- searching and comparing
@@ -150,12 +150,12 @@ class SetOperations(EnrolmentOperations):
             raise InvalidRequest("A set needs at least one picture, got none.")
 
         async def attempt(live_from: float | None) -> tuple[tuple[Match, ...], Liveness | None]:
-            probes, checked = await self._probes(images, crops, liveness or live_from is not None, live_from)
+            (model, probes), checked = await self._probes(images, crops, liveness or live_from is not None, live_from)
             if live_from is not None:
                 for index, result in enumerate(checked):
                     refuse_not_live(result, image=index)
             query = GalleryQuery(
-                probes, self.model, None if collections is None else tuple(collections), max_results, threshold
+                probes, model, None if collections is None else tuple(collections), max_results, threshold
             )
             query = replace(query, persons_only=True, liveness_threshold=live_from)
             answer = await self.matcher.search(tenant, query)
@@ -178,12 +178,10 @@ class SetOperations(EnrolmentOperations):
             PersonNotFound, FaceNotFound, TooManyFaces; FaceUnknown if the person has no faces.
         """
         check_threshold(ThresholdRequest(min_score))
-        probes, _ = await self._probes(images, False, False, None)
-        found = await asyncio.gather(
-            *(self.matcher.verify(tenant, person_id, probe[None], self.model) for probe in probes)
-        )
+        (model, probes), _ = await self._probes(images, False, False, None)
+        found = await asyncio.gather(*(self.matcher.verify(tenant, person_id, probe[None], model) for probe in probes))
         face, cosine = max(found, key=lambda item: item[1])
-        score = self.calibration.score(cosine)
+        score = self._score(model, cosine)
         return (face, score) if score >= min_score else None
 
     async def compare_sets(
@@ -194,27 +192,32 @@ class SetOperations(EnrolmentOperations):
         Raises:
             FaceNotFound, TooManyFaces, ImageError: ``details["image"]`` counts within its set.
         """
-        (a, checked), (b, _) = await asyncio.gather(
-            self._probes(probe, False, liveness, None), self._probes(gallery, False, False, None)
+        (found, checked), (others, _) = await asyncio.gather(
+            self._faces_of(probe, False, liveness, None), self._faces_of(gallery, False, False, None)
         )
+        model, templates = await self._embed([*found, *others])
+        a, b = templates[: len(found)], templates[len(found) :]
         least = min(checked, key=lambda result: result.probability) if checked else None
-        return self.calibration.score(float(np.clip((a @ b.T).max(), -1.0, 1.0))), least
+        return self._score(model, float(np.clip((a @ b.T).max(), -1.0, 1.0))), least
 
     async def _probes(
         self, images: Sequence[bytes], crops: bool, liveness: bool, live_from: float | None
-    ) -> tuple[Vectors, list[Liveness]]:
+    ) -> tuple[Embedded, list[Liveness]]:
+        found, checked = await self._faces_of(images, crops, liveness, live_from)
+        return await self._embed(found), checked
+
+    async def _faces_of(
+        self, images: Sequence[bytes], crops: bool, liveness: bool, live_from: float | None
+    ) -> tuple[list[DetectedFace], list[Liveness]]:
         if crops:
-            found = [_read_crop(image, index) for index, image in enumerate(images)]
-            return await self.embedder.embed([face.crop for face in found]), []
+            return [_read_crop(image, index) for index, image in enumerate(images)], []
         options = DetectOptions(liveness=liveness)
         detections = await asyncio.gather(
             *(self._one_detection(image, index, options) for index, image in enumerate(images))
         )
         found = [main_face(detection, "one", image=index) for index, detection in enumerate(detections)]
-        checked, templates = await asyncio.gather(
-            self._checked(found, liveness, live_from), self.embedder.embed([face.crop for face in found])
-        )
-        return templates, [face.liveness for face in checked if face.liveness is not None]
+        checked = await self._checked(found, liveness, live_from)
+        return found, [face.liveness for face in checked if face.liveness is not None]
 
 
 def _best_of(answers: Sequence[Sequence[Match]]) -> tuple[Match, ...]:

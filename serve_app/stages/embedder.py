@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,49 +21,80 @@ from serve_app.vision.files import ModelFiles
 from serve_app.vision.session import open_session
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """An opened model."""
+
+    batcher: Batcher[Pixels, NDArray[np.float32]]
+    dimension: int
+    provider: str
+
+
 class EmbedderStage:
-    """Runs a :class:`~serve_app.vision.embedding.FaceEmbedder` behind a :class:`~serve_app.stages.batching.Batcher`.
+    """Runs :class:`~serve_app.vision.embedding.FaceEmbedder` behind a :class:`~serve_app.stages.batching.Batcher`.
+
+    The configured model is opened at start. While the gallery changes from one model to another, callers ask for a
+    second one, which is opened when it is first asked for.
 
     Raises:
         ConfigurationError: a model file or the wanted provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
-        entry = Catalogue.load().get(settings.embedder.model)
-        files = ModelFiles(settings.model_dir, settings.model_cache_dir)
-        session = open_session(files, entry, settings.embedder.inference)
+        self._settings = settings
+        self._metrics = metrics("embedder")
+        self._opening = asyncio.Lock()
+        self._models = {settings.embedder.model: self._open(settings.embedder.model)}
+
+    def _open(self, model: str) -> _Model:
+        entry = Catalogue.load().get(model)
+        files = ModelFiles(self._settings.model_dir, self._settings.model_cache_dir)
+        session = open_session(files, entry, self._settings.embedder.inference)
         embedder = FaceEmbedder(session, entry)
         embedder.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))  # a session's first run is its slowest
-        self._dimension = embedder.dimension
-        self._metrics = metrics("embedder")
-        self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "dimension": embedder.dimension}
 
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
 
-        self._batcher: Batcher[Pixels, NDArray[np.float32]] = Batcher(
+        batcher: Batcher[Pixels, NDArray[np.float32]] = Batcher(
             run,
-            max_batch=settings.embedder.max_batch,
-            max_queue=settings.embedder.max_queue,
+            max_batch=self._settings.embedder.max_batch,
+            max_queue=self._settings.embedder.max_queue,
             name="embedder",
             observer=self._metrics.batch,
         )
+        return _Model(batcher, embedder.dimension, session.provider)
 
-    async def embed(self, crops: Sequence[Pixels]) -> Vectors:
+    async def _opened(self, model: str) -> _Model:
+        if model not in self._models:
+            async with self._opening:
+                if model not in self._models:
+                    self._models[model] = await asyncio.to_thread(self._open, model)
+        return self._models[model]
+
+    async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
         """See :class:`~serve_app.stages.protocols.Embedder`."""
+        opened = await self._opened(model)
         if not crops:
-            return np.empty((0, self._dimension), np.float32)
+            return np.empty((0, opened.dimension), np.float32)
         with self._metrics.operation("embed"):
-            return np.stack(await self._batcher.submit(crops))
+            return np.stack(await opened.batcher.submit(crops))
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
-        self._metrics.models([self._facts["model"]])
-        return {**self._facts, "waiting": self._batcher.waiting}
+        self._metrics.models(self._models)
+        return {
+            "models": {
+                model: {"provider": opened.provider, "dimension": opened.dimension}
+                for model, opened in self._models.items()
+            },
+            "waiting": sum(opened.batcher.waiting for opened in self._models.values()),
+        }
 
     async def check_health(self) -> None:
         """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Refuse new work, finish what runs."""
-        await self._batcher.close()
+        for opened in self._models.values():
+            await opened.batcher.close()

@@ -103,7 +103,7 @@ class FakeDetector(FakeStage):
 class FakeEmbedder(FakeStage):
     """Templates by identity: takes of one person have a cosine around 0.9, persons are unrelated."""
 
-    async def embed(self, crops: Sequence[Pixels]) -> Vectors:
+    async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
         """float32 (n, 64), unit rows."""
         self.check()
         return np.stack([_template(crop) for crop in crops]) if crops else np.empty((0, DIMENSION), np.float32)

@@ -6,7 +6,8 @@ Callers on the handle are inside the cluster and trusted: they name a tenant ins
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -35,6 +36,7 @@ from serve_app.domain import (
 from serve_app.gallery import open_keys
 from serve_app.info import static_info
 from serve_app.service import EnrolmentChoice, FaceChoice, FaceService
+from serve_app.service.reembedding import Reembedder
 from serve_app.settings import Settings
 from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
@@ -80,15 +82,26 @@ class Ingress:
             embedder or EmbedderStage(settings, metrics),
             matcher or MatcherStage(settings, metrics),
         )
+        self._reembedder = Reembedder(self.service.embedder, self.service.matcher)
         self._keys = open_keys(settings)
         self.context = ApiContext(service=self.service, keys=self._keys, settings=settings, info=static_info(settings))
 
     def build_http_app(self) -> FastAPI:
         """The HTTP application over this ingress."""
-        return create_app(lambda: self.context, chosen(self.context.settings.dialects))
+        return create_app(lambda: self.context, chosen(self.context.settings.dialects), self._beside)
+
+    @asynccontextmanager
+    async def _beside(self, app: FastAPI) -> AsyncIterator[None]:
+        """What runs while the application does."""
+        self._reembedder.start()
+        try:
+            yield
+        finally:
+            await self._reembedder.close()
 
     async def close(self) -> None:
         """Finish what runs in stages of this process, release the database."""
+        await self._reembedder.close()
         service = self.service
         for stage in (service.detector, service.liveness, service.embedder, service.matcher):
             if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage | MatcherStage):
@@ -204,7 +217,8 @@ class Ingress:
 
     async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
         """Templates of a picture's faces."""
-        return await self.service.embed(image, faces=faces)
+        detection, embedded = await self.service.embed(image, faces=faces)
+        return detection, embedded.templates
 
     # -- the Python handle: the gallery
 

@@ -22,14 +22,13 @@ def assemble(
     matcher: Matcher,
 ) -> FaceService:
     """The service over these stages, local or remote."""
-    model = Catalogue.load().get(settings.embedder.model)
+    embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
     return FaceService(
         detector,
         liveness,
         embedder,
         matcher,
-        model=model.id,
-        calibration=model.calibration(),
+        calibrations={entry.id: entry.calibration() for entry in embedders},
         max_faces=settings.limits.max_faces_per_image,
     )
 

@@ -58,6 +58,11 @@ class MatcherStage:
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
         embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
         self._gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
+        try:
+            self._gallery.aim(settings.embedder.model)
+        except BaseException:
+            self._gallery.close()
+            raise
         self._metrics = metrics("matcher")
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
         self._upkeep: list[asyncio.Task[None]] = []
@@ -100,6 +105,11 @@ class MatcherStage:
     audit = _threaded("audit")
     check_audit = _threaded("check_audit")
     check_receipt = _threaded("check_receipt")
+    embedders = _threaded("embedders")
+    embedder_change = _threaded("embedder_change")
+    left_behind = _threaded("left_behind")
+    crops_to_embed = _threaded("crops_to_embed")
+    add_templates = _threaded("add_templates")
 
     async def search(self, tenant: str, query: GalleryQuery, caller: Caller | None = None) -> GalleryAnswer:
         """See :meth:`serve_app.stages.protocols.Matcher.search`."""

@@ -32,6 +32,7 @@ from serve_app.domain import (
     Vectors,
 )
 from serve_app.stages.directory import Directory
+from serve_app.stages.embedders import Embedders
 from serve_app.stages.loose_faces import LooseFaces
 from serve_app.stages.privacy import Privacy
 from serve_app.stages.tasks import Tasks
@@ -76,12 +77,16 @@ class LivenessScorer(Stage, Protocol):
 class Embedder(Stage, Protocol):
     """Aligned crops in, templates out."""
 
-    async def embed(self, crops: Sequence[Pixels]) -> Vectors:
-        """float32 (n, dimension), unit rows, for n crops of uint8 (112, 112, 3) BGR; n may be 0."""
+    async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
+        """float32 (n, dimension), unit rows, for n crops of uint8 (112, 112, 3) BGR; n may be 0.
+
+        Raises:
+            ConfigurationError: the catalogue has no such embedder, or its file cannot be had.
+        """
         ...
 
 
-class Matcher(Stage, LooseFaces, Directory, Tasks, Privacy, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Tasks, Privacy, Embedders, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

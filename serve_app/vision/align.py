@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,8 +16,8 @@ CROP_SIDE = 112
 REFERENCE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
 )
-"""Where ArcFace-style embedders expect right eye, left eye, nose, right and left mouth corner in 112x112 pixels
-(Deng et al.: "ArcFace", CVPR 2019, as published with its code)."""
+"""Where right eye, left eye, nose, right and left mouth corner lie in an aligned crop, as ArcFace-style embedders
+expect them (Deng et al.: "ArcFace", CVPR 2019, as published with its code)."""
 
 _MAX_OVERSAMPLING = 4  # eight takes twice as long and moves a template by less than 0.01 in cosine
 
@@ -71,3 +72,25 @@ def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
     if factor > 1:
         crop = cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA)
     return crop
+
+
+def placement(landmarks: Sequence[Sequence[float]], width: int, height: int) -> Callable[[Pixels], Pixels] | None:
+    """How an aligned crop becomes the input of an embedder that wants the landmarks elsewhere or another size.
+
+    Args:
+        landmarks: five points (x, y) in pixels of that input, in the order of :data:`REFERENCE`.
+        width, height: of that input.
+
+    Returns:
+        A function from (112, 112, 3) to (height, width, 3), black where the crop ends; None if the crop will do.
+    """
+    matrix = similarity(REFERENCE, np.asarray(landmarks, np.float32))
+    if (width, height) == (CROP_SIDE, CROP_SIDE) and np.allclose(matrix, np.eye(2, 3), atol=0.01):
+        return None
+
+    def place(crop: Pixels) -> Pixels:
+        size = (width, height)
+        placed: Pixels = cv2.warpAffine(crop, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+        return placed
+
+    return place

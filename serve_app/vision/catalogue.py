@@ -1,6 +1,6 @@
 """The model catalogue: what is known of each model file, from ``models/*.toml``.
 
-A model of one's own (any embedder of aligned 112x112 faces, say) is one more TOML entry with its card beside it.
+A model of one's own (any embedder of aligned faces, say) is one more TOML entry with its card beside it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,26 @@ class InputSpec(_Entry):
     scale: float = Field(1.0, gt=0)
 
 
+Point = tuple[float, float]
+
+
+class AlignmentSpec(_Entry):
+    """Where an embedder expects the five landmarks, in pixels of its input.
+
+    Attributes:
+        landmarks: x and y of right eye, left eye, nose, right and left mouth corner (of the person).
+    """
+
+    landmarks: tuple[Point, Point, Point, Point, Point]
+
+    @field_validator("landmarks")
+    @classmethod
+    def _spread(cls, landmarks: tuple[Point, ...]) -> tuple[Point, ...]:
+        if len(set(landmarks)) < len(landmarks):
+            raise ValueError("five different points were expected")
+        return landmarks
+
+
 class LivenessSpec(_Entry):
     """How a liveness model is used.
 
@@ -99,7 +119,10 @@ class Anchors(_Entry):
 
 
 class ModelEntry(_Entry):
-    """One model file. ``dimension`` and ``anchors`` belong to embedders, ``liveness`` to liveness models."""
+    """One model file.
+
+    ``dimension``, ``alignment`` and ``anchors`` belong to embedders, ``liveness`` to liveness models.
+    """
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")
     task: Task
@@ -111,6 +134,7 @@ class ModelEntry(_Entry):
     sources: tuple[Source, ...] = ()
     input: InputSpec
     dimension: int | None = Field(None, ge=1)
+    alignment: AlignmentSpec | None = None
     anchors: Anchors | None = None
     liveness: LivenessSpec | None = None
 
@@ -123,8 +147,8 @@ class ModelEntry(_Entry):
 
     @model_validator(mode="after")
     def _complete(self) -> ModelEntry:
-        if self.task == "embedder" and (self.dimension is None or self.anchors is None):
-            raise ValueError("an embedder needs dimension and anchors")
+        if self.task == "embedder" and None in (self.dimension, self.alignment, self.anchors):
+            raise ValueError("an embedder needs dimension, alignment and anchors")
         if self.task == "liveness" and self.liveness is None:
             raise ValueError("a liveness model needs the table liveness")
         return self

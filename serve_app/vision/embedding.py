@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
 from serve_app.errors import ConfigurationError
+from serve_app.vision.align import CROP_SIDE, placement
 from serve_app.vision.catalogue import ModelEntry
 from serve_app.vision.session import InferenceSession
 from serve_app.vision.tensors import to_tensor
@@ -15,26 +16,31 @@ from serve_app.vision.tensors import to_tensor
 class FaceEmbedder:
     """Any embedder of aligned faces that the catalogue describes.
 
+    Every model gets the same aligned crops, which are also what the gallery stores: so a face that was enrolled with
+    one model can be embedded by another. One that wants another size or the landmarks in other places gets the crop
+    warped accordingly.
+
     Args:
         session: the prepared graph, with one output of (n, dimension).
-        entry: its input layout and dimension.
+        entry: its input layout, alignment and dimension.
 
     Raises:
         ConfigurationError: the entry is no embedder.
     """
 
     def __init__(self, session: InferenceSession, entry: ModelEntry) -> None:
-        if entry.dimension is None:
+        if entry.dimension is None or entry.alignment is None:
             raise ConfigurationError(f"The model {entry.id!r} is a {entry.task}, not an embedder.")
         self.dimension = entry.dimension
         self._session = session
         self._entry = entry
+        self._place = placement(entry.alignment.landmarks, entry.input.width, entry.input.height)
 
     def embed(self, crops: NDArray[np.uint8]) -> Vectors:
         """Templates of aligned faces.
 
         Args:
-            crops: uint8 (n, height, width, 3) BGR of the entry's size (112x112 for the shipped one); n may be 0.
+            crops: uint8 (n, 112, 112, 3) BGR, aligned by :func:`serve_app.vision.align.align`; n may be 0.
 
         Returns:
             float32 (n, dimension), each row of norm 1.
@@ -43,14 +49,14 @@ class FaceEmbedder:
             ValueError: another shape or type.
             ConfigurationError: the graph's output has another dimension than the entry says.
         """
-        spec = self._entry.input
-        if crops.dtype != np.uint8 or crops.shape[1:] != (spec.height, spec.width, 3):
+        if crops.dtype != np.uint8 or crops.shape[1:] != (CROP_SIDE, CROP_SIDE, 3):
             raise ValueError(
-                f"expected uint8 crops of shape (n, {spec.height}, {spec.width}, 3), got {crops.dtype} {crops.shape}"
+                f"expected uint8 crops of shape (n, {CROP_SIDE}, {CROP_SIDE}, 3), got {crops.dtype} {crops.shape}"
             )
         if not len(crops):
             return np.empty((0, self.dimension), np.float32)
-        (raw,) = self._session.run(to_tensor(crops, spec))
+        placed = crops if self._place is None else np.stack([self._place(crop) for crop in crops])
+        (raw,) = self._session.run(to_tensor(placed, self._entry.input))
         if raw.shape != (len(crops), self.dimension):
             raise ConfigurationError(
                 f"{self._entry.id}: expected templates of dimension {self.dimension}, the graph gave shape {raw.shape}."

@@ -20,7 +20,7 @@ from serve_app.vision.catalogue import Task
 
 Target = Literal["cpu", "cuda"]
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Part of the name of cached results: raise it with every change here."""
 
 _FOLDABLE = frozenset({"Constant", "DequantizeLinear", "Reshape", "Identity"})
@@ -90,7 +90,7 @@ def _free_dimensions(graph: onnx.GraphProto, *, spatial: bool) -> None:
     dims[0].dim_param = "batch"
     if spatial:
         dims[2].dim_param, dims[3].dim_param = "height", "width"
-        _free_reshapes(graph)
+    _free_reshapes(graph)
     for output in graph.output:
         shape = output.type.tensor_type.shape.dim
         shape[0].dim_param = "batch"
@@ -99,14 +99,14 @@ def _free_dimensions(graph: onnx.GraphProto, *, spatial: bool) -> None:
 
 
 def _free_reshapes(graph: onnx.GraphProto) -> None:
-    """Write ``[1, -1, k]`` as ``[0, -1, k]``, where 0 copies the batch dimension."""
+    """Write ``[1, ...]`` as ``[0, ...]``, where 0 copies the batch dimension."""
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type != "Reshape" or node.input[1] not in initialisers:
             continue
         target = initialisers[node.input[1]]
         shape = numpy_helper.to_array(target).copy()
-        if shape.ndim == 1 and shape.size == 3 and shape[0] == 1 and shape[1] == -1:
+        if shape.size > 1 and shape[0] == 1:
             shape[0] = 0
             target.CopyFrom(numpy_helper.from_array(shape, target.name))
 

@@ -65,7 +65,7 @@ def header(keys: FakeKeyStore, role: Role, tenant: str = DEFAULT_TENANT, **optio
 def build_world(client: TestClient | None = None, **settings: Any) -> World:
     """An application over fakes, or a given one; keyword arguments are settings."""
     detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
-    service = FaceService(detector, liveness, embedder, matcher, model=FAKE_MODEL, calibration=FAKE_CALIBRATION)
+    service = FaceService(detector, liveness, embedder, matcher, calibrations={FAKE_MODEL: FAKE_CALIBRATION})
     keys = FakeKeyStore()
     context = ApiContext(
         service=service,

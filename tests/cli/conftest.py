@@ -110,7 +110,7 @@ def service() -> Iterator[Service]:
     parts = (FakeDetector(), FakeLiveness(), FakeEmbedder(), matcher)
     keys = FakeKeyStore()
     context = ApiContext(
-        service=FaceService(*parts, model=FAKE_MODEL, calibration=FAKE_CALIBRATION),
+        service=FaceService(*parts, calibrations={FAKE_MODEL: FAKE_CALIBRATION}),
         keys=keys,
         settings=Settings(limits=LIMITS),
         info={"name": "facegraph", "version": "1.2.3"},

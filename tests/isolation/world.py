@@ -112,14 +112,14 @@ class World:
         self._database = Database(self.settings.database_url)
         blobs = BlobStore(self.settings.blobs_url)
         self.gallery = Gallery(self._database, self.index, blobs, {FAKE_MODEL: FAKE_CALIBRATION}, alone=True)
+        self.gallery.aim(FAKE_MODEL)
         self._keys = KeyStore(self._database)
         service = FaceService(
             FakeDetector(),
             FakeLiveness(),
             FakeEmbedder(),
             ThreadedGallery(self.gallery),  # type: ignore[arg-type]
-            model=FAKE_MODEL,
-            calibration=FAKE_CALIBRATION,
+            calibrations={FAKE_MODEL: FAKE_CALIBRATION},
         )
         Current.context = ApiContext(service=service, keys=self._keys, settings=self.settings, info={"models": {}})
 

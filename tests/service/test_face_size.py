@@ -27,7 +27,7 @@ PICTURE = fake_picture(FakeFace("ada", size=60))
 @pytest.fixture
 def service() -> FaceService:
     detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
-    made = FaceService(detector, liveness, embedder, matcher, model=FAKE_MODEL, calibration=FAKE_CALIBRATION)
+    made = FaceService(detector, liveness, embedder, matcher, calibrations={FAKE_MODEL: FAKE_CALIBRATION})
     asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
     return made
 

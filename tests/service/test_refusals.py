@@ -37,7 +37,7 @@ FAULTS = {QualityCode.FACE_CROPPED, QualityCode.EYES_CLOSED, QualityCode.FACE_TO
 @pytest.fixture
 def service() -> FaceService:
     made = FaceService(
-        FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher(), model=FAKE_MODEL, calibration=FAKE_CALIBRATION
+        FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher(), calibrations={FAKE_MODEL: FAKE_CALIBRATION}
     )
     asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
     asyncio.run(made.enroll(TENANT, "ada", "staff", [fake_picture("ada")]))

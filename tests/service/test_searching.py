@@ -31,8 +31,7 @@ def service() -> FaceService:
         FakeLiveness(),
         FakeEmbedder(),
         FakeMatcher(),
-        model=FAKE_MODEL,
-        calibration=FAKE_CALIBRATION,
+        calibrations={FAKE_MODEL: FAKE_CALIBRATION},
     )
     asyncio.run(made.matcher.create_collection(TENANT, NewCollection("gate")))
     asyncio.run(made.enroll(TENANT, "ada", "gate", [fake_picture(FakeFace("ada"))]))

@@ -21,6 +21,7 @@ ONE_THREAD = Inference(provider="cpu", threads=1)
 LIVENESS = ("minifasnet-v2", "minifasnet-v1se", "fr-liveness")
 
 Embed = Callable[[bytes], Vectors]
+Have = Callable[[str], ModelEntry]
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 
 
 @pytest.fixture(scope="session")
-def have(catalogue: Catalogue, files: ModelFiles) -> Callable[[str], ModelEntry]:
+def have(catalogue: Catalogue, files: ModelFiles) -> Have:
     """The entry of a model that can be had without much ado; skips the test otherwise."""
 
     def entry(model: str) -> ModelEntry:

@@ -26,6 +26,8 @@ height = 112
 channels = "RGB"
 mean = [127.5, 127.5, 127.5]
 scale = 0.0078125
+[alignment]
+landmarks = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]
 [anchors]
 data = "my photographs"
 [anchors.cosines]
@@ -82,7 +84,7 @@ def test_an_entry_of_one_s_own(tmp_path: Path) -> None:
     [
         (('task = "embedder"', 'task = "poet"'), "task"),
         (('file = "mine.onnx"', 'file = "../mine.onnx"'), "without a folder"),
-        (("dimension = 512", ""), "an embedder needs dimension and anchors"),
+        (("dimension = 512", ""), "an embedder needs dimension, alignment and anchors"),
         (("size = 3", "size = 3\ncolour = 4"), "colour"),
         (('"1e-4" = 0.4', '"1e-4" = 0.05'), "anchor cosines rise"),
         (('data = "my photographs"', 'data = "x"\nextrapolated = [1e-6]'), "which are no anchors"),

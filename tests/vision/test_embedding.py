@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from serve_app.domain import DetectedFace
 from serve_app.errors import ConfigurationError
-from serve_app.vision.catalogue import Catalogue, InputSpec
+from serve_app.vision.align import REFERENCE, placement
+from serve_app.vision.catalogue import AlignmentSpec, Catalogue, InputSpec
 from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.session import FakeSession
 from serve_app.vision.tensors import resize, to_tensor
@@ -55,6 +56,25 @@ def test_a_graph_of_another_dimension(catalogue: Catalogue) -> None:
     wrong = FakeSession(lambda batch: [np.ones((len(batch), 512), np.float32)])
     with pytest.raises(ConfigurationError, match="expected templates of dimension 128"):
         FaceEmbedder(wrong, catalogue.get("sface-2021dec")).embed(np.zeros((2, 112, 112, 3), np.uint8))
+
+
+def test_a_model_may_want_another_size_and_the_landmarks_elsewhere(catalogue: Catalogue, collins: DetectedFace) -> None:
+    shipped = catalogue.get("sface-2021dec")
+    doubled = AlignmentSpec(landmarks=(REFERENCE * 2).tolist())
+    wide = shipped.model_copy(update={"input": InputSpec(width=224, height=240, channels="BGR"), "alignment": doubled})
+    seen = []
+
+    def graph(batch: np.ndarray) -> list[np.ndarray]:
+        seen.append(batch)
+        return [np.ones((len(batch), 128), np.float32)]
+
+    FaceEmbedder(FakeSession(graph), wide).embed(collins.crop[None])
+    (tensor,) = seen
+    assert tensor.shape == (1, 3, 240, 224)
+    assert not tensor[0, :, 226:].any(), "the crop ends there"
+    shrunk = cv2.resize(tensor[0].transpose(1, 2, 0)[:224], (112, 112), interpolation=cv2.INTER_AREA)
+    assert np.abs(shrunk[2:-2, 2:-2] - collins.crop[2:-2, 2:-2]).mean() < 4
+    assert placement(REFERENCE.tolist(), 112, 112) is None, "the shipped places need no warp"
 
 
 def test_a_detector_is_no_embedder(catalogue: Catalogue) -> None:

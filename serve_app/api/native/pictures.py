@@ -80,7 +80,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     first, second = await asyncio.gather(*(one_of(context, body.picture(number)) for number in (1, 2)))
     result = await context.service.compare(first, second, min_score=body.min_score, liveness=body.liveness)
     faces = [FaceOnPicture(**FaceOnPicture.fields_of(face)) for face in (result.first, result.second) if face]
-    fields = ComparisonAnswer.fields_of(request_id_of(request), result, context.service.model)
+    fields = ComparisonAnswer.fields_of(request_id_of(request), result)
     return reply(CompareAnswer(**fields, faces=faces))
 
 
@@ -106,7 +106,7 @@ async def verify(request: Request, context: Context, key: SearchKey) -> Response
     )
     return reply(
         VerifyAnswer(
-            **ComparisonAnswer.fields_of(request_id_of(request), result, context.service.model),
+            **ComparisonAnswer.fields_of(request_id_of(request), result),
             person_id=body.person_id,
             face_id=result.face_id or "",
             face=FaceOnPicture(**FaceOnPicture.fields_of(result.first)),
@@ -143,7 +143,7 @@ async def embed(request: Request, context: Context, key: SearchKey) -> Response:
     """The vectors that faces are compared by, in the order of the faces. Needs the role `search`."""
     body = await read_body(request, context, EmbedBody, max_files=1)
     image = await picture(context, body)
-    detection, templates = await context.service.embed(image, faces=body.faces)
+    detection, (model, templates) = await context.service.embed(image, faces=body.faces)
     faces = [
         EmbeddedFaceView(**EmbeddedFaceView.fields_of(face), embedding=template)
         for face, template in zip(detection.faces, templates.tolist(), strict=True)
@@ -152,7 +152,7 @@ async def embed(request: Request, context: Context, key: SearchKey) -> Response:
         EmbedAnswer(
             request_id=request_id_of(request),
             image=ImageView.of(detection.image),
-            model=context.service.model,
+            model=model,
             dimension=int(templates.shape[1]),
             faces=faces,
         )

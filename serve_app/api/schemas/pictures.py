@@ -129,7 +129,7 @@ class ComparisonAnswer(Answer):
     liveness: OptionalLiveness = None
 
     @classmethod
-    def fields_of(cls, request_id: str, comparison: Comparison, model: str) -> dict[str, Any]:
+    def fields_of(cls, request_id: str, comparison: Comparison) -> dict[str, Any]:
         """The fields, from the domain."""
         return {
             "request_id": request_id,
@@ -138,7 +138,7 @@ class ComparisonAnswer(Answer):
             "min_score": rounded(comparison.min_score),
             "fmr": comparison.fmr,
             "distance": rounded(comparison.distance),
-            "model": model,
+            "model": comparison.model,
             "liveness": LivenessView.of(comparison.liveness) if comparison.liveness else None,
         }
 

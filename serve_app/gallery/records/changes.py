@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from serve_app.domain import AuditEntry
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records import erasures
-from serve_app.gallery.records.faces import batches
-from serve_app.gallery.schema import collections, face_collections, faces, person_collections, persons
+from serve_app.gallery.records.faces import batches, to_bytes
+from serve_app.gallery.schema import collections, face_collections, face_templates, faces, person_collections, persons
 
 
 class Place(NamedTuple):
@@ -45,6 +47,7 @@ class Changes:
         insert_persons, update_person: columns; an update names the row by ``id``.
         joins, leaves: memberships of persons.
         insert_faces: columns of new faces.
+        templates: templates by further models, of new faces and of others: face id -> model -> template.
         expire: when faces are to be erased, by id; None for never.
         attach, detach: memberships of faces, by model; what is attached brings its template for the index.
         drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
@@ -58,6 +61,7 @@ class Changes:
     joins: list[Place] = field(default_factory=list)
     leaves: list[Place] = field(default_factory=list)
     insert_faces: list[dict[str, Any]] = field(default_factory=list)
+    templates: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
     expire: dict[str, dt.datetime | None] = field(default_factory=dict)
     attach: dict[str, list[IndexRow]] = field(default_factory=lambda: defaultdict(list))
     detach: dict[str, list[RowKey]] = field(default_factory=lambda: defaultdict(list))
@@ -69,6 +73,7 @@ class Changes:
     def touched(self) -> dict[str, str]:
         """Faces whose index rows or images change: id -> model."""
         result = {row["id"]: row["model"] for row in self.insert_faces}
+        result.update((face_id, model) for face_id, further in self.templates.items() for model in further)
         result.update((row.key.face_id, model) for model, rows in self.attach.items() for row in rows)
         result.update((key.face_id, model) for model, keys in self.detach.items() for key in keys)
         result.update((face.id, face.model) for face in self.drop_faces)
@@ -93,6 +98,7 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
         connection.execute(persons.update().where(persons.c.id == columns.pop("id")).values(**columns))
     if changes.insert_faces:
         connection.execute(faces.insert(), changes.insert_faces)
+    _add_templates(connection, changes)
     _set_expiry(connection, changes.expire)
     _join_persons(connection, changes.joins, counts)
     _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
@@ -121,6 +127,16 @@ def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
         )
     for collection_id in changes.drop_collections:
         connection.execute(collections.delete().where(collections.c.id == collection_id))
+
+
+def _add_templates(connection: sa.Connection, changes: Changes) -> None:
+    rows = [
+        {"face_id": face_id, "model": model, "template": to_bytes(vector)}
+        for face_id, by_model in changes.templates.items()
+        for model, vector in by_model.items()
+    ]
+    if rows:
+        connection.execute(face_templates.insert(), rows)
 
 
 def _set_expiry(connection: sa.Connection, expire: dict[str, dt.datetime | None]) -> None:

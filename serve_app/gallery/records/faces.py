@@ -16,7 +16,7 @@ from serve_app.domain import Appearance, Box, Face, ImageStorage
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records.paging import containing
-from serve_app.gallery.schema import face_collections, faces, persons
+from serve_app.gallery.schema import face_collections, face_templates, faces, persons
 
 T = TypeVar("T")
 
@@ -40,7 +40,15 @@ _PLACES = sa.select(face_collections.c.collection_id, face_collections.c.face_id
     face_collections.c.face_id.in_(_IDS)
 )
 _OWNERS = _PLACES.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
-_TEMPLATES = _PLACES.add_columns(faces.c.template).join(faces, faces.c.id == face_collections.c.face_id)
+_MODEL: sa.BindParameter[Any] = sa.bindparam("model")
+_FURTHER = sa.and_(face_templates.c.face_id == faces.c.id, face_templates.c.model == _MODEL)
+_TEMPLATE = sa.case((faces.c.model == _MODEL, faces.c.template), else_=face_templates.c.template).label("template")
+_TEMPLATES = (
+    _PLACES.add_columns(_TEMPLATE)
+    .join(faces, faces.c.id == face_collections.c.face_id)
+    .outerjoin(face_templates, _FURTHER)
+    .where(_TEMPLATE.is_not(None))
+)
 
 
 def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
@@ -100,11 +108,15 @@ def of_collection_without_person(connection: sa.Connection, collection_id: str) 
 
 
 def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
-    """Face id -> template of a person's faces (made by one model)."""
-    query = sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id)
-    if model is not None:
-        query = query.where(faces.c.model == model)
-    return {row.id: to_vector(row.template) for row in connection.execute(query)}
+    """Face id -> template of a person's faces: the first one of each, or those by one model."""
+    if model is None:
+        rows = connection.execute(sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id))
+    else:
+        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _FURTHER))
+        rows = connection.execute(
+            by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None)), {"model": model}
+        )
+    return {row.id: to_vector(row.template) for row in rows}
 
 
 def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
@@ -128,10 +140,10 @@ def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
         connection.execute(query.where(faces.c.id.in_(batch))).all()
 
 
-def index_rows(connection: sa.Connection, keys: Iterable[RowKey]) -> list[IndexRow]:
-    """What the index shall hold for those of the rows that exist."""
+def index_rows(connection: sa.Connection, model: str, keys: Iterable[RowKey]) -> list[IndexRow]:
+    """What the index of this model shall hold for those of the rows that exist."""
     wanted = set(keys)
-    rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted})
+    rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted}, model=model)
     return [
         IndexRow(key, to_vector(row.template))
         for row in rows
@@ -141,7 +153,26 @@ def index_rows(connection: sa.Connection, keys: Iterable[RowKey]) -> list[IndexR
 
 def models(connection: sa.Connection) -> list[str]:
     """Ids of the models that any face was embedded with."""
-    return sorted(connection.execute(sa.select(faces.c.model).distinct()).scalars())
+    both = sa.union(sa.select(faces.c.model), sa.select(face_templates.c.model))
+    return sorted(connection.execute(both).scalars())
+
+
+def embedded_by(model: str) -> sa.ColumnElement[bool]:
+    """The condition that a face has a template by this model."""
+    return sa.or_(faces.c.model == model, _has_further(model))
+
+
+def not_embedded_by(model: str) -> sa.ColumnElement[bool]:
+    """The opposite, in a form in which an index on the model soon finds that there is none."""
+    return sa.and_(sa.or_(faces.c.model < model, faces.c.model > model), ~_has_further(model))
+
+
+def _has_further(model: str) -> sa.ColumnElement[bool]:
+    return (
+        sa.select(face_templates.c.face_id)
+        .where(face_templates.c.face_id == faces.c.id, face_templates.c.model == model)
+        .exists()
+    )
 
 
 def count_places(connection: sa.Connection, model: str) -> int:
@@ -169,7 +200,7 @@ def _places_of(model: str) -> sa.Select[Any]:
     return (
         sa.select(face_collections.c.collection_id, face_collections.c.face_id)
         .join(faces, faces.c.id == face_collections.c.face_id)
-        .where(faces.c.model == model)
+        .where(embedded_by(model))
         .order_by(face_collections.c.collection_id, face_collections.c.face_id)
     )
 
@@ -215,10 +246,12 @@ def to_vector(stored: bytes) -> NDArray[np.float32]:
     return np.frombuffer(stored, dtype=_TEMPLATE_TYPE).astype(np.float32, copy=False)
 
 
-def _rows(connection: sa.Connection, statement: sa.Select[Any], ids: Iterable[str]) -> list[sa.Row[Any]]:
+def _rows(
+    connection: sa.Connection, statement: sa.Select[Any], ids: Iterable[str], **parameters: str
+) -> list[sa.Row[Any]]:
     rows: list[sa.Row[Any]] = []
     for batch in batches(ids):
-        rows += connection.execute(statement, {"ids": batch})
+        rows += connection.execute(statement, {"ids": batch, **parameters})
     return rows
 
 

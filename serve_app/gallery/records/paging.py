@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from serve_app.gallery.checks import check_limit, check_text, decode_cursor, encode_cursor
 
@@ -22,7 +23,7 @@ def containing(column: sa.Column[str], q: str) -> list[sa.ColumnElement[bool]]:
 
 
 def page_of(
-    connection: sa.Connection, query: sa.Select[Any], key: sa.Column[str], limit: int, cursor: str | None
+    connection: sa.Connection, query: sa.Select[Any], key: KeyedColumnElement[Any], limit: int, cursor: str | None
 ) -> tuple[list[sa.Row[Any]], str | None]:
     """The rows after the cursor, in the key's order, and the cursor of the page that follows."""
     after = decode_cursor(cursor)
@@ -31,4 +32,4 @@ def page_of(
     rows = connection.execute(query.order_by(key).limit(check_limit(limit) + 1)).all()
     if len(rows) <= limit:
         return list(rows), None
-    return list(rows[:limit]), encode_cursor(getattr(rows[limit - 1], key.name))
+    return list(rows[:limit]), encode_cursor(getattr(rows[limit - 1], str(key.key)))

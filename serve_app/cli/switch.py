@@ -1,0 +1,96 @@
+"""``facegraph models switch``: how far a change of the embedder has come, directly in the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import AsJson, Config, require_database, settings_of
+from serve_app.cli.output import note, print_json, show_whole, stdout, table
+
+if TYPE_CHECKING:
+    from serve_app.domain import EmbedderChange, LeftBehind
+    from serve_app.gallery import EmbedderState, TenantStore
+
+
+def switch(
+    leave_behind: Annotated[
+        bool,
+        typer.Option(
+            "--leave-behind",
+            help="Switch although faces without a stored crop cannot be embedded: they stay stored and listed, but no "
+            "search finds them until their persons are enrolled again.",
+        ),
+    ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List who would be or was left behind.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """How far the change of the embedder has come, and who must be enrolled again.
+
+    A change begins when the service starts with another embedder.model, and ends by itself when every face has been
+    embedded by it. Setting embedder.model back abandons it.
+    """
+    import contextlib
+
+    from serve_app.gallery import open_embedder_state, open_tenants
+
+    settings = settings_of(config)
+    require_database(settings)
+    with contextlib.closing(open_embedder_state(settings)) as state, contextlib.closing(open_tenants(settings)) as all_:
+        if leave_behind:
+            state.leave_behind()
+        change = state.embedder_change()
+        left = _left_behind(state, all_) if listing else []
+    if as_json:
+        people = [
+            {"tenant": tenant, "person_id": item.person_id, "face_ids": item.face_ids, "remaining": item.remaining}
+            for tenant, item in left
+        ]
+        print_json({**_facts(change), **({"left_behind": people} if listing else {})})
+        return
+    stdout.print(_in_words(change))
+    if listing:
+        shown = table("", "tenant", "person", "faces without a template", "other faces")
+        for tenant, item in left:
+            person = item.person_id if item.person_id is not None else f"(face {item.face_ids[0]})"
+            shown.add_row(tenant, person, str(len(item.face_ids)), str(item.remaining))
+        show_whole(shown)
+    elif change.without_image:
+        note("Who they are: facegraph models switch --list")
+
+
+def _left_behind(state: EmbedderState, tenants: TenantStore) -> list[tuple[str, LeftBehind]]:
+    found = []
+    for tenant in tenants.list():
+        cursor = None
+        while True:
+            page = state.left_behind(tenant.id, 1000, cursor)
+            found += [(tenant.name, item) for item in page.items]
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return found
+
+
+def _facts(change: EmbedderChange) -> dict[str, Any]:
+    return {
+        "state": str(change.state),
+        "active": change.active,
+        "target": change.target,
+        "faces": change.faces,
+        "done": change.done,
+        "without_image": change.without_image,
+    }
+
+
+def _in_words(change: EmbedderChange) -> str:
+    without = f"{change.without_image} faces have no stored crop." if change.without_image else ""
+    if change.target is None:
+        clearing = " The templates of the former model are being cleared away." if change.state == "finishing" else ""
+        return f"The embedder is {change.active}.{clearing} {without}".strip()
+    progress = f"{change.done} of {change.faces} faces are embedded by {change.target}, searches use {change.active}."
+    if change.state == "waiting":
+        progress += " The rest waits for new enrolments, or for --leave-behind."
+    return f"{progress} {without}".strip()

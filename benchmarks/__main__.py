@@ -19,6 +19,7 @@ BENCHMARKS = {
     "accuracy": "Verification and open-set identification by threshold; the anchors of the score.",
     "detection": "Recall by face width on group photographs; false faces on pictures without any.",
     "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
+    "quality": "Whether quality predicts false non-matches; false alarms and misses of the quality codes.",
     "liveness": "Attacks taken for live people and live people refused: APCER, BPCER, ACER.",
     "latency": "Search latency through HTTP against the same work in one process.",
 }

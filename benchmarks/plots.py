@@ -100,6 +100,28 @@ def latency(path: Path, samples: Mapping[str, Sequence[float]], ratios: Sequence
     _save(figure, path)
 
 
+def quality(
+    path: Path,
+    rejected: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    levels: Sequence[Mapping[str, Any]],
+) -> None:
+    """FNMR over the share of pairs rejected, by measure; and by the pairs' lower quality."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    colours = {"quality": BLUE, "detection score": "#67a9cf", "sharpness": "#fdae61", "frontal": ORANGE, "random": GREY}
+    for name, curve in curves.items():
+        left.plot(rejected, curve, color=colours.get(name), linewidth=2.5 if name == "quality" else 1.2, label=name)
+    left.set(xlabel="share of pairs rejected", ylabel="FNMR at FMR 1e-4", ylim=(0, None), xlim=(0, None))
+    left.grid(alpha=0.3)
+    left.legend(frameon=False, fontsize=8)
+    shown = [level for level in levels if level["fnmr"] is not None]
+    labels = [f"{level['from']:.1f} to {level['to']:.1f}\n{level['pairs']:,} pairs" for level in shown]
+    right.bar(labels, [level["fnmr"] for level in shown], color=BLUE)
+    right.tick_params(axis="x", labelsize=7)
+    right.set(xlabel="lower quality of the pair", ylabel="FNMR at FMR 1e-4")
+    _save(figure, path)
+
+
 def liveness(
     path: Path,
     seen: Sequence[Presentation],

@@ -49,6 +49,7 @@ class QualityCode(StrEnum):
     FACE_CLOSE_TO_BORDER = "FACE_CLOSE_TO_BORDER"
     FACE_CROPPED = "FACE_CROPPED"
     FACE_ANGLE_TOO_LARGE = "FACE_ANGLE_TOO_LARGE"
+    FACE_BLURRED = "FACE_BLURRED"
     EYES_CLOSED = "EYES_CLOSED"
     FACE_IS_OCCLUDED = "FACE_IS_OCCLUDED"
 
@@ -58,7 +59,7 @@ class Quality:
     """How much a face's picture can be trusted.
 
     Attributes:
-        value: 0 (useless) to 1 (a good portrait).
+        value: 0 (useless) to 1: the estimated chance that the person is recognised by it (docs/quality.md).
         sharpness: variance of the Laplacian of the aligned 112x112 crop, grey levels squared.
         brightness: mean grey level of the aligned crop, 0 to 255.
         eye_distance: distance between the eye centres in pixels of the upright image.

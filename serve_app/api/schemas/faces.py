@@ -131,7 +131,7 @@ class FaceOnPicture(Answer):
     box: BoxView
     landmarks: LandmarksView
     detection_score: float = Field(description="0 to 1.", examples=[0.93])
-    quality: float = Field(description="0 (useless) to 1 (a good portrait).", examples=[0.81])
+    quality: float = Field(description="0 (useless) to 1: the chance of being recognised.", examples=[0.81])
     quality_details: QualityView
 
     @classmethod

@@ -78,7 +78,7 @@ class SearchedFaceView(Answer):
     box: BoxView | None
     landmarks: LandmarksView | None
     detection_score: float | None
-    quality: float | None = Field(description="0 (useless) to 1 (a good portrait).")
+    quality: float | None = Field(description="0 (useless) to 1: the chance of being recognised.")
     quality_details: QualityView | None
     liveness: OptionalLiveness = None
     matches: list[MatchView] = Field(description="Best first, no person twice.")

@@ -114,6 +114,7 @@ QUALITY_CODES: Mapping[QualityCode, str] = {
     QualityCode.FACE_CLOSE_TO_BORDER: "ERR_FACE_EDGES_NOT_VISIBLE",
     QualityCode.FACE_ANGLE_TOO_LARGE: "ERR_FACE_ROTATION",
     QualityCode.FACE_IS_OCCLUDED: "ERR_FACE_OCCLUDED",
+    QualityCode.FACE_BLURRED: "ERR_BLURRY_IMAGE",
     QualityCode.EYES_CLOSED: "ERR_INVALID_FACE_FOR_LIVENESS",
 }
 """Of several faults the first is told, whose cure may cure the others."""

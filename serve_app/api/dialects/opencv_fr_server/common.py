@@ -39,8 +39,9 @@ BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (*BODY_ERRORS, FaceNotFound, ImageUndecodable, ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
 
-LIVENESS_FAULTS = frozenset(QualityCode)
-"""With ``check_liveness`` the vendor refuses a picture for each of these, and so do we for those that are seen."""
+LIVENESS_FAULTS = frozenset(QualityCode) - {QualityCode.FACE_BLURRED}
+"""With ``check_liveness`` the vendor refuses a picture for each of these, and so do we for those that are seen; it has
+no word for blur."""
 
 NO_FAULTS: frozenset[QualityCode] = frozenset()
 

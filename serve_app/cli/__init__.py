@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, duplicates, enroll, info, keys, models, reindex, search, tenants
+from serve_app.cli import archive, audit, duplicates, enroll, info, keys, models, reindex, search, tenants
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -89,6 +89,7 @@ app.command()(duplicates.duplicates)
 app.command()(info.info)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
+app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.command()(reindex.reindex)
 app.command()(archive.export)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.options import AsJson, Config, settings_of
+from serve_app.cli.options import AsJson, Config, require_database, settings_of
 from serve_app.cli.output import note, print_json, show_whole, table
 
 if TYPE_CHECKING:
     from serve_app.gallery import TenantStore
 
-app = typer.Typer(help="Tenants: create, list. Their keys: facegraph keys --tenant.", no_args_is_help=True)
+app = typer.Typer(help="Tenants: create, list, delete. Their keys: facegraph keys --tenant.", no_args_is_help=True)
 
 
 @app.command()
@@ -41,6 +41,30 @@ def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
     for each in found:
         shown.add_row(each.name, each.id, each.created.astimezone().strftime("%Y-%m-%d %H:%M"))
     show_whole(shown)
+
+
+@app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="The tenant's name, as 'facegraph tenants list' shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Erase a tenant with everything that belongs to it, and print a signed receipt.
+
+    With the embedded index (a file) the service must be stopped; on a Milvus server it may run.
+    """
+    from serve_app.gallery import open_gallery
+
+    settings = settings_of(config)
+    require_database(settings)
+    with _store(config) as tenants:
+        tenant = tenants.named(name)
+    if not yes:
+        typer.confirm(f"Erase the tenant {name} and all its keys, collections, persons, faces and images?", abort=True)
+    with contextlib.closing(open_gallery(settings, {})) as gallery:
+        receipt = gallery.erase_tenant(tenant.id)
+    note(f"Tenant {name} is erased, and nothing of it was found afterwards. The receipt:")
+    print_json({"statement": receipt.statement, "public_key": receipt.public_key, "signature": receipt.signature})
 
 
 @contextlib.contextmanager

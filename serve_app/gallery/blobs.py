@@ -81,6 +81,20 @@ class BlobStore:
             if not self._local:
                 self._fs.invalidate_cache()
 
+    def delete_tenant(self, tenant: str) -> None:
+        """Erase all blobs of a tenant. Raises StoreUnavailable."""
+        with _outages():
+            folder = self._folder(tenant)
+            if self._fs.exists(folder):
+                self._fs.rm(folder, recursive=True)
+
+    def count(self, tenant: str) -> int:
+        """How many blobs a tenant has. Raises StoreUnavailable."""
+        with _outages():
+            if not self._local:
+                self._fs.invalidate_cache()
+            return len(self._fs.find(self._folder(tenant)))
+
     def holds(self, tenant: str, face_id: str) -> int:
         """How many blobs of a face there are. Raises StoreUnavailable."""
         with _outages():
@@ -88,11 +102,16 @@ class BlobStore:
                 self._fs.invalidate_cache()
             return sum(self._fs.exists(self._path(tenant, face_id, kind)) for kind in KINDS)
 
+    def _folder(self, tenant: str) -> str:
+        if not is_id(tenant):
+            raise ValueError(f"not the id of a tenant: {tenant!r}")
+        return f"{self._root}/{tenant}"
+
     def _path(self, tenant: str, face_id: str, kind: Kind) -> str:
         if not is_id(tenant) or not is_id(face_id) or kind not in KINDS:
             raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")
         # Two levels of 256 folders keep each small with millions of faces.
-        return f"{self._root}/{tenant}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"
+        return f"{self._folder(tenant)}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from serve_app.domain import (
     Deletion,
     EnrolledFace,
     Enrolment,
+    ErasureReceipt,
     Face,
     GalleryAnswer,
     GalleryQuery,
@@ -40,6 +41,7 @@ from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.search import Searcher
 from serve_app.gallery.signing import load_signer
 from serve_app.gallery.tasks import Tasks
+from serve_app.gallery.tenant_erasure import erase_tenant
 from serve_app.gallery.writer import Writer
 from serve_app.score import Calibration
 
@@ -291,6 +293,11 @@ class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders):
     def restore(self, archive: ArchiveReader, with_keys: bool = False) -> Imported:
         """See :func:`~serve_app.gallery.archive.import_archive`."""
         return import_archive(self._database, self._writer, archive, with_keys)
+
+    def erase_tenant(self, tenant: str) -> ErasureReceipt:
+        """See :func:`~serve_app.gallery.tenant_erasure.erase_tenant`."""
+        self._audit.flush()
+        return erase_tenant(self._database, self._index, self._blobs, self._writer, self._signer, tenant)
 
     def close(self) -> None:
         """Record what waits for it, release files, locks, threads and connections."""

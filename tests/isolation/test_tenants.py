@@ -78,6 +78,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "post /opencv-fr/search/crops": {"images": ["CROP"], "collection_id": "{staff:uuid}"},
 }
 
+PARAMETERS: dict[str, dict[str, Any]] = {"get /v1/tasks/{task_id}/duplicates": {"task_id": "{scan}"}}
+"""Values of parameters where :data:`FIELDS` has another kind's."""
+
 PICTURE_FIELD = re.compile(
     r"(?i)^(source_|target_|ref_|multi_)?(image|face)s?\d?(_?base_?64|_img_base_64)?$|^faceImage$|^probe$|^gallery$|^new_images$"
 )
@@ -145,7 +148,7 @@ def send(world: World, name: str, caller: Side, ids: Mapping[str, str]) -> httpx
     method, path, operation = OPERATIONS[name]
     options: dict[str, Any] = {"headers": {"X-API-Key": caller.secret}, "params": {}}
     for parameter in operation.get("parameters", ()):
-        value = filled(FIELDS.get(parameter["name"]), ids)
+        value = filled({**FIELDS, **PARAMETERS.get(name, {})}.get(parameter["name"]), ids)
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(value))
         elif parameter["in"] == "query" and parameter["name"] in FIELDS:
@@ -197,4 +200,4 @@ def test_tenants_are_apart(fresh: World, name: str) -> None:
 
 
 def test_the_table_has_no_dead_entries() -> None:
-    assert REQUESTS.keys() <= OPERATIONS.keys()
+    assert {*REQUESTS, *PARAMETERS} <= OPERATIONS.keys()

@@ -147,6 +147,8 @@ class World:
             body = {**details, "image_base64": [picture(face), picture(face)]}
             made = call("PUT", f"/v1/collections/staff/persons/{person}", json=body)
             side.ids[f"face of {person}"] = made["faces"][0]["id"]
+        made = call("POST", "/v1/collections/empty/duplicates", json={})
+        side.ids["scan"] = made["id"]
         made = call("POST", "/v1/keys", json={"name": word, "role": "search"})
         side.ids["key"] = made["id"]
         token = facepp("detect", image_base64=picture(who[2]))["faces"][0]["face_token"]

@@ -109,6 +109,19 @@ def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
+    """The inverse of :func:`plain`. Raises KeyError, TypeError, ValueError."""
+    time = dt.datetime.fromisoformat(facts["time"])
+    return AuditEntry(
+        **{
+            **facts,
+            "time": time,
+            "subjects": tuple(facts["subjects"]),
+            "collections": tuple(facts["collections"]),
+        }
+    )
+
+
 def page(
     connection: sa.Connection, chain: str, subject: str | None, limit: int, cursor: str | None
 ) -> Page[AuditEntry]:

@@ -1,0 +1,111 @@
+"""``facegraph audit``: the audit log as a file, its check, and that of receipts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.options import Config, require_database, settings_of
+from serve_app.cli.output import FAILED, fail, note, warn
+
+if TYPE_CHECKING:
+    from serve_app.gallery.database import Database
+
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose log; '*' is the installation's own (tenants deleted).")]
+
+app = typer.Typer(help="The audit log: export, check; receipts of erasures.", no_args_is_help=True)
+
+
+@app.command()
+def export(tenant: Tenant = "default", config: Config = None) -> None:
+    """Print the log, oldest entry first, one JSON object a line. The service may run."""
+    from serve_app.gallery.records import audit
+
+    with _chain(config, tenant) as (database, chain), database.read() as connection:
+        for entry in audit.entries(connection, chain):
+            typer.echo(json.dumps(audit.plain(entry), ensure_ascii=False))
+
+
+@app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="What export printed; none: what the database has.")] = None,
+    tenant: Tenant = "default",
+    config: Config = None,
+) -> None:
+    """Recompute every hash of the log: is any entry changed, missing or out of order?"""
+    from serve_app.gallery.records import audit
+
+    if file is not None:
+        try:
+            entries = [audit.from_plain(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise fail(f"{file} is not what 'facegraph audit export' prints.") from None
+        result = audit.check(iter(entries), (entries[-1].sequence, entries[-1].hash) if entries else (0, ""))
+    else:
+        with _chain(config, tenant) as (database, chain), database.read() as connection:
+            result = audit.check(audit.entries(connection, chain), audit.head(connection, chain))
+    if result.broken is not None:
+        warn(f"The log is broken at entry {result.broken}.")
+        raise typer.Exit(FAILED)
+    note(f"{result.entries} entries, all as they were written. The last hash is {result.head or 'none'}.")
+
+
+@app.command()
+def receipt(
+    file: Annotated[Path, typer.Argument(help="A receipt, or the answer of a deletion with one in it.")],
+    public_key: Annotated[
+        str, typer.Option(help="The installation's, base64.", show_default="the one of this installation")
+    ] = "",
+    config: Config = None,
+) -> None:
+    """Check a receipt's signature; with --public-key anywhere, without a database."""
+    from serve_app.domain import ErasureReceipt
+    from serve_app.gallery.signing import is_genuine, load_signer
+
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        content = content.get("receipt") or content
+        given = ErasureReceipt(content["statement"], content["public_key"], content["signature"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise fail(f"{file} is not a receipt.") from None
+    if not public_key:
+        with _database(config) as database:
+            public_key = load_signer(database).public_key
+    if not is_genuine(given, public_key):
+        warn("The signature is not this key's, or the statement was changed.")
+        raise typer.Exit(FAILED)
+    note("The receipt is genuine.")
+
+
+@contextlib.contextmanager
+def _database(config: Path | None) -> Iterator[Database]:
+    from serve_app.gallery.open import open_database
+
+    settings = settings_of(config)
+    require_database(settings)
+    database = open_database(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def _chain(config: Path | None, tenant: str) -> Iterator[tuple[Database, str]]:
+    import sqlalchemy as sa
+
+    from serve_app.gallery.schema import installation
+    from serve_app.gallery.tenants import TenantStore
+
+    with _database(config) as database:
+        if tenant != "*":
+            yield database, TenantStore(database).named(tenant).id
+            return
+        with database.read() as connection:
+            chain = connection.execute(sa.select(installation.c.id)).scalar_one()
+        yield database, chain

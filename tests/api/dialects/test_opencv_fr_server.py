@@ -9,6 +9,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from serve_app.api.dialects.opencv_fr_server.common import LIVENESS_FAULTS
 from serve_app.domain import DEFAULT_TENANT, CollectionPolicy, QualityCode
 from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World
@@ -178,13 +179,20 @@ def test_check_liveness_passes_a_live_face(world: World) -> None:
     assert put(world, "bob", check_liveness=True).status_code == 200
 
 
+WORDS = sorted(LIVENESS_FAULTS)
+
 LIVENESS_FAILURES = [
     pytest.param([FakeFace("ada", live=0.1)], "FACE_NOT_LIVE", id="screen"),
     pytest.param([FakeFace("ada"), FakeFace("bob")], "TOO_MANY_FACES", id="two"),
-    *(pytest.param([FakeFace("ada", codes=(word,))], str(word), id=str(word)) for word in QualityCode),
+    *(pytest.param([FakeFace("ada", codes=(word,))], str(word), id=str(word)) for word in WORDS),
     pytest.param([FakeFace("ada", codes=("FACE_CROPPED", "FACE_TOO_CLOSE"))], "FACE_TOO_CLOSE", id="several"),
     pytest.param([FakeFace("ada", live=0.1, codes=("FACE_TOO_SMALL",))], "FACE_TOO_SMALL", id="small and a screen"),
 ]
+
+
+def test_blur_is_no_fault_there(world: World) -> None:
+    assert set(QualityCode) - LIVENESS_FAULTS == {QualityCode.FACE_BLURRED}
+    assert search(world, picture(FakeFace("ada", codes=("FACE_BLURRED",))), check_liveness=True).status_code == 200
 
 
 @pytest.mark.parametrize(("faces", "word"), LIVENESS_FAILURES)
@@ -205,7 +213,7 @@ def test_every_liveness_code(world: World, faces: list[FakeFace], word: str) -> 
     assert result["metadata"] == {"code": word, "person_id": "ada"}
 
 
-@pytest.mark.parametrize("word", [str(word) for word in QualityCode])
+@pytest.mark.parametrize("word", [str(word) for word in WORDS])
 def test_without_the_flag_nothing_of_it_is_checked(world: World, word: str) -> None:
     face = FakeFace("ada", live=0.1, codes=(word,))
     assert put(world, "ada", face).status_code == 200

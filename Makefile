@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-vers
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-QUICK := not graph and not slow and not milvus_server and not postgres
+QUICK := not graph and not slow and not milvus_server and not postgres and not browser
 
 # Stamps. The dev set-up is a superset of the run set-up, and is never reduced to it.
 TOOLS_DONE := $(VENV)/.done-tools

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from serve_app import __version__
+from serve_app.api.console import add_console
 from serve_app.api.context import ContextGetter
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
 from serve_app.api.docs import DocumentedApp, add_docs_page
@@ -27,6 +28,7 @@ from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.native import native_dialect
 from serve_app.errors import FacegraphError
 from serve_app.settings import Settings
+from serve_app.stages.watch import Window
 
 DESCRIPTION = """
 Face search: enrol people from photographs into collections, ask who is on a new one, get a calibrated score.
@@ -37,7 +39,7 @@ Face search: enrol people from photographs into collections, ask who is on a new
 |---|---|
 | `search` | search, detect, compare, verify, liveness, embed; read collections, face images and `/v1/info` |
 | `enroll` | read, write and delete persons and faces |
-| `admin` | write and delete collections; list, create and revoke keys |
+| `admin` | write and delete collections; list, create and revoke keys; read `/v1/status` |
 
 A key's `rate_limit` is counted in each ingress replica for itself.
 
@@ -71,6 +73,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.get_context = get_context
+    app.state.traffic = Window()
     native = native_dialect()
     spoken = (native, *dialects)
     for dialect in spoken:
@@ -84,6 +87,7 @@ def create_app(
 
     _handle_errors(app, answer)
     add_docs_page(app)
+    add_console(app)
 
     def bounds() -> Bounds:
         context = get_context()
@@ -91,7 +95,7 @@ def create_app(
         ingress = settings.ingress
         return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, ingress.request_timeout_s)
 
-    app.add_middleware(RequestGuard, bounds=bounds, translate=answer)
+    app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
     return app
 
 

@@ -16,6 +16,7 @@ from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.service import FaceService
 from serve_app.settings import Settings
+from serve_app.stages.watch import Window
 
 
 class KeyStore(Protocol):
@@ -48,6 +49,10 @@ class KeyStore(Protocol):
         ...
 
 
+ReplicaStates = Callable[[], Mapping[str, Mapping[str, int]]]
+"""Replicas of each deployment by their state: ``{"Detector": {"RUNNING": 2}}``."""
+
+
 @dataclass
 class ApiContext:
     """The parts behind the HTTP layer.
@@ -60,6 +65,8 @@ class ApiContext:
         fetcher: what to download pictures with, instead of the usual.
         by_url: downloads pictures given by ``image_url``.
         shares: the requests at the same time of each key, counted in this replica.
+        windows: recent calls of each stage, by its name.
+        replicas: tells how many replicas each deployment has; None where there is no Ray Serve. Blocking.
         rates: the rate limits of the keys that have one, kept in this replica.
     """
 
@@ -70,6 +77,8 @@ class ApiContext:
     fetcher: InitVar[ImageFetcher | None] = None
     by_url: ImageFetcher = field(init=False)
     shares: Shares = field(init=False)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    replicas: ReplicaStates | None = None
     rates: RateLimiter = field(default_factory=RateLimiter)
 
     def __post_init__(self, fetcher: ImageFetcher | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from serve_app.api.paths import keep_escaped_slashes
 from serve_app.api.shares import request_scope
 from serve_app.calling import Caller, become
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
+from serve_app.stages.watch import Window
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 """A busy service is not a dead one."""
+
+WATCHERS = frozenset({*ALWAYS_ANSWERED, "/", "/v1/status", "/v1/info"})
+"""Paths that look at the service instead of using it: not counted in its traffic."""
 
 
 class Bounds(NamedTuple):
@@ -49,15 +54,21 @@ class RequestGuard:
         app: what is guarded.
         bounds: asked for each request, since the settings come with the replica's context.
         translate: words the errors that get here.
+        traffic: counts the requests.
     """
 
     def __init__(
-        self, app: ASGIApp, bounds: Callable[[], Bounds], translate: ErrorTranslation = error_response
+        self,
+        app: ASGIApp,
+        bounds: Callable[[], Bounds],
+        translate: ErrorTranslation = error_response,
+        traffic: Window | None = None,
     ) -> None:
         self._app = app
         self._bounds = bounds
         self._translate = translate
         self._in_flight = 0
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -70,17 +81,23 @@ class RequestGuard:
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         become(Caller())
         started = False
+        status = 0
+        began = time.perf_counter()
+        counted = None if scope["path"] in WATCHERS or scope["path"].startswith("/console/") else self._traffic
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal started, status
             if message["type"] == "http.response.start":
                 started = True
+                status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
         max_body_bytes, max_in_flight, timeout_s = self._bounds()
         limited = _limited(receive, headers.get(b"content-length", b""), max_body_bytes)
         self._in_flight += 1
+        if counted:
+            counted.in_flight += 1
         try:
             if self._in_flight > max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
                 raise Overloaded(
@@ -99,6 +116,10 @@ class RequestGuard:
             await response(scope, receive, send_with_id)
         finally:
             self._in_flight -= 1
+            if counted:
+                counted.in_flight -= 1
+                served = 0 < status < 500 and status != 429
+                counted.add(time.perf_counter() - began if served else None, refused=status == 429)
 
     async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
         timer = asyncio.timeout(timeout_s)

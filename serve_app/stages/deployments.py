@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray import serve
@@ -84,6 +85,7 @@ class IngressReplica(Ingress):
             remote(liveness, "liveness scorer", settings.liveness) if liveness else None,
             remote(embedder, "embedder", settings.embedder) if embedder else None,
             ServeMetrics,
+            replica_states,
         )
 
     def __serve_build_asgi_app__(self) -> Any:  # called by Serve once the constructor is through
@@ -91,6 +93,15 @@ class IngressReplica(Ingress):
 
     async def __del__(self) -> None:
         await self.close()
+
+
+def replica_states() -> Mapping[str, Mapping[str, int]]:
+    """Replicas of this application's deployments by state, from Serve's controller. Blocking; only inside a replica."""
+    application = serve.status().applications[serve.get_replica_context().app_name]
+    return {
+        name: {state.value: count for state, count in deployment.replica_states.items() if count}
+        for name, deployment in application.deployments.items()
+    }
 
 
 REPLICA_ENVIRONMENT = {

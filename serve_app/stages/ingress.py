@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
-from serve_app.api.context import ApiContext
+from serve_app.api.context import ApiContext, ReplicaStates
 from serve_app.api.dialects import chosen
 from serve_app.domain import (
     DEFAULT_TENANT,
@@ -45,6 +45,7 @@ from serve_app.stages.local import assemble
 from serve_app.stages.matcher import MatcherStage
 from serve_app.stages.metrics import Metrics
 from serve_app.stages.protocols import Detector, Embedder, LivenessScorer, Matcher
+from serve_app.stages.watch import Watched
 
 
 def _gallery(name: str) -> Callable[..., Awaitable[Any]]:
@@ -61,6 +62,7 @@ class Ingress:
 
     Args:
         matcher, detector, liveness, embedder: stages elsewhere; None runs that stage inside this process.
+        replicas: tells how many replicas each deployment has; None where there are none.
 
     Raises:
         ConfigurationError, StoreUnavailable.
@@ -74,17 +76,26 @@ class Ingress:
         liveness: LivenessScorer | None = None,
         embedder: Embedder | None = None,
         metrics: Callable[[str], Metrics] = Metrics,
+        replicas: ReplicaStates | None = None,
     ) -> None:
-        self.service: FaceService = assemble(
-            settings,
-            detector or DetectorStage(settings, metrics),
-            liveness or LivenessStage(settings, metrics),
-            embedder or EmbedderStage(settings, metrics),
-            matcher or MatcherStage(settings, metrics),
-        )
+        self._stages = {
+            "detector": detector or DetectorStage(settings, metrics),
+            "liveness": liveness or LivenessStage(settings, metrics),
+            "embedder": embedder or EmbedderStage(settings, metrics),
+            "matcher": matcher or MatcherStage(settings, metrics),
+        }
+        watched: dict[str, Any] = {name: Watched(stage) for name, stage in self._stages.items()}
+        self.service: FaceService = assemble(settings, **watched)
         self._reembedder = Reembedder(self.service.embedder, self.service.matcher)
         self._keys = open_keys(settings)
-        self.context = ApiContext(service=self.service, keys=self._keys, settings=settings, info=static_info(settings))
+        self.context = ApiContext(
+            service=self.service,
+            keys=self._keys,
+            settings=settings,
+            info=static_info(settings),
+            windows={name: stage.window for name, stage in watched.items()},
+            replicas=replicas,
+        )
 
     def build_http_app(self) -> FastAPI:
         """The HTTP application over this ingress."""
@@ -102,8 +113,7 @@ class Ingress:
     async def close(self) -> None:
         """Finish what runs in stages of this process, release the database."""
         await self._reembedder.close()
-        service = self.service
-        for stage in (service.detector, service.liveness, service.embedder, service.matcher):
+        for stage in self._stages.values():
             if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage | MatcherStage):
                 await stage.close()
         self._keys.close()

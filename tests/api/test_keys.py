@@ -44,6 +44,7 @@ ROUTES = {
         ("DELETE", "/v1/collections/staff"),
         ("GET", "/v1/audit"),
         ("GET", "/v1/audit/check"),
+        ("GET", "/v1/status"),
         ("POST", "/v1/keys"),
         ("GET", "/v1/keys"),
         ("DELETE", "/v1/keys/unknown"),

@@ -60,3 +60,42 @@ def test_info(world: World) -> None:
     assert info["limits"]["max_image_bytes"] == 20_000
     assert info["image_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
     assert info["image_urls"] is True
+    assert (info["key"]["name"], info["key"]["role"]) == ("search key", "search")
+    assert "secret" not in info["key"]
+
+
+def test_status_counts_what_went_through(world: World) -> None:
+    before = world.call("GET", "/v1/status").json()["requests"]
+    assert world.call("GET", "/v1/collections").status_code == 200
+    world.matcher.failure = RuntimeError("broken")
+    assert world.call("GET", "/v1/collections").status_code == 500
+    answer = world.call("GET", "/v1/status").json()
+    after = answer["requests"]
+    assert (after["calls"] - before["calls"], after["failed"] - before["failed"]) == (2, 1)
+    assert after["in_flight"] == 0
+    stages = {stage["name"]: stage for stage in answer["stages"]}
+    assert {name: stage["ready"] for name, stage in stages.items()} == {
+        "detector": True,
+        "liveness": True,
+        "embedder": True,
+        "matcher": False,
+    }
+    assert stages["matcher"]["message"] == "unavailable"
+    assert answer["ingress_replicas"] is None
+
+
+def test_status_tells_the_replicas(world: World) -> None:
+    world.context.replicas = lambda: {"Ingress": {"RUNNING": 1}, "Detector": {"RUNNING": 2, "STARTING": 1}}
+    answer = world.call("GET", "/v1/status").json()
+    assert answer["ingress_replicas"] == {"RUNNING": 1}
+    replicas = {stage["name"]: stage["replicas"] for stage in answer["stages"]}
+    assert replicas == {
+        "detector": {"RUNNING": 2, "STARTING": 1},
+        "liveness": None,
+        "embedder": None,
+        "matcher": None,
+    }
+
+
+def test_status_is_for_admins(world: World) -> None:
+    assert code(world.call("GET", "/v1/status", world.enroll)) == (403, "forbidden")

@@ -1,20 +1,25 @@
-"""``/v1/info``, ``/healthz``, ``/readyz``."""
+"""``/v1/info``, ``/v1/status``, ``/healthz``, ``/readyz``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from serve_app.api.auth import SearchKey
-from serve_app.api.context import Context
+from serve_app.api.auth import AdminKey, SearchKey
+from serve_app.api.context import ApiContext, Context
 from serve_app.api.docs import error_docs
 from serve_app.api.native.common import COMMON_ERRORS, reply
-from serve_app.api.schemas.meta import Health, InfoAnswer, Ready
+from serve_app.api.schemas.keys import KeyView
+from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView
 from serve_app.errors import Unavailable
 from serve_app.stages.protocols import Stage
+from serve_app.stages.watch import WINDOW_S, Window
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +28,14 @@ router = APIRouter(tags=["service"])
 READY_TIMEOUT_S = 3.0
 """A stage that says nothing for so long counts as not ready; below the usual period of a load balancer's probes."""
 
+READY = "ready"
+
 IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 
 @router.get("/v1/info", summary="What is running here", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS))
 async def info(context: Context, key: SearchKey) -> Response:
-    """Versions, models in use, thresholds and limits. Needs the role `search`.
+    """Versions, models in use, thresholds and limits, and the key that asked. Needs the role `search`.
 
     A liveness model that is configured but could not be had is under `liveness_models_missing`.
     """
@@ -41,12 +48,51 @@ async def info(context: Context, key: SearchKey) -> Response:
             for model, facts in context.info.get("models", {}).items()
             if facts["task"] != "liveness" or model in liveness.get("models", ())
         },
+        "key": KeyView.of(key),
         "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),
         "image_formats": IMAGE_FORMATS,
         "image_urls": settings.image_urls.enabled,
     }
     return reply(InfoAnswer.model_validate(facts))
+
+
+@router.get(
+    "/v1/status", summary="The graph right now", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
+)
+async def status(request: Request, context: Context, key: AdminKey) -> Response:
+    """Stages, replicas, queues, latency and refusals of the last minute. Needs the role `admin`.
+
+    With several ingress replicas, the figures are those of the one that answers, and `replicas` are all there are.
+    """
+    stages = _stages(context)
+    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
+    replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
+    views = [
+        StageView(
+            **StageView.fields_of(context.windows.get(name) or Window()),
+            name=name,
+            ready=state == READY,
+            message="" if state == READY else state,
+            replicas=_counts(replicas, name),
+            waiting=facts.get("waiting"),
+        )
+        for name, (state, facts) in zip(stages, answers, strict=True)
+    ]
+    return reply(
+        StatusAnswer(
+            topology=context.settings.topology,
+            window_s=WINDOW_S,
+            ingress_replicas=_counts(replicas, "ingress"),
+            requests=TrafficView.of(request.app.state.traffic),
+            stages=views,
+        )
+    )
+
+
+def _counts(replicas: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, int] | None:
+    found = replicas.get(stage.capitalize())  # deployments are named like their stages
+    return None if found is None else dict(found)
 
 
 @router.get("/healthz", summary="Does the process answer?", response_model=Health)
@@ -63,29 +109,33 @@ async def healthz() -> Response:
 )
 async def readyz(context: Context) -> Response:
     """200 only when every stage can serve, else 503 with the names of those that cannot. Without a key."""
+    stages = _stages(context)
+    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
+    states = {name: state for name, (state, _) in zip(stages, answers, strict=True)}
+    waiting = [name for name, state in states.items() if state != READY]
+    if waiting:
+        raise Unavailable(f"Not ready: {', '.join(waiting)}.", stages=states, retry_after_s=1)
+    return reply(Ready(status=READY, stages=states))
+
+
+def _stages(context: ApiContext) -> dict[str, Stage]:
     service = context.service
-    stages: dict[str, Stage] = {
+    return {
         "detector": service.detector,
         "liveness": service.liveness,
         "embedder": service.embedder,
         "matcher": service.matcher,
     }
-    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
-    states = dict(zip(stages, answers, strict=True))
-    waiting = [name for name, state in states.items() if state != "ready"]
-    if waiting:
-        raise Unavailable(f"Not ready: {', '.join(waiting)}.", stages=states, retry_after_s=1)
-    return reply(Ready(status="ready", stages=states))
 
 
-async def _state(name: str, stage: Stage) -> str:
+async def _state(name: str, stage: Stage) -> tuple[str, Mapping[str, Any]]:
+    """In a word, and what the stage says of itself."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
-            await stage.ready()
+            return READY, await stage.ready()
     except TimeoutError:
-        return "no answer"
+        return "no answer", {}
     except Exception as error:
         # Anybody may ask: the reason goes to the log, the name to the caller.
         logger.warning("the %s is not ready: %s", name, error)
-        return "unavailable"
-    return "ready"
+        return "unavailable", {}

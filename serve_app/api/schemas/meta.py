@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from serve_app.api.schemas.base import Answer
+from serve_app.api.schemas.keys import KeyView
+from serve_app.stages.watch import Window
 
 
 class LimitsView(Answer):
@@ -26,6 +29,7 @@ class InfoAnswer(Answer):
 
     model_config = ConfigDict(extra="allow")
 
+    key: KeyView = Field(description="The key that asked.")
     limits: LimitsView
     image_formats: list[str] = Field(examples=[["JPEG", "PNG", "WEBP", "BMP"]])
     image_urls: bool = Field(description="Whether pictures may be given by URL.")
@@ -43,3 +47,48 @@ class Ready(Answer):
 
     status: str = Field(examples=["ready"])
     stages: dict[str, str] = Field(examples=[{"detector": "ready", "matcher": "ready"}])
+
+
+class TrafficView(Answer):
+    """What went through in the window."""
+
+    in_flight: int = Field(description="Under way right now, waiting ones included.", examples=[3])
+    calls: int = Field(description="That ended in the window.", examples=[1200])
+    refused: int = Field(description="Of them, turned away with 429.", examples=[0])
+    failed: int = Field(description="Of them, ended in an error of the service (5xx).", examples=[0])
+    median_ms: float | None = Field(description="Of the others, queues included; null without any.", examples=[21.5])
+    p99_ms: float | None = Field(examples=[48.0])
+    per_second: float = Field(examples=[20.0])
+
+    @classmethod
+    def of(cls, window: Window) -> TrafficView:
+        """From the window."""
+        return cls(**cls.fields_of(window))
+
+    @classmethod
+    def fields_of(cls, window: Window) -> dict[str, Any]:
+        """The fields, rounded."""
+        fields = dataclasses.asdict(window.figures())
+        return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
+
+
+class StageView(TrafficView):
+    """A stage of the graph."""
+
+    name: str = Field(examples=["detector"])
+    ready: bool
+    message: str = Field(description="Why it is not ready; empty if it is.")
+    replicas: dict[str, int] | None = Field(
+        description="How many replicas are in which state; null: it runs inside the ingress.", examples=[{"RUNNING": 2}]
+    )
+    waiting: int | None = Field(description="Faces in the replica's own queue, where it has one.", examples=[0])
+
+
+class StatusAnswer(Answer):
+    """The running graph, as the ingress replica that answers has seen it."""
+
+    topology: str = Field(examples=["single"])
+    window_s: float = Field(description="Seconds that the figures are of.", examples=[60.0])
+    ingress_replicas: dict[str, int] | None = Field(description="Null without Ray Serve.", examples=[{"RUNNING": 1}])
+    requests: TrafficView
+    stages: list[StageView]

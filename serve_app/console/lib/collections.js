@@ -1,0 +1,30 @@
+// What several views want to know about collections and persons.
+
+/** All collections of the tenant, by name. */
+export async function allCollections(api, signal) {
+  const found = [];
+  for (let cursor = null; ;) {
+    const page = await api.get("v1/collections", { limit: 200, cursor }, signal);
+    found.push(...page.collections);
+    cursor = page.cursor;
+    if (!cursor) return found;
+  }
+}
+
+/** The path of a collection, of a person in it, or of something below. */
+export function path(collection, personId, ...more) {
+  const parts = personId === undefined ? [collection] : [collection, "persons", personId, ...more];
+  return `v1/collections/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** A person's name for people. */
+export function called(person) {
+  return person ? person.name || person.id : "A face without a person";
+}
+
+/** Marks every collection as chosen unless a choice of those that exist was made before. */
+export function keepChosen(chosen, collections) {
+  const names = new Set(collections.map((collection) => collection.name));
+  for (const name of [...chosen]) if (!names.has(name)) chosen.delete(name);
+  if (!chosen.size) for (const name of names) chosen.add(name);
+}

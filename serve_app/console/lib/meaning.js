@@ -1,0 +1,65 @@
+// What a score means. The scale is the service's own (docs/concepts.md): each 0.05 of score is one order of magnitude
+// of false-match rate, and a search over N faces makes N comparisons.
+
+/** Share of comparisons of different people that reach this score. */
+export function falseMatchRate(score) {
+  return Math.min(1, 10 ** (10 - 20 * score));
+}
+
+/** Share of searches by strangers, over so many faces, that find such a score. */
+export function falsePositiveRate(fmr, gallerySize) {
+  if (fmr >= 1) return gallerySize ? 1 : 0;
+  return -Math.expm1(gallerySize * Math.log1p(-fmr));
+}
+
+/** "one in 250,000"; rates that no test could measure are only bounded. */
+export function oneIn(rate) {
+  if (rate <= 0) return "none";
+  if (rate > 0.5) return "nearly every one";
+  if (rate < 1e-9) return "fewer than one in a billion";
+  const count = 1 / rate;
+  return `one in ${number(count < 10 ? Math.round(count * 10) / 10 : Number(count.toPrecision(2)))}`;
+}
+
+/** How often chance alone gives such a score in a gallery of this size: [class, words]. */
+export function strength(score, gallerySize) {
+  const rate = falsePositiveRate(falseMatchRate(score), gallerySize);
+  if (rate <= 1e-4) return ["strong", "Almost never by chance"];
+  if (rate <= 1e-2) return ["good", "Rarely by chance"];
+  if (rate <= 0.1) return ["fair", "Sometimes by chance"];
+  return ["weak", "Often by chance"];
+}
+
+/** The sentence below a match. */
+export function matchSentence(score, gallerySize) {
+  const fmr = falseMatchRate(score);
+  const among = gallerySize === 1 ? "With the one face searched" : `With the ${number(gallerySize)} faces searched`;
+  return `${capital(oneIn(fmr))} pairs of different people look this alike. ` +
+    `${among}, ${oneIn(falsePositiveRate(fmr, gallerySize))} searches for a stranger would find such a score.`;
+}
+
+/** The sentence about a search's threshold. */
+export function thresholdSentence(threshold) {
+  const size = threshold.gallery_size;
+  return `Matches are shown from a score of ${threshold.min_score.toFixed(3)}. ` +
+    `Among ${number(size)} ${size === 1 ? "face" : "faces"}, ${percent(threshold.fpir)} of searches for a stranger ` +
+    "would show anybody.";
+}
+
+export function number(value) {
+  return value.toLocaleString("en-GB");
+}
+
+export function percent(rate) {
+  if (rate > 0 && rate < 0.0001) return "fewer than 0.01 %";
+  return `${Number((rate * 100).toPrecision(2))} %`;
+}
+
+/** "3 faces", "1 face". */
+export function count(value, one, many = `${one}s`) {
+  return `${number(value)} ${value === 1 ? one : many}`;
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

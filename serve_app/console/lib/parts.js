@@ -1,0 +1,151 @@
+// Parts that several views share: where pictures are dropped, faces, errors, dialogs.
+import { takePicture } from "./camera.js";
+import { fill, h, newId, save } from "./dom.js";
+import { icon } from "./icons.js";
+import { count } from "./meaning.js";
+import { ACCEPT, chosenFiles, droppedFiles, isPicture } from "./pictures.js";
+
+/** An error in words, with the request's id for whoever reads the log. */
+export function problem(error) {
+  const id = error.requestId ? h("span", { class: "request-id" }, ` Request ${error.requestId}.`) : null;
+  return h("p", { class: "note error", role: "alert" }, icon("warn"), h("span", {}, error.message, id));
+}
+
+/** Something calm to look at while there is nothing. */
+export function nothing(name, title, text, ...more) {
+  return h("div", { class: "nothing" }, icon(name), h("h2", {}, title), h("p", {}, text), ...more);
+}
+
+/**
+ * Where pictures come in: by button, folder, camera, drag or paste.
+ *
+ * `take` gets [{file, path}] with at least one picture; `refuse` a sentence. `signal` ends the listening for pastes.
+ */
+export function dropzone({ title, hint, take, refuse, signal, multiple = false, folder = false, camera = true, paste = true }) {
+  const id = newId("file");
+  const input = h("input", { type: "file", id, class: "unseen", accept: ACCEPT, multiple });
+  const folderInput = folder ? h("input", { type: "file", id: `${id}-folder`, class: "unseen", webkitdirectory: true }) : null;
+  const give = (items) => {
+    const pictures = items.filter((item) => isPicture(item.file));
+    if (pictures.length) take(multiple ? pictures : pictures.slice(0, 1), items.length - pictures.length);
+    else if (items.length) refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are understood.");
+  };
+  for (const source of [input, folderInput]) {
+    source?.addEventListener("change", () => {
+      give(chosenFiles(source));
+      source.value = "";
+    });
+  }
+  const zone = h("div", {
+    class: "drop",
+    role: "group",
+    "aria-label": title,
+    ondragover: (event) => {
+      event.preventDefault();
+      zone.classList.add("over");
+    },
+    ondragleave: (event) => {
+      if (!zone.contains(event.relatedTarget)) zone.classList.remove("over");
+    },
+    ondrop: async (event) => {
+      event.preventDefault();
+      zone.classList.remove("over");
+      give(await droppedFiles(event.dataTransfer));
+    },
+  },
+  icon("picture"),
+  h("p", { class: "drop-title" }, title),
+  h("p", { class: "hint" }, hint),
+  h("div", { class: "actions centre" },
+    input, h("label", { class: "button primary", for: id }, icon("picture"), multiple ? "Choose pictures" : "Choose a picture"),
+    folder ? [folderInput, h("label", { class: "button", for: `${id}-folder` }, icon("folder"), "Choose a folder")] : null,
+    camera ? h("button", {
+      class: "button",
+      type: "button",
+      onclick: async () => {
+        const file = await takePicture();
+        if (file) give([{ file, path: file.name }]);
+      },
+    }, icon("camera"), "Camera") : null));
+  if (paste) {
+    document.addEventListener("paste", (event) => {
+      const files = [...event.clipboardData.files];
+      if (!files.length || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      give(files.map((file) => ({ file, path: file.name })));
+    }, { signal });
+  }
+  return zone;
+}
+
+/** An enrolled face's thumbnail, fetched when it comes into view; a silhouette where none is kept. */
+export function thumbnail(api, faceId, label) {
+  const frame = h("span", { class: "thumb", role: "img", "aria-label": label }, icon("empty"));
+  if (!faceId) return frame;
+  const watcher = new IntersectionObserver(async (entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    watcher.disconnect();
+    const url = await api.thumbnail(faceId);
+    if (url) fill(frame, h("img", { src: url, alt: "" }));
+  }, { rootMargin: "200px" });
+  watcher.observe(frame);
+  return frame;
+}
+
+/** Asks before something that cannot be undone; true if they went on. */
+export function confirmed(title, text, action) {
+  return new Promise((resolve) => {
+    let yes = false;
+    const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: () => { dialog.remove(); resolve(yes); } },
+      h("h2", {}, title), h("p", {}, text),
+      h("div", { class: "actions" },
+        h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"),
+        h("button", { class: "button danger", type: "button", onclick: () => { yes = true; dialog.close(); } }, action)));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** What a deletion erased, to keep. */
+export function showReceipt(title, answer) {
+  const facts = [
+    ["Persons erased", answer.persons],
+    ["Faces erased", answer.faces],
+    ["When", new Date().toLocaleString("en-GB")],
+    ["Receipt", answer.receipt?.id],
+  ].filter(([, value]) => value !== undefined);
+  const text = answer.erased
+    ? "The records, the templates and the stored pictures are gone."
+    : "It was taken out here; it is still in other collections.";
+  const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: () => dialog.remove() },
+    h("h2", {}, icon("check"), title), h("p", {}, text),
+    h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
+    h("div", { class: "actions" },
+      h("button", {
+        class: "button",
+        type: "button",
+        onclick: () => save("deletion-receipt.json", `${JSON.stringify({ title, ...answer, when: new Date().toISOString() }, null, 2)}\n`),
+      }, "Save the receipt"),
+      h("button", { class: "button primary", type: "button", onclick: () => dialog.close() }, "Done")));
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+/** Chips to choose collections by; `chosen` is a Set of names that it keeps up to date. */
+export function collectionChips(collections, chosen, onchange = () => {}) {
+  const chips = collections.map((collection) => {
+    const input = h("input", {
+      type: "checkbox",
+      class: "unseen",
+      checked: chosen.has(collection.name),
+      onchange: () => {
+        if (input.checked) chosen.add(collection.name);
+        else chosen.delete(collection.name);
+        onchange();
+      },
+    });
+    return h("label", { class: "chip", title: collection.title || collection.name }, input,
+      h("span", {}, collection.name), h("span", { class: "chip-count" }, count(collection.face_count, "face")));
+  });
+  return h("fieldset", { class: "chips" }, h("legend", {}, "Collections"), ...chips);
+}

@@ -1,0 +1,148 @@
+// Who is on this picture? Boxes and landmarks on the picture, matches beside it, and what each score means here.
+import { form } from "../lib/api.js";
+import { allCollections, called, keepChosen } from "../lib/collections.js";
+import { checkbox, field, fill, h, select } from "../lib/dom.js";
+import { icon } from "../lib/icons.js";
+import { count, matchSentence, strength, thresholdSentence } from "../lib/meaning.js";
+import { collectionChips, dropzone, nothing, problem, thumbnail } from "../lib/parts.js";
+import { cutOut, highlight, loaded, marked, portrait } from "../lib/pictures.js";
+
+const STRICTNESS = [
+  ["", "Balanced: 1 % of strangers find somebody"],
+  ["0.1", "Wide: 10 % of strangers find somebody"],
+  ["0.001", "Strict: 0.1 % of strangers find somebody"],
+];
+
+export async function search(body, { session, api, may, go, signal }) {
+  const collections = await allCollections(api, signal);
+  if (!collections.length) {
+    fill(body, nothing("people", "No collections yet", "A search looks through collections of people. Enrol somebody first.",
+      may("enroll") ? h("a", { class: "button primary", href: "#/enrol" }, "Enrol people") : null));
+    return;
+  }
+  keepChosen(session.chosen, collections);
+
+  let current = null;
+  const strictness = select(STRICTNESS, "");
+  const most = select([["1", "1"], ["3", "3"], ["5", "5"], ["10", "10"]], "5");
+  const live = checkbox("Show matches only for faces that are live", false);
+  const result = h("section", { class: "result", "aria-label": "Result", "aria-live": "polite", "aria-busy": "false" });
+  const zone = dropzone({
+    title: "Drop a picture here",
+    hint: "or paste one. Everybody on it is looked for.",
+    take: ([{ file }]) => look(file),
+    refuse: (text) => fill(result, problem(new Error(text))),
+    signal,
+  });
+  const again = () => current && look(current);
+  for (const control of [strictness, most, live.input]) control.addEventListener("change", again);
+  fill(body,
+    h("div", { class: "controls card" },
+      collectionChips(collections, session.chosen, again),
+      h("details", {}, h("summary", {}, "Options"),
+        h("div", { class: "row" }, field("How strict", strictness), field("Matches for each face", most)), live.label)),
+    zone, result);
+
+  let latest = 0;
+  async function look(file) {
+    current = file;
+    const turn = latest += 1;
+    if (!session.chosen.size) {
+      fill(result, problem(new Error("Choose at least one collection to search.")));
+      return;
+    }
+    zone.classList.add("small");
+    result.setAttribute("aria-busy", "true");
+    try {
+      const image = await loaded(file, signal, "The picture that was searched");
+      if (turn === latest) fill(result, h("div", { class: "searching" }, h("div", { class: "marked" }, image), h("p", { class: "hint" }, "Searching …")));
+      const answer = await api.post("v1/search", form({
+        image: file,
+        collections: [...session.chosen],
+        faces: "all",
+        max_results: most.value,
+        fpir: strictness.value,
+        liveness: live.input.checked,
+      }), signal);
+      if (turn === latest) present(image, answer);
+    } catch (error) {
+      if (turn === latest && error.name !== "AbortError") fill(result, problem(error));
+    } finally {
+      if (turn === latest) result.setAttribute("aria-busy", "false");
+    }
+  }
+
+  function present(image, answer) {
+    const { faces, threshold } = answer;
+    if (!faces.length) {
+      fill(result, h("div", { class: "columns" }, h("div", { class: "marked" }, image),
+        nothing("empty", "No face on this picture", "A face needs to be at least about 20 pixels wide and mostly visible.")));
+      return;
+    }
+    const picture = marked(image, faces, pick);
+    const cards = faces.map((face, index) => faceCard(image, face, index, faces.length, threshold));
+    cards.forEach((card, index) => {
+      card.addEventListener("pointerenter", () => highlight(picture, index));
+      card.addEventListener("focusin", () => highlight(picture, index));
+    });
+    function pick(index) {
+      highlight(picture, index);
+      cards[index].scrollIntoView({ block: "nearest", behavior: "smooth" });
+      cards[index].focus({ preventScroll: true });
+    }
+    const known = faces.filter((face) => face.matches.length).length;
+    const words = `${count(faces.length, "face")}, ${known ? `${known} found` : "nobody found"}`;
+    fill(result,
+      h("div", { class: "columns" },
+        h("div", { class: "sticky" }, picture,
+          h("p", { class: "hint" }, `${Math.round(answer.timings_ms.total)} ms. `, thresholdSentence(threshold))),
+        h("div", { class: "stack" }, h("h2", {}, words), cards)));
+    if (result.getBoundingClientRect().top > innerHeight / 2) zone.scrollIntoView({ behavior: "smooth" });
+  }
+
+  function faceCard(image, face, index, total, threshold) {
+    const title = total > 1 ? `Face ${index + 1}` : "The face";
+    return h("article", { class: "face card", tabindex: "-1", "aria-label": title },
+      h("header", {}, portrait(image, face.box, `${title} on the picture`),
+        h("div", {}, h("h3", {}, title),
+          h("p", { class: "hint" }, qualityText(face)),
+          face.liveness ? h("p", { class: `badge ${face.liveness.is_live ? "good" : "bad"}` },
+            face.liveness.is_live ? "Live" : "Not live", ` ${Math.round(face.liveness.probability * 100)} %`) : null)),
+      face.matches.length ? h("ol", { class: "matches" }, face.matches.map((match) => matchRow(match, threshold)))
+        : stranger(image, face));
+  }
+
+  function matchRow(match, threshold) {
+    const [kind, words] = strength(match.score, threshold.gallery_size);
+    const name = called(match.person);
+    const link = match.person && may("enroll")
+      ? h("a", { href: `#/people/${encodeURIComponent(match.collection)}/${encodeURIComponent(match.person.id)}` }, name)
+      : name;
+    return h("li", { class: `match ${kind}` },
+      thumbnail(api, match.face_id, `Enrolled picture of ${name}`),
+      h("div", { class: "match-text" },
+        h("p", { class: "match-name" }, link, h("span", { class: "hint" }, match.collection)),
+        h("div", { class: "meter", vars: { "--score": match.score, "--from": threshold.min_score }, "aria-hidden": "true" }, h("span", {})),
+        h("p", { class: "hint" }, h("strong", {}, `${words}. `), matchSentence(match.score, threshold.gallery_size))),
+      h("p", { class: "score", "aria-label": `Score ${match.score.toFixed(3)}` }, match.score.toFixed(2)));
+  }
+
+  function stranger(image, face) {
+    if (face.liveness && !face.liveness.is_live) {
+      return h("p", { class: "unknown" }, "Nobody is shown for a face that is not live.");
+    }
+    return h("div", { class: "unknown" },
+      h("p", {}, h("strong", {}, "Unknown. "), "No enrolled face reaches the threshold."),
+      may("enroll") ? h("button", {
+        class: "button",
+        type: "button",
+        onclick: async () => go("enrol", { file: await cutOut(image, face.box) }),
+      }, icon("enrol"), "Enrol this face") : null);
+  }
+}
+
+function qualityText(face) {
+  const codes = face.quality_details.codes.map((code) => code.replaceAll("_", " "));
+  const width = Math.round(face.box.width);
+  return `${width} pixels wide, quality ${face.quality.toFixed(2)}${codes.length ? `: ${codes.join(", ")}` : ""}`;
+}

@@ -1,0 +1,172 @@
+"""What holds in every view: error states, phone width, both schemes, keyboard, names for everything, strict policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from serve_app.client import Client
+from tests import photos
+from tests.console.conftest import PHONE, Console
+from tests.graph.inprocess import InProcessService
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("search", "enrol", "people", "people/staff", "people/staff/eileen", "review", "compare", "status")
+
+NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, textarea, img, [role=img]")]
+  .filter((node) => node.offsetParent !== null || node.classList.contains("unseen"))
+  .filter((node) => !(node.labels?.length || node.getAttribute("aria-label") || node.hasAttribute("alt")
+    || node.textContent.trim()))
+  .map((node) => node.outerHTML)"""
+
+
+@pytest.fixture
+def staff(gallery: Client) -> Client:
+    """A gallery with one person."""
+    gallery.create_collection("staff")
+    gallery.put_person("staff", "eileen", [photos.astronaut()], name="Eileen Collins")
+    return gallery
+
+
+def refusal(code: str, message: str) -> str:
+    return json.dumps({"error": {"code": code, "message": message, "details": {}, "request_id": "r-1"}})
+
+
+def test_a_busy_service_is_asked_again(console: Console, staff: Client) -> None:
+    page, answers = console.open().page, []
+
+    def busy_once(route: Route) -> None:
+        answers.append(route.request.method)
+        if len(answers) == 1:
+            body = refusal("overloaded", "Too much.")
+            route.fulfill(status=429, headers={"Retry-After": "1"}, body=body)
+        else:
+            route.continue_()
+
+    page.route("**/v1/search", busy_once)
+    console.give(("a.jpg", photos.astronaut()))
+    expect(page.locator(".match")).to_contain_text("Eileen Collins")
+    assert answers == ["POST", "POST"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda route: route.abort(), "The service does not answer."),
+        (
+            lambda route: route.fulfill(status=500, body=refusal("internal_error", "It is in the log.")),
+            "It is in the log. Request r-1.",
+        ),
+        (lambda route: route.fulfill(status=502, body="<h1>bad gateway</h1>"), "The service answered 502."),
+    ],
+)
+def test_failures_are_said_in_words(
+    console: Console, staff: Client, answer: Callable[[Route], None], words: str
+) -> None:
+    page = console.open().page
+    page.route("**/v1/search", answer)
+    console.give(("a.jpg", photos.astronaut()))
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    console.shot("search-failed")
+
+
+def test_pictures_that_do_not_serve(console: Console, staff: Client) -> None:
+    page = console.open().page
+    console.give(("coffee.jpg", photos.no_face()))
+    expect(page.get_by_role("heading", name="No face on this picture")).to_be_visible()
+    console.give(("broken.jpg", b"not a picture at all"))
+    expect(page.get_by_role("alert")).to_contain_text("cannot be shown as a picture")
+    page.get_by_text("staff", exact=True).click()
+    console.give(("a.jpg", photos.astronaut()))
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one collection")
+
+
+def test_an_unknown_person_or_collection(console: Console, gallery: Client) -> None:
+    page = console.open("people/nowhere").page
+    expect(page.get_by_role("alert")).to_contain_text("nowhere")
+    page.goto(f"{console.service.url}/#/search")
+    expect(page.get_by_role("heading", name="No collections yet")).to_be_visible()
+
+
+def test_the_status_is_live(console: Console, staff: Client) -> None:
+    page = console.open().page
+    console.give(("a.jpg", photos.astronaut()))
+    expect(page.locator(".match")).to_be_visible()
+    page.get_by_role("link", name="Status").click()
+    row = page.get_by_role("row", name="detector")
+    expect(row).to_contain_text("Ready")
+    expect(row).to_contain_text("ms")
+    console.shot("status")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_fits_a_phone(
+    browser: Browser, console_service: InProcessService, staff: Client, scheme: str
+) -> None:
+    context = browser.new_context(viewport=PHONE, color_scheme=scheme, has_touch=True)  # type: ignore[arg-type]
+    console = Console(context.new_page(), console_service).open()
+    console.give(("a.jpg", photos.group([photos.astronaut(), photos.grace_hopper()])))
+    expect(console.page.locator(".match")).to_be_visible()
+    for view in ("result", *VIEWS):
+        if view != "result":
+            console.page.goto(f"{console_service.url}/#/{view}")
+            console.page.wait_for_function("document.querySelector('.view').children.length > 0")
+        console.shot(f"phone-{scheme}-{view.replace('/', '-')}")
+        assert console.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
+        assert console.page.evaluate(NAMELESS) == [], view
+    assert console.complaints == []
+    context.close()
+
+
+def test_the_keyboard_suffices(console: Console, staff: Client) -> None:
+    page = console.open().page
+    page.locator("#skip").focus()
+    expect(page.locator("#skip")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    reached: list[str] = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent")
+        )
+        outline = page.evaluate(
+            """() => [document.activeElement, document.activeElement.closest("label"), document.activeElement.nextElementSibling]
+              .some((node) => node && getComputedStyle(node).outlineStyle === "solid")"""
+        )
+        assert outline or not reached[-1], reached
+    assert any("staff" in text for text in reached)
+    assert {"Options", "Choose a picture", "Camera"} <= set(reached)
+    page.get_by_role("link", name="People").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_light_and_dark_can_be_chosen(console: Console) -> None:
+    page = console.open().page
+    before = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    page.get_by_role("button", name="Change between light and dark").click()
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != before
+    page.reload()
+    expect(page.locator("#bar nav")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != before
+
+
+def test_nothing_but_the_consoles_own_code_runs(console: Console) -> None:
+    page = console.open().page
+    outcome = page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          try { script.text = "document.title = 'owned'"; } catch (error) { return error.name; }
+          document.body.append(script);
+          return "ran";
+        }"""
+    )
+    assert outcome == "TypeError"  # Trusted Types refuse it before the policy would
+    assert page.title() != "owned"
+    assert any("Trusted" in text for text in console.complaints)
+    console.complaints.clear()

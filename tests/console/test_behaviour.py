@@ -135,7 +135,8 @@ def test_the_keyboard_suffices(console: Console, staff: Client) -> None:
             page.evaluate("document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent")
         )
         outline = page.evaluate(
-            """() => [document.activeElement, document.activeElement.closest("label"), document.activeElement.nextElementSibling]
+            """() => [document.activeElement, document.activeElement.closest("label"),
+                document.activeElement.nextElementSibling]
               .some((node) => node && getComputedStyle(node).outlineStyle === "solid")"""
         )
         assert outline or not reached[-1], reached

@@ -119,9 +119,13 @@ class Anchors(_Entry):
 
 
 class ModelEntry(_Entry):
-    """One model file.
+    """One way of using one model file.
 
-    ``dimension``, ``alignment`` and ``anchors`` belong to embedders, ``liveness`` to liveness models.
+    ``dimension``, ``alignment``, ``anchors`` and ``mirrored`` belong to embedders, ``liveness`` to liveness models.
+
+    Attributes:
+        mirrored: a template is the mean of the crop's and the mirrored crop's. Templates of two entries are never
+            compared, so another recipe for the same file is another entry.
     """
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")
@@ -135,6 +139,7 @@ class ModelEntry(_Entry):
     input: InputSpec
     dimension: int | None = Field(None, ge=1)
     alignment: AlignmentSpec | None = None
+    mirrored: bool = False
     anchors: Anchors | None = None
     liveness: LivenessSpec | None = None
 

@@ -56,10 +56,20 @@ class FaceEmbedder:
         if not len(crops):
             return np.empty((0, self.dimension), np.float32)
         placed = crops if self._place is None else np.stack([self._place(crop) for crop in crops])
-        (raw,) = self._session.run(to_tensor(placed, self._entry.input))
+        templates = self._run(placed)
+        if self._entry.mirrored:
+            templates = _unit(templates + self._run(placed[:, :, ::-1]))
+        return templates
+
+    def _run(self, crops: NDArray[np.uint8]) -> Vectors:
+        (raw,) = self._session.run(to_tensor(crops, self._entry.input))
         if raw.shape != (len(crops), self.dimension):
             raise ConfigurationError(
                 f"{self._entry.id}: expected templates of dimension {self.dimension}, the graph gave shape {raw.shape}."
             )
-        norms = np.linalg.norm(raw, axis=1, keepdims=True)
-        return np.asarray(raw / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)
+        return _unit(raw)
+
+
+def _unit(rows: NDArray[np.float32]) -> Vectors:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)

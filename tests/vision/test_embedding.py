@@ -113,3 +113,17 @@ def test_resize_shifts_nothing(width: int, height: int, new_width: int, new_heig
     for line, length, before in ((across, new_width, width), (down, new_height, height)):
         if length > 8:
             assert np.abs(line - np.linspace(0, 255, length)).max() < 255 / (min(length, before) - 1) + 3
+
+
+def test_a_mirrored_template_does_not_tell_left_from_right(
+    embedder: FaceEmbedder, collins: DetectedFace, catalogue: Catalogue
+) -> None:
+    entry = catalogue.get("sface-2021dec").model_copy(update={"mirrored": True})
+    mirrored = FaceEmbedder(embedder._session, entry)
+    both = np.stack([collins.crop, cv2.flip(collins.crop, 1)])
+    templates = mirrored.embed(both)
+    np.testing.assert_allclose(np.linalg.norm(templates, axis=1), 1, atol=1e-6)
+    assert templates[0] @ templates[1] == pytest.approx(1, abs=1e-5)
+    plain = embedder.embed(both)
+    assert plain[0] @ plain[1] < 0.999
+    np.testing.assert_allclose(templates[0], plain.sum(axis=0) / np.linalg.norm(plain.sum(axis=0)), atol=1e-5)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from skimage import data as skimage_data
 
 from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
@@ -198,3 +199,9 @@ def test_a_face_seen_twice_counts_once() -> None:
     inside, other = (100, 100, 28, 28), (2000, 0, 30, 30)
     merged = _merged(boxes_of(small, inside, other), boxes_of(large, blurred, score=0.95), 100, 0.3)
     assert sorted(map(tuple, merged.boxes.tolist())) == [large, small, other]
+
+
+def test_galaxies_are_no_faces(analyser: FaceAnalyser) -> None:
+    """Two look like it in the closer look."""
+    pixels = np.ascontiguousarray(skimage_data.hubble_deep_field()[..., ::-1])
+    assert len(analyser.detector.detect(pixels, every=True)) == 0

@@ -18,6 +18,7 @@ from serve_app.domain.embedders import ChangeState, CropsToEmbed, EmbedderChange
 from serve_app.domain.listings import Page, PersonOrder, Slice
 from serve_app.domain.persons import (
     Appearance,
+    Consent,
     EnrolledFace,
     Face,
     LooseFacesChange,
@@ -67,6 +68,7 @@ __all__ = [
     "CollectionKind",
     "CollectionPolicy",
     "Comparison",
+    "Consent",
     "CropsToEmbed",
     "Deletion",
     "DetectOptions",

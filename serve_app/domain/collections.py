@@ -33,6 +33,7 @@ class CollectionPolicy:
         liveness_threshold: probability, 0 to 1.
         min_score: calibrated score from which on a search in this collection reports a match; None: by FPIR.
         image_storage: what enrolment keeps.
+        retention_days: after which persons who were not changed, and faces without a person, go; None for never.
         reject_below: quality, 0 to 1, below which enrolment refuses a face; 0 refuses none.
     """
 
@@ -40,6 +41,7 @@ class CollectionPolicy:
     liveness_threshold: float = 0.5
     min_score: float | None = None
     image_storage: ImageStorage = ImageStorage.THUMBNAIL
+    retention_days: float | None = None
     reject_below: float = 0.0
 
 

@@ -15,6 +15,23 @@ from serve_app.domain.pictures import Box, DetectedFace, ImageInfo
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """On what ground a person's data are kept.
+
+    Attributes:
+        basis: as in "explicit consent", "employment contract".
+        reference: where the proof is: a document's number, say.
+        given: when.
+        expires: from when on the person is erased; None for never.
+    """
+
+    basis: str
+    reference: str = ""
+    given: dt.datetime | None = None
+    expires: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PersonFields:
     """What is known of a person besides the faces; None leaves a stored value as it is, an empty value clears it."""
 
@@ -26,6 +43,7 @@ class PersonFields:
     address: str | None = None
     notes: str | None = None
     watch_list: tuple[str, ...] | None = None
+    consent: Consent | None = None  # one with an empty basis clears it
     metadata: Mapping[str, str] | None = None
 
 
@@ -99,6 +117,7 @@ class Person:
     faces: tuple[Face, ...]
     created: dt.datetime
     modified: dt.datetime
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

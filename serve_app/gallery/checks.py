@@ -106,6 +106,13 @@ def check_person_fields(fields: PersonFields) -> None:
         value = getattr(fields, field)
         if value is not None:
             check_text(field, value, longest)
+    if fields.consent is not None:
+        check_text("consent.basis", fields.consent.basis, 200)
+        check_text("consent.reference", fields.consent.reference, 500)
+        for name in ("given", "expires"):
+            time = getattr(fields.consent, name)
+            if time is not None and time.tzinfo is None:
+                raise InvalidRequest(f"consent.{name} must have its time zone, got {time.isoformat()}.")
     if fields.watch_list is not None:
         check_texts("watch_list", fields.watch_list, 100, 200)
     if fields.metadata is not None:

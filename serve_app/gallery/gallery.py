@@ -38,6 +38,7 @@ from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
 from serve_app.gallery.records import audit, collections, faces, persons, tasks
 from serve_app.gallery.repair import Progress, Recovery, Repairer
+from serve_app.gallery.retention import Retention
 from serve_app.gallery.search import Searcher
 from serve_app.gallery.signing import load_signer
 from serve_app.gallery.tasks import Tasks
@@ -53,7 +54,7 @@ CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders):
+class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders, Retention):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -265,6 +266,7 @@ class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders):
             if time.monotonic() >= self._expiry_due:
                 self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
                 self.expire_faces()
+                self.expire_persons()
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
             if time.monotonic() >= self._change_due:

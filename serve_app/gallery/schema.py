@@ -111,6 +111,7 @@ collections = sa.Table(
     sa.Column("liveness_threshold", sa.Float, nullable=False),
     sa.Column("min_score", sa.Float),
     sa.Column("image_storage", sa.String(16), nullable=False),
+    sa.Column("retention_days", sa.Float),
     sa.Column("reject_below", sa.Float, nullable=False, server_default="0"),
     sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
     sa.Column("face_count", sa.Integer, nullable=False),
@@ -133,6 +134,9 @@ persons = sa.Table(
     _text("notes"),
     sa.Column("watch_list", sa.JSON, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("consent", sa.JSON(none_as_null=True)),
+    sa.Column("consent_expires", UtcDateTime),
+    sa.Index(None, "consent_expires"),
     _text("search_text"),
     *_times(),
     sa.UniqueConstraint("tenant_id", "external_id"),

@@ -187,6 +187,8 @@ def given_fields(fields: PersonFields) -> dict[str, Any]:
     changes = {name: value for name, value in given.items() if value is not None}
     if changes.get("date_of_birth") == "":
         changes["date_of_birth"] = None
+    if fields.consent is not None and not fields.consent.basis:
+        changes["consent"] = None
     return changes
 
 

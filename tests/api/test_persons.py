@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from serve_app.stages.fakes import MAGIC, FakeFace, fake_picture
@@ -281,3 +283,21 @@ def test_what_belongs_to_others_does_not_exist(world: World) -> None:
     assert code(world.call("GET", ADA, world.stranger)) == (404, "collection_not_found")
     assert code(world.call("DELETE", ADA, world.stranger)) == (404, "collection_not_found")
     assert code(world.call("PUT", ADA, world.stranger, json={})) == (404, "collection_not_found")
+
+
+def test_consent(world: World) -> None:
+    consent = {"basis": "explicit consent", "reference": "form 17", "given": "2026-01-01T00:00:00Z", "expires": None}
+    world.enrol("ada", "ada", consent=json.dumps(consent)).raise_for_status()
+    assert world.call("GET", "/v1/collections/staff/persons/ada").json()["consent"] == consent
+    path = "/v1/collections/staff/persons/ada"
+    assert code(world.call("PUT", path, json={"consent": {"basis": "x", "expires": "2030-01-01T00:00:00"}}))[0] == 400
+    world.call("PUT", path, json={"consent": {"basis": ""}}).raise_for_status()
+    assert world.call("GET", path).json()["consent"] is None
+
+
+def test_a_retention_period(world: World) -> None:
+    path = "/v1/collections/staff"
+    for sent, stored in (({"retention_days": 30}, 30.0), ({"liveness": True}, 30.0), ({"retention_days": None}, None)):
+        changed = world.call("PATCH", path, json={"policy": sent}).json()
+        assert changed["policy"]["retention_days"] == stored
+    assert code(world.call("PATCH", path, json={"policy": {"retention_days": 0}})) == (400, "invalid_request")

@@ -30,12 +30,15 @@ class PolicyBody(Body):
         None, description="Score from which a search in this collection reports a match; null: by FPIR."
     )
     image_storage: ImageStorage | None = Field(None, description="What enrolment keeps of a photograph.")
+    retention_days: float | None = Field(
+        None, ge=0.001, le=36_500, description="Days after the last change of a person that they go; null: never."
+    )
     reject_below: QualityValue | None = Field(
         None, description="Quality below which enrolment refuses a face; 0 refuses none."
     )
 
     def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
-        """The policy with these changes; only ``min_score`` can be set to null."""
+        """The policy with these changes; ``min_score`` and ``retention_days`` can be set to null."""
         given = self.model_fields_set
         return CollectionPolicy(
             liveness=policy.liveness if self.liveness is None else self.liveness,
@@ -44,6 +47,7 @@ class PolicyBody(Body):
             ),
             min_score=self.min_score if "min_score" in given else policy.min_score,
             image_storage=self.image_storage or policy.image_storage,
+            retention_days=self.retention_days if "retention_days" in given else policy.retention_days,
             reject_below=policy.reject_below if self.reject_below is None else self.reject_below,
         )
 
@@ -99,6 +103,7 @@ class PolicyView(Answer):
     liveness_threshold: float
     min_score: float | None
     image_storage: ImageStorage
+    retention_days: float | None
     reject_below: float
 
 
@@ -135,6 +140,7 @@ class CollectionView(Answer):
                 liveness_threshold=policy.liveness_threshold,
                 min_score=policy.min_score,
                 image_storage=policy.image_storage,
+                retention_days=policy.retention_days,
                 reject_below=policy.reject_below,
             ),
             person_count=collection.person_count,

@@ -6,12 +6,12 @@ import datetime as dt
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, Separated, Text, UploadField
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
-from serve_app.domain import Face, ImageStorage, Person, PersonFields, QualityCode
+from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -28,6 +28,33 @@ Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=200, exa
 WatchList = Annotated[
     list[Annotated[Text, Field(min_length=1, max_length=200)]], Field(max_length=100, examples=[["PEP"]]), Separated
 ]
+
+
+class ConsentBody(Body):
+    """On what ground a person's data are kept; an empty `basis` clears it."""
+
+    basis: Annotated[Text, Field(max_length=200, examples=["explicit consent"])]
+    reference: Annotated[Text, Field(max_length=500, description="Where the proof is.")] = ""
+    given: AwareDatetime | None = Field(None, description="With a time zone.", examples=["2026-01-01T00:00:00Z"])
+    expires: AwareDatetime | None = Field(None, description="From when on the person is erased; null: never.")
+
+    def to_domain(self) -> Consent:
+        """As the gallery takes it."""
+        return Consent(self.basis, self.reference, self.given, self.expires)
+
+
+class ConsentView(Answer):
+    """On what ground a person's data are kept."""
+
+    basis: str
+    reference: str
+    given: dt.datetime | None
+    expires: dt.datetime | None
+
+    @classmethod
+    def of(cls, consent: Consent) -> ConsentView:
+        """From the domain."""
+        return cls(basis=consent.basis, reference=consent.reference, given=consent.given, expires=consent.expires)
 
 
 class PicturesBody(Body):
@@ -97,6 +124,7 @@ class PersonBody(PicturesBody):
     address: Annotated[Text, Field(max_length=1000)] | None = None
     notes: Annotated[Text, Field(max_length=10_000)] | None = None
     watch_list: WatchList | None = Field(None, description="Watch-list categories.")
+    consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form as JSON text.")
     metadata: Metadata | None = Field(None, description="Texts by name; replaces the stored ones as a whole.")
     mode: Literal["replace", "add"] = Field(
         "replace",
@@ -115,6 +143,7 @@ class PersonBody(PicturesBody):
             address=self.address,
             notes=self.notes,
             watch_list=None if self.watch_list is None else tuple(self.watch_list),
+            consent=self.consent.to_domain() if self.consent else None,
             metadata=self.metadata,
         )
 
@@ -131,6 +160,7 @@ class PersonSummary(Answer):
     address: str
     notes: str
     watch_list: list[str]
+    consent: ConsentView | None
     metadata: dict[str, str] = Field(examples=[{"badge": "1843"}])
     collections: list[str] = Field(description="Names of the collections that hold the person.", examples=[["staff"]])
     created: dt.datetime
@@ -190,6 +220,7 @@ def _fields(person: Person) -> dict[str, Any]:
         "address": person.address,
         "notes": person.notes,
         "watch_list": list(person.watch_list),
+        "consent": ConsentView.of(person.consent) if person.consent else None,
         "metadata": dict(person.metadata),
         "collections": list(person.collections),
         "created": person.created,

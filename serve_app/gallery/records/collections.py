@@ -199,6 +199,7 @@ def to_collection(row: sa.Row[Any]) -> Collection:
             liveness_threshold=row.liveness_threshold,
             min_score=row.min_score,
             image_storage=ImageStorage(row.image_storage),
+            retention_days=row.retention_days,
             reject_below=row.reject_below,
         ),
         person_count=row.person_count,
@@ -250,6 +251,9 @@ def _values(new: NewCollection) -> dict[str, Any]:
         "liveness": policy.liveness,
         "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
         "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
+        "retention_days": None
+        if policy.retention_days is None
+        else checks.check_number("policy.retention_days", policy.retention_days, 0.001, 36_500),
         "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
         "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.domain import Page, Person, PersonFields, PersonOrder, Slice
+from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, Slice
 from serve_app.errors import PersonNotFound
 from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
 from serve_app.gallery.records import faces as face_records
@@ -152,6 +153,10 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     result["date_of_birth"] = stored.get("date_of_birth") if born is None else born or None
     result["watch_list"] = list(fields.watch_list if fields.watch_list is not None else stored.get("watch_list", ()))
     result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
+    consent = fields.consent
+    if consent is not None:
+        result["consent"] = _plain(consent) if consent.basis else None
+        result["consent_expires"] = consent.expires if consent.basis else None
     result["search_text"] = search_text(external_id, result["name"])
     return result
 
@@ -186,6 +191,7 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
             address=row.address,
             notes=row.notes,
             watch_list=tuple(row.watch_list),
+            consent=_to_consent(row.consent),
             metadata=dict(row._mapping["metadata"]),
             collections=tuple(names[row.id]),
             faces=tuple(faces[row.id]),
@@ -194,3 +200,15 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
         )
         for row in rows
     }
+
+
+def _plain(consent: Consent) -> dict[str, Any]:
+    times = {name: time.isoformat() for name in ("given", "expires") if (time := getattr(consent, name)) is not None}
+    return {"basis": consent.basis, "reference": consent.reference, **times}
+
+
+def _to_consent(stored: dict[str, Any] | None) -> Consent | None:
+    if stored is None:
+        return None
+    times = {name: dt.datetime.fromisoformat(stored[name]) for name in ("given", "expires") if name in stored}
+    return Consent(stored["basis"], stored["reference"], **times)

@@ -51,8 +51,7 @@ def shipped_settings() -> Settings:
 
 def open_copy(settings: Settings) -> Gallery:
     """The gallery in ``settings.data_dir``, which no other process may have open."""
-    embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
-    return open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
+    return open_gallery(settings, Catalogue.load().calibrations())
 
 
 class PlainPipeline:

@@ -79,7 +79,7 @@ def import_(
     with _source(file, secret) as stream:
         for _ in ArchiveReader(stream).members():
             pass
-    calibrations = {entry.id: entry.calibration() for entry in Catalogue.load() if entry.task == "embedder"}
+    calibrations = Catalogue.load().calibrations()
     with contextlib.closing(open_gallery(settings, calibrations)) as gallery, _source(file, secret) as stream:
         done = gallery.restore(ArchiveReader(stream), with_keys)
     note(f"{done.persons} persons, {done.faces} faces and {done.images} images were brought.")

@@ -35,7 +35,7 @@ def calibrate(
     from serve_app.vision.catalogue import Catalogue
 
     entry = Catalogue.load().get(model)
-    if entry.anchors is None:
+    if entry.task != "embedder":
         raise fail(f"{model!r} is a {entry.task}: only embedders have anchors.")
     if (images is None) == (report is None):
         raise fail("Give either --images or --report.")
@@ -80,14 +80,15 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
     )
 
 
-def _show(held: Anchors, found: Anchors) -> None:
+def _show(held: Anchors | None, found: Anchors) -> None:
     import math
 
     from serve_app.score import fmr_to_score
 
+    known_before = held.cosines if held is not None else {}
     shown = table("", "FMR", "score", "cosine", "in the entry", "", right=("score", "cosine", "in the entry"))
     for fmr in sorted(found.cosines, reverse=True):
-        known = next((f"{cosine:.4f}" for rate, cosine in held.cosines.items() if math.isclose(rate, fmr)), "")
+        known = next((f"{cosine:.4f}" for rate, cosine in known_before.items() if math.isclose(rate, fmr)), "")
         mark = "extrapolated" if any(math.isclose(rate, fmr) for rate in found.extrapolated) else ""
         shown.add_row(f"{fmr:.0e}", f"{fmr_to_score(fmr):.2f}", f"{found.cosines[fmr]:.4f}", known, mark)
     stdout.print(shown)

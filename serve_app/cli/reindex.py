@@ -27,10 +27,9 @@ def reindex(
     settings = settings_of(config)
     require_database(settings)
     catalogue = Catalogue.load()
-    calibrations = {entry.id: entry.calibration() for entry in catalogue if entry.task == "embedder"}
     if model is not None:
         catalogue.get(model).calibration()  # says in words what is wrong with the name
-    gallery = open_gallery(settings, calibrations, recover=False)
+    gallery = open_gallery(settings, catalogue.calibrations(), recover=False)
     columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=stderr) as progress:

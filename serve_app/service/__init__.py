@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from serve_app.domain import EmbeddersInUse
 from serve_app.service.base import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.pictures import PictureOperations
 from serve_app.service.registering import RegisteringOperations
@@ -21,6 +22,10 @@ __all__ = ["EnrolmentChoice", "FaceChoice", "FaceService", "ProbeChoice", "refus
 
 class FaceService(PictureOperations, SearchOperations, SetOperations, RegisteringOperations):
     """All operations over the four stages; see :class:`~serve_app.service.base.Operations` for its arguments."""
+
+    async def embedders_in_use(self) -> EmbeddersInUse:
+        """What is embedded with, as of a moment ago."""
+        return await self._embedders()
 
     async def ready(self) -> Mapping[str, Mapping[str, Any]]:
         """What each stage says of itself.

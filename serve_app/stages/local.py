@@ -22,13 +22,12 @@ def assemble(
     matcher: Matcher,
 ) -> FaceService:
     """The service over these stages, local or remote."""
-    embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
     return FaceService(
         detector,
         liveness,
         embedder,
         matcher,
-        calibrations={entry.id: entry.calibration() for entry in embedders},
+        calibrations=Catalogue.load().calibrations(),
         max_faces=settings.limits.max_faces_per_image,
     )
 

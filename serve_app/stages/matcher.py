@@ -56,8 +56,9 @@ class MatcherStage:
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
-        embedders = [entry for entry in Catalogue.load() if entry.task == "embedder"]
-        self._gallery = open_gallery(settings, {entry.id: entry.calibration() for entry in embedders})
+        catalogue = Catalogue.load()
+        catalogue.get(settings.embedder.model).calibration()  # says in words what is wrong with it
+        self._gallery = open_gallery(settings, catalogue.calibrations())
         try:
             self._gallery.aim(settings.embedder.model)
         except BaseException:

@@ -122,6 +122,7 @@ class ModelEntry(_Entry):
     """One way of using one model file.
 
     ``dimension``, ``alignment``, ``anchors`` and ``mirrored`` belong to embedders, ``liveness`` to liveness models.
+    An embedder without anchors can be calibrated and nothing else.
 
     Attributes:
         mirrored: a template is the mean of the crop's and the mirrored crop's. Templates of two entries are never
@@ -152,8 +153,8 @@ class ModelEntry(_Entry):
 
     @model_validator(mode="after")
     def _complete(self) -> ModelEntry:
-        if self.task == "embedder" and None in (self.dimension, self.alignment, self.anchors):
-            raise ValueError("an embedder needs dimension, alignment and anchors")
+        if self.task == "embedder" and None in (self.dimension, self.alignment):
+            raise ValueError("an embedder needs dimension and alignment")
         if self.task == "liveness" and self.liveness is None:
             raise ValueError("a liveness model needs the table liveness")
         return self
@@ -162,8 +163,13 @@ class ModelEntry(_Entry):
         """Cosine to score.
 
         Raises:
-            ConfigurationError: the model is no embedder.
+            ConfigurationError: the model is no embedder, or was not calibrated yet.
         """
+        if self.task == "embedder" and self.anchors is None:
+            raise ConfigurationError(
+                f"The embedder {self.id!r} has no anchors yet, so its cosines mean nothing: measure them with "
+                f"'facegraph models calibrate {self.id} --images FOLDER --write'."
+            )
         if self.anchors is None:
             raise ConfigurationError(f"The model {self.id!r} has no anchors: it is a {self.task}, not an embedder.")
         return Calibration(self.anchors.cosines)
@@ -201,6 +207,10 @@ class Catalogue:
         except KeyError:
             known = ", ".join(sorted(self._entries)) or "none"
             raise ConfigurationError(f"No model {model_id!r} in the catalogue; it has: {known}.") from None
+
+    def calibrations(self) -> dict[str, Calibration]:
+        """Of every embedder that was calibrated, by model id."""
+        return {entry.id: entry.calibration() for entry in self if entry.anchors is not None}
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self._entries.values())

@@ -9,7 +9,8 @@ import pytest
 from serve_app.errors import ConfigurationError
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
-from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.anchors import write_anchors
+from serve_app.vision.catalogue import Anchors, Catalogue
 
 ENTRY = """
 id = "mine"
@@ -43,7 +44,7 @@ def test_every_configured_model_is_in_the_catalogue(catalogue: Catalogue) -> Non
 
 
 def test_every_entry_has_a_card_with_its_checksum_and_licence(catalogue: Catalogue) -> None:
-    assert len(catalogue) == 5
+    assert len(catalogue) == 6
     for entry in catalogue:
         card = (resource_dir("models") / f"{entry.id}.md").read_text("utf-8")
         for fact in (entry.sha256, entry.licence, entry.file, f"{entry.size:,}", "Training data"):
@@ -84,7 +85,7 @@ def test_an_entry_of_one_s_own(tmp_path: Path) -> None:
     [
         (('task = "embedder"', 'task = "poet"'), "task"),
         (('file = "mine.onnx"', 'file = "../mine.onnx"'), "without a folder"),
-        (("dimension = 512", ""), "an embedder needs dimension, alignment and anchors"),
+        (("dimension = 512", ""), "an embedder needs dimension and alignment"),
         (("size = 3", "size = 3\ncolour = 4"), "colour"),
         (('"1e-4" = 0.4', '"1e-4" = 0.05'), "anchor cosines rise"),
         (('data = "my photographs"', 'data = "x"\nextrapolated = [1e-6]'), "which are no anchors"),
@@ -105,3 +106,13 @@ def test_two_entries_of_one_id(tmp_path: Path) -> None:
         (tmp_path / name).write_text(ENTRY)
     with pytest.raises(ConfigurationError, match="taken by another entry"):
         Catalogue.load(tmp_path)
+
+
+def test_an_embedder_is_calibrated_before_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(ENTRY[: ENTRY.index("[anchors]")])
+    catalogue = Catalogue.load(tmp_path)
+    assert catalogue.calibrations() == {}
+    with pytest.raises(ConfigurationError, match="facegraph models calibrate mine"):
+        catalogue.get("mine").calibration()
+    write_anchors(tmp_path / "mine.toml", Anchors(cosines={1e-1: 0.1, 1e-4: 0.4}, data="my photographs"))
+    assert Catalogue.load(tmp_path).calibrations().keys() == {"mine"}

@@ -13,10 +13,11 @@ from serve_app.errors import ConfigurationError
 from serve_app.vision.align import REFERENCE, placement
 from serve_app.vision.catalogue import AlignmentSpec, Catalogue, InputSpec
 from serve_app.vision.embedding import FaceEmbedder
-from serve_app.vision.session import FakeSession
+from serve_app.vision.files import ModelFiles
+from serve_app.vision.session import FakeSession, open_session
 from serve_app.vision.tensors import resize, to_tensor
 from tests import photos
-from tests.vision.conftest import Embed
+from tests.vision.conftest import ONE_THREAD, Embed, Have
 
 
 @pytest.mark.parametrize("person", ["Tony_Blair", "Serena_Williams", "Colin_Powell", "Jennifer_Capriati"])
@@ -75,6 +76,17 @@ def test_a_model_may_want_another_size_and_the_landmarks_elsewhere(catalogue: Ca
     shrunk = cv2.resize(tensor[0].transpose(1, 2, 0)[:224], (112, 112), interpolation=cv2.INTER_AREA)
     assert np.abs(shrunk[2:-2, 2:-2] - collins.crop[2:-2, 2:-2]).mean() < 4
     assert placement(REFERENCE.tolist(), 112, 112) is None, "the shipped places need no warp"
+
+
+def test_the_second_embedder_knows_people_too(have: Have, files: ModelFiles, collins: DetectedFace) -> None:
+    entry = have("fr-feature")
+    model = FaceEmbedder(open_session(files, entry, ONE_THREAD), entry)
+    score = entry.calibration().score
+    (own,) = model.embed(collins.crop[None])
+    blurred = cv2.GaussianBlur(collins.crop, (3, 3), 0)
+    assert own.shape == (512,)
+    assert score(float(own @ model.embed(blurred[None])[0])) > 0.85
+    assert score(float(own @ model.embed(cv2.flip(collins.crop, 0)[None])[0])) < 0.7
 
 
 def test_a_detector_is_no_embedder(catalogue: Catalogue) -> None:

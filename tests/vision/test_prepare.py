@@ -23,7 +23,7 @@ from serve_app.vision.tensors import to_tensor
 from tests import photos
 
 Array = NDArray[np.float32]
-MODELS = ("yunet-2023mar", "sface-2021dec", "minifasnet-v2", "minifasnet-v1se", "fr-liveness")
+MODELS = ("yunet-2023mar", "sface-2021dec", "fr-feature", "minifasnet-v2", "minifasnet-v1se", "fr-liveness")
 
 
 def run(graph: bytes, batch: Array) -> list[Array]:

@@ -37,7 +37,8 @@ IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 async def info(context: Context, key: SearchKey) -> Response:
     """Versions, models in use, thresholds and limits, and the key that asked. Needs the role `search`.
 
-    A liveness model that is configured but could not be had is under `liveness_models_missing`.
+    `embedder` is the model that searches use: not the configured one while a change to that is under way. A liveness
+    model that is configured but could not be had is under `liveness_models_missing`.
     """
     settings = context.settings
     liveness = await context.service.liveness.ready()
@@ -49,6 +50,7 @@ async def info(context: Context, key: SearchKey) -> Response:
             if facts["task"] != "liveness" or model in liveness.get("models", ())
         },
         "key": KeyView.of(key),
+        "embedder": (await context.service.embedders_in_use()).active,
         "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),
         "image_formats": IMAGE_FORMATS,

@@ -145,6 +145,10 @@ class Directory:
             self._need_pool(tenant)
         return self._writer.run(directory_plans.link_persons(tenant, collection, add, remove))
 
+    def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
+        """The other person's record goes, their faces stay what they are."""
+        return self._writer.run(directory_plans.merge_persons(tenant, person_id, other_id, collection))
+
     def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         """At most 1,000 persons."""
         _check_persons(person_ids)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import Collection as StoredCollection
-from serve_app.domain import Deletion, Enrolment, NewFace, PersonUpdate
+from serve_app.domain import Deletion, Enrolment, NewFace, Person, PersonFields, PersonUpdate
 from serve_app.errors import FaceCountRefused, InvalidRequest
 from serve_app.gallery import checks, plans
 from serve_app.gallery.index import IndexRow, RowKey
@@ -87,6 +87,51 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
     return plan
 
 
+def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) -> Plan[Person]:
+    """See ``Directory.merge_persons``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Person]]:
+        if person_id == other_id:
+            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to merge with.")
+        here = None if name is None else collections.get(connection, tenant, name, "share")
+        person, other = persons.get_all(connection, tenant, [person_id, other_id])
+        before, others = (
+            collections.by_ids(connection, persons.collection_ids(connection, row.id), "share")
+            for row in (person, other)
+        )
+        for row, places in ((person, before), (other, others)):
+            if here is not None and all(place.id != here.id for place in places):
+                raise persons.not_found(row.external_id, name)
+        both = [*before, *_without(others, before)]
+        after = [place for place in both if place.name != collections.POOL] or both
+        joined, come_to = _without(after, before), _without(after, others)
+        kept = faces.of_persons(connection, [person.id], template=True)
+        coming = faces.of_persons(connection, [other.id], template=True)
+        plans.check_policies({}, [], kept, joined)
+        plans.check_policies({}, [], coming, come_to)
+
+        columns = persons.values(person_id, _gaps_filled(person, other), person)
+        columns["date_of_birth"] = person.date_of_birth or other.date_of_birth
+        now = dt.datetime.now(dt.UTC)
+        changes = Changes(tenant, "merge_persons", update_person={"id": person.id, "modified": now, **columns})
+        changes.give_faces = {row.id: person.id for row in coming}
+        _move(changes, person.id, kept, joined, _without(before, after))
+        _attach_and_detach(changes, coming, come_to, _without(others, after))
+        changes.leaves += [Place(place.id, other.id) for place in others]
+        changes.drop_persons = [other.id]
+        return changes, lambda connection: persons.load(connection, [person.id])[person.id]
+
+    return plan
+
+
+def _gaps_filled(person: sa.Row[Any], other: sa.Row[Any]) -> PersonFields:
+    """What is known of the one, else of the other; lists and metadata of both."""
+    mine, theirs = person._mapping, other._mapping
+    texts = {text: mine[text] or theirs[text] for text in checks.PERSON_TEXTS}
+    lists = tuple(dict.fromkeys((*mine["watch_list"], *theirs["watch_list"])))
+    return PersonFields(**texts, watch_list=lists, metadata={**theirs["metadata"], **mine["metadata"]})
+
+
 def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
     """See ``Directory.delete_persons``."""
 
@@ -113,7 +158,16 @@ def _move(
     """The person (internal id) joins and leaves collections with the faces that stay; the rows have templates."""
     changes.joins += [Place(collection.id, person_id) for collection in joined]
     changes.leaves += [Place(collection.id, person_id) for collection in left]
-    for row in kept:
+    _attach_and_detach(changes, kept, joined, left)
+
+
+def _attach_and_detach(
+    changes: Changes,
+    rows: Sequence[sa.Row[Any]],
+    joined: Sequence[StoredCollection],
+    left: Sequence[StoredCollection],
+) -> None:
+    for row in rows:
         vector = faces.to_vector(row.template)
         changes.attach[row.model] += [IndexRow(RowKey(collection.id, row.id), vector) for collection in joined]
         changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]

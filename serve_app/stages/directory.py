@@ -62,6 +62,17 @@ class Directory(Protocol):
         """
         ...
 
+    async def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
+        """Make one record of two persons (who must be in the collection, if one is given); the merged one.
+
+        The other's faces and collections become the person's, and their record goes. What is stored of the person
+        stays, gaps are filled from the other; watch lists and metadata are those of both.
+
+        Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same; LivenessRequired, FaceNotLive,
+        QualityTooLow (by the policy of a collection that one of them joins).
+        """
+        ...
+
     async def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         """Erase persons, all or none. Raises PersonNotFound."""
         ...

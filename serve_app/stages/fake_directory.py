@@ -165,6 +165,28 @@ class FakeDirectory(FakeStage):
             store.persons[person_id] = replace(person, collections=rest)
         return self._collection(tenant, collection)
 
+    async def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
+        """Without the policies."""
+        if person_id == other_id:
+            raise InvalidRequest("Another person was expected.")
+        if collection is not None:
+            self._collection(tenant, collection)
+        person, other = self._person(tenant, person_id), self._person(tenant, other_id)
+        for each in (person, other):
+            if collection is not None and collection not in each.collections:
+                raise PersonNotFound(f"There is no person {each.id!r} in {collection!r}.", person_id=each.id)
+        merged = replace(
+            person,
+            **{text: getattr(person, text) or getattr(other, text) for text in ("name", "notes", "nationality")},
+            collections=tuple(sorted({*person.collections, *other.collections})),
+            faces=(*person.faces, *(replace(face, person_id=person_id) for face in other.faces)),
+            metadata={**other.metadata, **person.metadata},
+            modified=utc_now(),
+        )
+        self._of(tenant).persons[person_id] = merged
+        del self._of(tenant).persons[other_id]
+        return merged
+
     async def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         """All or none."""
         gone = {person_id: self._person(tenant, person_id) for person_id in person_ids}

@@ -242,6 +242,7 @@ class Ingress:
     delete_collection = _gallery("delete_collection")
     person = _gallery("person")
     persons = _gallery("persons")
+    merge_persons = _gallery("merge_persons")
     delete_person = _gallery("delete_person")
     face = _gallery("face")
     faces = _gallery("faces")

@@ -102,6 +102,7 @@ class MatcherStage:
     persons_slice = _threaded("persons_slice")
     update_person = _threaded("update_person")
     link_persons = _threaded("link_persons")
+    merge_persons = _threaded("merge_persons")
     delete_persons = _threaded("delete_persons")
     audit = _threaded("audit")
     check_audit = _threaded("check_audit")

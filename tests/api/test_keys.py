@@ -31,6 +31,7 @@ ROUTES = {
         ("DELETE", "/v1/persons/ada"),
         ("POST", "/v1/receipts/check"),
         ("POST", "/v1/collections/staff/persons/ada/faces"),
+        ("POST", "/v1/collections/staff/persons/ada/merge"),
         ("DELETE", f"/v1/collections/staff/persons/ada/faces/{'0' * 32}"),
         ("POST", "/v1/collections/staff/duplicates"),
         ("GET", "/v1/tasks"),

@@ -301,3 +301,16 @@ def test_a_retention_period(world: World) -> None:
         changed = world.call("PATCH", path, json={"policy": sent}).json()
         assert changed["policy"]["retention_days"] == stored
     assert code(world.call("PATCH", path, json={"policy": {"retention_days": 0}})) == (400, "invalid_request")
+
+
+def test_two_records_are_merged(world: World) -> None:
+    assert world.enrol("ada", "a", name="Ada").status_code == 201
+    assert world.enrol("king", "b", notes="twice").status_code == 201
+    answer = world.call("POST", "/v1/collections/staff/persons/ada/merge", world.enroll, json={"person_id": "king"})
+    assert answer.status_code == 200
+    person = answer.json()
+    assert (person["name"], person["notes"], len(person["faces"])) == ("Ada", "twice", 2)
+    assert code(world.call("GET", "/v1/collections/staff/persons/king")) == (404, "person_not_found")
+    again = world.call("POST", "/v1/collections/staff/persons/ada/merge", json={"person_id": "ada"})
+    assert code(again) == (400, "invalid_request")
+    assert code(world.call("POST", "/v1/collections/staff/persons/ada/merge", json={})) == (400, "invalid_request")

@@ -202,3 +202,19 @@ def test_hostile_texts_stay_texts(console: Console, gallery: Client) -> None:
     expect(page.locator(".match-name")).to_contain_text(HOSTILE)
     assert page.title() == "Search · facegraph"
     assert page.locator("main script, main img[src=x]").count() == 0
+
+
+def test_a_person_enrolled_twice_is_merged(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    gallery.put_person("staff", "collins", [photos.variant(photos.astronaut())], name="E. Collins", notes="visitor")
+    page = console.open("review/staff").page
+    page.get_by_role("button", name="Look for duplicates").click()
+    pair = page.locator(".duplicate")
+    expect(pair).to_have_count(1)
+    expect(pair.locator(".thumb img")).to_have_count(2)
+    console.shot("duplicates")
+    page.get_by_role("button", name="keep “Eileen Collins”").click()
+    expect(page.get_by_role("heading", name="All settled")).to_be_visible()
+    person = gallery.person("staff", "eileen")
+    assert (len(person["faces"]), person["notes"]) == (2, "visitor")
+    assert [found["id"] for found in gallery.all_persons("staff")] == ["eileen"]

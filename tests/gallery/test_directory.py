@@ -239,3 +239,57 @@ def test_the_pool_survives_a_reindex(tmp_path: Path) -> None:
         gallery.reindex()
         assert found(gallery, tenant, 1) == [("ada", "")]
         check_consistent(gallery)
+
+
+def test_two_records_of_one_person_become_one(gallery: Gallery, tenant: str) -> None:
+    for name in ("staff", "visitors"):
+        gallery.create_collection(tenant, NewCollection(name))
+    mine = PersonFields(name="Ada Lovelace", metadata={"badge": "1"}, watch_list=("a",))
+    theirs = PersonFields(name="A. King", notes="seen twice", metadata={"badge": "2", "desk": "3"}, watch_list=("b",))
+    gallery.put_person(tenant, "ada", ["staff"], mine, [face(1)])
+    gallery.put_person(tenant, "king", ["staff", "visitors"], theirs, [face(2), face(3)])
+    merged = gallery.merge_persons(tenant, "ada", "king", "staff")
+    assert (merged.id, merged.name, merged.notes) == ("ada", "Ada Lovelace", "seen twice")
+    assert (merged.metadata, merged.watch_list) == ({"badge": "1", "desk": "3"}, ("a", "b"))
+    assert (merged.collections, len(merged.faces)) == (("staff", "visitors"), 3)
+    for seed in (1, 2, 3):
+        assert found(gallery, tenant, seed, "visitors") == [("ada", "visitors")]
+        assert found(gallery, tenant, seed, "staff") == [("ada", "staff")]
+    with pytest.raises(PersonNotFound):
+        gallery.person(tenant, "king")
+    counts = {name: gallery.collection(tenant, name) for name in ("staff", "visitors")}
+    assert {name: (c.person_count, c.face_count) for name, c in counts.items()} == {
+        "staff": (1, 3),
+        "visitors": (1, 3),
+    }
+    check_consistent(gallery)
+
+
+def test_merging_takes_persons_out_of_the_pool(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    put(gallery, tenant, "ada", seeds=(1,))
+    put(gallery, tenant, "king", "staff", seeds=(2,))
+    assert gallery.merge_persons(tenant, "ada", "king").collections == ("staff",)
+    assert found(gallery, tenant, 1, "staff") == [("ada", "staff")]
+    put(gallery, tenant, "lovelace", seeds=(3,))
+    assert gallery.merge_persons(tenant, "ada", "lovelace").collections == ("staff",)
+    assert found(gallery, tenant, 3) == [("ada", "staff")]
+    check_consistent(gallery)
+
+
+def test_a_refused_merge_changes_nothing(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    gallery.create_collection(tenant, NewCollection("gate", policy=CollectionPolicy(liveness=True)))
+    put(gallery, tenant, "ada", "staff", seeds=(1,))
+    gallery.put_person(tenant, "king", ["gate"], FIELDS, [face(2, liveness=0.99)])
+    with pytest.raises(LivenessRequired):
+        gallery.merge_persons(tenant, "king", "ada")
+    with pytest.raises(PersonNotFound, match="in the collection staff"):
+        gallery.merge_persons(tenant, "ada", "king", "staff")
+    with pytest.raises(PersonNotFound):
+        gallery.merge_persons(tenant, "ada", "nobody")
+    with pytest.raises(InvalidRequest, match="Another person"):
+        gallery.merge_persons(tenant, "ada", "ada")
+    assert found(gallery, tenant, 1, "staff") == [("ada", "staff")]
+    assert len(gallery.person(tenant, "king").faces) == 1
+    check_consistent(gallery)

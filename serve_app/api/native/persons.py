@@ -13,6 +13,7 @@ from serve_app.api.context import Context
 from serve_app.api.docs import error_docs
 from serve_app.api.images import PICTURE_SIGNATURES, picture_type, pictures
 from serve_app.api.native.common import (
+    BODY_ERRORS,
     COMMON_ERRORS,
     EXAMPLE_BASE64,
     EXAMPLE_FILE,
@@ -29,6 +30,7 @@ from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import (
     AddedFaces,
     EnrolledPerson,
+    MergeBody,
     PersonBody,
     PersonPage,
     PersonView,
@@ -138,6 +140,26 @@ async def get_person(name: InPathCollection, person_id: InPathPerson, context: C
 async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Takes the person out of the collection, and erases them if that was the last one. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id, name)))
+
+
+@router.post(
+    PERSONS + "/{person_id}/merge",
+    summary="Merge two records of one person",
+    response_model=PersonView,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, PersonNotFound, FaceNotLive, QualityTooLow),
+    openapi_extra=body_docs(MergeBody, {"person_id": "ada-king"}),
+)
+async def merge_persons(
+    name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """The other record's faces and collections become this person's, then it goes. Both must be in the collection.
+
+    What is stored of this person stays, gaps are filled from the other; watch lists and metadata are those of both.
+    Needs the role `enroll`.
+    """
+    body = await read_body(request, context, MergeBody)
+    merged = await context.service.matcher.merge_persons(key.tenant_id, person_id, body.person_id, name)
+    return reply(PersonView.of(merged))
 
 
 @router.post(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, Separated, Text, UploadField
+from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, PersonId, Separated, Text, UploadField
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
 from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
@@ -146,6 +146,12 @@ class PersonBody(PicturesBody):
             consent=self.consent.to_domain() if self.consent else None,
             metadata=self.metadata,
         )
+
+
+class MergeBody(Body):
+    """Who is the same person."""
+
+    person_id: PersonId = Field(description="The other record, which goes.")
 
 
 class PersonSummary(Answer):

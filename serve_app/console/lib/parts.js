@@ -112,7 +112,7 @@ export function showReceipt(title, answer) {
     ["Persons erased", answer.persons],
     ["Faces erased", answer.faces],
     ["When", new Date().toLocaleString("en-GB")],
-    ["Receipt", answer.receipt?.id],
+    ["Proof", answer.receipt ? "signed by this installation" : undefined],
   ].filter(([, value]) => value !== undefined);
   const text = answer.erased
     ? "The records, the templates and the stored pictures are gone."

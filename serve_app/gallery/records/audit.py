@@ -47,6 +47,7 @@ def of_changes(changes: Changes) -> list[Draft]:
     places.update(changes.drop_collections)
     counts = {
         "faces_added": len(changes.insert_faces),
+        "faces_given": len(changes.give_faces),
         "faces_erased": len(changes.drop_faces),
         "persons_erased": len(changes.drop_persons),
     }

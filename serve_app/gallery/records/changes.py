@@ -48,6 +48,7 @@ class Changes:
         joins, leaves: memberships of persons.
         insert_faces: columns of new faces.
         templates: templates by further models, of new faces and of others: face id -> model -> template.
+        give_faces: faces that become another person's (internal id), by id.
         expire: when faces are to be erased, by id; None for never.
         attach, detach: memberships of faces, by model; what is attached brings its template for the index.
         drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
@@ -62,6 +63,7 @@ class Changes:
     leaves: list[Place] = field(default_factory=list)
     insert_faces: list[dict[str, Any]] = field(default_factory=list)
     templates: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
+    give_faces: dict[str, str] = field(default_factory=dict)
     expire: dict[str, dt.datetime | None] = field(default_factory=dict)
     attach: dict[str, list[IndexRow]] = field(default_factory=lambda: defaultdict(list))
     detach: dict[str, list[RowKey]] = field(default_factory=lambda: defaultdict(list))
@@ -99,6 +101,7 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
     if changes.insert_faces:
         connection.execute(faces.insert(), changes.insert_faces)
     _add_templates(connection, changes)
+    _give_faces(connection, changes.give_faces)
     _set_expiry(connection, changes.expire)
     _join_persons(connection, changes.joins, counts)
     _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
@@ -137,6 +140,15 @@ def _add_templates(connection: sa.Connection, changes: Changes) -> None:
     ]
     if rows:
         connection.execute(face_templates.insert(), rows)
+
+
+def _give_faces(connection: sa.Connection, give_faces: dict[str, str]) -> None:
+    by_person = defaultdict(list)
+    for face_id, person_id in give_faces.items():
+        by_person[person_id].append(face_id)
+    for person_id, face_ids in by_person.items():
+        for batch in batches(face_ids):
+            connection.execute(faces.update().where(faces.c.id.in_(batch)).values(person_id=person_id))
 
 
 def _set_expiry(connection: sa.Connection, expire: dict[str, dt.datetime | None]) -> None:

@@ -78,9 +78,10 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   return zone;
 }
 
-/** An enrolled face's thumbnail, fetched when it comes into view; a silhouette where none is kept. */
+/** An enrolled face's thumbnail, fetched when it comes into view; a silhouette where none is kept. "" is decoration. */
 export function thumbnail(api, faceId, label) {
-  const frame = h("span", { class: "thumb", role: "img", "aria-label": label }, icon("empty"));
+  const named = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
+  const frame = h("span", { class: "thumb", ...named }, icon("empty"));
   if (!faceId) return frame;
   const watcher = new IntersectionObserver(async (entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -145,7 +146,7 @@ export function collectionChips(collections, chosen, onchange = () => {}) {
       },
     });
     return h("label", { class: "chip", title: collection.title || collection.name }, input,
-      h("span", {}, collection.name), h("span", { class: "chip-count" }, count(collection.face_count, "face")));
+      h("span", {}, collection.name), " ", h("span", { class: "chip-count" }, count(collection.face_count, "face")));
   });
   return h("fieldset", { class: "chips" }, h("legend", {}, "Collections"), ...chips);
 }

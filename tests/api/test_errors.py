@@ -16,7 +16,7 @@ PICTURE = fake_picture("ada")
 
 def test_unknown_paths_and_methods(world: World) -> None:
     assert code(world.call("GET", "/v1/nothing")) == (404, "route_not_found")
-    assert code(world.call("GET", "/")) == (404, "route_not_found")
+    assert code(world.call("GET", "/nothing")) == (404, "route_not_found")
     answer = world.call("GET", "/v1/search")
     assert code(answer) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"

@@ -216,9 +216,10 @@ def as_uuid(id_: str) -> str:
 
 
 def plain(text: str) -> str:
-    """An answer without what differs from one request to the next: ids, times, durations."""
+    """An answer without what differs from one request to the next: ids, times, durations, traffic."""
     text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.+Z]+", "<time>", HEX.sub("<id>", text))
     text = re.sub(
         r'"(timings_ms|time_used|request_id|image_id|secret|signature)": ?(\{[^}]*\}|"[^"]*"|[0-9.]+)', "<>", text
     )
+    text = re.sub(r'"(calls|failed|median_ms|p99_ms|per_second)": ?([0-9.]+|null)', "<traffic>", text)
     return re.sub(r"\d{10,},<id>", "<request>", text)

@@ -10,14 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from serve_app.errors import ConfigurationError
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from serve_app.settings_parts import AuditSettings as AuditSettings
+from serve_app.settings_parts import ImageUrls as ImageUrls
+from serve_app.settings_parts import Limits as Limits
+from serve_app.settings_parts import Section
+from serve_app.settings_parts import StorageSettings as StorageSettings
 
 
 class Topology(StrEnum):
@@ -33,7 +34,7 @@ class Topology(StrEnum):
     SINGLE = "single"
 
 
-class Autoscaling(_Section):
+class Autoscaling(Section):
     """Ray Serve autoscaling of one stage (see its autoscaling guide for the meaning of each)."""
 
     min_replicas: int = Field(1, ge=0)
@@ -50,7 +51,7 @@ class Autoscaling(_Section):
         return self
 
 
-class ServeOptions(_Section):
+class ServeOptions(Section):
     """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After."""
 
     autoscaling: Autoscaling = Autoscaling()
@@ -74,7 +75,7 @@ class ServeOptions(_Section):
         return self
 
 
-class Inference(_Section):
+class Inference(Section):
     """How onnxruntime runs one stage's models.
 
     Attributes:
@@ -88,7 +89,7 @@ class Inference(_Section):
     fp16: bool = False
 
 
-class StageSettings(_Section):
+class StageSettings(Section):
     """What every stage has."""
 
     serve: ServeOptions = ServeOptions()
@@ -152,52 +153,6 @@ class MatcherSettings(StageSettings):
 
     default_image_storage: Literal["none", "thumbnail", "full"] = "thumbnail"
     unattached_face_ttl_h: float = Field(72.0, gt=0)
-
-
-class StorageSettings(_Section):
-    """Where things persist; each empty value means a place inside ``data_dir``.
-
-    Attributes:
-        database_url: SQLAlchemy URL; ``postgresql+psycopg://...`` or ``sqlite:///...``.
-        milvus_uri: ``http(s)://host:port`` of a Milvus server, or a path ending in ``.db`` for milvus-lite.
-        milvus_token: ``user:password`` or an API key of that server.
-        blobs_url: any fsspec URL.
-        timeout_s: seconds after which a call to the index counts as failed.
-    """
-
-    database_url: str = ""
-    milvus_uri: str = ""
-    milvus_token: SecretStr = SecretStr("")
-    blobs_url: str = ""
-    timeout_s: float = Field(20.0, gt=0)
-
-
-class Limits(_Section):
-    """What one request may bring."""
-
-    max_image_bytes: int = Field(16 * 2**20, ge=1024)
-    max_image_pixels: int = Field(40_000_000, ge=10_000)
-    min_image_side: int = Field(16, ge=1)
-    max_body_bytes: int = Field(64 * 2**20, ge=1024)
-    max_images_per_request: int = Field(20, ge=1)
-    max_persons_per_request: int = Field(100, ge=1)
-    max_faces_per_image: int = Field(100, ge=1)
-    max_results: int = Field(500, ge=1)
-
-
-class ImageUrls(_Section):
-    """Fetching pictures by ``image_url``."""
-
-    enabled: bool = True
-    timeout_s: float = Field(5.0, gt=0)
-    max_redirects: int = Field(3, ge=0)
-
-
-class AuditSettings(_Section):
-    """The log of who searched for, enrolled and erased what."""
-
-    keep_days: float = Field(365.0, gt=0, le=36_500)
-    allow_untraced: bool = True  # whether a search may ask not to be recorded
 
 
 class Settings(BaseSettings):

@@ -98,6 +98,8 @@ class ImageFetcher:
 
     async def _public_addresses(self, url: httpx.URL) -> list[Address]:
         host = url.raw_host.decode("ascii")
+        if not self._is_allowed(host):
+            raise ImageUrlRefused(f"Pictures may not be fetched from the host {host!r} (image_urls.allowed_hosts).")
         try:
             answers = await self._resolve(host, _port(url))
             addresses = list(dict.fromkeys(parse_address(answer) for answer in answers))
@@ -109,6 +111,11 @@ class ImageFetcher:
         if not all(is_public(address) for address in addresses):
             raise ImageUrlRefused(f"The host {host!r} of the URL is not on the public Internet.")
         return addresses
+
+    def _is_allowed(self, host: str) -> bool:
+        name = host.lower().rstrip(".")
+        allowed = [each.lower() for each in self._settings.allowed_hosts]
+        return not allowed or any(name == each or (each.startswith(".") and name.endswith(each)) for each in allowed)
 
     async def _request(self, url: httpx.URL, addresses: Sequence[Address]) -> httpx.Response:
         if self._transport is None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, audit, duplicates, enroll, info, keys, models, reindex, search, tenants
+from serve_app.cli import archive, audit, duplicates, enroll, info, keys, models, reencrypt, reindex, search, tenants
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -92,5 +92,6 @@ app.add_typer(tenants.app, name="tenants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.command()(reindex.reindex)
+app.command()(reencrypt.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)

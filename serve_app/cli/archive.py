@@ -40,8 +40,7 @@ def export(
     The service may run meanwhile. The file holds biometric data: encrypt it, unless the disk is.
     """
     from serve_app.gallery.archive import ArchiveWriter, export_archive
-    from serve_app.gallery.blobs import BlobStore
-    from serve_app.gallery.open import open_database
+    from serve_app.gallery.open import open_blobs, open_database
 
     settings = settings_of(config)
     require_database(settings)
@@ -52,7 +51,7 @@ def export(
         _sealed(stream, secret) as sealed,
         ArchiveWriter(sealed) as archive,
     ):
-        done = export_archive(database, BlobStore(settings.blobs_url), archive)
+        done = export_archive(database, open_blobs(settings), archive)
     note(f"{done.persons} persons, {done.faces} faces and {done.images} images are in the archive.")
     if not secret:
         warn("It is not encrypted: whoever has the file has the faces.")

@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.gallery.checks import is_id
+from serve_app.gallery.sealing import Cipher, opened
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,14 @@ class BlobStore:
 
     Args:
         url: an fsspec URL of a folder; it is created.
+        cipher: for what is written; None writes it as it is.
 
     Raises:
         ConfigurationError: no such file system, or the folder cannot be created.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cipher: Cipher | None = None) -> None:
+        self._cipher = cipher
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
@@ -50,6 +53,8 @@ class BlobStore:
     def write(self, tenant: str, face_id: str, kind: Kind, content: bytes) -> None:
         """Store durably. Raises StoreUnavailable."""
         path = self._path(tenant, face_id, kind)
+        if self._cipher is not None:
+            content = self._cipher.seal(content, _context(face_id, kind))
         with _outages():
             if self._local:
                 _write_file(Path(path), content)
@@ -63,7 +68,7 @@ class BlobStore:
                 content: bytes = self._fs.cat_file(self._path(tenant, face_id, kind))
             except FileNotFoundError:
                 return None
-            return content
+            return opened(self._cipher, content, _context(face_id, kind))
 
     def delete(self, tenant: str, face_id: str) -> None:
         """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
@@ -112,6 +117,10 @@ class BlobStore:
             raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")
         # Two levels of 256 folders keep each small with millions of faces.
         return f"{self._folder(tenant)}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"
+
+
+def _context(face_id: str, kind: Kind) -> bytes:
+    return f"{face_id}.{kind}".encode()
 
 
 @contextmanager

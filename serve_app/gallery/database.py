@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.gallery.sealing import Cipher
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,13 @@ class Database:
 
     Args:
         url: SQLAlchemy URL of SQLite (a file) or PostgreSQL.
+        cipher: for the columns that are encrypted; None stores them as they are.
 
     Raises:
         ConfigurationError: not such a URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cipher: Cipher | None = None) -> None:
         try:
             parsed = sa.make_url(url)
         except exc.ArgumentError:
@@ -55,6 +57,7 @@ class Database:
             self.engine = _postgresql(parsed)
         else:
             raise ConfigurationError(f"storage.database_url: SQLite or PostgreSQL was expected, got {self.kind!r}.")
+        self.engine.dialect.facegraph_cipher = cipher  # type: ignore[attr-defined]  # for the column type Sealed
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -14,6 +14,7 @@ from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.migrations import upgrade_database
 from serve_app.gallery.schema import installation
+from serve_app.gallery.sealing import cipher_of
 from serve_app.gallery.tenants import TenantStore
 from serve_app.score import Calibration
 from serve_app.settings import Settings
@@ -49,7 +50,7 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         database.close()
         raise
     try:
-        blobs = BlobStore(settings.blobs_url)
+        blobs = open_blobs(settings)
         lifetime = dt.timedelta(hours=settings.matcher.unattached_face_ttl_h)
         gallery = Gallery(
             database,
@@ -101,10 +102,15 @@ def open_database(settings: Settings) -> Database:
     """The records, their schema up to date."""
     if not settings.storage.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, cipher_of(settings))
     try:
         upgrade_database(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    """The face images. Raises ConfigurationError."""
+    return BlobStore(settings.blobs_url, cipher_of(settings))

@@ -11,6 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from serve_app.gallery.sealing import Sealed
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -67,7 +69,7 @@ installation = sa.Table(
     "installation",
     metadata,
     _id(),  # tells apart the indexes of several installations on one Milvus server
-    sa.Column("signing_key", sa.LargeBinary),  # Ed25519, private; made by the first process that needs it
+    sa.Column("signing_key", Sealed),  # Ed25519, private; made by the first process that needs it
 )
 
 tenants = sa.Table(
@@ -151,7 +153,7 @@ faces = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),  # orders the faces that one request added
     sa.Column("image_id", Id, nullable=False),
     sa.Column("model", sa.String(100), nullable=False),
-    sa.Column("template", sa.LargeBinary, nullable=False),  # little-endian float32
+    sa.Column("template", Sealed, nullable=False),  # little-endian float32
     sa.Column("box_x", sa.Float, nullable=False),
     sa.Column("box_y", sa.Float, nullable=False),
     sa.Column("box_width", sa.Float, nullable=False),
@@ -194,7 +196,7 @@ face_templates = sa.Table(
     # Templates by further embedders, while the default changes from one to another: faces.template is by faces.model.
     sa.Column("face_id", Id, sa.ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("model", sa.String(100), primary_key=True),
-    sa.Column("template", sa.LargeBinary, nullable=False),
+    sa.Column("template", Sealed, nullable=False),
     sa.Index(None, "model"),
 )
 

@@ -20,6 +20,7 @@ def test_create_with_everything(world: World) -> None:
             "liveness_threshold": 0.8,
             "min_score": 0.75,
             "image_storage": "full",
+            "retention_days": None,
             "reject_below": 0.4,
         },
     }
@@ -39,6 +40,7 @@ def test_the_policy_defaults_to_the_settings() -> None:
         "liveness_threshold": 0.6,
         "min_score": None,
         "image_storage": "none",
+        "retention_days": None,
         "reject_below": 0,
     }
 

@@ -332,3 +332,22 @@ def test_over_a_real_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     for head in heads:
         assert b"\r\nhost: example.org:" in head.lower()
         assert b"cookie" not in head.lower()
+
+
+def test_only_allowed_hosts_are_asked() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers["host"] == "redirects.example.org":
+            return response(302, b"", location="https://elsewhere.org/a.jpg")
+        return picture(request)
+
+    good = ("photos.net", "photos.net.", "a.example.org", "a.b.example.org", "redirects.example.org")
+    bad = ("evil.net", "photos.net.evil.net", "evilphotos.net", "example.org.evil.net", "elsewhere.org")
+    network = Network(dict.fromkeys((*good, *bad), [PUBLIC]), answer)
+    allowed = {"allowed_hosts": ("photos.net", ".example.org")}
+    for host in (*good[:4], "PHOTOS.net"):
+        assert network.fetch(f"https://{host}/a.jpg", **allowed) == PICTURE
+    network.lookups.clear()
+    for host in (*bad, PUBLIC):
+        assert "allowed_hosts" in refused(network, f"https://{host}/a.jpg", ImageUrlRefused, **allowed).message
+    assert network.lookups == []
+    assert "elsewhere" in refused(network, "https://redirects.example.org/", ImageUrlRefused, **allowed).message

@@ -90,6 +90,11 @@ class Client(HttpClient):
         """Take a person out of a collection, and erase them if that was the last one."""
         return self._ask("DELETE", f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}")
 
+    def merge_persons(self, collection: str, person_id: str, other_id: str) -> Json:
+        """Make one record of two; the other's faces and collections come over, and it goes."""
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/merge"
+        return self._ask("POST", path, body={"person_id": other_id})
+
     def add_faces(self, collection: str, person_id: str, images: Sequence[Picture], **fields: Any) -> Json:
         """Add one face for each picture to a person who exists; fields: liveness, reject_below ..."""
         path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/faces"
@@ -199,6 +204,10 @@ class Client(HttpClient):
     def info(self) -> Json:
         """Versions, models, thresholds and limits of the running service."""
         return self._ask("GET", "/v1/info")
+
+    def status(self) -> Json:
+        """Stages, replicas, queues, latency and refusals of the last minute."""
+        return self._ask("GET", "/v1/status")
 
     def ready(self) -> bool:
         """Whether every stage can serve at this moment."""

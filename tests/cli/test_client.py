@@ -52,6 +52,9 @@ def test_persons_are_enrolled_found_and_deleted(service: Service, tmp_path: Path
         again = client.search_face(enrolled["added_faces"][0], ["staff"], fpir=0.5)
         assert again["faces"][0]["matches"][0]["person"]["id"] == "ada l."
         assert client.verify(ADA, "ada l.", collection="staff")["is_match"]
+        client.put_person("staff", "king", [BOB], notes="twice")
+        merged = client.merge_persons("staff", "ada l.", "king")
+        assert (len(merged["faces"]), merged["notes"]) == (3, "twice")
         assert client.delete_person("staff", "ada l.")["erased"]
 
 
@@ -83,6 +86,7 @@ def test_keys_and_the_service_itself(service: Service) -> None:
         assert "door" in [key["name"] for key in client.api_keys()]
         assert client.revoke_key(made["id"])["deleted"]
         assert client.info()["version"] == "1.2.3"
+        assert {stage["name"] for stage in client.status()["stages"]} >= {"detector", "matcher"}
         assert client.ready()
         assert client.wait_until_ready(1)
 

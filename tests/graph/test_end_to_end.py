@@ -205,6 +205,16 @@ def test_the_service_tells_what_it_is(service: RunningService, api: httpx.Client
     assert docs.status_code == 200
 
 
+def test_the_status_counts_the_replicas_of_the_graph(api: httpx.Client) -> None:
+    answer = api.get("/v1/status")
+    assert answer.status_code == 200, answer.text
+    status = answer.json()
+    assert status["ingress_replicas"] == {"RUNNING": 1}
+    assert {stage["name"]: (stage["ready"], stage["replicas"]) for stage in status["stages"]} == {
+        name: (True, None) for name in ("detector", "liveness", "embedder", "matcher")
+    }
+
+
 def test_without_a_key_nothing_is_told(service: RunningService) -> None:
     assert httpx.get(f"{service.url}/v1/collections", trust_env=False).status_code == 401
     with service.client("fg_wrong") as stranger:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -58,13 +57,9 @@ def erase_tenant(
         raise TenantNotFound(f"There is no tenant with the id {tenant}.")
     database.transact(lambda connection: connection.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))
 
-    models: dict[str, set[str]] = defaultdict(set)
     counts = {"persons": 0, "faces": 0}
     with database.read() as connection:
-        for model, face_id in connection.execute(
-            sa.select(face_table.c.model, face_table.c.id).where(face_table.c.tenant_id == tenant)
-        ):
-            models[model].add(face_id)
+        face_ids = set(connection.execute(sa.select(face_table.c.id).where(face_table.c.tenant_id == tenant)).scalars())
         owned = sa.select(collections.c.name).where(collections.c.tenant_id == tenant)
         names = list(connection.execute(owned).scalars())
     while people := _some_persons(database, tenant):
@@ -91,7 +86,7 @@ def erase_tenant(
     entries = database.transact(finish)
     left = {
         "records": _rows_left(database, tenant),
-        "vectors": sum(len(index.rows_of(model, ids)) for model, ids in models.items()),
+        "vectors": sum(len(index.rows_of(model, face_ids)) for model in index.models()),
         "images": blobs.count(tenant),
     }
     if any(left.values()):

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "detection": "Recall by face width on group photographs; false faces on pictures without any.",
     "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
     "quality": "Whether quality predicts false non-matches; false alarms and misses of the quality codes.",
+    "occlusion": "Whether covered faces can be told from their templates (drawn masks, sunglasses, hands).",
     "liveness": "Attacks taken for live people and live people refused: APCER, BPCER, ACER.",
     "latency": "Search latency through HTTP against the same work in one process.",
 }

@@ -342,7 +342,7 @@ def test_only_allowed_hosts_are_asked() -> None:
 
     good = ("photos.net", "photos.net.", "a.example.org", "a.b.example.org", "redirects.example.org")
     bad = ("evil.net", "photos.net.evil.net", "evilphotos.net", "example.org.evil.net", "elsewhere.org")
-    network = Network(dict.fromkeys((*good, *bad), [PUBLIC]), answer)
+    network = Network({name: [PUBLIC] for name in (*good, *bad)}, answer)
     allowed = {"allowed_hosts": ("photos.net", ".example.org")}
     for host in (*good[:4], "PHOTOS.net"):
         assert network.fetch(f"https://{host}/a.jpg", **allowed) == PICTURE

@@ -9,12 +9,19 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+import facegraph.client
+import serve_app.client
 from serve_app.client import ApiError, Client, ServiceUnreachable
 from serve_app.domain import Role
 from serve_app.stages.fakes import FAKE_MODEL, FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer
 
 ADA, BOB = fake_picture("ada"), fake_picture("bob")
+
+
+def test_the_client_has_the_name_of_the_distribution() -> None:
+    assert facegraph.client.Client is Client
+    assert set(facegraph.client.__all__) == set(serve_app.client.__all__)
 
 
 def test_collections_live_from_creation_to_deletion(service: Service) -> None:

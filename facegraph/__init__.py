@@ -1,0 +1,1 @@
+"""What users of a running service import. The service itself is the package ``serve_app``."""

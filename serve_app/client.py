@@ -112,7 +112,7 @@ class Client(HttpClient):
     # -- pictures
 
     def search(self, image: Picture, collections: Sequence[str], **options: Any) -> Json:
-        """Who is on a picture; options: max_results, min_score or fpir, faces, liveness."""
+        """Who is on a picture; options: max_results, min_score or fpir, faces, liveness, keep_unknown."""
         return self._send("POST", "/v1/search", [("image", image)], {"collections": list(collections), **options})
 
     def search_face(self, face_id: str, collections: Sequence[str], **options: Any) -> Json:
@@ -139,6 +139,42 @@ class Client(HttpClient):
     def embed(self, image: Picture, **options: Any) -> Json:
         """Templates of a picture's faces; options: faces."""
         return self._send("POST", "/v1/embed", [("image", image)], options)
+
+    # -- unknowns
+
+    def unknowns(self, collection: str, limit: int = 100, cursor: str | None = None) -> Json:
+        """A page of faces that searches kept, latest seen first: ``{unknowns, cursor}``."""
+        query = {"limit": limit, "cursor": cursor}
+        return self._ask("GET", f"/v1/collections/{_part(collection)}/unknowns", query=query)
+
+    def all_unknowns(self, collection: str) -> Iterator[Json]:
+        """Every unknown, latest seen first, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.unknowns(collection, 1000, cursor)
+            yield from page["unknowns"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def unknown(self, collection: str, unknown_id: str) -> Json:
+        """One unknown with its faces."""
+        return self._ask("GET", f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}")
+
+    def name_unknown(self, collection: str, unknown_id: str, person_id: str, **fields: Any) -> Json:
+        """Enrol the kept faces; fields: those of a person, and must_be_new."""
+        path = f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}/name"
+        return self._ask("POST", path, body={"person_id": person_id, **given(fields)})
+
+    def merge_unknowns(self, collection: str, unknown_id: str, others: Sequence[str]) -> Json:
+        """The others are the same person."""
+        path = f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}/merge"
+        return self._ask("POST", path, body={"others": list(others)})
+
+    def discard_unknown(self, collection: str, unknown_id: str | None = None) -> Json:
+        """Erase one, None for all."""
+        rest = "" if unknown_id is None else f"/{_part(unknown_id)}"
+        return self._ask("DELETE", f"/v1/collections/{_part(collection)}/unknowns{rest}")
 
     # -- tasks
 

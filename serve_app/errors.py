@@ -5,9 +5,9 @@
     |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions NotACrop
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
     |- FaceError: FaceNotFound TooManyFaces FaceRejected(QualityTooLow) FaceNotLive LivenessRequired
-    |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound
+    |- NotFound: CollectionNotFound PersonNotFound FaceUnknown KeyNotFound ImageNotStored TaskNotFound UnknownNotFound
     |- Conflict: CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused TaskRunning
-    |- AuthError: KeyMissing KeyInvalid RoleInsufficient
+    |- AuthError: KeyMissing KeyInvalid RoleInsufficient UnknownsNotKept
     |- RateLimited Overloaded
     |- Unavailable: StoreUnavailable RequestTimeout LivenessUnavailable
     `- ConfigurationError: ModelFileError
@@ -200,6 +200,12 @@ class TaskNotFound(NotFound):
     code = "task_not_found"
 
 
+class UnknownNotFound(NotFound):
+    """No unknown with this id in this collection, or it has expired."""
+
+    code = "unknown_not_found"
+
+
 class Conflict(FacegraphError):
     """The request contradicts what is stored."""
 
@@ -270,6 +276,12 @@ class RoleInsufficient(AuthError):
     """The API key is valid, but its role does not allow this."""
 
     code, status = "forbidden", 403
+
+
+class UnknownsNotKept(AuthError):
+    """The collection's policy does not allow searches to keep unknown faces."""
+
+    code, status = "unknowns_not_kept", 403
 
 
 class RateLimited(FacegraphError):

@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, audit, duplicates, enroll, info, keys, models, reencrypt, reindex, search, tenants
+from serve_app.cli import (
+    archive,
+    audit,
+    duplicates,
+    enroll,
+    info,
+    keys,
+    models,
+    reencrypt,
+    reindex,
+    search,
+    tenants,
+    unknowns,
+)
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -87,6 +100,7 @@ app.command()(enroll.enroll)
 app.command()(search.search)
 app.command()(duplicates.duplicates)
 app.command()(info.info)
+app.add_typer(unknowns.app, name="unknowns")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(audit.app, name="audit")

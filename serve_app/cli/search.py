@@ -27,6 +27,9 @@ def search(
         typer.Option(help="Accept so many searches by unknown people that return anyone.", show_default="0.01"),
     ] = None,
     all_faces: Annotated[bool, typer.Option("--all-faces", help="Search for each face, not only the largest.")] = False,
+    keep_unknown: Annotated[
+        str | None, typer.Option(help="Keep faces that nobody is found for in this collection.", show_default=False)
+    ] = None,
     liveness: Annotated[bool, typer.Option("--liveness", help="Show faces that are not live without matches.")] = False,
     url: Url = "",
     key: Key = "",
@@ -44,6 +47,7 @@ def search(
             fpir=fpir,
             faces="all" if all_faces else "largest",
             liveness=liveness,
+            keep_unknown=keep_unknown,
         )
     if as_json:
         print_json(answer)
@@ -71,7 +75,8 @@ def _matches(face: dict[str, Any]) -> Table:
         person = match["person"] or {"id": "(face without a person)", "name": ""}
         shown.add_row(f"{match['score']:.3f}", person["id"], person["name"], match["collection"], match["face_id"])
     if not face["matches"]:
-        shown.add_row("", "nobody", "", "", "")
+        kept = face.get("unknown")
+        shown.add_row("", f"nobody; kept as {kept['id']}" if kept else "nobody", "", "", "")
     return shown
 
 

@@ -54,6 +54,7 @@ from serve_app.domain.searching import (
     ThresholdRequest,
 )
 from serve_app.domain.tasks import DuplicatePair, Task, TaskState
+from serve_app.domain.unknowns import Sighting, Unknown
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -104,12 +105,14 @@ __all__ = [
     "Role",
     "SearchResult",
     "SearchedFace",
+    "Sighting",
     "Slice",
     "Task",
     "TaskState",
     "Tenant",
     "Threshold",
     "ThresholdRequest",
+    "Unknown",
     "Vectors",
     "canonical",
 ]

@@ -35,6 +35,7 @@ class CollectionPolicy:
         image_storage: what enrolment keeps.
         retention_days: after which persons who were not changed, and faces without a person, go; None for never.
         reject_below: quality, 0 to 1, below which enrolment refuses a face; 0 refuses none.
+        keep_unknown_h: hours for which searches may keep faces that nobody is found for; 0: they may not.
     """
 
     liveness: bool = False
@@ -43,6 +44,7 @@ class CollectionPolicy:
     image_storage: ImageStorage = ImageStorage.THUMBNAIL
     retention_days: float | None = None
     reject_below: float = 0.0
+    keep_unknown_h: int = 0
 
 
 @dataclass(frozen=True, slots=True)

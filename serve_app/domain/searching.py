@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from serve_app.domain.persons import Face, Person
 from serve_app.domain.pictures import DetectedFace, ImageInfo, Liveness, Vectors
+from serve_app.domain.unknowns import Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class SearchedFace:
     face: DetectedFace | None
     liveness: Liveness | None
     matches: tuple[Match, ...]
+    unknown: Sighting | None = None  # where it was kept, if it was
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,13 @@ def check_number(field: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
+def check_whole(field: str, value: object, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidRequest(f"{field} must be a whole number from {low} to {high}, got {shown(value)}.")
+    return value
+
+
 def check_person_fields(fields: PersonFields) -> None:
     """Lengths and contents of everything that is given."""
     for field, longest in PERSON_TEXTS.items():

@@ -46,7 +46,7 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
             changes.insert_faces.append(plans.columns_of(tenant, person.id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
         changes.templates = plans.further_of(new)
-        _move(changes, person.id, kept, joined, _without(before, after))
+        move(changes, person.id, kept, joined, _without(before, after))
 
         def result(connection: sa.Connection) -> Enrolment:
             changed = persons.load(connection, [person.id])[person.id]
@@ -76,12 +76,12 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
                 if not here:
                     plans.check_policies({}, [], kept, [collection])
                     left = [place for place in before if place.name == collections.POOL]
-                    _move(changes, person.id, kept, [collection], left)
+                    move(changes, person.id, kept, [collection], left)
             elif not here:
                 raise persons.not_found(person.external_id, name)
             else:
                 pool = [] if len(before) > 1 else [collections.get_pool(connection, tenant)]
-                _move(changes, person.id, kept, pool, [collection])
+                move(changes, person.id, kept, pool, [collection])
         return changes, lambda connection: collections.get(connection, tenant, name)
 
     return plan
@@ -115,7 +115,7 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, "merge_persons", update_person={"id": person.id, "modified": now, **columns})
         changes.give_faces = {row.id: person.id for row in coming}
-        _move(changes, person.id, kept, joined, _without(before, after))
+        move(changes, person.id, kept, joined, _without(before, after))
         _attach_and_detach(changes, coming, come_to, _without(others, after))
         changes.leaves += [Place(place.id, other.id) for place in others]
         changes.drop_persons = [other.id]
@@ -148,7 +148,7 @@ def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
     return plan
 
 
-def _move(
+def move(
     changes: Changes,
     person_id: str,
     kept: Sequence[sa.Row[Any]],

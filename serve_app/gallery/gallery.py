@@ -43,6 +43,7 @@ from serve_app.gallery.search import Searcher
 from serve_app.gallery.signing import load_signer
 from serve_app.gallery.tasks import Tasks
 from serve_app.gallery.tenant_erasure import erase_tenant
+from serve_app.gallery.unknowns import Unknowns
 from serve_app.gallery.writer import Writer
 from serve_app.score import Calibration
 
@@ -54,7 +55,7 @@ CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders, Retention):
+class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retention):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -269,6 +270,7 @@ class Gallery(LooseFaces, Directory, Tasks, Audit, Embedders, Retention):
                 self.expire_persons()
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
+                self.forget_unknowns()
             if time.monotonic() >= self._change_due:
                 while self.finish_change() and time.monotonic() < self._change_due + CHANGE_PERIOD_S:
                     continue

@@ -147,12 +147,24 @@ def delete_collection(tenant: str, name: str, only_if_empty: bool, keep_persons:
             *(row for row in loose if row.id not in shared),
         ]
         drop(connection, changes, dropped)
+        strangers = _drop_area(connection, changes, collection)
         for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in loose if row.id in shared)):
             changes.detach[row.model].append(RowKey(collection.id, row.id))
-        outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped), erased=True)
+        outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped) + strangers, erased=True)
         return changes, lambda _: outcome
 
     return plan
+
+
+def _drop_area(connection: sa.Connection, changes: Changes, collection: Collection) -> int:
+    """The collection takes the faces of its unknowns with it; how many."""
+    area = collections.area(connection, collection)
+    if area is None:
+        return 0
+    rows = faces.of_collection_without_person(connection, area.id)
+    drop(connection, changes, rows)
+    changes.drop_collections.append(area.id)
+    return len(rows)
 
 
 def to_pool(connection: sa.Connection, changes: Changes, tenant: str, person_ids: Sequence[str]) -> None:

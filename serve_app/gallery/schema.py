@@ -115,6 +115,7 @@ collections = sa.Table(
     sa.Column("image_storage", sa.String(16), nullable=False),
     sa.Column("retention_days", sa.Float),
     sa.Column("reject_below", sa.Float, nullable=False, server_default="0"),
+    sa.Column("keep_unknown_h", sa.Integer, nullable=False, server_default="0"),
     sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
     sa.Column("face_count", sa.Integer, nullable=False),
     *_times(),
@@ -213,6 +214,25 @@ embedders = sa.Table(
     sa.Column("switched", UtcDateTime),
     sa.Column("worker", Id),  # who embeds stored crops, and until when nobody else does
     sa.Column("worker_until", UtcDateTime),
+)
+
+unknowns = sa.Table(
+    "unknowns",
+    metadata,
+    _id(),
+    sa.Column("collection_id", Id, sa.ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("sightings", sa.Integer, nullable=False),
+    sa.Column("first_seen", UtcDateTime, nullable=False),
+    sa.Column("last_seen", UtcDateTime, nullable=False),
+    sa.Index(None, "collection_id", "last_seen"),
+)
+
+unknown_faces = sa.Table(
+    "unknown_faces",
+    metadata,
+    sa.Column("face_id", Id, sa.ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("unknown_id", Id, sa.ForeignKey("unknowns.id", ondelete="CASCADE"), nullable=False),
+    sa.Index(None, "unknown_id"),
 )
 
 tasks = sa.Table(

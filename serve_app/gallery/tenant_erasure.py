@@ -15,7 +15,7 @@ from serve_app.gallery.database import Database
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import audit, faces
 from serve_app.gallery.records.changes import Changes
-from serve_app.gallery.records.collections import POOL
+from serve_app.gallery.records.collections import AREA, POOL
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.schema import (
     api_keys,
@@ -69,7 +69,7 @@ def erase_tenant(
     while number := writer.run(_loose_faces(tenant)):
         counts["faces"] += number
     for name in names:
-        if name != POOL:
+        if name[0] not in (POOL, AREA):
             writer.run(plans.delete_collection(tenant, name, only_if_empty=False))
     Repairer(database, index, blobs).settle_journal(ids=_journal(database, tenant))
     blobs.delete_tenant(tenant)

@@ -18,14 +18,15 @@ from serve_app.domain import (
     ThresholdRequest,
     Vectors,
 )
-from serve_app.errors import LivenessRequired
+from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.base import NOTHING, Operations, ProbeChoice, main_face, refuse_unfit
+from serve_app.service.base import NOTHING, ProbeChoice, main_face, refuse_unfit
+from serve_app.service.keeping import KeepingOperations
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)
 
 
-class SearchOperations(Operations):
+class SearchOperations(KeepingOperations):
     """One or several faces against one or several collections."""
 
     async def search(
@@ -42,6 +43,7 @@ class SearchOperations(Operations):
         min_face_side: float = 0.0,
         persons_only: bool = False,
         trace: bool = True,
+        keep_unknown: str | None = None,
     ) -> SearchResult:
         """Who is on a picture: the largest face, the one main face, or each of them.
 
@@ -55,11 +57,17 @@ class SearchOperations(Operations):
             faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
             reject: refuse a picture with a face that has one of these faults.
             min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
+            keep_unknown: keep faces without matches in this collection, for naming later; those that are not live, or
+                not good enough to be enrolled, are not kept.
 
         Raises:
-            CollectionNotFound, ImageError, LivenessUnavailable; FaceNotFound, TooManyFaces, FaceRejected as above.
+            CollectionNotFound, ImageError, LivenessUnavailable; FaceNotFound, TooManyFaces, FaceRejected as above;
+            UnknownsNotKept by the policy of ``keep_unknown``.
         """
         check_threshold(threshold)
+        if keep_unknown is not None and not trace:
+            raise InvalidRequest("A search that leaves no trace cannot keep unknown faces.")
+        policy = None if keep_unknown is None else await self._keeping_policy(tenant, collections, keep_unknown)
         query = GalleryQuery(
             probes=NO_PROBES,
             model="",  # of the probes, when there are some
@@ -70,7 +78,12 @@ class SearchOperations(Operations):
             trace=trace,
         )
 
-        async def attempt(live_from: float | None) -> tuple[SearchResult, float | None]:
+        async def keep(result: SearchResult, templates: Vectors) -> SearchResult:
+            if keep_unknown is None or policy is None:
+                return result
+            return await self._kept(tenant, keep_unknown, policy, result, templates)
+
+        async def attempt(live_from: float | None) -> tuple[SearchResult, float | None, Vectors]:
             return await self._search(tenant, image, query, faces, liveness, live_from, reject, min_face_side)
 
         # The gallery knows the policies; asking it before each search would cost everyone a hop. So the first attempt
@@ -78,17 +91,17 @@ class SearchOperations(Operations):
         searched = (tenant, query.collections)
         live_from = self._demanded_liveness.get(searched)
         try:
-            result, demanded = await attempt(live_from)
+            result, demanded, templates = await attempt(live_from)
         except LivenessRequired as required:
             demanded = required.details["threshold"]
         else:
             if liveness or demanded == live_from:
-                return result
+                return await keep(result, templates)
         self._demanded_liveness.pop(searched, None)
         if demanded is not None:
             self._demanded_liveness[searched] = demanded
-        result, _ = await attempt(demanded)
-        return result
+        result, _, templates = await attempt(demanded)
+        return await keep(result, templates)
 
     async def _search(
         self,
@@ -100,8 +113,8 @@ class SearchOperations(Operations):
         live_from: float | None,
         reject: Collection[QualityCode],
         min_face_side: float,
-    ) -> tuple[SearchResult, float | None]:
-        """The result, and the liveness threshold that the collections' policies demand."""
+    ) -> tuple[SearchResult, float | None, Vectors]:
+        """The result, the liveness threshold that the collections' policies demand, and the faces' templates."""
         liveness = liveness or live_from is not None
         clock = StepClock()
         options = self._face_options(faces, liveness)
@@ -127,7 +140,7 @@ class SearchOperations(Operations):
             threshold=answer.threshold,
             timings=clock.milliseconds(),
         )
-        return result, answer.liveness_threshold
+        return result, answer.liveness_threshold, templates
 
     async def search_face(
         self,

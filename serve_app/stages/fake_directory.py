@@ -32,6 +32,7 @@ from serve_app.errors import (
     PersonNotFound,
 )
 from serve_app.stages.fake_loose_faces import fake_face
+from serve_app.stages.fake_unknowns import FakeUnknown
 from serve_app.stages.fakes import FakeStage
 
 
@@ -44,6 +45,7 @@ class FakeTenant:
     new_faces: dict[str, NewFace] = field(default_factory=dict)  # by face id
     loose: dict[str, Face] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)  # collection id -> loose faces
+    unknowns: dict[str, FakeUnknown] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     duplicates: dict[str, list[DuplicatePair]] = field(default_factory=dict)  # by task
 

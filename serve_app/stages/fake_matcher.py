@@ -42,12 +42,13 @@ from serve_app.stages.fake_embedders import FakeEmbedders
 from serve_app.stages.fake_loose_faces import FakeLooseFaces, fake_face
 from serve_app.stages.fake_privacy import FakePrivacy
 from serve_app.stages.fake_tasks import FakeTasks
+from serve_app.stages.fake_unknowns import FakeUnknowns
 from serve_app.stages.fakes import FAKE_CALIBRATION
 
 T = TypeVar("T")
 
 
-class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakePrivacy):
+class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeUnknowns, FakePrivacy):
     """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
 
     def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:
@@ -230,6 +231,9 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeP
                     return face
         if face_id in self._of(tenant).loose:
             return self._of(tenant).loose[face_id]
+        for unknown in self._of(tenant).unknowns.values():
+            if face_id in unknown.faces:
+                return fake_face(face_id, None, unknown.faces[face_id], unknown.last_seen)
         raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
 
     async def faces(

@@ -132,6 +132,7 @@ class Ingress:
         faces: FaceChoice = "largest",
         liveness: bool = False,
         trace: bool = True,
+        keep_unknown: str | None = None,
     ) -> SearchResult:
         """Who is on a picture. See :meth:`serve_app.service.FaceService.search`."""
         return await self.service.search(
@@ -143,6 +144,7 @@ class Ingress:
             faces=faces,
             liveness=liveness,
             trace=trace,
+            keep_unknown=keep_unknown,
         )
 
     async def search_all_faces(self, image: bytes, collection: str | Sequence[str], **options: Any) -> SearchResult:
@@ -268,6 +270,11 @@ class Ingress:
         """Start to look for persons who were enrolled twice; ask ``task`` how far it is."""
         return await self.service.find_duplicates(tenant, collection, ThresholdRequest(min_score, fpir))
 
+    unknowns = _gallery("unknowns")
+    unknown = _gallery("unknown")
+    name_unknown = _gallery("name_unknown")
+    merge_unknowns = _gallery("merge_unknowns")
+    discard_unknown = _gallery("discard_unknown")
     task = _gallery("task")
     tasks = _gallery("tasks")
     cancel_task = _gallery("cancel_task")

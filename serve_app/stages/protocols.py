@@ -36,6 +36,7 @@ from serve_app.stages.embedders import Embedders
 from serve_app.stages.loose_faces import LooseFaces
 from serve_app.stages.privacy import Privacy
 from serve_app.stages.tasks import Tasks
+from serve_app.stages.unknowns import Unknowns
 
 
 class Stage(Protocol):
@@ -86,7 +87,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, LooseFaces, Directory, Tasks, Privacy, Embedders, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Unknowns, Tasks, Privacy, Embedders, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

@@ -22,6 +22,7 @@ def test_create_with_everything(world: World) -> None:
             "image_storage": "full",
             "retention_days": None,
             "reject_below": 0.4,
+            "keep_unknown_h": 48,
         },
     }
     created = world.call("POST", "/v1/collections", json=body)
@@ -42,6 +43,7 @@ def test_the_policy_defaults_to_the_settings() -> None:
         "image_storage": "none",
         "retention_days": None,
         "reject_below": 0,
+        "keep_unknown_h": 0,
     }
 
 
@@ -67,6 +69,8 @@ def test_names_are_unique_within_a_tenant(world: World) -> None:
         ({"name": "a", "tags": ["x" * 101]}, "tags"),
         ({"name": "a", "policy": {"min_score": 2}}, "policy.min_score"),
         ({"name": "a", "policy": {"reject_below": -0.1}}, "policy.reject_below"),
+        ({"name": "a", "policy": {"keep_unknown_h": 1.5}}, "policy.keep_unknown_h"),
+        ({"name": "a", "policy": {"keep_unknown_h": -1}}, "policy.keep_unknown_h"),
         ({"name": "a", "policy": {"livenes": True}}, "policy.livenes: is not a known field"),
         ({"name": "a", "user_data": "x" * 16385}, "user_data"),
     ],

@@ -34,6 +34,12 @@ ROUTES = {
         ("POST", "/v1/collections/staff/persons/ada/merge"),
         ("DELETE", f"/v1/collections/staff/persons/ada/faces/{'0' * 32}"),
         ("POST", "/v1/collections/staff/duplicates"),
+        ("GET", "/v1/collections/staff/unknowns"),
+        ("DELETE", "/v1/collections/staff/unknowns"),
+        ("GET", f"/v1/collections/staff/unknowns/{'0' * 32}"),
+        ("DELETE", f"/v1/collections/staff/unknowns/{'0' * 32}"),
+        ("POST", f"/v1/collections/staff/unknowns/{'0' * 32}/name"),
+        ("POST", f"/v1/collections/staff/unknowns/{'0' * 32}/merge"),
         ("GET", "/v1/tasks"),
         ("GET", f"/v1/tasks/{'0' * 32}"),
         ("DELETE", f"/v1/tasks/{'0' * 32}"),
@@ -81,6 +87,7 @@ def test_the_table_of_roles_is_complete(world: World) -> None:
         "{person_id}": "ada",
         "{face_id}": "0" * 32,
         "{task_id}": "0" * 32,
+        "{unknown_id}": "0" * 32,
         "{key_id}": "unknown",
     }
 

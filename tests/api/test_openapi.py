@@ -92,7 +92,7 @@ def test_every_field_of_a_search_is_explained() -> None:
     properties = DOCUMENT["components"]["schemas"]["SearchBody"]["properties"]
     assert set(properties) == {
         *("image_base64", "image_url", "face_id", "collections", "max_results"),
-        *("min_score", "fpir", "faces", "liveness", "trace"),
+        *("min_score", "fpir", "faces", "liveness", "keep_unknown", "trace"),
     }
     assert all(schema.get("description") for schema in properties.values())
 

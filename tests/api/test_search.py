@@ -31,7 +31,7 @@ def test_the_answer_has_the_documented_shape(world: World) -> None:
     assert body["threshold"]["gallery_size"] == 3
     assert body["threshold"]["fpir"] == pytest.approx(0.01)
     (face,) = body["faces"]
-    assert set(face) == {"box", "landmarks", "detection_score", "quality", "quality_details", "matches"}
+    assert set(face) == {"box", "landmarks", "detection_score", "quality", "quality_details", "matches", "unknown"}
     assert face["box"] == {"x": 50, "y": 40, "width": 100, "height": 125}
     assert set(face["landmarks"]) == {"right_eye", "left_eye", "nose", "mouth_right", "mouth_left"}
     assert face["landmarks"]["nose"] == {"x": 100, "y": 115}

@@ -328,3 +328,27 @@ def test_duplicates_are_listed(service: Service) -> None:
     assert (as_json["pairs"], as_json["task"]["state"]) == ([], "done")
     assert service.cli("duplicates", "staff", "--min-score", "1", "--fpir", "0.1").exit_code == 2
     assert "no collection" in service.cli("duplicates", "nowhere").stderr
+
+
+# -- unknowns
+
+
+def test_unknowns_are_listed_saved_named_merged_and_discarded(service: Service, tmp_path: Path) -> None:
+    with service.client() as client:
+        client.create_collection("staff", policy={"keep_unknown_h": 24})
+    ids = []
+    for who in ("eve", "bob", "kim"):
+        (tmp_path / f"{who}.jpg").write_bytes(fake_picture(who))
+        done = service.cli("search", str(tmp_path / f"{who}.jpg"), "-c", "staff", "--keep-unknown", "staff", "--json")
+        ids.append(json.loads(done.stdout)["faces"][0]["unknown"]["id"])
+    eve, bob, kim = ids
+    listed = json.loads(service.cli("unknowns", "list", "staff", "--json").stdout)
+    assert {each["id"] for each in listed} == {eve, bob, kim}
+    assert eve in service.cli("unknowns", "list", "staff").stdout
+    assert service.cli("unknowns", "save", "staff", eve, str(tmp_path / "eve")).exit_code == 0
+    assert len(list((tmp_path / "eve").iterdir())) == 1
+    assert "enrolled as eve" in service.cli("unknowns", "name", "staff", eve, "eve", "--name", "Eve").stderr
+    assert "2 faces" in service.cli("unknowns", "merge", "staff", bob, kim).stderr
+    assert service.cli("unknowns", "discard", "staff").exit_code == 2
+    assert "2 faces are erased" in service.cli("unknowns", "discard", "staff", bob).stderr
+    assert "0 faces are erased" in service.cli("unknowns", "discard", "staff", "--all").stderr

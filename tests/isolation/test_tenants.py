@@ -44,6 +44,8 @@ FIELDS: dict[str, Any] = {
     **dict.fromkeys(("face_token", "face_token1", "face_tokens"), "{token}"),
     "outer_id": "set",
     "task_id": "{task}",
+    "unknown_id": "{una}",
+    "others": ["{uma}"],
     "key_id": "{key}",
     "action_type": "FACE_SEARCH",
     "page": "1",
@@ -147,6 +149,7 @@ def about(value: Any) -> Any:
 def send(world: World, name: str, caller: Side, ids: Mapping[str, str]) -> httpx.Response:
     """The operation by this caller, about these ids."""
     method, path, operation = OPERATIONS[name]
+    path = path.replace("{task_id}/duplicates", f"{ids['duplicates']}/duplicates")
     options: dict[str, Any] = {"headers": {"X-API-Key": caller.secret}, "params": {}}
     for parameter in operation.get("parameters", ()):
         value = filled({**FIELDS, **PARAMETERS.get(name, {})}.get(parameter["name"]), ids)

@@ -155,6 +155,12 @@ class World:
         facepp("face/setuserid", face_token=token, user_id=word)
         made = facepp("faceset/create", outer_id="set", face_tokens=token, display_name=word, user_data=word)
         side.ids |= {"token": token, "set": made["faceset_token"]}
+        side.ids["duplicates"] = call("POST", "/v1/collections/visitors/duplicates")["id"]
+        for who_else in ("una", "uma") if side is self.owner else ():
+            search = {"collections": "staff", "keep_unknown": "staff", "image_base64": picture(who_else)}
+            call("PATCH", "/v1/collections/staff", json={"policy": {"keep_unknown_h": 24}})
+            found = call("POST", "/v1/search", json=search)["faces"][0]
+            side.ids[who_else] = found["unknown"]["id"]
         side.ids["task"] = facepp("faceset/async/addface", outer_id="set", face_tokens=token)["task_id"]
 
     def belongings(self, tenant: str) -> dict[str, Any]:

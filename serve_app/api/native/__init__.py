@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
 from serve_app.api.errors import error_response
-from serve_app.api.native import collections, embedder, keys, meta, persons, pictures, privacy, search, tasks
+from serve_app.api.native import (
+    collections,
+    embedder,
+    keys,
+    meta,
+    persons,
+    pictures,
+    privacy,
+    search,
+    tasks,
+    unknowns,
+)
 
 
 def native_dialect() -> Dialect:
     """The native API as a dialect of the application."""
-    parts = (search, pictures, collections, persons, tasks, privacy, keys, embedder, meta)
+    parts = (search, pictures, collections, persons, unknowns, tasks, privacy, keys, embedder, meta)
     return Dialect("native", [part.router for part in parts], error_response)

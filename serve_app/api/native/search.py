@@ -14,7 +14,7 @@ from serve_app.api.images import picture
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, PICTURE_ERRORS, reply
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, FaceUnknown, InvalidRequest
+from serve_app.errors import CollectionNotFound, FaceUnknown, InvalidRequest, UnknownsNotKept
 
 router = APIRouter(tags=["search"])
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["search"])
     "/v1/search",
     summary="Who is on this picture?",
     response_model=SearchAnswer,
-    responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceUnknown),
+    responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceUnknown, UnknownsNotKept),
     openapi_extra=body_docs(
         SearchBody,
         {"image_base64": EXAMPLE_BASE64, "collections": ["staff", "visitors"], "max_results": 5, "fpir": 0.01},
@@ -69,5 +69,6 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
             faces=body.faces,
             liveness=body.liveness,
             trace=body.trace,
+            keep_unknown=body.keep_unknown,
         )
     return reply(SearchAnswer.of(request_id_of(request), result))

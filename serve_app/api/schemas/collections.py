@@ -33,6 +33,13 @@ class PolicyBody(Body):
     retention_days: float | None = Field(
         None, ge=0.001, le=36_500, description="Days after the last change of a person that they go; null: never."
     )
+    keep_unknown_h: int | None = Field(
+        None,
+        ge=0,
+        le=24 * 366,
+        description="Hours for which searches may keep faces that nobody is found for; 0: they may not.",
+        examples=[72],
+    )
     reject_below: QualityValue | None = Field(
         None, description="Quality below which enrolment refuses a face; 0 refuses none."
     )
@@ -48,6 +55,7 @@ class PolicyBody(Body):
             min_score=self.min_score if "min_score" in given else policy.min_score,
             image_storage=self.image_storage or policy.image_storage,
             retention_days=self.retention_days if "retention_days" in given else policy.retention_days,
+            keep_unknown_h=policy.keep_unknown_h if self.keep_unknown_h is None else self.keep_unknown_h,
             reject_below=policy.reject_below if self.reject_below is None else self.reject_below,
         )
 
@@ -105,6 +113,7 @@ class PolicyView(Answer):
     image_storage: ImageStorage
     retention_days: float | None
     reject_below: float
+    keep_unknown_h: int
 
 
 class CollectionView(Answer):
@@ -142,6 +151,7 @@ class CollectionView(Answer):
                 image_storage=policy.image_storage,
                 retention_days=policy.retention_days,
                 reject_below=policy.reject_below,
+                keep_unknown_h=policy.keep_unknown_h,
             ),
             person_count=collection.person_count,
             face_count=collection.face_count,

@@ -108,10 +108,10 @@ class PicturesBody(Body):
         }
 
 
-class PersonBody(PicturesBody):
-    """A person. Fields that are left out, or null, keep their stored value; an empty text or list clears it.
+class PersonTexts(Body):
+    """What is known of a person.
 
-    So does an empty text for the date of birth.
+    Fields that are left out, or null, keep their stored value. An empty text or list clears it, also the date of birth.
     """
 
     name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
@@ -126,11 +126,6 @@ class PersonBody(PicturesBody):
     watch_list: WatchList | None = Field(None, description="Watch-list categories.")
     consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form as JSON text.")
     metadata: Metadata | None = Field(None, description="Texts by name; replaces the stored ones as a whole.")
-    mode: Literal["replace", "add"] = Field(
-        "replace",
-        description="Whether the pictures replace the person's faces or add to them; without any, the faces stay.",
-    )
-    must_be_new: bool = Field(False, description="Answer 409 instead of changing a person who exists.")
 
     def to_domain(self) -> PersonFields:
         """The person's own fields."""
@@ -152,6 +147,16 @@ class MergeBody(Body):
     """Who is the same person."""
 
     person_id: PersonId = Field(description="The other record, which goes.")
+
+
+class PersonBody(PicturesBody, PersonTexts):
+    """A person with pictures."""
+
+    mode: Literal["replace", "add"] = Field(
+        "replace",
+        description="Whether the pictures replace the person's faces or add to them; without any, the faces stay.",
+    )
+    must_be_new: bool = Field(False, description="Answer 409 instead of changing a person who exists.")
 
 
 class PersonSummary(Answer):

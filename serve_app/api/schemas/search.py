@@ -11,6 +11,7 @@ from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import BoxView, ImageView, LandmarksView, LivenessView, QualityView, rounded
 from serve_app.api.schemas.persons import PersonSummary
 from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
+from serve_app.api.schemas.unknowns import SightingView
 from serve_app.domain import Match, SearchedFace, SearchResult, Threshold
 
 
@@ -36,6 +37,12 @@ class SearchBody(PictureBody):
         examples=[0.01],
     )
     faces: Literal["largest", "all"] = Field("largest", description="Search for the largest face or for each.")
+    keep_unknown: CollectionName | None = Field(
+        None,
+        description="Keep faces that nobody is found for in this collection, one of those that are searched, for "
+        "naming later. Its policy's `keep_unknown_h` must allow it.",
+        examples=["staff"],
+    )
     liveness: bool = Field(False, description="Report faces that are not live without matches.")
 
     trace: bool = Field(
@@ -48,6 +55,10 @@ class SearchBody(PictureBody):
             raise ValueError("min_score and fpir exclude each other; send one of them")
         if self.face_id is not None and self.liveness:
             raise ValueError("liveness needs a picture; an enrolled face cannot be checked")
+        if not self.trace and self.keep_unknown is not None:
+            raise ValueError("a search that leaves no trace cannot keep unknown faces")
+        if self.face_id is not None and self.keep_unknown is not None:
+            raise ValueError("keep_unknown needs a picture; an enrolled face is kept already")
         return self
 
 
@@ -72,6 +83,9 @@ class MatchView(Answer):
         )
 
 
+OptionalSighting = Annotated[SightingView | None, Field(description="Where the face was kept; null if it was not.")]
+
+
 class SearchedFaceView(Answer):
     """A face that was looked for. What belongs to a picture is null when the search was by ``face_id``."""
 
@@ -82,6 +96,7 @@ class SearchedFaceView(Answer):
     quality_details: QualityView | None
     liveness: OptionalLiveness = None
     matches: list[MatchView] = Field(description="Best first, no person twice.")
+    unknown: OptionalSighting = None
 
     @classmethod
     def of(cls, searched: SearchedFace) -> SearchedFaceView:
@@ -95,6 +110,7 @@ class SearchedFaceView(Answer):
             quality_details=QualityView.of(face.quality) if face else None,
             liveness=LivenessView.of(searched.liveness) if searched.liveness else None,
             matches=[MatchView.of(match) for match in searched.matches],
+            unknown=SightingView.of(searched.unknown) if searched.unknown else None,
         )
 
 

@@ -16,6 +16,7 @@ from serve_app.gallery.archive.container import ArchiveWriter
 from serve_app.gallery.archive.rows import lines, to_json
 from serve_app.gallery.blobs import KINDS, BlobStore
 from serve_app.gallery.database import Database
+from serve_app.gallery.records.collections import AREA
 from serve_app.gallery.schema import (
     api_keys,
     collections,
@@ -25,6 +26,7 @@ from serve_app.gallery.schema import (
     person_collections,
     persons,
     tenants,
+    unknown_faces,
 )
 
 FORMAT = 1
@@ -64,7 +66,7 @@ def export_archive(
         manifest = {"format": FORMAT, "facegraph": __version__, "created": dt.datetime.now(dt.UTC).isoformat()}
         archive.add("manifest.json", json.dumps(manifest, indent=2).encode())
         for name, table in HEAD.items():
-            archive.add(f"{name}.jsonl", lines(to_json(row, table) for row in connection.execute(sa.select(table))))
+            archive.add(f"{name}.jsonl", lines(to_json(row, table) for row in connection.execute(_whole(table))))
         for number, (records, images) in enumerate(_parts(connection, blobs, done)):
             archive.add(f"people/{number:06}.jsonl", lines(records))
             for name, content in images:
@@ -72,6 +74,11 @@ def export_archive(
             if progress is not None:
                 progress(done.faces)
     return done
+
+
+def _whole(table: sa.Table) -> sa.Select[Any]:
+    areas = table.c.name.startswith(AREA, autoescape=True) if table is collections else sa.false()
+    return sa.select(table).where(~areas)
 
 
 Part = tuple[list[dict[str, Any]], list[tuple[str, bytes]]]
@@ -125,7 +132,11 @@ def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]
                 "collections": places[row.id],
                 "faces": [entries[face.id] for face in found[row.id]],
             }
-    loose = sa.select(faces).where(faces.c.tenant_id == tenant, faces.c.person_id.is_(None))
+    loose = sa.select(faces).where(
+        faces.c.tenant_id == tenant,
+        faces.c.person_id.is_(None),
+        faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # who is kept for hours is not for archives
+    )
     for rows in _pages(connection, loose, faces.c.id):
         for entry in _with_places(connection, rows).values():
             yield {"faces": [entry]}

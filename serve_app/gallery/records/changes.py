@@ -51,6 +51,7 @@ class Changes:
         give_faces: faces that become another person's (internal id), by id.
         expire: when faces are to be erased, by id; None for never.
         attach, detach: memberships of faces, by model; what is attached brings its template for the index.
+        statements: whatever else changes in the records, and in these alone.
         drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
         recorded: what the audit log has of it, once it is written.
     """
@@ -67,6 +68,7 @@ class Changes:
     expire: dict[str, dt.datetime | None] = field(default_factory=dict)
     attach: dict[str, list[IndexRow]] = field(default_factory=lambda: defaultdict(list))
     detach: dict[str, list[RowKey]] = field(default_factory=lambda: defaultdict(list))
+    statements: list[sa.Executable] = field(default_factory=list)
     drop_faces: list[DroppedFace] = field(default_factory=list)
     drop_persons: list[str] = field(default_factory=list)
     drop_collections: list[str] = field(default_factory=list)
@@ -103,6 +105,8 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
     _add_templates(connection, changes)
     _give_faces(connection, changes.give_faces)
     _set_expiry(connection, changes.expire)
+    for statement in changes.statements:
+        connection.execute(statement)
     _join_persons(connection, changes.joins, counts)
     _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
     _detach_faces(connection, (key for keys in changes.detach.values() for key in keys), counts)

@@ -24,12 +24,17 @@ from serve_app.gallery import checks
 from serve_app.gallery.records.paging import containing, page_of, search_text
 from serve_app.gallery.schema import collections, person_collections
 
+MAX_KEEP_H = 24 * 366
+
 Lock = Literal["share", "update"]
 
 POOL = "*"
 """Name of a tenant's pool: the hidden collection of everyone who is in no other one. No collection can be called so."""
 
-_VISIBLE = collections.c.name != POOL
+AREA = "?"
+"""First character of the name of a collection's area, the hidden collection of the faces of its unknowns."""
+
+_VISIBLE = sa.func.substr(collections.c.name, 1, 1).not_in([POOL, AREA])
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
 
@@ -75,9 +80,35 @@ def make_pool(connection: sa.Connection, tenant: str) -> None:
         _insert(connection, tenant, {**_values(NewCollection("pool")), "name": POOL, "search_text": ""})
 
 
+def area(connection: sa.Connection, collection: Collection) -> Collection | None:
+    """The collection's area, if :func:`make_area` was called for it."""
+    query = sa.select(collections).where(
+        collections.c.tenant_id == collection.tenant_id, collections.c.name == AREA + collection.id
+    )
+    row = connection.execute(query).first()
+    return None if row is None else to_collection(row)
+
+
+def get_area(connection: sa.Connection, collection: Collection) -> Collection:
+    """The collection's area, which :func:`make_area` has made."""
+    found = area(connection, collection)
+    if found is None:
+        raise AssertionError(f"the collection {collection.id} has no area")
+    return found
+
+
+def make_area(connection: sa.Connection, collection: Collection) -> None:
+    """See to it that the collection has an area, and that it is not deleted meanwhile."""
+    get(connection, collection.tenant_id, collection.name, "share")
+    if area(connection, collection) is None:
+        values = {**_values(NewCollection("area")), "name": AREA + collection.id, "search_text": ""}
+        _insert(connection, collection.tenant_id, values)
+
+
 def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
     """All collections of the tenant and the pool."""
-    query = sa.select(collections).where(collections.c.tenant_id == tenant).order_by(collections.c.id)
+    shown = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
+    query = sa.select(collections).where(*shown).order_by(collections.c.id)
     return [to_collection(row) for row in connection.execute(query)]
 
 
@@ -114,7 +145,7 @@ def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = No
 def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
     """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
     wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
-    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and c.name != POOL]
+    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and c.name[0] not in (POOL, AREA)]
     found = {collection.id: collection for collection in known}
     for collection_id in ids:
         if collection_id not in found:
@@ -201,6 +232,7 @@ def to_collection(row: sa.Row[Any]) -> Collection:
             image_storage=ImageStorage(row.image_storage),
             retention_days=row.retention_days,
             reject_below=row.reject_below,
+            keep_unknown_h=row.keep_unknown_h,
         ),
         person_count=row.person_count,
         face_count=row.face_count,
@@ -255,6 +287,7 @@ def _values(new: NewCollection) -> dict[str, Any]:
         if policy.retention_days is None
         else checks.check_number("policy.retention_days", policy.retention_days, 0.001, 36_500),
         "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
+        "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_H),
         "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
     }
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.records.faces import batches
-from serve_app.gallery.schema import face_collections, faces
+from serve_app.gallery.schema import face_collections, faces, unknown_faces
 
 
 def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
@@ -21,6 +21,7 @@ def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dic
             faces.c.tenant_id == tenant,
             faces.c.person_id.is_(None),
             sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC)),
+            faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # these are to be named, not taken
         )
         .order_by(faces.c.id)
         .with_for_update()

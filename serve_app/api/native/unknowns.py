@@ -1,0 +1,110 @@
+"""``/v1/collections/{name}/unknowns``: faces that searches did not know and kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bodies import body_docs, read_body
+from serve_app.api.context import Context
+from serve_app.api.docs import error_docs
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, InPathCollection, Limit, reply
+from serve_app.api.schemas.base import FaceId
+from serve_app.api.schemas.persons import EnrolledPerson
+from serve_app.api.schemas.privacy import DeletionAnswer
+from serve_app.api.schemas.unknowns import MergeUnknownsBody, NameBody, UnknownPage, UnknownView
+from serve_app.errors import (
+    CollectionNotFound,
+    FaceNotLive,
+    LivenessRequired,
+    PersonExists,
+    QualityTooLow,
+    UnknownNotFound,
+)
+
+router = APIRouter(prefix="/v1/collections/{name}/unknowns", tags=["unknowns"])
+
+InPathUnknown = Annotated[FaceId, Path(description="An unknown's id.")]
+ERRORS = (*COMMON_ERRORS, CollectionNotFound, UnknownNotFound)
+
+
+@router.get("", summary="List unknowns", response_model=UnknownPage, responses=error_docs(*ERRORS))
+async def list_unknowns(
+    name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Faces that searches with `keep_unknown` found nobody for, gathered by likeness. Needs the role `enroll`."""
+    return reply(UnknownPage.of(await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)))
+
+
+@router.delete("", summary="Discard all unknowns", response_model=DeletionAnswer, responses=error_docs(*ERRORS))
+async def discard_unknowns(name: InPathCollection, context: Context, key: EnrollKey) -> Response:
+    """Erases all faces that the collection keeps of unknowns. Needs the role `enroll`."""
+    return reply(DeletionAnswer.of(await context.service.matcher.discard_unknown(key.tenant_id, name)))
+
+
+@router.get("/{unknown_id}", summary="One unknown", response_model=UnknownView, responses=error_docs(*ERRORS))
+async def get_unknown(name: InPathCollection, unknown_id: InPathUnknown, context: Context, key: EnrollKey) -> Response:
+    """The faces that are kept, and when they are erased. Needs the role `enroll`."""
+    return reply(UnknownView.of(await context.service.matcher.unknown(key.tenant_id, name, unknown_id)))
+
+
+@router.delete(
+    "/{unknown_id}", summary="Discard an unknown", response_model=DeletionAnswer, responses=error_docs(*ERRORS)
+)
+async def discard_unknown(
+    name: InPathCollection, unknown_id: InPathUnknown, context: Context, key: EnrollKey
+) -> Response:
+    """Erases its faces. Needs the role `enroll`."""
+    return reply(DeletionAnswer.of(await context.service.matcher.discard_unknown(key.tenant_id, name, unknown_id)))
+
+
+@router.post(
+    "/{unknown_id}/name",
+    summary="Say who an unknown is",
+    response_model=EnrolledPerson,
+    responses={
+        201: {"model": EnrolledPerson, "description": "The person is new."},
+        **error_docs(
+            *BODY_ERRORS,
+            CollectionNotFound,
+            UnknownNotFound,
+            PersonExists,
+            LivenessRequired,
+            FaceNotLive,
+            QualityTooLow,
+        ),
+    },
+    openapi_extra=body_docs(NameBody, {"person_id": "ada", "name": "Ada Lovelace"}),
+)
+async def name_unknown(
+    name: InPathCollection, unknown_id: InPathUnknown, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """The kept faces are enrolled: as a new person in the collection, or as further faces of one who is there.
+
+    They expire no more, and the unknown ceases to exist. Answers 201 when the person is new, else 200. Needs the role
+    `enroll`.
+    """
+    body = await read_body(request, context, NameBody)
+    done = await context.service.matcher.name_unknown(
+        key.tenant_id, name, unknown_id, body.person_id, body.to_domain(), body.must_be_new
+    )
+    return reply(EnrolledPerson.after(done.person, done.faces), 201 if done.created else 200)
+
+
+@router.post(
+    "/{unknown_id}/merge",
+    summary="Merge unknowns",
+    response_model=UnknownView,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, UnknownNotFound),
+    openapi_extra=body_docs(MergeUnknownsBody, {"others": ["9f8e7d6c5b4a39281706f5e4d3c2b1a0"]}),
+)
+async def merge_unknowns(
+    name: InPathCollection, unknown_id: InPathUnknown, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """The others are the same person as this one: it takes over their faces and sightings. Needs the role `enroll`."""
+    body = await read_body(request, context, MergeUnknownsBody)
+    merged = await context.service.matcher.merge_unknowns(key.tenant_id, name, unknown_id, body.others)
+    return reply(UnknownView.of(merged))

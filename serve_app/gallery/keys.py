@@ -22,6 +22,8 @@ from serve_app.domain import ApiKey, Role
 from serve_app.errors import InvalidRequest, KeyInvalid, KeyNotFound, StoreUnavailable
 from serve_app.gallery import checks
 from serve_app.gallery.database import Database
+from serve_app.gallery.records import audit
+from serve_app.gallery.records.audit import Draft
 from serve_app.gallery.schema import api_keys
 
 log = logging.getLogger(__name__)
@@ -63,10 +65,13 @@ class KeyStore:
         if rate_limit is not None and not (math.isfinite(rate_limit) and rate_limit > 0):
             raise InvalidRequest(f"rate_limit must be over 0 requests per second, got {rate_limit}.")
         secret = PREFIX + secrets.token_urlsafe(32)
-        key = self._database.transact(
-            lambda connection: _insert(connection, tenant, name, role, secret, expires, rate_limit, installed=False)
-        )
-        return key, secret
+
+        def work(connection: sa.Connection) -> ApiKey:
+            made = _insert(connection, tenant, name, role, secret, expires, rate_limit, installed=False)
+            audit.append(connection, tenant, [Draft("create_key", details={"key": made.id, "role": str(made.role)})])
+            return made
+
+        return self._database.transact(work), secret
 
     def install(self, tenant: str, name: str, role: Role, secret: str) -> ApiKey:
         """Make a given secret the tenant's installed key of that name, replacing the one before; idempotent.
@@ -141,7 +146,14 @@ class KeyStore:
         if checks.is_id(key_id):
             chosen = sa.and_(api_keys.c.id == key_id, api_keys.c.tenant_id == tenant, api_keys.c.revoked.is_(None))
             change = api_keys.update().where(chosen).values(revoked=dt.datetime.now(dt.UTC))
-            if self._database.transact(lambda connection: connection.execute(change).rowcount):
+
+            def work(connection: sa.Connection) -> int:
+                number = connection.execute(change).rowcount
+                drafts = [Draft("revoke_key", details={"key": key_id})] if number else []
+                audit.append(connection, tenant, drafts)
+                return number
+
+            if self._database.transact(work):
                 return
         raise KeyNotFound(f"There is no API key with the id {checks.shown(key_id)}.", key_id=str(key_id)[:100])
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from serve_app import calling
 from serve_app.calling import Caller
-from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields, PersonUpdate
+from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields, PersonUpdate, Role
 from serve_app.errors import InvalidRequest, PersonNotFound, StoreUnavailable
-from serve_app.gallery import Gallery
+from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.audit import MOST_QUEUED
 from serve_app.gallery.records import audit
 from serve_app.gallery.records.audit import Draft
@@ -197,3 +197,14 @@ def test_hashes_do_not_depend_on_the_database(gallery: Gallery, tenant: str) -> 
     (read,) = gallery.export_audit(tenant)
     assert read == dataclasses.replace(made, time=made.time)
     assert gallery.check_audit(tenant).broken is None
+
+
+def test_keys_are_recorded_without_their_secrets(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        keys = KeyStore(gallery._database)
+        key, secret = keys.create(T, "door camera", Role.SEARCH)
+        keys.revoke(T, key.id)
+        entries = list(gallery.export_audit(T))
+        assert [(e.action, e.details["key"]) for e in entries] == [("create_key", key.id), ("revoke_key", key.id)]
+        assert secret not in str(entries)
+        assert gallery.check_audit(T).broken is None

@@ -1,6 +1,9 @@
 // What a score means. The scale is the service's own (docs/concepts.md): each 0.05 of score is one order of magnitude
 // of false-match rate, and a search over N faces makes N comparisons.
 
+/** Rates below this were not measured but extrapolated: no data set at hand has enough pairs (docs/accuracy.md). */
+const MEASURED_TO = 1e-5;
+
 /** Share of comparisons of different people that reach this score. */
 export function falseMatchRate(score) {
   return Math.min(1, 10 ** (10 - 20 * score));
@@ -12,11 +15,11 @@ export function falsePositiveRate(fmr, gallerySize) {
   return -Math.expm1(gallerySize * Math.log1p(-fmr));
 }
 
-/** "one in 250,000"; rates that no test could measure are only bounded. */
+/** "one in 250,000"; what was not measured is only bounded. */
 export function oneIn(rate) {
   if (rate <= 0) return "none";
   if (rate > 0.5) return "nearly every one";
-  if (rate < 1e-9) return "fewer than one in a billion";
+  if (rate < MEASURED_TO) return "fewer than one in 100,000";
   const count = 1 / rate;
   return `one in ${number(count < 10 ? Math.round(count * 10) / 10 : Number(count.toPrecision(2)))}`;
 }

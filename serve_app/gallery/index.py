@@ -86,6 +86,10 @@ class VectorIndex(Protocol):
         """House-keeping, called every second or so."""
         ...
 
+    def doubtful(self) -> bool:
+        """Whether a call has failed since the last question, so that rows may be missing."""
+        ...
+
     def facts(self) -> Mapping[str, Any]:
         """``kind`` and ``version``, JSON-ready; cheap."""
         ...
@@ -154,6 +158,10 @@ class MemoryIndex:
 
     def maintain(self) -> None:
         """Nothing to do."""
+
+    def doubtful(self) -> bool:
+        """Never."""
+        return False
 
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""

@@ -19,7 +19,7 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.index import Hit, IndexRow, RowKey
-from serve_app.gallery.milvus_connection import connect, disconnect, is_embedded, outages
+from serve_app.gallery.milvus_connection import IndexUnavailable, connect, disconnect, is_embedded, outages
 from serve_app.gallery.milvus_parts import Parts
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class MilvusIndex:
         self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
         self._unflushed: dict[str, int] = {}
         self._last_write = 0.0
+        self._doubtful = False
         self._client = connect(self._uri, token, timeout_s)
         self._parts = Parts(self._client, self._embedded, namespace, timeout_s)
         try:
@@ -102,7 +103,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if self._embedded or part is None:
             return
-        with outages():
+        with self._outages():
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
@@ -117,7 +118,7 @@ class MilvusIndex:
         name, dimension = part
         if probes.shape[1] != dimension:
             raise InvalidRequest(f"Templates of {model} have {dimension} dimensions, got {probes.shape[1]}.")
-        with outages():
+        with self._outages():
             answers = self._client.search(
                 name,
                 data=list(probes),
@@ -137,13 +138,13 @@ class MilvusIndex:
         if part is None:
             return
         self.count(model)  # waits for the latest writes, which an iterator on a server does not
-        with outages():
+        with self._outages():
             iterator = self._client.query_iterator(
                 part.name, batch_size=5000, output_fields=["pk"], timeout=self._timeout_s
             )
         try:
             while True:
-                with outages():
+                with self._outages():
                     rows = iterator.next()
                 if not rows:
                     return
@@ -158,7 +159,7 @@ class MilvusIndex:
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
-            with outages():
+            with self._outages():
                 rows = self._client.query(
                     part.name,
                     filter=f"face_id in [{_quoted(batch)}]",
@@ -175,7 +176,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if part is None:
             return 0
-        with outages():
+        with self._outages():
             rows = self._client.query(
                 part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
             )
@@ -204,9 +205,16 @@ class MilvusIndex:
             for name in list(self._unflushed):
                 self._flush(name)
 
+    def doubtful(self) -> bool:
+        """See :class:`VectorIndex`. A failed flush loses rows of milvus-lite; a server may come back without any."""
+        was, self._doubtful = self._doubtful, False
+        if was:
+            self._parts.forget()
+        return was
+
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
-        with outages():
+        with self._outages():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
         version = self._version.removeprefix("milvus_lite-").removeprefix("v")
         return {"kind": "milvus-lite" if self._embedded else "milvus", "version": version}
@@ -222,9 +230,18 @@ class MilvusIndex:
             disconnect(self._client, self._uri)
 
     def _flush(self, name: str) -> None:
-        with outages():
+        with self._outages():
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        try:
+            with outages():
+                yield
+        except IndexUnavailable:
+            self._doubtful = True
+            raise
 
     @property
     def _strong(self) -> dict[str, str]:
@@ -233,11 +250,11 @@ class MilvusIndex:
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
         if not self._embedded:
-            with outages():
+            with self._outages():
                 yield
             return
         with self._lock:
-            with outages():
+            with self._outages():
                 yield
             self._last_write = time.monotonic()
             self._unflushed[name] = self._unflushed.get(name, 0) + rows

@@ -67,14 +67,18 @@ def disconnect(client: Any, uri: str) -> None:
         server_manager_instance.release_server(uri)
 
 
+class IndexUnavailable(StoreUnavailable):
+    """The vector index, of all stores, does not answer."""
+
+
 @contextmanager
 def outages() -> Iterator[None]:
-    """Whatever fails inside is ``StoreUnavailable``."""
+    """Whatever fails inside is ``IndexUnavailable``."""
     try:
         yield
     except _FAILURES as error:
         log.warning("vector index: %s", error)
-        raise StoreUnavailable("The vector index does not answer; try again.") from error
+        raise IndexUnavailable("The vector index does not answer; try again.") from error
 
 
 def _prepare_folder(path: Path) -> None:

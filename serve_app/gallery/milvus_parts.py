@@ -63,6 +63,11 @@ class Parts:
             part = self._known.get(model)
         return part
 
+    def forget(self) -> None:
+        """Look again for what was known: it may be gone, or loaded no more."""
+        with self._lock:
+            self._known.clear()
+
     def create(self, model: str, dimension: int) -> Part:
         """The model's collection, new unless another process was faster."""
         name = self._name(model)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import shutil
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -19,9 +21,11 @@ from serve_app.gallery.tenants import TenantStore
 from serve_app.score import Calibration
 from serve_app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *, recover: bool = True) -> Gallery:
-    """The gallery, its schema up to date and its index in line with the records.
+    """The gallery, its schema up to date and its index in line with the records; a damaged embedded index is made anew.
 
     Args:
         settings: ``storage`` and ``data_dir`` say where everything is.
@@ -32,9 +36,21 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
         StoreUnavailable: a server does not answer.
     """
-    from serve_app.gallery.milvus import (
-        MilvusIndex,
-    )  # imports grpc and pandas: only whoever opens a gallery waits for it
+    # These import grpc and pandas: only whoever opens a gallery waits for it.
+    from serve_app.gallery.milvus_connection import IndexUnavailable
+
+    try:
+        return _open(settings, calibrations, recover)
+    except IndexUnavailable:
+        if not settings.embedded_index:
+            raise
+    log.warning("the vector index %s is damaged and is built again from the records", settings.milvus_uri)
+    shutil.rmtree(settings.milvus_uri, ignore_errors=True)
+    return _open(settings, calibrations, recover)
+
+
+def _open(settings: Settings, calibrations: Mapping[str, Calibration], recover: bool) -> Gallery:
+    from serve_app.gallery.milvus import MilvusIndex
 
     database = open_database(settings)
     try:

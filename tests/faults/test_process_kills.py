@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.domain import NewCollection
 from serve_app.gallery import open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.faults.killing import KILLS, Victim
 from tests.faults.ledger import Ledger
-from tests.faults.workload import COLLECTIONS, TENANT
 from tests.gallery.conftest import BACKENDS
 from tests.gallery.samples import CALIBRATIONS
 
@@ -34,9 +32,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 def test_the_process_is_killed(settings: Settings) -> None:
-    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
-        for name in COLLECTIONS:
-            gallery.create_collection(TENANT, NewCollection(name))
     rng, ledger = random.Random(1), Ledger()
     with Victim(settings, ledger) as victim:
         for life in range(KILLS or 6):

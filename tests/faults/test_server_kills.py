@@ -11,13 +11,11 @@ from typing import Protocol
 
 import pytest
 
-from serve_app.domain import NewCollection
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.faults.killing import KILLS, Victim
 from tests.faults.ledger import Ledger
-from tests.faults.workload import COLLECTIONS, TENANT
 from tests.gallery.samples import CALIBRATIONS
 from tests.servers.milvus import MilvusServer
 from tests.servers.postgres import PostgresServer
@@ -49,9 +47,6 @@ def test_milvus_is_killed(milvus: MilvusServer, tmp_path: Path) -> None:
 
 def outages(settings: Settings, server: Killable, kills: int) -> None:
     """Kill and restart the server under load; then stop, and check everything."""
-    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
-        for name in COLLECTIONS:
-            gallery.create_collection(TENANT, NewCollection(name))
     rng, ledger = random.Random(2), Ledger()
     recoveries = []
     with Victim(settings, ledger) as victim:

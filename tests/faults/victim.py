@@ -7,6 +7,7 @@ On SIGTERM a child finishes what it does, closes the gallery and ends.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -15,9 +16,11 @@ import threading
 from types import FrameType
 
 import serve_app.gallery.milvus  # noqa: F401 - imported before the first fork
+from serve_app.domain import NewCollection
+from serve_app.errors import CollectionExists
 from serve_app.gallery import open_gallery
 from serve_app.settings import Settings
-from tests.faults.workload import THREADS, Actor, say
+from tests.faults.workload import COLLECTIONS, TENANT, THREADS, Actor, say
 from tests.gallery.samples import CALIBRATIONS
 
 
@@ -30,6 +33,9 @@ def live(settings: Settings, seed: int) -> None:
 
     logging.disable(logging.WARNING)  # of stores that are away, as the tests mean them to be
     gallery = open_gallery(settings, CALIBRATIONS)
+    for name in COLLECTIONS:
+        with contextlib.suppress(CollectionExists):
+            gallery.create_collection(TENANT, NewCollection(name))
     signal.signal(signal.SIGTERM, stop)
     say("ready")
     actors = [Actor(gallery, number, seed * THREADS + number, stopping) for number in range(THREADS)]

@@ -50,7 +50,6 @@ from serve_app.score import Calibration
 log = logging.getLogger(__name__)
 
 JOURNAL_PERIOD_S = 30.0
-CHECK_PERIOD_S = 5.0
 EXPIRY_PERIOD_S = 60.0
 CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
@@ -99,7 +98,6 @@ class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retentio
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
         self._change_due = time.monotonic() + CHANGE_PERIOD_S
-        self._doubtful, self._check_due = False, 0.0
         self._maintaining = threading.Lock()
 
     # -- searching
@@ -262,7 +260,7 @@ class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retentio
         try:
             self._index.maintain()
             self._repairer.settle_given_up()
-            self._check_index()
+            self._repairer.settle_doubts(thorough=self._alone)
             self._audit.flush()
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
@@ -282,13 +280,6 @@ class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retentio
             log.warning("maintenance: %s", error)
         finally:
             self._maintaining.release()
-
-    def _check_index(self) -> None:
-        self._doubtful = self._index.doubtful() or self._doubtful
-        if self._doubtful and time.monotonic() >= self._check_due:
-            self._check_due = time.monotonic() + CHECK_PERIOD_S
-            self._repairer.recover(alone=False, thorough=self._alone)
-            self._doubtful = False
 
     def retry_journal(self) -> int:
         """Settle what an outage or another process's crash left half done; the number of journal entries settled."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = dt.timedelta(seconds=60)
 """Younger journal entries are taken for the work of a living writer."""
 
+LOOK_PERIOD_S = 5.0
 MAX_GIVEN_UP = 10_000
 """Journal entries remembered for a repair at once; the others wait until they are :data:`IN_FLIGHT` old."""
 
@@ -47,6 +49,8 @@ class Repairer:
         self._index = index
         self._blobs = blobs
         self._given_up: set[int] = set()
+        self._doubtful = False
+        self._look_due = 0.0
 
     def give_up(self, entries: Sequence[int]) -> None:
         """Leave these journal entries of a writer that failed to :meth:`settle_given_up`."""
@@ -64,6 +68,18 @@ class Repairer:
             settled += self.settle_journal(ids=batch)
             self._given_up.difference_update(batch)
         return settled
+
+    def settle_doubts(self, thorough: bool) -> None:
+        """After calls to the index failed: compare it with the records, every few seconds until that succeeds.
+
+        Raises:
+            StoreUnavailable: the store is still away.
+        """
+        self._doubtful = self._index.doubtful() or self._doubtful
+        if self._doubtful and time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + LOOK_PERIOD_S
+            self.recover(alone=False, thorough=thorough)
+            self._doubtful = False
 
     def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
         """Make index and images agree with the records for the journal's entries, and remove these.

@@ -17,7 +17,10 @@ from serve_app.gallery import Gallery
 from tests.gallery.samples import face, query
 from tests.gallery.stores import check_consistent, embedded
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # milvus-lite forgets to close files
+]
 
 TENANT = DEFAULT_TENANT
 DISK_BYTES = 24 * 2**20
@@ -41,7 +44,6 @@ def fill(gallery: Gallery, persons: int = 5) -> None:
         gallery.put_person(TENANT, f"p{seed}", ["staff"], PersonFields(), [face(seed)])
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # milvus-lite forgets to close a file
 def test_a_full_disk(disk: Path) -> None:
     with embedded(disk) as gallery:
         fill(gallery)
@@ -60,7 +62,7 @@ def test_a_full_disk(disk: Path) -> None:
         ballast.unlink()
         gallery.put_person(TENANT, "new", ["staff"], PersonFields(), [big])
         deadline = time.monotonic() + 30
-        while gallery._doubtful or gallery._index._unflushed:  # type: ignore[attr-defined]
+        while gallery._repairer._doubtful or gallery._index._unflushed:  # type: ignore[attr-defined]
             assert time.monotonic() < deadline
             gallery.maintain()
             time.sleep(0.2)

@@ -48,15 +48,26 @@ class Eraser:
             person_ids: the external ids that the caller knows them by.
 
         Raises:
-            StoreUnavailable: also when something is left; it is erased by the next repair (``details["residue"]``).
+            StoreUnavailable: nothing was written; except that when something is left it is erased by the next repair
+                (``details["residue"]``), and that when a store went away after the deletion there is no receipt
+                (``details["pending"]``).
         """
         seen = _Witness(plan)
         outcome = self._writer.run(seen)
         changes = seen.changes
         if not changes.drop_persons:
             return outcome
-        self.confirm(changes)
-        return replace(outcome, receipt=self.sign(tenant, changes, person_ids, outcome))
+        try:
+            self.confirm(changes)
+            return replace(outcome, receipt=self.sign(tenant, changes, person_ids, outcome))
+        except StoreUnavailable as error:
+            if error.details:
+                raise
+            raise StoreUnavailable(
+                "The deletion is made and no search finds the persons any more, but a store went away before that was "
+                "confirmed, so there is no receipt.",
+                pending="receipt",
+            ) from error
 
     def confirm(self, changes: Changes) -> None:
         """Raise StoreUnavailable if any row, vector or image of what these changes dropped is left."""

@@ -102,7 +102,7 @@ class Actor(threading.Thread):
         try:
             act()
         except StoreUnavailable as error:
-            if error.details.get("pending"):
+            if error.details.get("pending") or error.details.get("residue"):
                 say("done", person_id)
             elif error.details.get("outcome") == "unknown":
                 say("unknown", person_id)

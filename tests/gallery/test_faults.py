@@ -150,6 +150,24 @@ def test_an_image_store_outage(tmp_path: Path) -> None:
         check_consistent(gallery)
 
 
+def test_a_deletion_that_cannot_be_confirmed_says_that_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)])
+
+        def away(changes: object) -> dict[str, int]:
+            raise StoreUnavailable("The database does not answer; try again.")
+
+        monkeypatch.setattr(gallery._eraser, "residue", away)
+        with pytest.raises(StoreUnavailable) as raised:
+            gallery.delete_person(TENANT, "p")
+        assert raised.value.details == {"pending": "receipt"}
+        with pytest.raises(PersonNotFound):
+            gallery.person(TENANT, "p")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_killing_the_process_at_random_moments(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ left of the service when everything between the steps is taken away.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +26,9 @@ from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.session import InferenceSession, OnnxSession, open_session
 
-Threads = Literal["shipped", "default"]
-"""``shipped``: sessions as the service opens them; ``default``: as onnxruntime opens them when nothing is said."""
+Threads = Literal["shipped", "default", "one"]
+"""``shipped``: sessions as the service opens them; ``default``: as onnxruntime opens them when nothing is said;
+``one``: as the service, with one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class PlainPipeline:
                 path = files.prepared(entry, "cpu")
                 return OnnxSession(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), "cpu")
             stage = settings.detector if entry is detector else settings.embedder
-            return open_session(files, entry, stage.inference)
+            inference = stage.inference.model_copy(update={"threads": 1}) if threads == "one" else stage.inference
+            return open_session(files, entry, inference)
 
         self._analyser = FaceAnalyser(session(detector), settings.detector, settings.limits)
         self._embedder = FaceEmbedder(session(embedder), embedder)
@@ -77,6 +80,8 @@ class PlainPipeline:
         """The largest face against one collection with the default threshold."""
         start = time.perf_counter()
         detection = self._analyser.analyse(image, DetectOptions(max_faces=1))
+        if not detection.faces:
+            return Timed((time.perf_counter() - start) * 1e3, 0.0, 0.0, None)
         detected = time.perf_counter()
         template = self._embedder.embed(np.stack([face.crop for face in detection.faces]))
         embedded = time.perf_counter()
@@ -89,3 +94,17 @@ class PlainPipeline:
             match=(end - embedded) * 1e3,
             person=best.id if best else None,
         )
+
+    def search_many(self, images: Sequence[bytes], collection: str) -> list[str | None]:
+        """The best match's person on each picture; embedder and gallery are asked once for all."""
+        detections = [self._analyser.analyse(image, DetectOptions(max_faces=1)) for image in images]
+        crops = [detection.faces[0].crop for detection in detections if detection.faces]
+        if not crops:
+            return [None] * len(images)
+        query = GalleryQuery(self._embedder.embed(np.stack(crops)), self._model, (collection,), 5)
+        answers = iter(self._gallery.search(DEFAULT_TENANT, query).matches)
+        found: list[str | None] = []
+        for detection in detections:
+            matches = next(answers) if detection.faces else ()
+            found.append(matches[0].person.id if matches and matches[0].person else None)
+        return found

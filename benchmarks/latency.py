@@ -37,7 +37,7 @@ from benchmarks.statistics import Spread, quartiles
 from serve_app.client import Client
 
 HTTP, SHIPPED, DEFAULT = "HTTP", "in process, threads as shipped", "in process, onnxruntime's default threads"
-TARGET = "<= 1.6"
+TARGET = "<= 1.35"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 
 from benchmarks.report import ROOT
 
 SHARED_MODELS = ROOT.parent / "shared" / "models"
 READY = "facegraph is ready"
+SESSION = "--session-name"
 
 
 class ServiceProcess:
@@ -32,7 +34,7 @@ class ServiceProcess:
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
         self.key = secrets.token_urlsafe(32)
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
         self._environment = {
@@ -81,6 +83,27 @@ class ServiceProcess:
                     member.kill()
             process.wait()
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """All of it that runs."""
+        if self._process is None:
+            return []
+        own = psutil.Process(self._process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def metrics(self) -> str:
+        """What Ray's Prometheus endpoint says; empty if it cannot be found.
+
+        Ray writes the endpoint's port into the folder of its session, whose name its processes carry.
+        """
+        for process in self.processes:
+            with contextlib.suppress(psutil.Error):
+                for argument in process.cmdline():
+                    name, _, session = argument.partition("=")
+                    for file in Path("/tmp/ray").glob(f"{session}/metrics_export_port_*" if name == SESSION else "-"):
+                        return httpx.get(f"http://127.0.0.1:{file.read_text()}/metrics", trust_env=False).text
+        return ""
+
     def _output(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
@@ -96,7 +119,8 @@ def running_service(data_dir: Path, **environment: str) -> Iterator[ServiceProce
         process.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -152,6 +152,49 @@ def liveness(
     _save(figure, path)
 
 
+def gallery(path: Path, stores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Search times and rates of concurrent callers over the gallery's size."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for (store, sizes), colour in zip(stores.items(), (BLUE, ORANGE), strict=False):
+        faces = [int(size) for size in sizes]
+        for quantile, style in (("median", "o-"), ("p99", "o:")):
+            times = [figures["search_ms"][quantile] for figures in sizes.values()]
+            left.plot(faces, times, style, color=colour, label=f"{store}, {quantile}")
+        rates = [figures["16_callers_per_second"] for figures in sizes.values()]
+        right.plot(faces, rates, "o-", color=colour, label=store)
+    left.set(xscale="log", yscale="log", xlabel="faces", ylabel="ms, one search")
+    right.set(xscale="log", xlabel="faces", ylabel="searches per second, 16 callers", ylim=(0, None))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def throughput(
+    path: Path, closed: Mapping[str, Mapping[str, Any]], floor: float, opened: Sequence[Mapping[str, Any]]
+) -> None:
+    """Requests per second over concurrency, and percentiles over the rate offered."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for name, steps in closed.items():
+        left.plot(
+            [int(clients) for clients in steps], [step["per_second"] for step in steps.values()], "o-", label=name
+        )
+    left.axhline(floor, color=GREY, linestyle="--", label="floor")
+    left.set(xscale="log", xlabel="clients", ylabel="searches per second", ylim=(0, None))
+    left.set_xticks([int(clients) for clients in next(iter(closed.values()), {})])
+    left.xaxis.set_major_formatter("{x:.0f}")
+    left.legend(frameon=False, fontsize=8)
+    for quantile, colour in (("p50", BLUE), ("p99", ORANGE)):
+        right.plot(
+            [step["rate"] for step in opened], [step[quantile] for step in opened], "o-", color=colour, label=quantile
+        )
+    right.set(xlabel="requests per second offered", ylabel="ms, answered requests", yscale="log")
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def _save(figure: Any, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)

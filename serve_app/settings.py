@@ -104,12 +104,17 @@ class IngressSettings(StageSettings):
         max_in_flight_per_key: of these, requests of one API key; 0 for no limit of its own.
         request_timeout_s: after which a request is given up with 503, its upload included. To be below Serve's own
             ``http_options.request_timeout_s``, whose answer has no words.
+        own_port: under ``facegraph serve`` the one ingress replica accepts connections itself, and Serve's proxy is not
+            started.
+        listener: where the replica then gets its listening socket (:mod:`serve_app.listener`); set by that command.
     """
 
     serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
     max_in_flight: int = Field(64, ge=1)
     max_in_flight_per_key: int = Field(0, ge=0)
     request_timeout_s: float = Field(55.0, gt=0)
+    own_port: bool = False
+    listener: Path | None = None
 
 
 class DetectorSettings(StageSettings):
@@ -231,6 +236,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"ingress.serve.autoscaling.max_replicas is {replicas}, but topology 'single' is one process with the "
                 "matcher in it: set it to 1, or choose topology 'compact' or 'distributed'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_listener(self) -> Settings:
+        replicas = self.ingress.serve.autoscaling.max_replicas
+        if self.ingress.own_port and replicas > 1:
+            raise ValueError(
+                f"ingress.own_port needs one ingress replica, ingress.serve.autoscaling.max_replicas is {replicas}"
             )
         return self
 

@@ -77,7 +77,7 @@ class RequestGuard:
             return
         scope = keep_escaped_slashes(scope)
         headers = dict(scope["headers"])
-        request_id = _request_id(headers.get(b"x-request-id", b""))
+        request_id = request_id_of(headers.get(b"x-request-id", b""))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         become(Caller())
         started = False
@@ -137,7 +137,8 @@ class RequestGuard:
             ) from None
 
 
-def _request_id(sent: bytes) -> str:
+def request_id_of(sent: bytes) -> str:
+    """The id that a client sent in ``X-Request-ID`` if it may be used, else a new one."""
     return sent.decode("ascii") if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
 
 

@@ -15,6 +15,7 @@ import httpx
 from serve_app.cli.output import stderr, stdout
 from serve_app.configuration import ServeFile
 from serve_app.errors import ConfigurationError, FacegraphError
+from serve_app.listener import Listener
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
@@ -45,15 +46,21 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     address = f"http://{http_options['host']}:{http_options['port']}"
     failure: list[BaseException] = []
 
+    own = file.settings.ingress.own_port
+    listener = Listener(http_options["host"], http_options["port"]) if own else None
+
     def life() -> None:
         try:
-            _start(file, http_options, metrics_port)
+            _start(file, http_options, metrics_port, listener)
             _wait_until_ready(address, stop)
             ready.set()
             stop.wait()
             _shut_down()
         except BaseException as error:
             failure.append(error)
+        finally:
+            if listener is not None:
+                listener.close()
 
     # Ray blocks for long while it starts, so it does that on a thread, and a stop is heard at any time. The same thread
     # has to live as long as Ray does: the kernel stops Ray's processes when the thread that started them ends.
@@ -82,7 +89,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     return 0
 
 
-def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None) -> None:
+def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, listener: Listener | None) -> None:
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
@@ -101,9 +108,13 @@ def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | No
         _metrics_export_port=metrics_port,
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
-    serve.start(proxy_location=file.serve.get("proxy_location", "HeadOnly"), http_options=http_options)
+    location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
+    serve.start(proxy_location=location, http_options=http_options)
+    arguments = file.settings.without_secrets().model_dump(mode="json")
+    if listener is not None:
+        arguments["ingress"] |= {"listener": str(listener.path)}
     serve.run(
-        build(file.settings.without_secrets().model_dump(mode="json")),
+        build(arguments),
         name=NAME,
         route_prefix="/",
         logging_config=LoggingConfig(**file.serve.get("logging_config", {})),

@@ -94,6 +94,10 @@ class VectorIndex(Protocol):
         """``kind`` and ``version``, JSON-ready; cheap."""
         ...
 
+    def capacity(self) -> int | None:
+        """Rows up to which it is meant to be used; None: no such bound."""
+        ...
+
     def close(self) -> None:
         """Release everything: files, threads, connections."""
         ...
@@ -166,6 +170,10 @@ class MemoryIndex:
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
         return {"kind": "memory", "version": "1"}
+
+    def capacity(self) -> int | None:
+        """See :class:`VectorIndex`."""
+        return None
 
     def close(self) -> None:
         """Nothing to release."""

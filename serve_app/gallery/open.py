@@ -80,11 +80,23 @@ def _open(settings: Settings, calibrations: Mapping[str, Calibration], recover: 
         )
         if recover:
             gallery.recover()
+            index.warm_up()
+            _warn_if_outgrown(gallery.ready()["faces"], index.capacity())
     except BaseException:
         index.close()
         database.close()
         raise
     return gallery
+
+
+def _warn_if_outgrown(faces: int, capacity: int | None) -> None:
+    if capacity is not None and faces > capacity:
+        log.warning(
+            "The gallery has %d faces, more than the %d that milvus-lite searches quickly (each 10,000 faces cost "
+            "every search some 7 ms): set storage.milvus_uri to a Milvus server and run 'facegraph reindex'.",
+            faces,
+            capacity,
+        )
 
 
 def open_keys(settings: Settings) -> KeyStore:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
+from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve_app.api.limits import request_id_of
+from serve_app.api.server import HttpServer
+from serve_app.listener import borrow
 from serve_app.settings import ServeOptions, Settings, StageSettings
 from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
@@ -17,7 +23,7 @@ from serve_app.stages.ingress import Ingress
 from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.logs import join_serve_log
 from serve_app.stages.matcher import MatcherStage
-from serve_app.stages.metrics import ServeMetrics
+from serve_app.stages.metrics import ServeMetrics, http_observer
 from serve_app.stages.remote import Remote
 
 
@@ -88,10 +94,25 @@ class IngressReplica(Ingress):
             replica_states,
         )
 
-    def __serve_build_asgi_app__(self) -> Any:  # called by Serve once the constructor is through
-        return self.build_http_app()
+        self._ingress_settings = settings.ingress
+        self._server: HttpServer | None = None
+
+    async def __serve_build_asgi_app__(self) -> Any:  # called by Serve once the constructor is through
+        app = self.build_http_app()
+        options = self._ingress_settings
+        if options.listener is not None:
+            listening = borrow(options.listener)
+            self._server = HttpServer(in_serve_context(app), listening, http_observer())
+        return app
+
+    async def check_health(self) -> None:
+        """Called by Serve: raises when the replica no longer listens, so that another takes its place."""
+        if self._server is not None and self._server.failed:
+            raise RuntimeError("the HTTP server has ended")
 
     async def __del__(self) -> None:
+        if self._server is not None:
+            await self._server.close()
         await self.close()
 
 
@@ -104,13 +125,30 @@ def replica_states() -> Mapping[str, Mapping[str, int]]:
     }
 
 
+def in_serve_context(app: ASGIApp) -> ASGIApp:
+    """Give requests the id and the context that they would have from Serve's proxy: its logs and handles tell them."""
+    name = serve.get_replica_context().app_name
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
+            others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
+            scope["headers"] = [*others, (b"x-request-id", request_id.encode())]
+            context = _RequestContext(route=scope["path"], request_id=request_id, app_name=name, is_http_request=True)
+            _serve_request_context.set(context)  # type: ignore[arg-type]  # declared as holding None
+        await app(scope, receive, send)
+
+    return wrapped
+
+
 REPLICA_ENVIRONMENT = {
     # Our handlers never block, so one event loop a replica will do, which saves two thread switches a call.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
 }
-"""Serve's own tuning for replicas alone: a driver that uses handles from synchronous code could not run with it."""
+"""Serve's own tuning for replicas alone, unless the environment of whoever deploys says otherwise: a driver that uses
+handles from synchronous code could not run with it."""
 
 
 def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings, tell_caller: bool = False) -> Any:
@@ -128,7 +166,7 @@ def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:
         ray_actor_options={
             "num_cpus": options.num_cpus,
             "num_gpus": options.num_gpus,
-            "runtime_env": {"env_vars": REPLICA_ENVIRONMENT},
+            "runtime_env": {"env_vars": {name: os.environ.get(name, v) for name, v in REPLICA_ENVIRONMENT.items()}},
         },
         max_ongoing_requests=options.max_ongoing_requests,
         max_queued_requests=options.max_queued_requests,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 from serve_app.domain import Detection, DetectOptions
 from serve_app.settings import Settings
 from serve_app.stages.metrics import Metrics
@@ -31,6 +33,7 @@ class DetectorStage:
         liveness = [catalogue.get(model) for model in settings.liveness.models]
         workers = settings.detector.workers or os.cpu_count() or 1
         self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
+        self._analyser.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
         self._metrics = metrics("detector")
         self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}

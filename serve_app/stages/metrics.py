@@ -9,7 +9,7 @@ stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failure
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -122,3 +122,25 @@ def _series() -> _Series:
         Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
         Gauge("facegraph_model_info", "1 for the model that a stage runs.", (*tags, "model")),
     )
+
+
+def http_observer() -> Callable[[str, str, int, float], None]:
+    """Counts HTTP requests in the series that Serve's proxy has, for a replica that listens without it."""
+    from ray.serve.metrics import Counter, Histogram
+
+    # Ray declares a tuple of one where it takes any number. Serve adds the tag "application".
+    tags: Any = ("route", "method", "status_code")
+    errors: Any = ("route", "method", "error_code")
+    done = Counter("serve_num_http_requests", "HTTP requests.", tags)
+    failed = Counter("serve_num_http_error_requests", "HTTP requests that were not answered with success.", errors)
+    bounds = [1.0, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000]
+    took = Histogram("serve_http_request_latency_ms", "Time of HTTP requests.", bounds, tags)
+
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        common = {"route": route, "method": method}
+        done.inc(tags={**common, "status_code": str(status)})
+        took.observe(seconds * 1e3, {**common, "status_code": str(status)})
+        if status >= 400:
+            failed.inc(tags={**common, "error_code": str(status)})
+
+    return observe

@@ -50,6 +50,12 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
+def face_scale(landmarks: NDArray[np.float32]) -> float:
+    """Pixels of the aligned crop for each pixel of the picture with these landmarks (5, 2)."""
+    matrix = similarity(landmarks, REFERENCE)
+    return math.hypot(matrix[0, 0], matrix[1, 0])
+
+
 def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
     """The face upright in 112x112 pixels, black where the picture ends.
 

@@ -65,6 +65,11 @@ class OnnxSession:
         self._session = session
         self._input = session.get_inputs()[0].name
 
+    @property
+    def raw(self) -> onnxruntime.InferenceSession:
+        """The session itself, for benchmarks."""
+        return self._session
+
     def run(self, batch: Array) -> list[Array]:
         """See :class:`InferenceSession`."""
         outputs: list[Array] = self._session.run(None, {self._input: batch})

@@ -83,6 +83,11 @@ class YuNet:
         self._min_score = settings.min_score
         self._nms_iou = settings.nms_iou
 
+    @property
+    def coarse_side(self) -> int:
+        """Pixels of a picture's long side that :meth:`detect` can make use of, unless it is to find every face."""
+        return 2 * self._side
+
     def detect(self, pixels: Pixels, *, every: bool = False) -> RawFaces:
         """Faces of a picture of any size, uint8 (height, width, 3) BGR.
 

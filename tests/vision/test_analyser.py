@@ -7,6 +7,7 @@ import io
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from serve_app.settings import DetectorSettings, Limits
 from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.files import ModelFiles
+from serve_app.vision.image import encode_jpeg
 from serve_app.vision.session import open_session
 from tests import photos
 from tests.vision.conftest import LIVENESS, ONE_THREAD, Embed
@@ -102,3 +104,36 @@ def test_many_threads_get_the_same_answer(analyser: FaceAnalyser) -> None:
         assert [face.box for face in found.faces] == [face.box for face in expected.faces]
         for a, b in zip(found.faces, expected.faces, strict=True):
             np.testing.assert_array_equal(a.crop, b.crop)
+
+
+@pytest.mark.parametrize(("scale", "turns"), [(6, 0), (6, 1), (12, 0)])
+def test_a_huge_jpeg_is_decoded_smaller_and_says_the_same(
+    scale: int, turns: int, analyser: FaceAnalyser, embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """512 pixels enlarged: 3072 are decoded at a half, 6144 at a quarter."""
+    asked: list[int] = []
+    decode = cv2.imdecode
+    small = photos.decode(photos.astronaut())
+    upright = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)[: 500 * scale]
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turns else 1
+    buffer = io.BytesIO()
+    stored = np.ascontiguousarray(np.rot90(upright[..., ::-1], turns))
+    Image.fromarray(stored).save(buffer, "JPEG", quality=90, exif=exif.tobytes())
+    monkeypatch.setattr(cv2, "imdecode", lambda data, mode: asked.append(mode) or decode(data, mode))
+    found = analyser.analyse(buffer.getvalue(), PLAIN)
+    assert asked == [cv2.IMREAD_REDUCED_COLOR_2 if scale == 6 else cv2.IMREAD_REDUCED_COLOR_4]
+    assert (found.image.width, found.image.height) == (512 * scale, 500 * scale)
+    whole = analyser.analyse(buffer.getvalue(), DetectOptions(liveness=True))
+    assert asked[-1] == cv2.IMREAD_COLOR
+    for reduced, face in zip(found.faces, whole.faces, strict=True):
+        np.testing.assert_allclose(reduced.landmarks, face.landmarks, atol=4 * scale)
+    assert embed(buffer.getvalue())[0] @ embed(photos.astronaut())[0] > 0.97
+
+
+def test_small_faces_of_a_huge_jpeg_are_cut_from_all_its_pixels(analyser: FaceAnalyser) -> None:
+    canvas = np.full((2560, 3000, 3), 128, np.uint8)
+    canvas[1000:1512, 1000:1512] = photos.decode(photos.astronaut())
+    (reduced,) = analyser.analyse(encode_jpeg(canvas), PLAIN).faces
+    (whole,) = analyser.analyse(encode_jpeg(canvas), DetectOptions(liveness=True)).faces
+    assert np.abs(reduced.crop.astype(float) - whole.crop.astype(float)).mean() < 6

@@ -1,0 +1,233 @@
+"""The vector index at scale: milvus-lite and a real Milvus server, on synthetic templates.
+
+Templates are unit vectors in clusters, one a person: a centre drawn evenly from the sphere plus noise, so that two
+templates of one person have the cosine that SFace's have on average. Probes are further templates of enrolled people.
+Each size and store runs in a process of its own, so that memory is its own. What the matcher calls is what is measured:
+``MilvusIndex`` with its filter, its consistency level and its keys; the records in SQL are not part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks import plots
+from benchmarks.report import ROOT, Report
+from benchmarks.statistics import Spread
+from serve_app.domain import Vectors
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.milvus import MilvusIndex
+
+MODEL, COLLECTION, NAMESPACE = "benchmark", "c" * 32, "b" * 32
+DIMENSION, GENUINE_COSINE, FACES_PER_PERSON = 128, 0.65, 4
+TARGETS = {
+    "milvus-lite, 10,000 faces": "p50 <= 10 ms",
+    "server, 100,000 faces": "p50 <= 6 ms, recall@1 >= 0.999",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's own options."""
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="faces")
+    parser.add_argument("--stores", nargs="*", choices=("milvus-lite", "server"), default=["milvus-lite", "server"])
+    parser.add_argument("--uri", help="of a Milvus server; without it, one is started from the package milvus")
+    parser.add_argument("--searches", type=int, default=200, help="single searches of each size")
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Measure, print, write; the JSON file's path."""
+    report = Report(
+        "gallery",
+        {
+            "dimension": DIMENSION,
+            "genuine_cosine": GENUINE_COSINE,
+            "faces_per_person": FACES_PER_PERSON,
+            "searches": options.searches,
+        },
+        reference=options.reference,
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for store in options.stores:
+        with tempfile.TemporaryDirectory(prefix="facegraph-benchmark-") as folder, running(store, options.uri) as uri:
+            for size in options.sizes:
+                where = uri or str(Path(folder) / f"{size}.db")
+                figures = in_own_process(where, size, options.searches)
+                found.setdefault(store, {})[str(size)] = figures
+                search = figures["search_ms"]
+                print(
+                    f"{store:>12} {size:>9,}: p50 {search['median']:.1f} ms, p99 {search['p99']:.1f}, "
+                    f"32 at once {figures['batch_of_32_ms']['median']:.1f} ms, 16 callers "
+                    f"{figures['16_callers_per_second']:.0f}/s, recall@1 {figures['recall_at_1']:.4f}, enrol "
+                    f"{figures['enrolled_per_second']:.0f}/s",
+                    flush=True,
+                )
+    plots.gallery(report.plot_path(), found)
+    return report.write({"targets": TARGETS, "stores": found})
+
+
+@contextlib.contextmanager
+def running(store: str, uri: str | None) -> Iterator[str | None]:
+    """A Milvus server's URI while it runs; None for milvus-lite."""
+    if store != "server" or uri:
+        yield uri if store == "server" else None
+        return
+    from tests.servers.milvus import MilvusServer
+
+    server = MilvusServer()
+    try:
+        yield server.uri
+    finally:
+        server.stop()
+
+
+def in_own_process(uri: str, size: int, searches: int) -> dict[str, Any]:
+    """One size on one store."""
+    command = [sys.executable, "-m", "benchmarks.gallery", uri, str(size), str(searches)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{uri} with {size} faces:\n{done.stderr[-3000:]}")
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def templates(count: int, seed: int) -> tuple[Vectors, Vectors]:
+    """Enrolled templates (count, 128), and one probe for each person (count / 4, 128)."""
+    random = np.random.default_rng(seed)
+    people = max(1, count // FACES_PER_PERSON)
+    centres = _unit(random.standard_normal((people, DIMENSION), np.float32))
+    # Two templates sqrt(a)*centre + sqrt(1-a)*noise of one person have the cosine a, up to the noises' own.
+    share, noise = np.float32(np.sqrt(GENUINE_COSINE)), np.float32(np.sqrt(1 - GENUINE_COSINE))
+
+    def draw(owners: np.ndarray[Any, np.dtype[np.int64]]) -> Vectors:
+        strangers = _unit(random.standard_normal((len(owners), DIMENSION), np.float32))
+        return _unit(share * centres[owners] + noise * strangers)
+
+    return draw(np.arange(count) % people), draw(np.arange(people))
+
+
+def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
+    """Enrol, search, open again, build again."""
+    enrolled, probes = templates(size, seed=size)
+    probes = probes[np.linspace(0, len(probes) - 1, min(searches, len(probes))).astype(int)]
+    process = psutil.Process()
+    before = process.memory_info().rss
+    index = MilvusIndex(uri, "", NAMESPACE, 120)
+    index.drop(MODEL)
+    took = _timed(lambda: _fill(index, enrolled))
+    settled = _timed(lambda: _settle(index, enrolled[:1]))
+    single, answers = _single(index, probes)
+    exact = np.argmax(probes @ enrolled.T, axis=1)
+    recall = float(np.mean([_number(keys) == best for keys, best in zip(answers, exact, strict=True)]))
+    batch = np.resize(probes, (32, DIMENSION))
+    batches = [_timed(lambda: index.search(MODEL, batch, [COLLECTION], 18)) * 1e3 for _ in range(20)]
+    callers = _callers(index, probes)
+    memory = process.memory_info().rss - before
+    index.close()
+    embedded = "://" not in uri
+    disk = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file()) if embedded else None
+    start = time.perf_counter()
+    index = MilvusIndex(uri, "", NAMESPACE, 120)
+    index.search(MODEL, probes[:1], [COLLECTION], 18)
+    restart = time.perf_counter() - start
+    index.drop(MODEL)
+    start = time.perf_counter()
+    _fill(index, enrolled)
+    _settle(index, enrolled[:1])
+    again = time.perf_counter() - start
+    index.drop(MODEL)
+    index.close()
+    return {
+        "search_ms": Spread.of(single).as_dict(),
+        "batch_of_32_ms": Spread.of(batches).as_dict(),
+        "16_callers_per_second": round(callers, 1),
+        "recall_at_1": recall,
+        "enrolled_per_second": round(size / took, 1),
+        "until_searches_are_fast_s": round(settled, 1),
+        "memory_mb": round(memory / 2**20, 1),
+        "disk_mb": None if disk is None else round(disk / 2**20, 1),
+        "restart_to_first_answer_s": round(restart, 2),
+        "reindex_s": round(again, 2),
+    }
+
+
+def _fill(index: MilvusIndex, enrolled: Vectors) -> None:
+    for rows in _batches(enrolled):
+        index.upsert(MODEL, rows)
+    index.settle(MODEL, _key(len(enrolled) - 1))
+
+
+def _settle(index: MilvusIndex, probe: Vectors) -> None:
+    """A new index is built in the background: return when searches are as fast as they get."""
+    time.sleep(1.1)  # as long as the matcher's upkeep waits before it flushes
+    index.maintain()
+    best, deadline = np.inf, time.perf_counter() + 300
+    while time.perf_counter() < deadline:
+        took = min(_timed(lambda: index.search(MODEL, probe, [COLLECTION], 18)) for _ in range(10))
+        if took > 0.9 * best:
+            return
+        best = min(best, took)
+        time.sleep(2)
+
+
+def _single(index: MilvusIndex, probes: Vectors) -> tuple[list[float], list[str]]:
+    times, answers = [], []
+    for probe in probes:
+        start = time.perf_counter()
+        (hits,) = index.search(MODEL, probe[None], [COLLECTION], 18)
+        times.append((time.perf_counter() - start) * 1e3)
+        answers.append(hits[0].key.face_id if hits else "")
+    return times, answers
+
+
+def _callers(index: MilvusIndex, probes: Vectors, seconds: float = 3.0) -> float:
+    """Searches per second of 16 concurrent callers."""
+    end = time.perf_counter() + seconds
+
+    def loop(first: int) -> int:
+        done = 0
+        while time.perf_counter() < end:
+            index.search(MODEL, probes[(first + done) % len(probes)][None], [COLLECTION], 18)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(16) as pool:
+        return sum(pool.map(loop, range(16))) / seconds
+
+
+def _batches(enrolled: Vectors) -> Iterator[Sequence[IndexRow]]:
+    for start in range(0, len(enrolled), 1000):
+        yield [IndexRow(_key(start + i), vector) for i, vector in enumerate(enrolled[start : start + 1000])]
+
+
+def _key(number: int) -> RowKey:
+    return RowKey(COLLECTION, f"{number:032x}")
+
+
+def _number(face_id: str) -> int:
+    return int(face_id, 16) if face_id else -1
+
+
+def _timed(call: Any) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _unit(rows: Vectors) -> Vectors:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

@@ -1,0 +1,136 @@
+"""Embedder and detector on an NVIDIA GPU, by batch size, precision and provider. Without a GPU it says so.
+
+Two ways of each: ``run`` as the service calls a session (host memory in and out), and bound (I/O binding: input and
+output stay on the device), which shows what the copies cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from benchmarks.inprocess import shipped_settings
+from benchmarks.report import Report
+from benchmarks.statistics import quartiles
+from serve_app.errors import ConfigurationError
+from serve_app.settings import Inference
+from serve_app.vision.catalogue import Catalogue, ModelEntry
+from serve_app.vision.files import ModelFiles
+from serve_app.vision.session import OnnxSession, has_nvidia_device, open_session
+
+TARGET = "embedder on an H200: >= 20,000 faces/s"
+KINDS = {
+    "cuda": Inference(provider="cuda"),
+    "cuda, fp16": Inference(provider="cuda", fp16=True),
+    "tensorrt, fp16": Inference(provider="tensorrt", fp16=True),
+}
+
+
+class NoGpu(Exception):
+    """There is none here, or its provider does not load; the message says which."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's own options."""
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 32, 64, 128, 256, 512], help="faces in a call")
+    parser.add_argument("--pictures", type=int, nargs="*", default=[1, 4, 16, 32], help="640x480 pictures in a call")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=["cuda", "cuda, fp16"], help="provider, precision")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
+
+
+def run(options: argparse.Namespace) -> Path | None:
+    """Measure, print, write; the JSON file's path, None without a GPU."""
+    if not has_nvidia_device():
+        print("No NVIDIA GPU is visible to this process: nothing is measured. The service runs on the CPU here.")
+        return None
+    card = card_name()
+    settings = {"card": card, "rounds": options.rounds, "seconds": options.seconds}
+    report = Report("gpu", settings, reference=options.reference)
+    catalogue, chosen = Catalogue.load(), shipped_settings()
+    files = ModelFiles(chosen.model_dir, chosen.model_cache_dir)
+    shapes = {
+        "embedder": (catalogue.get(chosen.embedder.model), (112, 112), options.batches),
+        "detector": (catalogue.get(chosen.detector.model), (480, 640), options.pictures),
+    }
+    figures: dict[str, Any] = {}
+    for kind in options.kinds:
+        for stage, (entry, (height, width), batches) in shapes.items():
+            try:
+                session = on_gpu(files, entry, KINDS[kind])
+            except NoGpu as error:
+                print(f"{stage}, {kind}: not run, {error}")
+                continue
+            for batch in batches:
+                tensor = np.random.default_rng(0).uniform(0, 255, (batch, 3, height, width)).astype(np.float32)
+                name = f"{stage}, {kind}, batch {batch}"
+                figures[name] = {
+                    "run": rate(partial(session.run, tensor), batch, options),
+                    "bound": rate(bound(session, tensor), batch, options),
+                }
+                medians = {way: values["median"] for way, values in figures[name].items()}
+                print(f"{name:>36}  {medians['run']:10.0f}/s, bound {medians['bound']:10.0f}/s", flush=True)
+    return report.write({"target": TARGET, "per_second": figures})
+
+
+def card_name() -> str:
+    """As the driver tells it."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "unknown (no nvidia-smi)"
+    query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=False, timeout=30).stdout.strip()
+
+
+def on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession:
+    """A session as the service opens it.
+
+    Raises:
+        NoGpu: the provider does not load.
+    """
+    try:
+        session = open_session(files, entry, inference)
+    except ConfigurationError as error:
+        raise NoGpu(error.message) from None
+    if not isinstance(session, OnnxSession):
+        raise NoGpu(f"the session is a {type(session).__name__}")
+    return session
+
+
+def bound(session: OnnxSession, tensor: np.ndarray[Any, np.dtype[np.float32]]) -> Callable[[], object]:
+    """A run whose input and outputs stay on the device."""
+    raw: onnxruntime.InferenceSession = session.raw
+    binding = raw.io_binding()
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(tensor, "cuda", 0)
+    binding.bind_ortvalue_input(raw.get_inputs()[0].name, value)
+    for output in raw.get_outputs():
+        binding.bind_output(output.name, "cuda", 0)
+
+    def call() -> None:
+        raw.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return call
+
+
+def rate(call: Callable[[], object], items: int, options: argparse.Namespace) -> dict[str, float]:
+    """Items per second over the rounds."""
+    for _ in range(3):
+        call()
+    rates = []
+    for _ in range(options.rounds):
+        done, start = 0, time.perf_counter()
+        while time.perf_counter() - start < options.seconds:
+            call()
+            done += items
+        rates.append(done / (time.perf_counter() - start))
+    return quartiles(rates)

@@ -1,0 +1,224 @@
+"""Embedder and detector alone, by batch size: against plain onnxruntime on the file as published, against OpenCV's own
+classes, and against the machine's measured float32 matrix-multiply peak.
+
+All of them take turns, and each uses all cores. The share of the peak counts the multiplications and additions of the
+published graph's convolutions and matrix products only, twice each product: work that a rewriting adds counts for
+nothing, work that it saves counts in full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+
+from benchmarks.dataset import DEFAULT_IMAGES, read_people, thin
+from benchmarks.inprocess import shipped_settings
+from benchmarks.pictures import HEIGHT, WIDTH, camera_picture
+from benchmarks.report import Report
+from benchmarks.statistics import quartiles
+from serve_app.domain import Pixels
+from serve_app.settings import DetectorSettings, Inference, Limits
+from serve_app.vision.align import align
+from serve_app.vision.catalogue import Catalogue, ModelEntry
+from serve_app.vision.embedding import FaceEmbedder
+from serve_app.vision.files import ModelFiles
+from serve_app.vision.image import read_image
+from serve_app.vision.prepare import prepare
+from serve_app.vision.session import open_session
+from serve_app.vision.tensors import to_tensor
+from serve_app.vision.yunet import YuNet
+
+TARGETS = {"embedder / plain onnxruntime": ">= 2.0", "embedder's share of the float32 peak": ">= 0.75"}
+PEAK_SIDE = 2048
+OURS, PLAIN, OPENCV = "facegraph", "onnxruntime, file as published", "OpenCV"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's own options."""
+    parser.add_argument("--images", type=Path, default=DEFAULT_IMAGES, help="a sub-folder of pictures for each person")
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32], help="faces in one call")
+    parser.add_argument("--rounds", type=int, default=9, help="measurements of each")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of one measurement")
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Measure, print, write; the JSON file's path."""
+    report = Report(
+        "stages",
+        {"batches": options.batches, "rounds": options.rounds, "picture": f"{WIDTH}x{HEIGHT}", "threads": _cores()},
+        reference=options.reference,
+    )
+    catalogue, settings = Catalogue.load(), shipped_settings()
+    files = ModelFiles(settings.model_dir, settings.model_cache_dir)
+    embedder, detector = catalogue.get("sface-2021dec"), catalogue.get("yunet-2023mar")
+    pictures = [
+        read_image(camera_picture(paths[0].read_bytes()), Limits())[1]
+        for paths in thin(list(read_people(options.images).values()), max(options.batches))
+    ]
+    ways = {"peak": _peak()}
+    ways |= {
+        f"embedder: {name}": way
+        for name, way in embedder_ways(files, embedder, detector, pictures, options.batches).items()
+    }
+    ways |= {f"detector: {name}": way for name, way in detector_ways(files, detector, pictures).items()}
+    rates = measure(ways, options.rounds, options.seconds)
+    flops = {
+        "embedder": graph_flops(files, embedder, 112, 112),
+        "detector": graph_flops(files, detector, HEIGHT, WIDTH),
+    }
+    figures = summarise(rates, flops)
+    show(figures)
+    return report.write(figures)
+
+
+Way = tuple[Callable[[], object], int]
+"""A call, and how many faces, pictures or floating-point operations it does."""
+
+
+def _peak() -> Way:
+    """A float32 matrix product in numpy's BLAS, on all cores."""
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal((PEAK_SIDE, PEAK_SIDE), np.float32) for _ in range(2))
+    return lambda: a @ b, 2 * PEAK_SIDE**3
+
+
+def embedder_ways(
+    files: ModelFiles, entry: ModelEntry, detector: ModelEntry, pictures: list[Pixels], batches: list[int]
+) -> dict[str, Way]:
+    """Aligned crops to templates."""
+    finder = YuNet(open_session(files, detector, Inference(provider="cpu")), DetectorSettings())
+    crops = np.stack([align(p, f.landmarks[0]) for p in pictures if len(f := finder.detect(p))])
+    ours = FaceEmbedder(open_session(files, entry, Inference(provider="cpu")), entry)
+    plain = _published(files, entry)
+    name = plain.get_inputs()[0].name
+    tensor = to_tensor(crops[:1], entry.input)
+    recogniser = cv2.FaceRecognizerSF.create(str(files.locate(entry)), "")
+    crop = np.ascontiguousarray(crops[0])
+    ways: dict[str, Way] = {
+        f"{PLAIN}, batch 1": (lambda: plain.run(None, {name: tensor}), 1),
+        f"{OPENCV}, batch 1": (lambda: recogniser.feature(crop), 1),
+    }
+    for batch in batches:
+        some = np.resize(crops, (batch, *crops.shape[1:]))
+        ways[f"{OURS}, batch {batch}"] = (functools.partial(ours.embed, some), batch)
+    return ways
+
+
+def detector_ways(files: ModelFiles, entry: ModelEntry, pictures: list[Pixels]) -> dict[str, Way]:
+    """Pictures of 640x480 to boxes and landmarks. The published graph takes 640x640 and one picture only."""
+    ours = YuNet(open_session(files, entry, Inference(provider="cpu")), DetectorSettings())
+    plain = _published(files, entry)
+    name = plain.get_inputs()[0].name
+    square = np.zeros((1, 3, 640, 640), np.float32)
+    theirs = cv2.FaceDetectorYN.create(str(files.locate(entry)), "", (WIDTH, HEIGHT), 0.6, 0.3, 5000)
+    picture = pictures[0]
+    return {
+        f"{OURS}, 640x480": (lambda: ours.detect(picture), 1),
+        f"{PLAIN}, 640x640 without decoding": (lambda: plain.run(None, {name: square}), 1),
+        f"{OPENCV}, 640x480": (lambda: theirs.detect(picture), 1),
+    }
+
+
+def _published(files: ModelFiles, entry: ModelEntry) -> onnxruntime.InferenceSession:
+    """The file as published, without the inputs that no node uses, which onnxruntime would ask the caller for."""
+    proto = onnx.load(files.locate(entry))
+    used = {name for node in proto.graph.node for name in node.input} - {t.name for t in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name in used]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = _cores()
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def measure(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Way -> items per second, once for each round; the ways take turns."""
+    cv2.setNumThreads(_cores())
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for call, _ in ways.values():
+        call()
+    for _ in range(rounds):
+        for name, (call, items) in ways.items():
+            done, start = 0, time.perf_counter()
+            while time.perf_counter() - start < seconds:
+                call()
+                done += items
+            rates[name].append(done / (time.perf_counter() - start))
+    return rates
+
+
+def graph_flops(files: ModelFiles, entry: ModelEntry, height: int, width: int) -> int:
+    """Two for each product of convolutions and matrix multiplications, for one input of this size."""
+    proto = onnx.load_model_from_string(prepare(files.locate(entry).read_bytes(), entry.task, "cuda"))
+    for dim, size in zip(proto.graph.input[0].type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+        dim.dim_value = size
+    graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.value_info, *graph.output):
+        shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    total = 0
+    for node in graph.node:
+        if node.op_type == "Conv":
+            total += 2 * int(np.prod(shapes[node.output[0]])) * int(np.prod(shapes[node.input[1]][1:]))
+        elif node.op_type in ("Gemm", "MatMul"):
+            total += 2 * int(np.prod(shapes[node.input[1]]))
+    return total
+
+
+def summarise(rates: dict[str, list[float]], flops: dict[str, int]) -> dict[str, Any]:
+    """Rates, ratios round by round, shares of the peak."""
+    peak = np.array(rates["peak"])
+    stages: dict[str, Any] = {}
+    for name, values in rates.items():
+        stage = name.partition(":")[0]
+        if stage == "peak":
+            continue
+        size = flops[stage]
+        per_second = np.array(values)
+        stages[name] = {"per_second": quartiles(per_second), "share_of_peak": quartiles(per_second * size / peak)}
+    best = max(
+        (n for n in stages if n.startswith(f"embedder: {OURS}")), key=lambda n: stages[n]["per_second"]["median"]
+    )
+    against = {
+        "plain onnxruntime": f"embedder: {PLAIN}, batch 1",
+        "OpenCV": f"embedder: {OPENCV}, batch 1",
+    }
+    at_one = np.array(rates[f"embedder: {OURS}, batch 1"])
+    return {
+        "targets": TARGETS,
+        "float32_peak_gflops": quartiles(peak / 1e9),
+        "mflop": {stage: round(value / 1e6, 1) for stage, value in flops.items()},
+        "embedder_best": best,
+        "embedder_best_against": {
+            who: quartiles(np.array(rates[best]) / np.array(rates[n])) for who, n in against.items()
+        },
+        "embedder_at_batch_1_against": {who: quartiles(at_one / np.array(rates[n])) for who, n in against.items()},
+        "stages": stages,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The table."""
+    print(f"float32 peak {figures['float32_peak_gflops']['median']:.0f} Gflop/s")
+    for name, values in figures["stages"].items():
+        print(
+            f"{name:>58}  {values['per_second']['median']:8.1f}/s  {values['share_of_peak']['median']:.3f} of the peak"
+        )
+    for who, ratio in figures["embedder_best_against"].items():
+        at_one = figures["embedder_at_batch_1_against"][who]["median"]
+        print(f"embedder against {who}: {ratio['median']:.2f} (batch 1: {at_one:.2f})")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

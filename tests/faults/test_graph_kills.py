@@ -18,7 +18,12 @@ from tests.faults.killing import KILLS
 from tests.gallery.stores import check_consistent, embedded
 from tests.graph.service import RunningService
 
-pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [
+    pytest.mark.graph,
+    pytest.mark.slow,
+    pytest.mark.timeout(7200),
+    pytest.mark.skipif(not KILLS, reason="takes minutes: make faults runs it"),
+]
 
 CLIENTS = 3
 RECOVERY_S = 90.0

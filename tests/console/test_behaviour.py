@@ -122,7 +122,7 @@ def test_every_view_fits_a_phone(
     for view in ("result", *VIEWS):
         if view != "result":
             console.page.goto(f"{console_service.url}/#/{view}")
-            console.page.wait_for_function("document.querySelector('.view').children.length > 0")
+            console.page.locator(".view > *").first.wait_for(state="attached")
         console.shot(f"phone-{scheme}-{view.replace('/', '-')}")
         assert console.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
         assert console.page.evaluate(NAMELESS) == [], view

@@ -16,7 +16,7 @@ def test_a_wrong_key_is_refused_in_words(console: Console) -> None:
     page.goto(console.service.url)
     field = page.get_by_label("API key")
     expect(field).to_be_focused()
-    for wrong, words in (("nonsense", "unknown, revoked or expired"), ("schlüssel", "one word of plain letters")):
+    for wrong, words in (("nonsense", "The API key is unknown."), ("schlüssel", "one word of plain letters")):
         field.fill(wrong)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_contain_text(words)
@@ -43,7 +43,7 @@ def test_a_revoked_key_leads_back_to_the_sign_in(console: Console, gallery: Clie
     page.get_by_role("link", name="Compare").click()
     page.get_by_role("link", name="People").click()
     expect(page.get_by_label("API key")).to_be_visible()
-    expect(page.locator("#toasts")).to_contain_text("unknown, revoked or expired")
+    expect(page.locator("#toasts")).to_contain_text("The API key is revoked.")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ ROUTES = {
         ("GET", "/v1/audit"),
         ("GET", "/v1/audit/check"),
         ("GET", "/v1/status"),
+        ("GET", "/v1/embedder"),
+        ("GET", "/v1/embedder/left-behind"),
         ("POST", "/v1/keys"),
         ("GET", "/v1/keys"),
         ("DELETE", "/v1/keys/unknown"),

@@ -44,7 +44,7 @@ def test_the_answer_has_the_documented_shape(world: World) -> None:
     person = match["person"]
     assert set(person) == {
         *("id", "name", "gender", "date_of_birth", "nationality", "id_number", "address", "notes"),
-        *("watch_list", "metadata", "collections", "created", "modified"),
+        *("watch_list", "metadata", "consent", "collections", "created", "modified"),
     }
     assert (person["id"], person["name"], person["metadata"]) == ("ada", "Ada", {"badge": "7"})
     assert person["date_of_birth"] is None

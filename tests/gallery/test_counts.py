@@ -106,8 +106,10 @@ class GalleryMachine(RuleBasedStateMachine):
         if result is None:
             return
         assert result.erased == (name is None or places == {name})
-        for place in [name] if name is not None else list(places):
-            self._leave(person, place)
+        if name is None:
+            del self.places[person], self.faces[person]
+        else:
+            self._leave(person, name)
 
     @rule(person=st.sampled_from(PERSONS), data=st.data())
     def delete_face(self, person: str, data: st.DataObject) -> None:

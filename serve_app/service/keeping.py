@@ -6,10 +6,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from serve_app.domain import Appearance, CollectionPolicy, ImageStorage, NewFace, SearchResult, Vectors
+from serve_app.domain import (
+    Appearance,
+    CollectionPolicy,
+    ImageStorage,
+    NewFace,
+    QualityCode,
+    SearchResult,
+    Vectors,
+)
 from serve_app.errors import InvalidRequest, UnknownsNotKept
 from serve_app.service.base import Operations
 from serve_app.vision.image import encode_jpeg
+
+BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL})
+"""Faults that do not keep a face from being kept: the code means too small for a passport, not for recognition."""
 
 
 class KeepingOperations(Operations):
@@ -38,7 +49,7 @@ class KeepingOperations(Operations):
             face, liveness = searched.face, searched.liveness
             if face is None or searched.matches or (liveness is not None and not liveness.is_live):
                 continue
-            if face.quality.codes or face.quality.value < policy.reject_below:
+            if face.quality.codes - BEARABLE or face.quality.value < policy.reject_below:
                 continue
             chosen[number] = NewFace(
                 template=templates[number],

@@ -115,6 +115,7 @@ def test_an_unknown_face_is_enrolled_and_then_found(console: Console, gallery: C
     page.get_by_role("button", name="Enrol", exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("1 face enrolled")
     page.get_by_role("link", name="Search", exact=True).click()
+    expect(page.get_by_role("group", name="Drop a picture here")).to_be_visible()
     page.evaluate(PASTE, [b64(photos.variant(photos.grace_hopper()))])
     expect(page.locator(".match")).to_contain_text("Grace Hopper")
 

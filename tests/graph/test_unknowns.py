@@ -1,0 +1,39 @@
+"""Unknown faces and duplicates on real photographs, over HTTP."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from serve_app.client import Client
+from tests import photos
+from tests.graph.inprocess import InProcessService
+from tests.graph.service import RunningService
+
+pytestmark = pytest.mark.graph
+
+
+def test_a_stranger_is_kept_named_and_found_and_a_second_enrolment_is_noticed(
+    running: RunningService | InProcessService,
+) -> None:
+    name = f"door-{uuid.uuid4().hex[:8]}"
+    collins, again, hopper = photos.astronaut(), photos.variant(photos.astronaut()), photos.grace_hopper()
+    with Client(running.url, running.key or "") as api:
+        api.create_collection(name, policy={"keep_unknown_h": 1})
+        seen = [api.search(each, [name], keep_unknown=name)["faces"][0]["unknown"] for each in (collins, again, hopper)]
+        assert [each["is_new"] for each in seen] == [True, False, True]
+        assert seen[0]["id"] == seen[1]["id"] != seen[2]["id"]
+        unknown = api.unknown(name, seen[0]["id"])
+        assert len(unknown["faces"]) == 2
+        assert api.face_image(unknown["faces"][0]["id"]).startswith(b"\xff\xd8")
+        person = api.name_unknown(name, unknown["id"], f"{name}/collins", name="Collins")
+        (match,) = api.search(again, [name])["faces"][0]["matches"]
+        assert match["person"]["id"] == person["id"] == f"{name}/collins"
+        assert api.discard_unknown(name)["faces"] == 1
+        api.put_person(name, f"{name}-twice", [again])
+        task = api.wait_for_task(api.find_duplicates(name)["id"])
+        assert (task["state"], task["result"]) == ("done", {"pairs": 1})
+        (pair,) = api.duplicates(task["id"])["pairs"]
+        assert {pair[side]["person"]["id"] for side in ("first", "second")} == {person["id"], f"{name}-twice"}
+        api.delete_collection(name)

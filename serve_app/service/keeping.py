@@ -19,8 +19,8 @@ from serve_app.errors import InvalidRequest, UnknownsNotKept
 from serve_app.service.base import Operations
 from serve_app.vision.image import encode_jpeg
 
-BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL})
-"""Faults that do not keep a face from being kept: the code means too small for a passport, not for recognition."""
+BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_TOO_CLOSE, QualityCode.FACE_CLOSE_TO_BORDER})
+"""Faults that matter to a liveness decision and not to recognition."""
 
 
 class KeepingOperations(Operations):

@@ -66,8 +66,8 @@ def test_the_policy_decides(keeping: World, fields: dict[str, str], status: int,
 
 
 def test_what_is_not_good_enough_is_not_kept(keeping: World) -> None:
-    small, spoof = FakeFace("eve", codes=("FACE_TOO_SMALL",)), FakeFace("mallory", live=0.1)
-    assert [face["unknown"] for face in search(keeping, small, spoof, liveness="true")] == [None, None]
+    cropped, spoof = FakeFace("eve", codes=("FACE_CROPPED",)), FakeFace("mallory", live=0.1)
+    assert [face["unknown"] for face in search(keeping, cropped, spoof, liveness="true")] == [None, None]
     keeping.call("PATCH", "/v1/collections/staff", json={"policy": {"reject_below": 0.9}}).raise_for_status()
     assert search(keeping, "eve")[0]["unknown"] is None
 

@@ -108,8 +108,9 @@ def test_without_a_threshold_it_is_that_of_a_search(memory: Gallery) -> None:
 
 def test_faces_without_a_person_and_of_other_models(gallery: Gallery, tenant: str) -> None:
     gallery.create_collection(tenant, NewCollection("staff"))
-    gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(1), face(template(2, dimension=16), model=OTHER_MODEL)])
-    gallery.put_person(tenant, "eve", ["staff"], PersonFields(), [face(template(2, dimension=16), model=OTHER_MODEL)])
+    by_another = template(2, dimension=16)
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(1), face(by_another, model=OTHER_MODEL)])
+    gallery.put_person(tenant, "eve", ["staff"], PersonFields(), [face(by_another, model=OTHER_MODEL)])
     (loose,) = gallery.add_faces(tenant, [face(template(9, near=1))])
     gallery.attach_faces(tenant, "staff", [loose.id])
     task = finished(gallery, tenant, gallery.find_duplicates(tenant, "staff", MODEL, ALIKE))

@@ -173,5 +173,6 @@ def allow_browsers(router: APIRouter) -> None:
         allowed = {"Access-Control-Allow-Methods": "POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
         return Response(status_code=204, headers={**CORS, **allowed, "Access-Control-Max-Age": "86400"})
 
-    for path in sorted({getattr(route, "path", "") for route in router.routes}):
+    # The routes' paths have the router's prefix, which it would add once more.
+    for path in sorted({getattr(route, "path", "").removeprefix(router.prefix) for route in router.routes}):
         router.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import ATTEMPTS, Database, LostRace
-from serve_app.gallery.further import index_changes, of_models_in_use
+from serve_app.gallery.further import IndexChanges, index_changes, of_models_in_use
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import audit, faces, journal
 from serve_app.gallery.records import changes as change_records
@@ -105,7 +105,7 @@ class Writer:
                 ) from error
             raise
         self._erase(changes, leftovers)
-        self._await_visible(changes)
+        self._await_visible(step.indexed)
         return answer
 
     def _commit(
@@ -123,7 +123,7 @@ class Writer:
             raise LostRace("The gallery changed meanwhile; try again.")
         faces.lock(connection, changes.touched())
         changes.templates = of_models_in_use(connection, changes.templates)
-        indexed = index_changes(connection, changes)
+        indexed = step.indexed = index_changes(connection, changes)
         counts = change_records.write(connection, changes)
         step.reached = "index"
         try:
@@ -177,8 +177,8 @@ class Writer:
                 pending="images",
             ) from error
 
-    def _await_visible(self, changes: Changes) -> None:
-        for model, rows in changes.attach.items():
+    def _await_visible(self, indexed: IndexChanges) -> None:
+        for model, rows in indexed.upsert.items():
             if rows:
                 try:
                     self._index.settle(model, rows[-1].key)
@@ -188,6 +188,7 @@ class Writer:
 
 
 class _Step:
-    """How far an attempt came."""
+    """How far an attempt came, and what it changed in the index."""
 
     reached: Literal["start", "index", "index down", "commit"] = "start"
+    indexed: IndexChanges = IndexChanges({}, {})

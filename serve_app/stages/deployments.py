@@ -120,7 +120,8 @@ def replica_states() -> Mapping[str, Mapping[str, int]]:
     """Replicas of this application's deployments by state, from Serve's controller. Blocking; only inside a replica."""
     application = serve.status().applications[serve.get_replica_context().app_name]
     return {
-        name: {state.value: count for state, count in deployment.replica_states.items() if count}
+        # Declared as an enumeration, but Serve fills in plain strings.
+        name: {getattr(state, "value", state): count for state, count in deployment.replica_states.items() if count}
         for name, deployment in application.deployments.items()
     }
 

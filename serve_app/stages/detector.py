@@ -48,7 +48,6 @@ class DetectorStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
-        self._metrics.models([self._facts["model"]])
         return self._facts
 
     async def check_health(self) -> None:

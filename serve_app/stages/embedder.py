@@ -82,7 +82,6 @@ class EmbedderStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
-        self._metrics.models(self._models)
         return {
             "models": {
                 model: {"provider": opened.provider, "dimension": opened.dimension}

@@ -56,7 +56,6 @@ class LivenessStage:
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`. No model at all is a state to serve in, not a failure."""
-        self._metrics.models(self._models)
         return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
 
     async def check_health(self) -> None:

@@ -6,7 +6,7 @@ import logging
 
 
 def join_serve_log() -> None:
-    """Hand this package's records to Serve's handlers. Only inside a replica; a second call changes nothing."""
-    ours, serves = logging.getLogger("serve_app"), logging.getLogger("ray.serve")
-    ours.handlers, ours.propagate = list(serves.handlers), False
+    """Hand this package's records to Serve's handlers, also to those that it sets up later. Only inside a replica."""
+    ours = logging.getLogger("serve_app")
+    ours.parent = logging.getLogger("ray.serve")
     ours.setLevel(logging.INFO)

@@ -3,7 +3,7 @@
 Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
 stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_faces_per_image``,
-``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match) and ``facegraph_model_info{model}``.
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match).
 """
 
 from __future__ import annotations
@@ -53,9 +53,6 @@ class Metrics:
     def outcomes(self, outcomes: Iterable[str]) -> None:
         """What was decided, one word for each face."""
 
-    def models(self, models: Iterable[str]) -> None:
-        """The stage runs these. Ray forgets what a gauge is set to while a replica starts, so say it again later."""
-
 
 class ServeMetrics(Metrics):
     """Exports through ``ray.serve.metrics``; only inside a replica.
@@ -90,11 +87,6 @@ class ServeMetrics(Metrics):
         for outcome in outcomes:
             self._series.outcomes.inc(1, {**self._tags, "outcome": outcome})
 
-    def models(self, models: Iterable[str]) -> None:
-        """See :class:`Metrics`."""
-        for model in models:
-            self._series.model.set(1, {**self._tags, "model": model})
-
 
 class _Series(NamedTuple):
     seconds: Any
@@ -103,12 +95,11 @@ class _Series(NamedTuple):
     batch_wait: Any
     faces: Any
     outcomes: Any
-    model: Any
 
 
 @cache  # a metric may be registered once in a process, and several stages may share one
 def _series() -> _Series:
-    from ray.serve.metrics import Counter, Gauge, Histogram  # Ray is needed in replicas only
+    from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
     tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
@@ -120,7 +111,6 @@ def _series() -> _Series:
         Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
         Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
         Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
-        Gauge("facegraph_model_info", "1 for the model that a stage runs.", (*tags, "model")),
     )
 
 

@@ -86,7 +86,6 @@ def wait_for(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
         'facegraph_faces_per_image_count{stage="detector"}',
         'facegraph_outcomes_total{stage="liveness"}',
         'facegraph_outcomes_total{stage="matcher", outcome="no_match"}',
-        'facegraph_model_info{stage="embedder"}',
         'serve_http_request_latency_ms_count{route="/v1/search"}',
         'serve_num_http_error_requests_total{error_code="415"}',
     ],
@@ -117,7 +116,7 @@ def test_the_alerts_are_loaded_and_silent(prometheus: httpx.Client) -> None:
 
 
 def test_alerts_and_panels_name_series_that_exist(prometheus: httpx.Client) -> None:
-    wait_for(prometheus, "ray_facegraph_model_info")
+    wait_for(prometheus, "ray_facegraph_outcomes_total")
     known = set(prometheus.get("/label/__name__/values").json()["data"])
     text = (DEPLOY / "prometheus/alerts.yml").read_text() + "".join(dashboard())
     assert set(re.findall(r"ray_(?:facegraph|serve)_\w+", text)) <= known

@@ -15,11 +15,11 @@ from serve_app.stages.logs import join_serve_log
 def handler() -> Iterator[logging.handlers.MemoryHandler]:
     """Of Serve's log; what it had and what our log had is put back."""
     ours, serves = logging.getLogger("serve_app"), logging.getLogger("ray.serve")
-    before = ours.handlers, ours.propagate, ours.level, serves.handlers
+    before = ours.parent, ours.level, serves.handlers
     collecting = logging.handlers.MemoryHandler(100)
     serves.handlers = [collecting]
     yield collecting
-    ours.handlers, ours.propagate, ours.level, serves.handlers = before
+    ours.parent, ours.level, serves.handlers = before
 
 
 def test_what_the_gallery_logs_is_in_serves_log_once(handler: logging.handlers.MemoryHandler) -> None:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.options import Config, require_database, settings_of
+from serve_app.cli.options import Config, records_of, settings_of
 from serve_app.cli.output import fail, note, warn
 
 if TYPE_CHECKING:
@@ -40,13 +40,12 @@ def export(
     The service may run meanwhile. The file holds biometric data: encrypt it, unless the disk is.
     """
     from serve_app.gallery.archive import ArchiveWriter, export_archive
-    from serve_app.gallery.open import open_blobs, open_database
+    from serve_app.gallery.open import open_blobs
 
     settings = settings_of(config)
-    require_database(settings)
     secret = _passphrase(passphrase_file)
     with (
-        contextlib.closing(open_database(settings)) as database,
+        records_of(settings) as database,
         _target(file) as stream,
         _sealed(stream, secret) as sealed,
         ArchiveWriter(sealed) as archive,

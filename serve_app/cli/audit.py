@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.options import Config, require_database, settings_of
+from serve_app.cli.options import Config, records_of, settings_of
 from serve_app.cli.output import FAILED, fail, note, warn
 
 if TYPE_CHECKING:
-    from serve_app.gallery.database import Database
+    from serve_app.gallery import Database
 
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose log; '*' is the installation's own (tenants deleted).")]
 
@@ -74,7 +74,7 @@ def receipt(
     except (ValueError, KeyError, TypeError, AttributeError):
         raise fail(f"{file} is not a receipt.") from None
     if not public_key:
-        with _database(config) as database:
+        with records_of(settings_of(config)) as database:
             public_key = load_signer(database).public_key
     if not is_genuine(given, public_key):
         warn("The signature is not this key's, or the statement was changed.")
@@ -83,29 +83,13 @@ def receipt(
 
 
 @contextlib.contextmanager
-def _database(config: Path | None) -> Iterator[Database]:
-    from serve_app.gallery.open import open_database
-
-    settings = settings_of(config)
-    require_database(settings)
-    database = open_database(settings)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-@contextlib.contextmanager
 def _chain(config: Path | None, tenant: str) -> Iterator[tuple[Database, str]]:
-    import sqlalchemy as sa
+    from serve_app.gallery.tenants import TenantStore, installation_id
 
-    from serve_app.gallery.schema import installation
-    from serve_app.gallery.tenants import TenantStore
-
-    with _database(config) as database:
+    with records_of(settings_of(config)) as database:
         if tenant != "*":
-            yield database, TenantStore(database).named(tenant).id
-            return
-        with database.read() as connection:
-            chain = connection.execute(sa.select(installation.c.id)).scalar_one()
+            chain = TenantStore(database).named(tenant).id
+        else:
+            with database.read() as connection:
+                chain = installation_id(connection)
         yield database, chain

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.options import AsJson, Config, require_database, settings_of
-from serve_app.cli.output import fail, note, print_json, show_whole, table
+from serve_app.cli.options import AsJson, Config, records_of, settings_of
+from serve_app.cli.output import fail, moment, note, print_json, show_whole, table
 from serve_app.domain import ApiKey, Role
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def list_keys(tenant: TenantName = "default", config: Config = None, as_json: As
     for key in found:
         rate = f"{key.rate_limit:g}/s" if key.rate_limit else ""
         shown.add_row(
-            key.id, key.name, key.role, _day(key.created), _day(key.expires) or "never", rate, _day(key.last_used)
+            key.id, key.name, key.role, moment(key.created), moment(key.expires) or "never", rate, moment(key.last_used)
         )
     show_whole(shown)
 
@@ -80,18 +80,12 @@ def revoke(
 @contextlib.contextmanager
 def _store(config: Path | None, tenant: str, *, must_exist: bool = True) -> Iterator[tuple[KeyStore, str]]:
     """The keys, and the id of the tenant of that name."""
-    from serve_app.gallery import open_keys, open_tenants
+    from serve_app.gallery import KeyStore, TenantStore
 
-    settings = settings_of(config)
-    if must_exist:
-        require_database(settings)
-    with contextlib.closing(open_tenants(settings)) as tenants:
-        tenant_id = tenants.named(tenant).id
-    keys = open_keys(settings)
-    try:
-        yield keys, tenant_id
-    finally:
-        keys.close()
+    with records_of(settings_of(config), must_exist=must_exist) as database:
+        tenant_id = TenantStore(database).named(tenant).id
+        with contextlib.closing(KeyStore(database)) as keys:
+            yield keys, tenant_id
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:
@@ -104,7 +98,3 @@ def _facts(key: ApiKey) -> dict[str, Any]:
         "rate_limit": key.rate_limit,
         "last_used": key.last_used.isoformat() if key.last_used else None,
     }
-
-
-def _day(time: dt.datetime | None) -> str:
-    return time.astimezone().strftime("%Y-%m-%d %H:%M") if time else ""

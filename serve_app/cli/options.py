@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from serve_app.cli.output import fail
 
 if TYPE_CHECKING:
     from serve_app.client import Client
+    from serve_app.gallery import Database
     from serve_app.settings import Settings
 
 DEFAULT_PORT = 8000
@@ -69,3 +72,14 @@ def require_database(settings: Settings) -> None:
                 f"There is no database at {file}. Run this where the service runs, or set FACEGRAPH_DATA_DIR to its "
                 "data folder."
             )
+
+
+@contextlib.contextmanager
+def records_of(settings: Settings, *, must_exist: bool = True) -> Iterator[Database]:
+    """The system of record, whether the service runs or not; ``must_exist`` as :func:`require_database`."""
+    from serve_app.gallery import open_database
+
+    if must_exist:
+        require_database(settings)
+    with contextlib.closing(open_database(settings)) as database:
+        yield database

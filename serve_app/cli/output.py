@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -32,6 +33,11 @@ def warn(message: str) -> None:
 def note(message: str) -> None:
     """Progress in words."""
     stderr.print(Text(message), soft_wrap=True)
+
+
+def moment(time: dt.datetime | None) -> str:
+    """As people here read a time; nothing for none."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M") if time else ""
 
 
 def print_json(value: Any) -> None:

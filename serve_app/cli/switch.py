@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.options import AsJson, Config, require_database, settings_of
+from serve_app.cli.options import AsJson, Config, records_of, settings_of
 from serve_app.cli.output import note, print_json, show_whole, stdout, table
 
 if TYPE_CHECKING:
@@ -32,17 +32,14 @@ def switch(
     A change begins when the service starts with another embedder.model, and ends by itself when every face has been
     embedded by it. Setting embedder.model back abandons it.
     """
-    import contextlib
+    from serve_app.gallery import EmbedderState, TenantStore
 
-    from serve_app.gallery import open_embedder_state, open_tenants
-
-    settings = settings_of(config)
-    require_database(settings)
-    with contextlib.closing(open_embedder_state(settings)) as state, contextlib.closing(open_tenants(settings)) as all_:
+    with records_of(settings_of(config)) as database:
+        state = EmbedderState(database)
         if leave_behind:
             state.leave_behind()
         change = state.embedder_change()
-        left = _left_behind(state, all_) if listing else []
+        left = _left_behind(state, TenantStore(database)) if listing else []
     if as_json:
         people = [
             {"tenant": tenant, "person_id": item.person_id, "face_ids": item.face_ids, "remaining": item.remaining}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.options import AsJson, Config, require_database, settings_of
-from serve_app.cli.output import note, print_json, show_whole, table
+from serve_app.cli.options import AsJson, Config, records_of, require_database, settings_of
+from serve_app.cli.output import moment, note, print_json, show_whole, table
 
 if TYPE_CHECKING:
     from serve_app.gallery import TenantStore
@@ -39,7 +39,7 @@ def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
         return
     shown = table("", "name", "id", "created")
     for each in found:
-        shown.add_row(each.name, each.id, each.created.astimezone().strftime("%Y-%m-%d %H:%M"))
+        shown.add_row(each.name, each.id, moment(each.created))
     show_whole(shown)
 
 
@@ -69,7 +69,7 @@ def delete(
 
 @contextlib.contextmanager
 def _store(config: Path | None) -> Iterator[TenantStore]:
-    from serve_app.gallery import open_tenants
+    from serve_app.gallery import TenantStore
 
-    with contextlib.closing(open_tenants(settings_of(config))) as tenants:
-        yield tenants
+    with records_of(settings_of(config), must_exist=False) as database:
+        yield TenantStore(database)

@@ -1,18 +1,19 @@
 """The gallery: records (SQL, the system of record), vector index (Milvus) and face images (fsspec) as one store."""
 
+from serve_app.gallery.database import Database
 from serve_app.gallery.embedder_state import EmbedderState
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
-from serve_app.gallery.open import open_embedder_state, open_gallery, open_keys, open_tenants
+from serve_app.gallery.open import open_database, open_gallery, open_keys
 from serve_app.gallery.tenants import TenantStore
 
 __all__ = [
+    "Database",
     "EmbedderState",
     "Gallery",
     "KeyStore",
     "TenantStore",
-    "open_embedder_state",
+    "open_database",
     "open_gallery",
     "open_keys",
-    "open_tenants",
 ]

@@ -83,16 +83,12 @@ class Database:
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """``work`` in a transaction, run again when it lost a race with another writer."""
-        for attempt in range(ATTEMPTS):
-            try:
-                with self.write() as connection:
-                    return work(connection)
-            except LostRace as error:
-                if attempt == ATTEMPTS - 1:
-                    log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
-                    raise
-                time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("unreachable")
+
+        def attempt() -> T:
+            with self.write() as connection:
+                return work(connection)
+
+        return retried(attempt)
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
@@ -118,6 +114,24 @@ class Database:
 
 class LostRace(StoreUnavailable):
     """Another writer came first; the same transaction may succeed when run again."""
+
+
+def retried(attempt: Callable[[], T]) -> T:
+    """What ``attempt`` gives, made again after a random pause when it lost a race with another writer.
+
+    Raises:
+        LostRace: it lost :data:`ATTEMPTS` times.
+    """
+    for pauses in range(ATTEMPTS - 1):
+        try:
+            return attempt()
+        except LostRace:
+            time.sleep(random.uniform(0.005, 0.02) * 2**pauses)  # noqa: S311 - jitter, not a secret
+    try:
+        return attempt()
+    except LostRace as error:
+        log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
+        raise
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -65,10 +65,6 @@ class EmbedderState:
 
         self._database.transact(work)
 
-    def close(self) -> None:
-        """Release the database."""
-        self._database.close()
-
 
 def state_of(connection: sa.Connection, lock: bool = False) -> sa.Row[Any]:
     """The row that says which embedder is in use. Raises StoreUnavailable before the first start."""

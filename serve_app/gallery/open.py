@@ -7,17 +7,13 @@ import logging
 import shutil
 from collections.abc import Mapping
 
-import sqlalchemy as sa
-
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
-from serve_app.gallery.embedder_state import EmbedderState
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.migrations import upgrade_database
-from serve_app.gallery.schema import installation
 from serve_app.gallery.sealing import cipher_of
-from serve_app.gallery.tenants import TenantStore
+from serve_app.gallery.tenants import installation_id
 from serve_app.score import Calibration
 from serve_app.settings import Settings
 
@@ -55,7 +51,7 @@ def _open(settings: Settings, calibrations: Mapping[str, Calibration], recover: 
     database = open_database(settings)
     try:
         with database.read() as connection:
-            namespace = connection.execute(sa.select(installation.c.id)).scalar_one()
+            namespace = installation_id(connection)
         index = MilvusIndex(
             settings.milvus_uri,
             settings.storage.milvus_token.get_secret_value(),
@@ -108,26 +104,12 @@ def open_keys(settings: Settings) -> KeyStore:
     return KeyStore(open_database(settings))
 
 
-def open_embedder_state(settings: Settings) -> EmbedderState:
-    """Which embedder is in use, in any number of processes.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
-    """
-    return EmbedderState(open_database(settings))
-
-
-def open_tenants(settings: Settings) -> TenantStore:
-    """The tenants, in any number of processes.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
-    """
-    return TenantStore(open_database(settings))
-
-
 def open_database(settings: Settings) -> Database:
-    """The records, their schema up to date."""
+    """The records, their schema up to date, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
     if not settings.storage.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url, cipher_of(settings))

@@ -24,13 +24,13 @@ from serve_app.gallery.schema import (
     collections,
     erased,
     index_journal,
-    installation,
     metadata,
     persons,
     tenants,
 )
 from serve_app.gallery.schema import faces as face_table
 from serve_app.gallery.signing import Signer
+from serve_app.gallery.tenants import installation_id
 from serve_app.gallery.writer import Plan, Writer
 
 STATEMENT = "facegraph tenant erasure 1"
@@ -52,7 +52,7 @@ def erase_tenant(
         raise InvalidRequest("The default tenant belongs to the installation and cannot be deleted.")
     with database.read() as connection:
         row = connection.execute(sa.select(tenants).where(tenants.c.id == tenant)).first()
-        chain = connection.execute(sa.select(installation.c.id)).scalar_one()
+        chain = installation_id(connection)
     if row is None:
         raise TenantNotFound(f"There is no tenant with the id {tenant}.")
     database.transact(lambda connection: connection.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))

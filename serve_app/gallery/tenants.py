@@ -12,7 +12,7 @@ from serve_app.domain import Tenant
 from serve_app.errors import TenantExists, TenantNotFound
 from serve_app.gallery import checks
 from serve_app.gallery.database import Database
-from serve_app.gallery.schema import tenants
+from serve_app.gallery.schema import installation, tenants
 
 
 class TenantStore:
@@ -55,9 +55,11 @@ class TenantStore:
                 return _to_tenant(row)
         raise TenantNotFound(f"There is no tenant {checks.shown(name)}.")
 
-    def close(self) -> None:
-        """Release connections."""
-        self._database.close()
+
+def installation_id(connection: sa.Connection) -> str:
+    """Of the whole installation: tells apart its indexes on a shared server, and names its own audit chain."""
+    found: str = connection.execute(sa.select(installation.c.id)).scalar_one()
+    return found
 
 
 def _to_tenant(row: sa.Row[Any]) -> Tenant:

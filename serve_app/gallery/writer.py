@@ -15,8 +15,6 @@ an entry that is gone was taken by a repair, which means that this writer was gi
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeVar
 
@@ -24,7 +22,7 @@ import sqlalchemy as sa
 
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.database import ATTEMPTS, Database, LostRace
+from serve_app.gallery.database import Database, LostRace, retried
 from serve_app.gallery.further import IndexChanges, index_changes, of_models_in_use
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.records import audit, faces, journal
@@ -72,15 +70,7 @@ class Writer:
                 gone and the erasure is completed later (``details["pending"]``), and that when the database was lost
                 during the commit all or nothing was written (``details["outcome"]`` is ``unknown``).
         """
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._attempt(plan, images or {})
-            except LostRace as error:
-                if attempt == ATTEMPTS - 1:
-                    log.warning("a write was given up after %d attempts: %s", ATTEMPTS, error)
-                    raise
-                time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("unreachable")
+        return retried(lambda: self._attempt(plan, images or {}))
 
     def _attempt(self, plan: Plan[T], images: Mapping[str, Images]) -> T:
         with self._database.read() as connection:

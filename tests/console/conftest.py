@@ -37,15 +37,17 @@ def camera_film(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def driver() -> Iterator[Playwright]:
-    """Drives browsers."""
+    """Drives browsers. Of these tests alone: while it lives the thread counts as inside an event loop, which the tests
+    of other folders could then not start.
+    """
     chromium()
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One browser for all tests, with a camera that always sees the astronaut."""
     film = camera_film(tmp_path_factory.mktemp("camera") / "film.mjpeg")
@@ -60,7 +62,7 @@ def browser(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Ite
     started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console_service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessService]:
     """The service behind the console; asked for after the browser, so that it is not started in vain."""
     local = InProcessService(tmp_path_factory.mktemp("console") / "data").start()

@@ -19,7 +19,7 @@ import psutil
 
 from serve_app.domain import Role
 from serve_app.errors import TenantExists
-from serve_app.gallery import open_keys, open_tenants
+from serve_app.gallery import KeyStore, TenantStore, open_database
 from serve_app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,8 @@ def model_environment() -> dict[str, str]:
 def key_of_tenant(data_dir: Path, tenant: str) -> str:
     """A new admin key of a tenant, which is made if there is none of that name; a service may run on the folder."""
     settings = Settings(data_dir=data_dir)
-    with contextlib.closing(open_tenants(settings)) as tenants, contextlib.closing(open_keys(settings)) as keys:
+    with contextlib.closing(KeyStore(database := open_database(settings))) as keys:
+        tenants = TenantStore(database)
         with contextlib.suppress(TenantExists):
             tenants.create(tenant)
         return keys.create(tenants.named(tenant).id, "tests", Role.ADMIN)[1]

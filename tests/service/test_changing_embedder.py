@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from serve_app.domain import (
     ThresholdRequest,
 )
 from serve_app.errors import ModelFileError
-from serve_app.gallery import open_embedder_state
+from serve_app.gallery import EmbedderState, open_database
 from serve_app.service import FaceService
 from serve_app.service import base as service_base
 from serve_app.service.reembedding import Reembedder
@@ -103,9 +104,8 @@ async def _change(folder: Path) -> None:
         # Hopper comes again, and that was all that was missing.
         await enrol(service, "hopper", HOPPER)
         await worker.step()
-        state = open_embedder_state(settings)
-        assert state.embedders() == EmbeddersInUse(NEW, OLD)
-        state.close()
+        with contextlib.closing(open_database(settings)) as database:
+            assert EmbedderState(database).embedders() == EmbeddersInUse(NEW, OLD)
         for picture, person in ((again, "blair"), (photos.variant(COLLINS), "collins"), (powell, "powell")):
             found, model, score = await who(service, picture)
             assert (found, model) == (person, NEW)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from serve_app.errors import ConfigurationError
 from serve_app.gallery.archive.container import ArchiveDamaged
-from serve_app.gallery.schema import UtcDateTime
+from serve_app.gallery.columns import UtcDateTime
 from serve_app.gallery.sealing import Sealed
 
 

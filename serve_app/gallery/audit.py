@@ -1,7 +1,8 @@
-"""The audit log: who searched for, enrolled and erased what. Part of ``Gallery``.
+"""The audit log: who searched for, looked at, enrolled and erased what. Part of ``Gallery``.
 
-Writes are recorded in the transaction that makes them (``writer.py``). A search waits for no disk: its entry is queued
-and recorded within :data:`FLUSH_PERIOD_S`, so that a crash may lose the entries of the last moments, never their order.
+Writes are recorded in the transaction that makes them (``writer.py``). What only reads waits for no disk: its entry is
+queued, and recorded by the next house-keeping, so that a crash may lose the entries of the last moments, never their
+order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ KEPT = dt.timedelta(days=365)
 
 
 class AuditQueue:
-    """Entries of searches on their way into the log. Thread-safe."""
+    """Entries of searches, comparisons and looks at images on their way into the log. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

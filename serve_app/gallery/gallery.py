@@ -25,7 +25,7 @@ from serve_app.domain import (
     Slice,
     Vectors,
 )
-from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, StoreUnavailable
+from serve_app.errors import FaceUnknown, InvalidRequest, StoreUnavailable
 from serve_app.gallery import checks, plans
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.audit import KEPT, Audit, AuditQueue
@@ -34,6 +34,7 @@ from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
 from serve_app.gallery.embedders import Embedders
 from serve_app.gallery.erasure import Eraser
+from serve_app.gallery.images import Images
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
 from serve_app.gallery.records import audit, collections, faces, persons, tasks
@@ -55,7 +56,7 @@ CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retention):
+class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Audit, Embedders, Retention):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -206,34 +207,6 @@ class Gallery(LooseFaces, Directory, Unknowns, Tasks, Audit, Embedders, Retentio
     ) -> Deletion:
         """A person may lose the last face."""
         return self._writer.run(plans.delete_face(tenant, face_id, person_id, collection, with_person))
-
-    def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
-        """What enrolment kept."""
-        with self._database.read() as connection:
-            row = faces.find(connection, tenant, face_id)
-        if row is None:
-            raise plans.unknown_face(face_id)
-        stored = {"thumbnail": row.has_thumbnail, "photograph": row.has_photograph}
-        if kind not in stored:
-            raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
-        content = self._blobs.read(tenant, face_id, kind) if stored[kind] else None
-        if content is None:
-            raise ImageNotStored(f"No {kind} of the face {face_id} is stored.", face_id=face_id, kind=kind)
-        return content
-
-    def face_images(
-        self, tenant: str, face_ids: Sequence[str], kind: Literal["thumbnail", "photograph"]
-    ) -> tuple[bytes | None, ...]:
-        """At most 1,000 at once."""
-        if len(face_ids) > checks.MAX_PAGE:
-            raise InvalidRequest(f"At most {checks.MAX_PAGE} images are read at once, got {len(face_ids)}.")
-        if kind not in ("thumbnail", "photograph"):
-            raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
-        column = f"has_{kind}"
-        with self._database.read() as connection:
-            rows = faces.of_ids(connection, {face_id for face_id in face_ids if checks.is_id(face_id)})
-        stored = {row.id for row in rows if row.tenant_id == tenant and getattr(row, column)}
-        return tuple(self._blobs.read(tenant, id_, kind) if id_ in stored else None for id_ in face_ids)
 
     # -- life
 

@@ -14,13 +14,14 @@ import sqlalchemy as sa
 
 from serve_app import calling
 from serve_app.calling import Caller
-from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields, PersonUpdate, Role
-from serve_app.errors import InvalidRequest, PersonNotFound, StoreUnavailable
+from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, PersonUpdate, Role
+from serve_app.errors import FaceUnknown, ImageNotStored, InvalidRequest, PersonNotFound, StoreUnavailable
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.audit import MOST_QUEUED
 from serve_app.gallery.records import audit
 from serve_app.gallery.records.audit import Draft
 from serve_app.gallery.schema import audit_heads, audit_log
+from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import face, query
 from tests.gallery.stores import in_memory
 
@@ -59,6 +60,32 @@ def test_what_is_done_is_recorded_in_order(gallery: Gallery, tenant: str) -> Non
     check = gallery.check_audit(tenant)
     assert (check.entries, check.broken) == (10, None)
     assert [entry.hash for entry in gallery.audit(tenant, limit=1).items] == [check.head]
+
+
+def test_looking_at_stored_images_is_recorded(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    ids = []
+    for name, faces in (("ada", [face(1), face(2)]), ("ben", [face(3, storage=ImageStorage.NONE, thumbnail=None)])):
+        stored = gallery.put_person(tenant, name, ["staff"], PersonFields(), faces).faces
+        ids += [each.id for each in stored]
+    one, two, bare = ids
+    gallery.face_image(tenant, one, "thumbnail")
+    gallery.face_images(tenant, [one, two, bare], "thumbnail")
+    gallery.face_images(tenant, [bare], "thumbnail")  # shows nobody
+    with pytest.raises(ImageNotStored):
+        gallery.face_image(tenant, one, "photograph")
+    other = new_tenant(gallery)
+    gallery.face_images(other, ids, "thumbnail")
+    with pytest.raises(FaceUnknown):
+        gallery.face_image(other, one, "thumbnail")
+    assert gallery.check_audit(other).entries == 0
+    looks = [entry for entry in gallery.audit(tenant, person_id="ada").items if entry.action == "read_images"]
+    assert [(len(entry.subjects), dict(entry.details)) for entry in looks] == [
+        (1, {"images": 2, "kind": "thumbnail"}),
+        (1, {"images": 1, "kind": "thumbnail"}),
+    ]
+    assert [entry.action for entry in gallery.audit(tenant, person_id="ben").items] == ["enrol"]
+    assert gallery.check_audit(tenant).broken is None
 
 
 def test_refused_writes_are_not_recorded(gallery: Gallery, tenant: str) -> None:

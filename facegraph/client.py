@@ -1,7 +1,7 @@
-"""The client of the native API under the name of the distribution; see :mod:`serve_app.client`."""
+"""The clients of the native API under the name of the distribution; see :mod:`serve_app.client`."""
 
 from __future__ import annotations
 
-from serve_app.client import ApiError, Client, Json, Picture, ServiceUnreachable
+from serve_app.client import ApiError, AsyncClient, Client, Json, Picture, ServiceUnreachable
 
-__all__ = ["ApiError", "Client", "Json", "Picture", "ServiceUnreachable"]
+__all__ = ["ApiError", "AsyncClient", "Client", "Json", "Picture", "ServiceUnreachable"]

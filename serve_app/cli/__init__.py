@@ -61,7 +61,7 @@ class Commands(TyperGroup):
 
 def _is_expected(error: Exception) -> bool:
     """Imports as little as the error at hand needs: one that was raised has its module loaded."""
-    return any(kind.__module__ in {"serve_app.errors.base", "serve_app.client_http"} for kind in type(error).__mro__)
+    return any(kind.__module__ in {"serve_app.errors.base", "serve_app.client.http"} for kind in type(error).__mro__)
 
 
 app = typer.Typer(

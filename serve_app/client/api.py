@@ -1,0 +1,233 @@
+"""The native API, described once: which request each method sends. What sends it is a client of either kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from serve_app.client.http import Call, Picture, given
+
+J = TypeVar("J")
+"""A JSON object, or what is awaited to get one."""
+L = TypeVar("L")
+"""A list of JSON objects, or what is awaited to get one."""
+B = TypeVar("B")
+"""Bytes, or what is awaited to get them."""
+P = TypeVar("P")
+"""An iterator over JSON objects, of either kind."""
+
+
+class Api(ABC, Generic[J, L, B, P]):
+    """The methods that both clients have. All raise ApiError and ServiceUnreachable."""
+
+    @abstractmethod
+    def _object(self, call: Call) -> J: ...
+
+    @abstractmethod
+    def _list(self, call: Call, name: str) -> L: ...
+
+    @abstractmethod
+    def _bytes(self, call: Call) -> B: ...
+
+    @abstractmethod
+    def _pages(self, page: Callable[[str | None], J], name: str) -> P:
+        """The items under ``name`` of one page after the other."""
+
+    # -- collections
+
+    def create_collection(self, name: str, **fields: Any) -> J:
+        """Fields: title, description, kind, tags, user_data, policy."""
+        return self._object(Call("POST", "/v1/collections", body={"name": name, **fields}))
+
+    def collection(self, name: str) -> J:
+        """One collection with its policy and counts."""
+        return self._object(Call("GET", f"/v1/collections/{_part(name)}"))
+
+    def collections(self, q: str = "", limit: int = 100, cursor: str | None = None) -> J:
+        """A page: ``{collections, cursor}``."""
+        return self._object(Call("GET", "/v1/collections", query={"q": q, "limit": limit, "cursor": cursor}))
+
+    def update_collection(self, collection: str, /, **changes: Any) -> J:
+        """Change what is given; ``name`` renames."""
+        return self._object(Call("PATCH", f"/v1/collections/{_part(collection)}", body=changes))
+
+    def delete_collection(self, name: str, *, only_if_empty: bool = False) -> J:
+        """Also erases persons and faces that are in no other collection."""
+        query = {"only_if_empty": only_if_empty}
+        return self._object(Call("DELETE", f"/v1/collections/{_part(name)}", query=query))
+
+    # -- persons and faces
+
+    def put_person(self, collection: str, person_id: str, images: Sequence[Picture] = (), **fields: Any) -> J:
+        """Create or update a person, with all pictures or none.
+
+        Fields: those of a person (name, metadata ...), and mode, faces, liveness, image_storage, must_be_new. In an
+        error about a picture, ``details["image"]`` is its position from 0.
+        """
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}"
+        return self._object(Call("PUT", path, body=given(fields), pictures=[("image", image) for image in images]))
+
+    def person(self, collection: str, person_id: str) -> J:
+        """One person with the enrolled faces."""
+        return self._object(Call("GET", f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}"))
+
+    def persons(self, collection: str, q: str = "", limit: int = 100, cursor: str | None = None) -> J:
+        """A page: ``{persons, cursor}``."""
+        query = {"q": q, "limit": limit, "cursor": cursor}
+        return self._object(Call("GET", f"/v1/collections/{_part(collection)}/persons", query=query))
+
+    def all_persons(self, collection: str, q: str = "") -> P:
+        """Every person, by id, fetched page by page."""
+        return self._pages(lambda cursor: self.persons(collection, q, 1000, cursor), "persons")
+
+    def delete_person(self, collection: str, person_id: str) -> J:
+        """Take a person out of a collection, and erase them if that was the last one."""
+        return self._object(Call("DELETE", f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}"))
+
+    def merge_persons(self, collection: str, person_id: str, other_id: str) -> J:
+        """Make one record of two; the other's faces and collections come over, and it goes."""
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/merge"
+        return self._object(Call("POST", path, body={"person_id": other_id}))
+
+    def add_faces(self, collection: str, person_id: str, images: Sequence[Picture], **fields: Any) -> J:
+        """Add one face for each picture to a person who exists; fields: liveness, reject_below ..."""
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/faces"
+        return self._object(Call("POST", path, body=given(fields), pictures=[("image", image) for image in images]))
+
+    def delete_face(self, collection: str, person_id: str, face_id: str) -> J:
+        """Erase one face of a person."""
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/faces/{_part(face_id)}"
+        return self._object(Call("DELETE", path))
+
+    def face_image(self, face_id: str, kind: Literal["thumbnail", "photograph"] = "thumbnail") -> B:
+        """The stored picture of a face."""
+        return self._bytes(Call("GET", f"/v1/faces/{_part(face_id)}/image", {"kind": kind}))
+
+    # -- pictures
+
+    def search(self, image: Picture, collections: Sequence[str], **options: Any) -> J:
+        """Who is on a picture; options: max_results, min_score or fpir, faces, liveness, keep_unknown."""
+        return self._object(
+            Call(
+                "POST",
+                "/v1/search",
+                body=given({"collections": list(collections), **options}),
+                pictures=[("image", image)],
+            )
+        )
+
+    def search_face(self, face_id: str, collections: Sequence[str], **options: Any) -> J:
+        """Who looks like an enrolled face; options: max_results, min_score or fpir."""
+        body = {"face_id": face_id, "collections": list(collections), **given(options)}
+        return self._object(Call("POST", "/v1/search", body=body))
+
+    def detect(self, image: Picture, **options: Any) -> J:
+        """All faces of a picture; options: max_faces, liveness."""
+        return self._object(Call("POST", "/v1/detect", body=given(options), pictures=[("image", image)]))
+
+    def compare(self, first: Picture, second: Picture, **options: Any) -> J:
+        """Two pictures' largest faces; options: min_score, liveness."""
+        return self._object(
+            Call("POST", "/v1/compare", body=given(options), pictures=[("image1", first), ("image2", second)])
+        )
+
+    def verify(self, image: Picture, person_id: str, **options: Any) -> J:
+        """A picture's largest face against one person; options: collection, min_score, liveness."""
+        return self._object(
+            Call("POST", "/v1/verify", body=given({"person_id": person_id, **options}), pictures=[("image", image)])
+        )
+
+    def liveness(self, image: Picture, **options: Any) -> J:
+        """Whether the one person on a picture is live; options: threshold."""
+        return self._object(Call("POST", "/v1/liveness", body=given(options), pictures=[("image", image)]))
+
+    def embed(self, image: Picture, **options: Any) -> J:
+        """Templates of a picture's faces; options: faces."""
+        return self._object(Call("POST", "/v1/embed", body=given(options), pictures=[("image", image)]))
+
+    # -- unknowns
+
+    def unknowns(self, collection: str, limit: int = 100, cursor: str | None = None) -> J:
+        """A page of faces that searches kept, latest seen first: ``{unknowns, cursor}``."""
+        query = {"limit": limit, "cursor": cursor}
+        return self._object(Call("GET", f"/v1/collections/{_part(collection)}/unknowns", query=query))
+
+    def all_unknowns(self, collection: str) -> P:
+        """Every unknown, latest seen first, fetched page by page."""
+        return self._pages(lambda cursor: self.unknowns(collection, 1000, cursor), "unknowns")
+
+    def unknown(self, collection: str, unknown_id: str) -> J:
+        """One unknown with its faces."""
+        return self._object(Call("GET", f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}"))
+
+    def name_unknown(self, collection: str, unknown_id: str, person_id: str, **fields: Any) -> J:
+        """Enrol the kept faces; fields: those of a person, and must_be_new."""
+        path = f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}/name"
+        return self._object(Call("POST", path, body={"person_id": person_id, **given(fields)}))
+
+    def merge_unknowns(self, collection: str, unknown_id: str, others: Sequence[str]) -> J:
+        """The others are the same person."""
+        path = f"/v1/collections/{_part(collection)}/unknowns/{_part(unknown_id)}/merge"
+        return self._object(Call("POST", path, body={"others": list(others)}))
+
+    def discard_unknown(self, collection: str, unknown_id: str | None = None) -> J:
+        """Erase one, None for all."""
+        rest = "" if unknown_id is None else f"/{_part(unknown_id)}"
+        return self._object(Call("DELETE", f"/v1/collections/{_part(collection)}/unknowns{rest}"))
+
+    # -- tasks
+
+    def find_duplicates(self, collection: str, **options: Any) -> J:
+        """Start a task that looks for persons who were enrolled twice; options: min_score or fpir."""
+        return self._object(Call("POST", f"/v1/collections/{_part(collection)}/duplicates", body=given(options)))
+
+    def task(self, task_id: str) -> J:
+        """How far a task is."""
+        return self._object(Call("GET", f"/v1/tasks/{_part(task_id)}"))
+
+    def tasks(self, limit: int = 100) -> L:
+        """The latest tasks, newest first."""
+        return self._list(Call("GET", "/v1/tasks", {"limit": limit}), "tasks")
+
+    def cancel_task(self, task_id: str) -> J:
+        """Stop a task; what it found stays."""
+        return self._object(Call("DELETE", f"/v1/tasks/{_part(task_id)}"))
+
+    def duplicates(self, task_id: str, limit: int = 100, cursor: str | None = None) -> J:
+        """A page of what such a task found: ``{pairs, cursor}``."""
+        return self._object(
+            Call("GET", f"/v1/tasks/{_part(task_id)}/duplicates", query={"limit": limit, "cursor": cursor})
+        )
+
+    def all_duplicates(self, task_id: str) -> P:
+        """Every pair, most alike first, fetched page by page."""
+        return self._pages(lambda cursor: self.duplicates(task_id, 1000, cursor), "pairs")
+
+    # -- keys and the service itself
+
+    def create_key(self, name: str, role: str, expires: str | None = None, rate_limit: float | None = None) -> J:
+        """A new key with its ``secret``, which is answered this once."""
+        fields = {"name": name, "role": role, "expires": expires, "rate_limit": rate_limit}
+        return self._object(Call("POST", "/v1/keys", body=given(fields)))
+
+    def api_keys(self) -> L:
+        """The tenant's keys, without their secrets."""
+        return self._list(Call("GET", "/v1/keys"), "keys")
+
+    def revoke_key(self, key_id: str) -> J:
+        """End a key."""
+        return self._object(Call("DELETE", f"/v1/keys/{_part(key_id)}"))
+
+    def info(self) -> J:
+        """Versions, models, thresholds and limits of the running service."""
+        return self._object(Call("GET", "/v1/info"))
+
+    def status(self) -> J:
+        """Stages, replicas, queues, latency and refusals of the last minute."""
+        return self._object(Call("GET", "/v1/status"))
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")

@@ -1,0 +1,167 @@
+"""What both clients share of HTTP: how requests are encoded, when they are sent again, and errors as exceptions."""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+Picture = bytes | Path
+"""A compressed picture: its bytes, or the file that holds it."""
+
+BUSY = frozenset({429, 503})
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+
+class ServiceUnreachable(Exception):
+    """Nothing answered as HTTP wants it: not started, another address, or gone in the middle of a request."""
+
+
+class ApiError(Exception):
+    """The service refused.
+
+    Attributes:
+        code: stable, for programs; ``http_<status>`` if the answer is not the service's own.
+        status: of HTTP.
+    """
+
+    def __init__(self, code: str, message: str, status: int, details: Mapping[str, Any], request_id: str) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+        self.details: Json = dict(details)
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, before anything is read or sent.
+
+    Attributes:
+        query: of the URL.
+        body: fields; JSON, or a form when there are pictures.
+        pictures: parts of the form by field name.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    pictures: Sequence[tuple[str, Picture]] = ()
+
+    def encode(self) -> Json:
+        """Arguments for httpx; reads files, whole, since a request that is sent again needs all of it again."""
+        arguments: Json = {"params": given(self.query or {})}
+        if self.pictures:
+            arguments["data"] = {name: _form_value(value) for name, value in given(self.body or {}).items()}
+            arguments["files"] = [(name, _file(picture)) for name, picture in self.pictures]
+        elif self.body is not None:
+            arguments["json"] = self.body
+        return arguments
+
+
+class Patience:
+    """How long to wait between the attempts at one request: as Retry-After says, else longer each time.
+
+    Args:
+        seconds: altogether; a service that asks for more is not waited for.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._wait = FIRST_WAIT_S
+
+    def pause(self, response: httpx.Response) -> float | None:
+        """Seconds until the request is to be sent again; None if the answer is a success. Raises ApiError."""
+        if response.is_success:
+            return None
+        asked_for = _retry_after(response)
+        pause = min(self._wait if asked_for is None else asked_for, LONGEST_WAIT_S)
+        if response.status_code not in BUSY or time.monotonic() + pause > self._deadline:
+            raise error_of(response)
+        self._wait = min(2 * self._wait, LONGEST_WAIT_S)
+        return pause
+
+
+def options_of(url: str, key: str, timeout_s: float) -> Json:
+    """Arguments for either of httpx's clients. Raises ValueError for a URL or a key that cannot be one."""
+    return {
+        "base_url": url,
+        "headers": {"X-API-Key": key} if key else {},
+        "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        "trust_env": not _is_loopback(url),  # a proxy cannot reach this machine's own address
+    }
+
+
+def object_of(response: httpx.Response) -> Json:
+    """The answer, which has to be a JSON object. Raises ApiError."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ApiError("not_facegraph", "The answer is not facegraph's; check the URL.", response.status_code, {}, "")
+    return answer
+
+
+def error_of(response: httpx.Response) -> ApiError:
+    """What a refusal says."""
+    status = response.status_code
+    try:
+        error = response.json()["error"]
+        return ApiError(error["code"], error["message"], status, error["details"], error["request_id"])
+    except (ValueError, TypeError, KeyError):
+        text = response.text.strip()[:200] or response.reason_phrase
+        return ApiError(f"http_{status}", f"HTTP {status}: {text}", status, {}, "")
+
+
+def unreachable(url: str, call: Call, error: Exception) -> ServiceUnreachable:
+    """No answer, in words."""
+    if isinstance(error, httpx.ConnectError):
+        return ServiceUnreachable(f"Nothing answers at {url} ({error}). Is the service running?")
+    reason = str(error) or type(error).__name__
+    return ServiceUnreachable(f"No answer from {url} to {call.method} {call.path}: {reason}")
+
+
+def given(fields: Mapping[str, Any]) -> Json:
+    """Without what is None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds, from either form that HTTP allows."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _file(image: Picture) -> tuple[str, bytes]:
+    return (image.name, image.read_bytes()) if isinstance(image, Path) else ("image", image)
+
+
+def _form_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return list(value) if isinstance(value, list | tuple) else str(value)
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,120 @@
+"""The client for ordinary programs: each method waits for its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from serve_app.client.api import Api
+from serve_app.client.http import Call, Json, Patience, object_of, options_of, unreachable
+
+
+class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
+    """The native API. Thread-safe; requests of several threads run at the same time.
+
+        with Client("http://127.0.0.1:8000", key) as client:
+            client.create_collection("staff")
+            client.put_person("staff", "ada", [Path("ada.jpg")], name="Ada Lovelace")
+            client.search(Path("probe.jpg"), ["staff"])["faces"][0]["matches"]
+
+    Args:
+        url: of the service, with any prefix it is served under.
+        key: an API key.
+        timeout_s: for each step of a request (connecting, sending, waiting for the answer).
+        patience_s: a busy service (429, 503) is asked again, as its Retry-After says, for so long altogether.
+        transport: instead of the network, for tests.
+
+    Raises:
+        ValueError: the URL or the key cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str = "",
+        timeout_s: float = 60.0,
+        *,
+        patience_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.patience_s = patience_s
+        self._http = httpx.Client(**options_of(self.url, key, timeout_s), transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Whether every stage can serve at this moment."""
+        try:
+            return self._http.get("/readyz", timeout=5.0).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> bool:
+        """Ask again and again; False if it does not become ready."""
+        deadline = time.monotonic() + timeout_s
+        while not self.ready():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(0.5, timeout_s))
+        return True
+
+    def wait_for_task(
+        self, task_id: str, progress: Callable[[Json], None] | None = None, period_s: float = 0.5
+    ) -> Json:
+        """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
+        while True:
+            task = self.task(task_id)
+            if task["state"] not in ("waiting", "running"):
+                return task
+            if progress is not None:
+                progress(task)
+            time.sleep(period_s)
+
+    # -- how requests are sent
+
+    def _object(self, call: Call) -> Json:
+        return object_of(self._send(call))
+
+    def _list(self, call: Call, name: str) -> list[Json]:
+        found: list[Json] = self._object(call)[name]
+        return found
+
+    def _bytes(self, call: Call) -> bytes:
+        return self._send(call).content
+
+    def _pages(self, page: Callable[[str | None], Json], name: str) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            answer = page(cursor)
+            yield from answer[name]
+            cursor = answer["cursor"]
+            if cursor is None:
+                return
+
+    def _send(self, call: Call) -> httpx.Response:
+        patience = Patience(self.patience_s)
+        arguments = call.encode()
+        while True:
+            try:
+                response = self._http.request(call.method, call.path, **arguments)
+            except (httpx.TransportError, httpx.InvalidURL) as error:
+                raise unreachable(self.url, call, error) from None
+            pause = patience.pause(response)
+            if pause is None:
+                return response
+            time.sleep(pause)

@@ -10,6 +10,7 @@ import { review } from "./views/review.js";
 import { search } from "./views/search.js";
 import { signIn } from "./views/signin.js";
 import { status } from "./views/status.js";
+import { unknowns } from "./views/unknowns.js";
 
 const KEY = "facegraph.key";
 const THEME = "facegraph.theme";
@@ -20,6 +21,7 @@ const VIEWS = {
   enrol: { title: "Enrol", icon: "enrol", role: "enroll", show: enrol },
   people: { title: "People", icon: "people", role: "search", show: people },
   review: { title: "Review", icon: "review", role: "enroll", show: review },
+  unknowns: { title: "Unknowns", icon: "unknown", role: "enroll", show: unknowns },
   compare: { title: "Compare", icon: "compare", role: "search", show: compare },
   status: { title: "Status", icon: "status", role: "admin", show: status },
 };

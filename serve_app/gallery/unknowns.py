@@ -27,7 +27,7 @@ from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks, unknown_plans
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import VectorIndex
-from serve_app.gallery.records import collections, unknowns
+from serve_app.gallery.records import audit, collections, unknowns
 from serve_app.gallery.unknown_plans import Chosen
 from serve_app.gallery.writer import Writer
 from serve_app.score import Calibration, resolve_threshold
@@ -139,7 +139,10 @@ class Unknowns:
                 if wanted not in there:
                     raise unknowns.not_found(wanted, collection)
             unknowns.merge(connection, unknown_id, others)
-            return unknowns.get(connection, place, unknown_id)
+            merged = unknowns.get(connection, place, unknown_id)
+            count = {"unknowns_merged": len({unknown_id, *others})}
+            audit.append(connection, tenant, [audit.Draft("merge_unknowns", (), [place.id], count)])
+            return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
         """One of them or all."""

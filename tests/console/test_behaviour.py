@@ -15,7 +15,7 @@ from tests.graph.inprocess import InProcessService
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ("search", "enrol", "people", "people/staff", "people/staff/eileen", "review", "compare", "status")
+VIEWS = ("search", "enrol", "people", "people/staff", "people/staff/eileen", "review", "unknowns", "compare", "status")
 
 NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, textarea, img, [role=img]")]
   .filter((node) => node.offsetParent !== null || node.classList.contains("unseen"))

@@ -50,8 +50,8 @@ def test_a_revoked_key_leads_back_to_the_sign_in(console: Console, gallery: Clie
     ("role", "views"),
     [
         ("search", ["Search", "People", "Compare"]),
-        ("enroll", ["Search", "Enrol", "People", "Review", "Compare"]),
-        ("admin", ["Search", "Enrol", "People", "Review", "Compare", "Status"]),
+        ("enroll", ["Search", "Enrol", "People", "Review", "Unknowns", "Compare"]),
+        ("admin", ["Search", "Enrol", "People", "Review", "Unknowns", "Compare", "Status"]),
     ],
 )
 def test_each_role_sees_what_it_may_do(console: Console, gallery: Client, role: str, views: list[str]) -> None:

@@ -219,3 +219,74 @@ def test_a_person_enrolled_twice_is_merged(console: Console, gallery: Client) ->
     person = gallery.person("staff", "eileen")
     assert (len(person["faces"]), person["notes"]) == (2, "visitor")
     assert [found["id"] for found in gallery.all_persons("staff")] == ["eileen"]
+
+
+def test_unknown_faces_are_kept_merged_named_and_discarded(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    page = console.open("people").page
+    page.get_by_role("button", name="Settings of staff").click()
+    page.get_by_label("Hours to keep unknown faces").fill("48")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".tile")).to_contain_text("unknown faces kept for 2 days")
+
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Keep unknown faces").select_option("staff")
+    console.give(("grace.jpg", photos.grace_hopper()))
+    expect(page.locator(".face .unknown")).to_contain_text("It is kept: say who this is.")
+    console.give(("again.jpg", photos.variant(photos.grace_hopper())))
+    expect(page.locator(".face .unknown")).to_contain_text("It was seen before")
+    page.get_by_role("link", name="say who this is").click()
+    card = page.locator(".stranger")
+    expect(card).to_have_count(1)
+    expect(card).to_be_focused()
+    expect(card).to_contain_text("Seen 2 times")
+    expect(card.locator(".thumb img")).to_have_count(2)
+    console.shot("unknowns")
+
+    # Two faces of one picture are two unknowns, also if they are one person's: for somebody to merge.
+    twice = photos.group([photos.grace_hopper(), photos.variant(photos.grace_hopper())])
+    gallery.search(twice, ["staff"], faces="all", keep_unknown="staff")
+    page.reload()
+    expect(card).to_have_count(2)
+    merge = page.get_by_role("button", name="Merge chosen")
+    expect(merge).to_be_disabled()
+    for mark in page.get_by_role("checkbox").all():
+        mark.check()
+    merge.click()
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("Seen 4 times")
+
+    page.get_by_role("button", name="Name …").click()
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    dialog.get_by_label("Id", exact=True).fill("eileen")
+    dialog.get_by_role("button", name="Enrol as a new person").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("eileen is enrolled already")
+    dialog.get_by_label("Id", exact=True).fill("grace")
+    dialog.get_by_label("Name", exact=True).fill("Grace Hopper")
+    console.shot("unknown-name")
+    dialog.get_by_role("button", name="Enrol as a new person").click()
+    expect(page.get_by_role("heading", name="Nobody to name")).to_be_visible()
+    person = gallery.person("staff", "grace")
+    assert (person["name"], len(person["faces"])) == ("Grace Hopper", 4)
+
+
+def test_an_unknown_becomes_somebody_who_is_enrolled_or_is_erased(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    gallery.update_collection("staff", policy={"keep_unknown_h": 1})
+    # A threshold that nobody reaches keeps also those who are enrolled.
+    for photo in (photos.variant(photos.astronaut()), photos.grace_hopper()):
+        gallery.search(photo, ["staff"], min_score=1, keep_unknown="staff")
+    page = console.open("unknowns/staff").page
+    card = page.locator(".stranger")
+    expect(card).to_have_count(2)
+    card.nth(1).get_by_role("button", name="Name …").click()
+    likely = page.get_by_role("dialog").get_by_role("button", name="Eileen Collins")
+    expect(likely).to_contain_text("alike: ")  # before anything is typed
+    likely.click()
+    expect(card).to_have_count(1)
+    assert len(gallery.person("staff", "eileen")["faces"]) == 2
+    card.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Discard for good").click()
+    expect(page.get_by_role("heading", name="Nobody to name")).to_be_visible()
+    assert list(gallery.all_unknowns("staff")) == []

@@ -1,4 +1,5 @@
 // What several views want to know about collections and persons.
+import { count } from "./meaning.js";
 
 /** All collections of the tenant, by name. */
 export async function allCollections(api, signal) {
@@ -15,6 +16,16 @@ export async function allCollections(api, signal) {
 export function path(collection, personId, ...more) {
   const parts = personId === undefined ? [collection] : [collection, "persons", personId, ...more];
   return `v1/collections/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** The path of a collection's unknowns, of one of them, or of something below. */
+export function unknownPath(collection, ...more) {
+  return [`${path(collection)}/unknowns`, ...more.map(encodeURIComponent)].join("/");
+}
+
+/** How long a collection keeps unknown faces. */
+export function hours(value) {
+  return value % 24 ? count(value, "hour") : count(value / 24, "day");
 }
 
 /** A person's name for people. */

@@ -1,5 +1,5 @@
 // Collections; below each its persons, below each person the page to edit them.
-import { allCollections, path } from "../lib/collections.js";
+import { allCollections, hours, path } from "../lib/collections.js";
 import { checkbox, field, fill, h, select, toast } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { count } from "../lib/meaning.js";
@@ -55,13 +55,15 @@ async function collections(body, { api, may, signal, heading }) {
     const live = checkbox("Refuse faces that are not live, at enrolment and search", policy.liveness ?? false);
     const from = h("input", { type: "number", min: 0, max: 1, step: 0.001, value: policy.min_score ?? "", placeholder: "by the gallery's size" });
     const keep = select([["none", "Nothing"], ["thumbnail", "The aligned face (112 × 112)"], ["full", "The photograph"]], policy.image_storage ?? "thumbnail");
+    const unknown = h("input", { type: "number", min: 0, max: 8784, step: 1, value: policy.keep_unknown_h ?? 0 });
     const said = h("div", {});
     const heading = collection ? `Settings of ${collection.name}` : "New collection";
     const dialog = h("dialog", { class: "dialog", "aria-label": heading, onclose: () => dialog.remove() },
       h("form", { onsubmit: save },
         h("h2", {}, heading),
         field("Name", name, "Letters, digits, underscore, dot and hyphen."), field("Title", title), field("What is kept of pictures", keep),
-        field("Matches from score", from, "Leave it empty to let 1 % of searches for strangers show anybody."), live.label, said,
+        field("Matches from score", from, "Leave it empty to let 1 % of searches for strangers show anybody."),
+        field("Hours to keep unknown faces", unknown, "0: never. Kept are faces of people who were not asked; see that you may."), live.label, said,
         h("div", { class: "actions" },
           h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"),
           h("button", { class: "button primary", type: "submit" }, collection ? "Save" : "Create"))));
@@ -73,7 +75,7 @@ async function collections(body, { api, may, signal, heading }) {
       const fields = {
         name: name.value.trim(),
         title: title.value.trim(),
-        policy: { liveness: live.input.checked, image_storage: keep.value, min_score: from.value === "" ? null : Number(from.value) },
+        policy: { liveness: live.input.checked, image_storage: keep.value, min_score: from.value === "" ? null : Number(from.value), keep_unknown_h: Number(unknown.value) },
       };
       try {
         if (collection) await api.patch(path(collection.name), fields);
@@ -92,5 +94,6 @@ function policyText(policy) {
     policy.liveness ? "Live faces only" : null,
     policy.min_score === null ? null : `matches from ${policy.min_score}`,
     { none: "no pictures kept", thumbnail: "thumbnails kept", full: "photographs kept" }[policy.image_storage],
+    policy.keep_unknown_h ? `unknown faces kept for ${hours(policy.keep_unknown_h)}` : null,
   ].filter(Boolean).join(", ");
 }

@@ -1,6 +1,6 @@
 // Who is on this picture? Boxes and landmarks on the picture, matches beside it, and what each score means here.
 import { form } from "../lib/api.js";
-import { allCollections, called, keepChosen } from "../lib/collections.js";
+import { allCollections, called, hours, keepChosen } from "../lib/collections.js";
 import { checkbox, field, fill, h, select } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { count, matchSentence, strength, thresholdSentence } from "../lib/meaning.js";
@@ -26,6 +26,8 @@ export async function search(body, { session, api, may, go, signal }) {
   const strictness = select(STRICTNESS, "");
   const most = select([["1", "1"], ["3", "3"], ["5", "5"], ["10", "10"]], "5");
   const live = checkbox("Show matches only for faces that are live", false);
+  const keeping = collections.filter(({ policy }) => policy.keep_unknown_h);
+  const keep = select([["", "No"], ...keeping.map(({ name, policy }) => [name, `In ${name}, for ${hours(policy.keep_unknown_h)}`])], "");
   const result = h("section", { class: "result", "aria-label": "Result", "aria-live": "polite", "aria-busy": "false" });
   const zone = dropzone({
     title: "Drop a picture here",
@@ -35,18 +37,20 @@ export async function search(body, { session, api, may, go, signal }) {
     signal,
   });
   const again = () => current && look(current);
-  for (const control of [strictness, most, live.input]) control.addEventListener("change", again);
+  for (const control of [strictness, most, live.input, keep]) control.addEventListener("change", again);
   fill(body,
     h("div", { class: "controls card" },
       collectionChips(collections, session.chosen, again),
       h("details", {}, h("summary", {}, "Options"),
-        h("div", { class: "row" }, field("How strict", strictness), field("Matches for each face", most)), live.label)),
+        h("div", { class: "row" }, field("How strict", strictness), field("Matches for each face", most),
+          keeping.length ? field("Keep unknown faces, to name them later", keep) : null), live.label)),
     zone, result);
 
   let latest = 0;
   async function look(file) {
     current = file;
     const turn = latest += 1;
+    const place = keep.value;
     if (!session.chosen.size) {
       fill(result, problem(new Error("Choose at least one collection to search.")));
       return;
@@ -63,8 +67,9 @@ export async function search(body, { session, api, may, go, signal }) {
         max_results: most.value,
         fpir: strictness.value,
         liveness: live.input.checked,
+        keep_unknown: place,
       }), signal);
-      if (turn === latest) present(image, answer);
+      if (turn === latest) present(image, answer, place);
     } catch (error) {
       if (turn === latest && error.name !== "AbortError") fill(result, problem(error));
     } finally {
@@ -72,7 +77,7 @@ export async function search(body, { session, api, may, go, signal }) {
     }
   }
 
-  function present(image, answer) {
+  function present(image, answer, place) {
     const { faces, threshold } = answer;
     if (!faces.length) {
       fill(result, h("div", { class: "columns" }, h("div", { class: "marked" }, image),
@@ -80,7 +85,7 @@ export async function search(body, { session, api, may, go, signal }) {
       return;
     }
     const picture = marked(image, faces, pick);
-    const cards = faces.map((face, index) => faceCard(image, face, index, faces.length, threshold));
+    const cards = faces.map((face, index) => faceCard(image, face, index, faces.length, threshold, place));
     cards.forEach((card, index) => {
       card.addEventListener("pointerenter", () => highlight(picture, index));
       card.addEventListener("focusin", () => highlight(picture, index));
@@ -100,7 +105,7 @@ export async function search(body, { session, api, may, go, signal }) {
     if (result.getBoundingClientRect().top > innerHeight / 2) zone.scrollIntoView({ behavior: "smooth" });
   }
 
-  function faceCard(image, face, index, total, threshold) {
+  function faceCard(image, face, index, total, threshold, place) {
     const title = total > 1 ? `Face ${index + 1}` : "The face";
     return h("article", { class: "face card", tabindex: "-1", "aria-label": title },
       h("header", {}, portrait(image, face.box, `${title} on the picture`),
@@ -109,7 +114,7 @@ export async function search(body, { session, api, may, go, signal }) {
           face.liveness ? h("p", { class: `badge ${face.liveness.is_live ? "good" : "bad"}` },
             face.liveness.is_live ? "Live" : "Not live", ` ${Math.round(face.liveness.probability * 100)} %`) : null)),
       face.matches.length ? h("ol", { class: "matches" }, face.matches.map((match) => matchRow(match, threshold)))
-        : stranger(image, face));
+        : stranger(image, face, place));
   }
 
   function matchRow(match, threshold) {
@@ -127,18 +132,25 @@ export async function search(body, { session, api, may, go, signal }) {
       h("p", { class: "score", "aria-label": `Score ${match.score.toFixed(3)}` }, match.score.toFixed(2)));
   }
 
-  function stranger(image, face) {
+  function stranger(image, face, place) {
     if (face.liveness && !face.liveness.is_live) {
       return h("p", { class: "unknown" }, "Nobody is shown for a face that is not live.");
     }
     return h("div", { class: "unknown" },
-      h("p", {}, h("strong", {}, "Unknown. "), "No enrolled face reaches the threshold."),
+      h("p", {}, h("strong", {}, "Unknown. "), "No enrolled face reaches the threshold.", kept(face, place)),
       may("enroll") ? h("button", {
         class: "button",
         type: "button",
         onclick: async () => go("enrol", { file: await cutOut(image, face.box) }),
       }, icon("enrol"), "Enrol this face") : null);
   }
+}
+
+function kept(face, place) {
+  if (!place) return null;
+  if (!face.unknown) return " It is not good enough to be kept.";
+  const address = `#/unknowns/${encodeURIComponent(place)}/${face.unknown.id}`;
+  return [face.unknown.is_new ? " It is kept: " : " It was seen before: ", h("a", { href: address }, "say who this is"), "."];
 }
 
 function qualityText(face) {

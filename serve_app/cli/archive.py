@@ -90,7 +90,10 @@ def import_(
 
 def _tell_models(done: Imported, model: str) -> None:
     for other in sorted(done.models.keys() - {model}):
-        warn(f"{done.models[other]} faces have templates of {other}, which searches with {model} do not find.")
+        warn(
+            f"{done.models[other]} faces have templates of {other}, which searches with {model} do not find. The "
+            "service embeds them anew from their stored images while it runs; see facegraph models switch."
+        )
         lacking = done.without_image.get(other, [])
         if lacking:
             more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""

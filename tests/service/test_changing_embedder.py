@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,15 @@ from serve_app.stages.local import LocalStages
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.files import ModelFiles
 from tests import photos
+from tests.cli.conftest import facegraph
 
 OLD, NEW = "sface-2021dec", "fr-feature"
 COLLINS, HOPPER = photos.astronaut(), photos.grace_hopper()
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "collins": lambda: COLLINS,
+    "hopper": lambda: HOPPER,
+    "blair": lambda: photos.lfw("Tony_Blair", 0),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +127,49 @@ async def _change(folder: Path) -> None:
         compared = await service.compare(blair, again)
         assert compared.model == NEW
         assert compared.score == Catalogue.load().get(NEW).calibration().score(1 - compared.distance)
+    finally:
+        await stages.close()
+
+
+def test_a_backup_is_brought_into_a_gallery_of_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(_enrolled(tmp_path / "old", OLD, {"collins": None, "hopper": ImageStorage.NONE}))
+    asyncio.run(_enrolled(tmp_path / "new", NEW, {"blair": None}))
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "old"))
+    assert facegraph("export", str(tmp_path / "backup.tar")).exit_code == 0
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "new"))
+    monkeypatch.setenv("FACEGRAPH_EMBEDDER__MODEL", NEW)
+    done = facegraph("import", str(tmp_path / "backup.tar"))
+    assert f"2 faces have templates of {OLD}" in done.stderr
+    assert "to be enrolled again: hopper" in done.stderr
+    asyncio.run(_after_import(tmp_path / "new"))
+
+
+async def _enrolled(folder: Path, model: str, people: dict[str, ImageStorage | None]) -> None:
+    stages = LocalStages.open(configured(folder, model))
+    service = stages.service(configured(folder, model))
+    await service.matcher.create_collection(DEFAULT_TENANT, NewCollection("staff"))
+    for person, storage in people.items():
+        await enrol(service, person, PICTURES[person](), storage)
+    await stages.close()
+
+
+async def _after_import(folder: Path) -> None:
+    stages = LocalStages.open(settings := configured(folder, NEW))
+    service = stages.service(settings)
+    try:
+        assert await service.matcher.embedders() == EmbeddersInUse(NEW)
+        assert (await who(service, photos.variant(COLLINS)))[0] is None
+        worker = Reembedder(stages.embedder, stages.matcher)
+        while await worker.step():
+            pass
+        for picture, person in ((photos.variant(COLLINS), "collins"), (PICTURES["blair"](), "blair")):
+            assert (await who(service, picture))[:2] == (person, NEW)
+        change = await service.matcher.embedder_change(DEFAULT_TENANT)
+        assert (change.state, change.faces, change.done, change.without_image) == (ChangeState.NONE, 3, 2, 1)
+        (left,) = (await service.matcher.left_behind(DEFAULT_TENANT)).items
+        assert left.person_id == "hopper"
+        await enrol(service, "hopper", HOPPER)
+        assert (await who(service, photos.variant(HOPPER)))[:2] == ("hopper", NEW)
     finally:
         await stages.close()
 

@@ -53,16 +53,23 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
     import numpy as np
     from rich.progress import track
 
-    from serve_app.cli.folders import read_folder
+    from serve_app.bulk.entries import BadSource
+    from serve_app.bulk.files import Files
+    from serve_app.bulk.sources import Source
+    from serve_app.bulk.worklist import WorkList
     from serve_app.vision.catalogue import Anchors
     from serve_app.vision.comparisons import Templates, measure_anchors
     from serve_app.vision.reader import FaceReader
 
     if not folder.is_dir():
         raise fail(f"There is no folder {folder}.")
-    persons = read_folder(folder).persons
+    work = WorkList()
+    try:
+        Source(str(folder), Files()).load(work)
+    except BadSource as error:
+        raise fail(str(error)) from None
     reader = FaceReader(settings, entry)
-    files = [(number, file) for number, person in enumerate(persons) for file in person.files]
+    files = [(number, Path(file.location)) for number, person in enumerate(work) for file in person.files]
     found = []
     for number, file in track(files, description="Embedding", console=stderr):
         face = reader.central(file.read_bytes())

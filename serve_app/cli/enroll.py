@@ -1,39 +1,44 @@
-"""``facegraph enroll``: a folder of photographs into a collection."""
+"""``facegraph enroll``: many persons from a folder, a zip or a manifest into a collection."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from serve_app.cli.options import AsJson, Key, Url, connect
-from serve_app.cli.output import FAILED, INTERRUPTED, fail, note, print_json, stderr, table, warn
+from serve_app.cli.options import AsJson, Key, Url, chosen_url, connect_async
+from serve_app.cli.output import FAILED, INTERRUPTED, fail, note, warn
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, Task
-    from rich.text import Text
+    from serve_app.bulk.state import State
+    from serve_app.bulk.worklist import WorkList
+    from serve_app.cli.tally import Tally
+    from serve_app.client import AsyncClient
 
-    from serve_app.cli.enrolment import Outcome
-    from serve_app.client import Client
-
-SHOWN_ERRORS = 20
 SHARE_OF_BODY = 0.9
 """Pictures of one request fill at most this share of the largest body, which has fields as well."""
 
 
 def enroll(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="One sub-folder for each person.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or a .zip with one sub-folder for each person, a manifest (.csv, .jsonl), or the fsspec "
+            "URL of such a thing (s3://...).",
+            show_default=False,
+        ),
+    ],
     collection: Annotated[str, typer.Option("--collection", "-c", help="Created if there is none of that name.")],
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Persons at a time.")] = 4,
+    window: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures under way at a time, at most.")] = 64,
     faces: Annotated[
         Literal["one", "largest"], typer.Option(help="one: refuse pictures with two large faces; largest: take that.")
     ] = "one",
@@ -42,6 +47,10 @@ def enroll(
     ] = None,
     reject_below: Annotated[float, typer.Option(min=0, max=1, help="Refuse faces of a lower quality.")] = 0.0,
     report: Annotated[Path | None, typer.Option(help="Write one JSON line for each person here.")] = None,
+    failures: Annotated[
+        Path | None,
+        typer.Option(help="Write the persons of whom something failed here, with reasons; it is a manifest again."),
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Where finished persons are noted.", show_default="the user's state folder")
     ] = None,
@@ -49,65 +58,85 @@ def enroll(
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Enrol a folder of photographs: a sub-folder for each person, named by the person's id.
+    """Enrol many persons: from a folder with a sub-folder for each, a zip of such a folder, or a manifest.
 
-    The person's name is the id with spaces for underscores; their faces become those of the folder. Pictures that the
-    service refuses are reported and left out. Run the same command again to go on after an interruption, to try again
-    what failed, or to take in changes: persons whose files are unchanged are skipped. Exit code 0 only if every picture
-    is enrolled.
+    A sub-folder's name is the person's id, and with spaces for underscores the name. A manifest says more: a CSV with
+    the columns person, file, name ..., or JSON lines. Each person's faces become those that are given here. Pictures
+    that the service refuses are reported and left out.
+
+    Run the same command again to go on after an interruption, to try again what failed, or to take in changes: persons
+    whose files are unchanged are skipped. Exit code 0 only if every picture is enrolled.
     """
-    from serve_app.cli.enrolment import Enroller, Outcome, State, Status
-    from serve_app.cli.folders import read_folder
+    from serve_app.bulk.enroller import Enroller, Gone, Refused
+    from serve_app.bulk.entries import BadSource
+    from serve_app.bulk.files import Files
+    from serve_app.bulk.http import HttpDoor
+    from serve_app.bulk.sources import Source
+    from serve_app.bulk.state import State
+    from serve_app.bulk.worklist import WorkList
+    from serve_app.cli.tally import Tally
 
-    photographs = read_folder(folder)
-    if not photographs.persons:
-        raise fail(f"There are no sub-folders in {folder}: one for each person was expected.")
-    if photographs.stray:
-        warn(f"{len(photographs.stray)} pictures lie in {folder} itself, in no person's folder: they are left out.")
+    concurrency = min(concurrency, window)
+    options = {"faces": faces, "liveness": liveness, "reject_below": reject_below}
+
+    async def run(work: WorkList, files: Files, state: State, tally: Tally, stop: threading.Event) -> None:
+        async with connect_async(url, key, timeout_s=120, patience_s=300) as client:
+            await _note_present(client, collection, work, state)
+            limits = (await client.info())["limits"]
+            enroller = Enroller(
+                HttpDoor(client, collection, options),
+                files,
+                most=min(int(limits["max_images_per_request"]), window // concurrency),
+                most_bytes=int(limits["max_body_bytes"] * SHARE_OF_BODY),
+                most_picture_bytes=int(limits["max_image_bytes"]),
+            )
+            await _enroll_all(work, enroller, concurrency, state, tally, stop)
 
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(connect(url, key, timeout_s=120, patience_s=300))
-        present = _present(client, collection)
-        limits = client.info()["limits"]
-        options = {"faces": faces, "liveness": liveness, "reject_below": reject_below}
-        enroller = Enroller(
-            client,
-            collection,
-            options,
-            int(limits["max_images_per_request"]),
-            int(limits["max_body_bytes"] * SHARE_OF_BODY),
-        )
-        journal = State(state or _default_state(client.url, collection, folder))
-        stack.callback(journal.close)
-        lines = stack.enter_context(report.open("w", encoding="utf-8")) if report else None
-
-        outcomes: list[Outcome] = []
-        for person in photographs.persons:
-            if person.id in present and journal.holds(person):
-                outcomes.append(Outcome(person.id, Status.SKIPPED))
-        skipped = {outcome.person for outcome in outcomes}
-        _write(lines, *outcomes)
-        todo = [person for person in photographs.persons if person.id not in skipped]
-
-        progress = stack.enter_context(_progress())
-        task = progress.add_task("Enrolling", total=len(photographs.persons), completed=len(skipped))
-        stop = stack.enter_context(_stop_at_interrupt())
+        work = stack.enter_context(contextlib.closing(WorkList()))
+        files = stack.enter_context(contextlib.closing(Files()))
+        read = Source(source, files)
         try:
-            for outcome in enroller.enroll_all(todo, concurrency, stop):
-                outcomes.append(outcome)
-                if outcome.status is Status.ENROLLED:
-                    journal.add(outcome)
-                _write(lines, outcome)
-                progress.advance(task)
+            read.load(work)
+            noted = stack.enter_context(contextlib.closing(State(state or _default_state(chosen_url(url), collection))))
+        except BadSource as error:
+            raise fail(str(error)) from None
+        for warning in read.warnings:
+            warn(warning)
+        stop = stack.enter_context(_stop_at_interrupt())
+        tally = stack.enter_context(Tally(work.persons, work.pictures, report, failures))
+        try:
+            asyncio.run(run(work, files, noted, tally, stop))
+        except (Gone, Refused) as error:
+            raise fail(str(error)) from None
         finally:
-            progress.stop()
-            counts = _summary(outcomes, len(photographs.persons), as_json)
-    if stop.is_set() and len(outcomes) < len(photographs.persons):
+            tally.show(as_json)
+    if stop.is_set() and tally.not_begun:
         note("Interrupted. Run the same command again to go on.")
         raise typer.Exit(INTERRUPTED)
-    if counts[Status.FAILED] or counts[Status.PARTIAL]:
-        note("Run the same command again to try again what failed; persons who are enrolled completely are skipped.")
+    if tally.unfinished:
+        again = f"facegraph enroll {failures} --collection {collection}" if failures else "the same command"
+        note(f"Run {again} again to try again what failed; persons who are enrolled completely are skipped.")
         raise typer.Exit(FAILED)
+
+
+async def _enroll_all(
+    work: WorkList, enroller: Any, concurrency: int, state: State, tally: Tally, stop: threading.Event
+) -> None:
+    from serve_app.bulk.entries import Entry, Outcome, Status
+    from serve_app.bulk.window import outcomes
+
+    def to_do() -> Iterator[Entry]:
+        for entry in work:
+            if state.holds(entry) and work.is_present(entry.person):
+                tally.add(Outcome(entry, Status.SKIPPED))
+            else:
+                yield entry
+
+    async for outcome in outcomes(to_do(), enroller.enroll, concurrency, stop):
+        if outcome.status is Status.ENROLLED:
+            state.add(outcome.entry)
+        tally.add(outcome)
 
 
 @contextlib.contextmanager
@@ -128,17 +157,22 @@ def _stop_at_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _present(client: Client, collection: str) -> set[str]:
-    """Ids of the persons with faces in the collection, which is created if need be."""
+async def _note_present(client: AsyncClient, collection: str, work: WorkList, state: State) -> None:
+    """Which persons have faces in the collection, if that decides who is skipped; it is created if need be."""
     from serve_app.client import ApiError
 
     try:
-        return {person["id"] for person in client.all_persons(collection) if person["faces"]}
+        await client.collection(collection)
+        if not state.is_empty():
+            async for person in client.all_persons(collection):
+                if person["faces"]:
+                    work.note_present([person["id"]])
+        return
     except ApiError as error:
         if error.code != "collection_not_found":
             raise
     try:
-        client.create_collection(collection)
+        await client.create_collection(collection)
     except ApiError as error:
         if error.code == "forbidden":
             raise fail(f"There is no collection {collection!r}, and this key may not create it.") from None
@@ -146,58 +180,10 @@ def _present(client: Client, collection: str) -> set[str]:
             raise
     else:
         note(f"Created the collection {collection!r}.")
-    return set()
 
 
-def _default_state(url: str, collection: str, folder: Path) -> Path:
+def _default_state(url: str, collection: str) -> Path:
     base = os.environ.get("XDG_STATE_HOME", "")
     root = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state"
-    target = hashlib.sha256(f"{url}\0{collection}\0{folder.resolve()}".encode()).hexdigest()[:16]
-    return root / "facegraph" / f"enroll-{target}.jsonl"
-
-
-def _write(file: IO[str] | None, *outcomes: Outcome) -> None:
-    if file:
-        file.writelines(json.dumps(outcome.as_json(), ensure_ascii=False) + "\n" for outcome in outcomes)
-        file.flush()
-
-
-def _summary(outcomes: list[Outcome], total: int, as_json: bool) -> Counter[str]:
-    counts: Counter[str] = Counter(str(outcome.status) for outcome in outcomes)
-    faces = sum(outcome.faces for outcome in outcomes)
-    errors = [(outcome.person, error) for outcome in outcomes for error in outcome.errors]
-    if as_json:
-        print_json(
-            {"persons": total, **counts, "faces": faces, "errors": len(errors), "not_begun": total - len(outcomes)}
-        )
-        return counts
-    if errors:
-        shown = table("", "person", "picture", "reason")
-        for person, error in errors[:SHOWN_ERRORS]:
-            shown.add_row(person, error.file, error.message)
-        stderr.print(shown)
-        if len(errors) > SHOWN_ERRORS:
-            note(f"... and {len(errors) - SHOWN_ERRORS} more; --report FILE writes them all.")
-    words = ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "none"
-    note(f"{total} persons: {words}; {faces} faces added, {len(errors)} errors.")
-    return counts
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        """Persons per second."""
-
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=stderr)
+    target = hashlib.sha256(f"{url}\0{collection}".encode()).hexdigest()[:16]
+    return root / "facegraph" / f"enrolled-{target}.db"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from serve_app.cli.output import fail
 
 if TYPE_CHECKING:
-    from serve_app.client import Client
+    from serve_app.client import AsyncClient, Client
     from serve_app.gallery import Database
     from serve_app.settings import Settings
+
+    AnyClient = TypeVar("AnyClient", Client, AsyncClient)
 
 DEFAULT_PORT = 8000
 
@@ -40,17 +42,33 @@ Config = Annotated[
 
 def connect(url: str, key: str, *, timeout_s: float = 60.0, patience_s: float = 15.0) -> Client:
     """A client of the running service."""
-    import os
-
     from serve_app.client import Client
 
+    return _connected(Client, url, key, timeout_s, patience_s)
+
+
+def connect_async(url: str, key: str, *, timeout_s: float = 60.0, patience_s: float = 15.0) -> AsyncClient:
+    """A client of the running service, for an event loop."""
+    from serve_app.client import AsyncClient
+
+    return _connected(AsyncClient, url, key, timeout_s, patience_s)
+
+
+def chosen_url(url: str) -> str:
+    """Where the service is."""
+    import os
+
+    return url.rstrip("/") or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
+
+
+def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, patience_s: float) -> AnyClient:
     if not key:
         raise fail("An API key is needed: give it with --key, or set FACEGRAPH_API_KEY.")
-    chosen = url or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
+    chosen = chosen_url(url)
     if not chosen.startswith(("http://", "https://")):
         raise fail(f"--url must begin with http:// or https://, got {chosen!r}.")
     try:
-        return Client(chosen, key, timeout_s, patience_s=patience_s)
+        return kind(chosen, key, timeout_s, patience_s=patience_s)
     except ValueError as error:
         raise fail(f"The URL or the key is not valid: {error}.") from None
 

@@ -301,7 +301,7 @@ def test_calibrating_says_what_it_needs(data: Path, tmp_path: Path) -> None:
         (("yunet-2023mar", "--images", "x"), "only embedders have anchors"),
         (("sface-2021dec",), "either --images or --report"),
         (("sface-2021dec", "--images", str(tmp_path / "none")), "There is no folder"),
-        (("sface-2021dec", "--images", str(tmp_path)), "a sub-folder of photographs"),
+        (("sface-2021dec", "--images", str(tmp_path)), "There are no sub-folders"),
         (("nonsense", "--images", "x"), "No model 'nonsense'"),
     ):
         done = facegraph("models", "calibrate", *arguments)

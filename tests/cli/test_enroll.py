@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.cli.enrolment import Enroller, Outcome, State, Status
-from serve_app.cli.folders import PersonFolder, batches, read_folder
-from serve_app.client import ServiceUnreachable
+from serve_app.cli import progress
 from serve_app.domain import Role
 from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer, facegraph
@@ -72,6 +71,7 @@ def test_a_folder_becomes_a_collection(service: Service, photographs: Path, tmp_
     assert done.exit_code == 0, done.output
     assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}, "eve's six pictures take two requests"
     assert "3 persons: 3 enrolled; 9 faces added, 0 errors" in done.stderr
+    assert "pictures/s" in done.stderr
     assert "1 pictures lie in" in done.stderr
     assert {person: entry["status"] for person, entry in report_of(report).items()} == dict.fromkeys(
         ("Ada_Lovelace", "bob", "eve"), "enrolled"
@@ -126,7 +126,7 @@ def test_bad_pictures_are_left_out_and_tried_again(service: Service, tmp_path: P
         "eve": "partial",
         "fay": "failed",
     }
-    errors = {person: [(e["file"], e["code"]) for e in entry["errors"]] for person, entry in entries.items()}
+    errors = {person: [(Path(e["file"]).name, e["code"]) for e in entry["errors"]] for person, entry in entries.items()}
     assert sorted(errors["ada"]) == [("0.jpg", "face_not_found"), ("3.jpg", "image_format_unsupported")]
     assert errors["dan"] == [("", "no_pictures")]
     assert errors["eve"] == [("3.jpg", "image_too_large")]
@@ -136,7 +136,7 @@ def test_bad_pictures_are_left_out_and_tried_again(service: Service, tmp_path: P
     (folder / "bob" / "0.jpg").write_bytes(takes("bob", 1)[0])
     puts(service)
     service.cli(*arguments)
-    assert set(puts(service)) == {"ada", "bob", "eve", "fay"}, "dan has no pictures, cleo is done"
+    assert set(puts(service)) == {"ada", "bob", "eve"}, "dan has no pictures, fay's is too large, cleo is done"
     assert enrolled(service)["bob"] == 1
 
 
@@ -144,7 +144,8 @@ def test_a_file_that_cannot_be_read_stops_nothing(service: Service, photographs:
     (photographs / "bob" / "9.jpg").symlink_to(tmp_path / "nowhere.jpg")
     done = service.cli("enroll", str(photographs), "-c", "staff")
     assert done.exit_code == 1
-    assert enrolled(service) == {"Ada_Lovelace": 2, "eve": 6}
+    assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}
+    assert "no such file" in done.stderr
 
 
 def test_a_failing_service_loses_only_that_person(service: Service, photographs: Path) -> None:
@@ -219,68 +220,105 @@ def test_an_empty_folder_is_refused(service: Service, tmp_path: Path) -> None:
     assert "no sub-folders" in done.stderr
 
 
-def test_a_connection_that_breaks_begins_the_person_again(service: Service, photographs: Path) -> None:
-    eve = next(person for person in read_folder(photographs).persons if person.id == "eve")
-    with service.client() as client:
-        client.create_collection("staff")
-        enroller = Enroller(client, "staff", most=4)
-        put = client.put_person
-        calls: list[str] = []
-
-        def breaks_after_the_second(collection: str, person: str, images: Any, **fields: Any) -> Any:
-            answer = put(collection, person, images, **fields)
-            calls.append(fields["mode"])
-            if len(calls) == 2:
-                raise ServiceUnreachable("the answer was lost")
-            return answer
-
-        client.put_person = breaks_after_the_second  # type: ignore[method-assign]
-        outcome = enroller.enroll(eve)
-    assert (outcome.status, outcome.faces) == (Status.ENROLLED, 6)
-    assert calls == ["replace", "add", "replace", "add"]
-    assert enrolled(service)["eve"] == 6, "no face twice"
-
-
-def test_stop_begins_no_further_person(service: Service, photographs: Path) -> None:
-    stop = threading.Event()
-    with service.client() as client:
-        client.create_collection("staff")
-        outcomes = Enroller(client, "staff").enroll_all(read_folder(photographs).persons, 1, stop)
-        next(outcomes)
-        stop.set()
-        assert list(outcomes) == []
-
-
-def test_the_state_survives_a_torn_line(tmp_path: Path, photographs: Path) -> None:
-    ada, bob, _ = read_folder(photographs).persons
-    path = tmp_path / "deep" / "state.jsonl"
-    state = State(path)
-    assert not state.holds(ada)
-    state.add(outcome_of(ada))
-    state.close()
-    path.write_text(path.read_text() + '{"person": "bo')
-    state = State(path)
-    assert state.holds(ada)
-    assert not state.holds(bob)
-    state.add(outcome_of(bob))
-    state.close()
-    state = State(path)
-    assert state.holds(bob)
-    state.close()
-
-
-def outcome_of(person: PersonFolder) -> Outcome:
-    return Outcome(person.id, Status.ENROLLED, fingerprint=person.fingerprint())
-
-
-def test_batches_keep_to_both_limits(tmp_path: Path) -> None:
-    files = []
-    for number, size in enumerate((10, 10, 10, 50, 200, 10)):
-        files.append(tmp_path / f"{number}.jpg")
-        files[-1].write_bytes(b"x" * size)
-    sizes = [[file.stat().st_size for file in batch] for batch in batches(files, 2, 100)]
-    assert sizes == [[10, 10], [10, 50], [200], [10]]
-
-
 def test_a_missing_folder_is_refused() -> None:
     assert facegraph("enroll", "/nowhere/at/all", "-c", "staff").exit_code == 2
+
+
+def test_a_manifest_says_more_of_persons(service: Service, photographs: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "people.csv"
+    manifest.write_text(
+        "\ufeffperson;file;name;watch_list;metadata.badge\n"
+        "ada;photographs/Ada_Lovelace/0.jpg;Ada Lovelace;PEP; 7\n"
+        "bob;photographs/bob/0.jpg;Bob;;\n"
+        f"ada;{photographs}/Ada_Lovelace/1.jpg;;;\n",
+        encoding="utf-8",
+    )
+    assert service.cli("enroll", str(manifest), "-c", "staff").exit_code == 0
+    assert enrolled(service) == {"ada": 2, "bob": 1}, "lines about one person come together"
+    with service.client() as client:
+        ada = client.person("staff", "ada")
+    assert (ada["name"], ada["watch_list"], ada["metadata"]) == ("Ada Lovelace", ["PEP"], {"badge": " 7"})
+
+    puts(service)
+    manifest.write_text(manifest.read_text(encoding="utf-8-sig").replace(";Bob;", ";Bob B.;"))
+    assert service.cli("enroll", str(manifest), "-c", "staff").exit_code == 0
+    assert puts(service) == ["bob"], "a changed field is taken in"
+
+
+def test_a_manifest_with_a_bad_line_sends_nothing(service: Service, tmp_path: Path) -> None:
+    manifest = tmp_path / "people.jsonl"
+    manifest.write_text('{"person": "ada", "file": "a.jpg"}\n\n{"person": 7, "file": "a.jpg"}\n{"person": "bob"\n')
+    done = service.cli("enroll", str(manifest), "-c", "staff")
+    assert done.exit_code == 2
+    assert "line 3: person: the person's id was expected" in done.stderr
+    assert "line 4: no JSON" in done.stderr
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("top", ["", "photographs/"])
+def test_a_zip_is_a_folder(service: Service, photographs: Path, tmp_path: Path, top: str) -> None:
+    archive = tmp_path / "people.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for picture in photographs.rglob("*.jpg"):
+            file.write(picture, top + str(picture.relative_to(photographs)))
+        file.writestr("__MACOSX/bob/._0.jpg", b"what a Mac adds")
+    arguments = ("enroll", str(archive), "-c", "staff")
+    assert service.cli(*arguments).exit_code == 0
+    assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}
+    puts(service)
+    assert service.cli(*arguments).exit_code == 0
+    assert puts(service) == []
+
+
+def test_a_url_is_a_folder(service: Service, photographs: Path) -> None:
+    system = fsspec.filesystem("memory")
+    system.put(str(photographs), "/people", recursive=True)
+    try:
+        done = service.cli("enroll", "memory://people", "-c", "staff")
+        assert done.exit_code == 0, done.output
+        assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}
+    finally:
+        system.rm("/people", recursive=True)
+
+
+def test_failures_are_a_manifest_again(service: Service, tmp_path: Path) -> None:
+    folder = write(tmp_path / "photographs", ada=[*takes("ada", 2), NO_FACE], bob=[NO_FACE], cleo=takes("cleo", 1))
+    failures = tmp_path / "failures.jsonl"
+    assert service.cli("enroll", str(folder), "-c", "staff", "--failures", str(failures)).exit_code == 1
+    assert set(report_of(failures)) == {"ada", "bob"}
+    assert [error["code"] for error in report_of(failures)["bob"]["errors"]] == ["face_not_found"]
+
+    for person in ("ada", "bob"):
+        (folder / person / ("2.jpg" if person == "ada" else "0.jpg")).write_bytes(fake_picture(FakeFace(person, 9)))
+    puts(service)
+    again = service.cli("enroll", str(failures), "-c", "staff", "--failures", str(failures))
+    assert again.exit_code == 0, again.output
+    assert set(puts(service)) == {"ada", "bob"}
+    assert enrolled(service) == {"ada": 3, "bob": 1, "cleo": 1}, "no face is lost, none is there twice"
+    assert failures.read_text() == ""
+    assert service.cli("enroll", str(folder), "-c", "staff").exit_code == 0
+    assert puts(service) == [], "what was made up for counts for the folder as well"
+
+
+def test_the_window_bounds_the_pictures_of_a_request(service: Service, photographs: Path) -> None:
+    assert service.cli("enroll", str(photographs), "-c", "staff", "--window", "2", "--concurrency", "1").exit_code == 0
+    assert puts(service).count("eve") == 3, "six pictures, two at a time"
+    assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}
+
+
+def test_without_a_terminal_progress_is_a_line(
+    service: Service, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    done = service.cli("enroll", str(photographs), "-c", "staff", "--concurrency", "1")
+    assert "2 of 9 pictures, " in done.stderr
+    assert " left" in done.stderr
+
+
+def test_a_state_file_of_something_else_is_refused(service: Service, photographs: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("these are notes, and no database at all " * 50)
+    done = service.cli("enroll", str(photographs), "-c", "staff", "--state", str(other))
+    assert done.exit_code == 2
+    assert "is no file of a former run" in done.stderr
+    assert other.read_text().startswith("these are notes")

@@ -1,0 +1,148 @@
+"""Manifests: who is to be enrolled from which pictures, as CSV or as JSON lines.
+
+CSV has a heading: ``person``, ``file``, any of the fields of a person, and ``metadata.KEY``; a line for each picture.
+A JSON line has ``person``, ``file`` or ``files``, and the fields. Lines about one person may stand anywhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any
+
+from serve_app.bulk.entries import FIELDS, OF_REPORTS, BadSource, Entry, PictureFile
+
+DELIMITERS = ",;\t"
+KINDS: Mapping[str, tuple[type, str]] = {
+    "watch_list": (list, "a list"),
+    "consent": (dict, "an object"),
+    "metadata": (dict, "an object"),
+}
+"""What is no text."""
+
+TEXTS = tuple(name for name in FIELDS if name not in KINDS)
+METADATA = "metadata."
+SHOWN = 20
+"""So many unusable lines are described."""
+
+
+class Problems:
+    """Lines that cannot be used."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
+        self._described: list[str] = []
+        self._number = 0
+
+    def add(self, line: int, message: str) -> None:
+        """What is wrong with a line."""
+        self._number += 1
+        if self._number <= SHOWN:
+            self._described.append(f"line {line}: {message}")
+
+    def settle(self) -> None:
+        """Raises BadSource if there are any."""
+        if self._number:
+            more = f"\n... and {self._number - SHOWN} more" if self._number > SHOWN else ""
+            lines = "\n".join(self._described)
+            raise BadSource(f"{self._number} lines of {self._of} cannot be used; nothing was sent.\n{lines}{more}")
+
+
+def read_manifest(
+    file: IO[bytes], kind: str, problems: Problems, locate: Callable[[str], PictureFile]
+) -> Iterator[tuple[int, Entry]]:
+    """Entries with the numbers of their lines; several may be about one person.
+
+    Args:
+        kind: ``csv`` or ``jsonl``.
+        problems: what is wrong goes here.
+        locate: what a manifest calls a file; raises ValueError.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    rows = _csv_rows(text, problems) if kind == "csv" else _json_rows(text, problems)
+    try:
+        for line, row in rows:
+            try:
+                yield line, _entry(row, locate)
+            except ValueError as error:
+                problems.add(line, str(error))
+    except UnicodeDecodeError as error:
+        raise BadSource(f"The manifest is not UTF-8: {error.reason} at byte {error.start}.") from None
+    finally:
+        text.detach()
+
+
+def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            problems.add(number, f"no JSON: {error}")
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problems.add(number, f"an object was expected, got {type(row).__name__}")
+
+
+def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    heading = text.readline()
+    delimiter = max(DELIMITERS, key=heading.count)
+    columns = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter), [])]
+    unknown = [name for name in columns if not _is_column(name)]
+    if "person" not in columns or unknown or len(set(columns)) < len(columns):
+        raise BadSource(
+            f"The first line of a CSV manifest names the columns: person, file, {', '.join(TEXTS)}, "
+            f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}."
+        )
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    try:
+        for values in reader:
+            line = reader.line_num + 1
+            if len(values) > len(columns):
+                problems.add(line, f"{len(columns)} columns were expected, got {len(values)}")
+            elif any(values):
+                yield line, _unflattened({name: value for name, value in zip(columns, values, strict=False) if value})
+    except csv.Error as error:
+        problems.add(reader.line_num + 1, f"no CSV: {error}")
+
+
+def _is_column(name: str) -> bool:
+    return name in ("person", "file", "watch_list", *TEXTS) or (name.startswith(METADATA) and len(name) > len(METADATA))
+
+
+def _unflattened(row: Mapping[str, str]) -> dict[str, Any]:
+    """The cells of a line as the fields of an object."""
+    result: dict[str, Any] = {name: value for name, value in row.items() if not name.startswith(METADATA)}
+    metadata = {name.removeprefix(METADATA): value for name, value in row.items() if name.startswith(METADATA)}
+    if metadata:
+        result["metadata"] = metadata
+    if "watch_list" in result:
+        result["watch_list"] = [item.strip() for item in result["watch_list"].split(";") if item.strip()]
+    return result
+
+
+def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entry:
+    person = row.get("person")
+    if not isinstance(person, str) or not person:
+        raise ValueError("person: the person's id was expected, a text")
+    unknown = [name for name in row if name not in ("person", "file", "files", *FIELDS, *OF_REPORTS)]
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(unknown)}; expected are person, file or files, {', '.join(FIELDS)}")
+    if "file" in row and "files" in row:
+        raise ValueError("file and files exclude each other")
+    if "file" not in row and "files" not in row:
+        raise ValueError("file: where the picture is was expected")
+    files = [row["file"]] if "file" in row else row["files"]
+    if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
+        raise ValueError("file, files: a text or a list of texts was expected")
+    fields = {name: row[name] for name in FIELDS if row.get(name) is not None}
+    for name, value in fields.items():
+        kind, expected = KINDS.get(name, (str, "a text"))
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}: {expected} was expected, got {json.dumps(value)[:100]}")
+    return Entry(person, tuple(locate(file) for file in files), fields)

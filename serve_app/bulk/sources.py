@@ -1,0 +1,110 @@
+"""Where persons with pictures come from: a folder, a zip or a manifest, on this machine or behind a URL."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serve_app.bulk.entries import BadSource, Entry, PictureFile
+from serve_app.bulk.files import Files, Unreadable, is_local
+from serve_app.bulk.manifest import Problems, read_manifest
+from serve_app.bulk.worklist import WorkList
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+MANIFESTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+IN_ZIPS = ("manifest.csv", "manifest.jsonl")
+"""A zip that has one of these is read by it."""
+
+
+@dataclass
+class Source:
+    """What to enrol from. ``warnings`` are there after :meth:`load`."""
+
+    location: str
+    files: Files
+    warnings: list[str] = field(default_factory=list)
+
+    def load(self, work: WorkList) -> None:
+        """Look at everything, without reading pictures. Raises BadSource: nothing of it should be enrolled then."""
+        try:
+            self._load(work)
+        except (Unreadable, OSError) as error:
+            raise BadSource(f"{self.location} cannot be read: {error}") from None
+
+    def _load(self, work: WorkList) -> None:
+        if is_local(self.location):
+            self.location = str(Path(self.location).absolute())  # a report is read from another folder perhaps
+            if not Path(self.location).exists():
+                raise BadSource(f"There is nothing at {self.location}.")
+        suffix = posixpath.splitext(self.location.partition("::")[0].partition("?")[0])[1].lower()
+        if is_local(self.location) and Path(self.location).is_dir():
+            self._folder(work, self.location)
+        elif suffix in MANIFESTS:
+            self._manifest(work, self.location, MANIFESTS[suffix])
+        elif suffix == ".zip":
+            self._zip(work, f"zip://::{self.location}")
+        elif is_local(self.location) or suffix in PICTURES:
+            raise BadSource(
+                f"{self.location}: a folder, a .zip, a .csv or a .jsonl was expected, or the URL of such a thing."
+            )
+        else:
+            self._folder(work, self.location)
+
+    def _zip(self, work: WorkList, root: str) -> None:
+        while True:
+            children = list(self.files.children(root))
+            for child in children:
+                if child.name.lower() in IN_ZIPS and not child.is_folder:
+                    kind = child.name.rsplit(".", 1)[1].lower()
+                    return self._manifest(work, child.file.location, kind, confined=True)
+            if len(children) != 1 or not children[0].is_folder:
+                break
+            # A folder that was zipped as a whole: its folders are the persons.
+            inside = list(self.files.children(children[0].file.location))
+            if any(not child.is_folder and _is_picture(child.name) for child in inside):
+                break
+            root = children[0].file.location
+        return self._folder(work, root)
+
+    def _folder(self, work: WorkList, root: str) -> None:
+        """A sub-folder for each person, its name the person's id; the name is that with spaces for underscores."""
+        stray = 0
+        for child in self.files.children(root):
+            if child.is_folder:
+                inside = self.files.children(child.file.location)
+                pictures = [item.file for item in inside if not item.is_folder and _is_picture(item.name)]
+                pictures.sort(key=lambda file: file.location)
+                work.add(Entry(child.name, tuple(pictures), {"name": child.name.replace("_", " ")}))
+            else:
+                stray += _is_picture(child.name)
+        if stray:
+            self.warnings.append(f"{stray} pictures lie in {root} itself, in no person's folder: they are left out.")
+        if not work.persons:
+            raise BadSource(f"There are no sub-folders in {root}: one for each person was expected.")
+
+    def _manifest(self, work: WorkList, location: str, kind: str, *, confined: bool = False) -> None:
+        problems = Problems(location)
+        inner, separator, archive = location.partition("::")
+        folder = inner.rpartition("/")[0]
+
+        def locate(name: str) -> PictureFile:
+            absolute = name.startswith("/") or "://" in name
+            if confined and (absolute or ".." in name.split("/")):
+                raise ValueError(f"a file of the zip was expected, got {name!r}")
+            return self.files.describe(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
+
+        system, path = self.files.find(location)
+        with system.open(path, "rb") as file:
+            for line, entry in read_manifest(file, kind, problems, locate):
+                try:
+                    work.add(entry)
+                except ValueError as error:
+                    problems.add(line, str(error))
+        problems.settle()
+        if not work.persons:
+            raise BadSource(f"{location} names nobody.")
+
+
+def _is_picture(name: str) -> bool:
+    return posixpath.splitext(name)[1].lower() in PICTURES

@@ -1,0 +1,83 @@
+"""Entries on disk, so that a million of them take no memory, and lines about one person come together."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from serve_app.bulk.entries import Entry, PictureFile
+
+# File names need not be UTF-8, so they are bytes here.
+SCHEMA = """
+CREATE TABLE persons (id BLOB PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (
+    position INTEGER PRIMARY KEY, person BLOB NOT NULL, location BLOB NOT NULL, size INTEGER, version TEXT NOT NULL,
+    UNIQUE (person, location)
+);
+CREATE TABLE present (id BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class WorkList:
+    """Entries by person. For one thread."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)  # an unnamed file that goes with the connection
+        self._database.executescript(SCHEMA)
+
+    def add(self, entry: Entry) -> None:
+        """Further pictures and fields of a person; the same picture counts once.
+
+        Raises:
+            ValueError: a field has another value already.
+        """
+        row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (os.fsencode(entry.person),)).fetchone()
+        fields = json.loads(row[0]) if row else {}
+        for name, value in entry.fields.items():
+            if fields.setdefault(name, value) != value:
+                raise ValueError(f"{name} of {entry.person!r} is {fields[name]!r} on an earlier line, {value!r} here")
+        self._database.execute(
+            "INSERT OR REPLACE INTO persons VALUES (?, ?)", (os.fsencode(entry.person), json.dumps(fields))
+        )
+        self._database.executemany(
+            "INSERT OR IGNORE INTO files (person, location, size, version) VALUES (?, ?, ?, ?)",
+            ((os.fsencode(entry.person), os.fsencode(file.location), file.size, file.version) for file in entry.files),
+        )
+
+    def note_present(self, persons: Iterable[str]) -> None:
+        """Who is in the collection already."""
+        self._database.executemany(
+            "INSERT OR IGNORE INTO present VALUES (?)", ((os.fsencode(person),) for person in persons)
+        )
+
+    def is_present(self, person: str) -> bool:
+        """Whether :meth:`note_present` was told of them."""
+        return self._number("SELECT count(*) FROM present WHERE id = ?", os.fsencode(person)) > 0
+
+    @property
+    def persons(self) -> int:
+        """How many."""
+        return self._number("SELECT count(*) FROM persons")
+
+    @property
+    def pictures(self) -> int:
+        """How many, over all persons."""
+        return self._number("SELECT count(*) FROM files")
+
+    def __iter__(self) -> Iterator[Entry]:
+        """By the person's id."""
+        for person, fields in self._database.execute("SELECT id, fields FROM persons ORDER BY id"):
+            rows = self._database.execute(
+                "SELECT location, size, version FROM files WHERE person = ? ORDER BY position", (person,)
+            )
+            files = tuple(PictureFile(os.fsdecode(location), size, version) for location, size, version in rows)
+            yield Entry(os.fsdecode(person), files, json.loads(fields))
+
+    def close(self) -> None:
+        """Erase it."""
+        self._database.close()
+
+    def _number(self, query: str, *values: bytes) -> int:
+        return int(self._database.execute(query, values).fetchone()[0])

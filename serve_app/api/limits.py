@@ -118,8 +118,9 @@ class RequestGuard:
             self._in_flight -= 1
             if counted:
                 counted.in_flight -= 1
-                served = 0 < status < 500 and status != 429
-                counted.add(time.perf_counter() - began if served else None, refused=status == 429)
+                if status:  # else its client has gone, which is nobody's failure
+                    served = status < 500 and status != 429
+                    counted.add(time.perf_counter() - began if served else None, refused=status == 429)
 
     async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
         timer = asyncio.timeout(timeout_s)

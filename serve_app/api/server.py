@@ -74,13 +74,15 @@ class Watched:
             await self._app(scope, receive, send)
             return
         status, start = 0, time.perf_counter()
+        left = False
         gone: asyncio.Task[Message] | None = None
 
         async def watched_receive() -> Message:
-            nonlocal gone
+            nonlocal gone, left
             if gone is not None:  # the body is through: only a disconnect can follow
                 return await asyncio.shield(gone)
             message = await receive()
+            left = message["type"] == "http.disconnect"  # in the middle of the body: the application has to give up
             if message["type"] == "http.request" and not message.get("more_body", False):
                 gone = asyncio.ensure_future(receive())
                 gone.add_done_callback(lambda _: work.cancel())
@@ -98,9 +100,11 @@ class Watched:
         except asyncio.CancelledError:
             if gone is None or not gone.done():
                 raise  # not by us
-            status = status or CLIENT_GONE
+            left = True
         finally:
             if gone is not None:
                 gone.cancel()
             route = getattr(scope.get("route"), "path", "")
-            self._observe(scope.get("method", ""), route, status or 500, time.perf_counter() - start)
+            self._observe(
+                scope.get("method", ""), route, status or (CLIENT_GONE if left else 500), time.perf_counter() - start
+            )

@@ -25,6 +25,7 @@ RAY_ENVIRONMENT = {
     "RAY_agent_register_timeout_ms": "120000",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_worker_niceness": "0",  # by default everything else on the machine goes before the replicas
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.api.proxy.middlewares",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
 }
 """Set before Ray is imported, unless the caller's environment says otherwise."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.serve import Application
 
+from serve_app import tracing
 from serve_app.api.dialects import chosen
 from serve_app.settings import Topology, load_settings
 from serve_app.stages.deployments import (
@@ -35,6 +36,7 @@ def build(args: dict[str, Any]) -> Application:
     """
     settings = load_settings(args).without_secrets()
     chosen(settings.dialects)  # a misspelt one shall stop the start, not a replica
+    tracing.check(settings)
     ingress = deployment(IngressReplica, "Ingress", settings.ingress.serve)
     if settings.topology is Topology.SINGLE:
         return ingress.bind(settings)

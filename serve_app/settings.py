@@ -19,6 +19,7 @@ from serve_app.settings_parts import ImageUrls as ImageUrls
 from serve_app.settings_parts import Limits as Limits
 from serve_app.settings_parts import Section
 from serve_app.settings_parts import StorageSettings as StorageSettings
+from serve_app.settings_parts import TracingSettings as TracingSettings
 
 
 class Topology(StrEnum):
@@ -190,6 +191,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     image_urls: ImageUrls = ImageUrls()
     audit: AuditSettings = AuditSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -262,6 +264,11 @@ class Settings(BaseSettings):
     def blobs_url(self) -> str:
         """fsspec URL of the face images."""
         return self.storage.blobs_url or f"file://{self.data_dir / 'blobs'}"
+
+    @property
+    def traces_dir(self) -> Path:
+        """Where traces go that are written to files."""
+        return self.data_dir / "traces"
 
     @property
     def embedded_index(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -67,3 +68,16 @@ class AuditSettings(Section):
 
     keep_days: float = Field(365.0, gt=0, le=36_500)
     allow_untraced: bool = True  # whether a search may ask not to be recorded
+
+
+class TracingSettings(Section):
+    """Traces of requests through the stages, with OpenTelemetry.
+
+    Attributes:
+        exporter: ``otlp`` sends them to a collector, which OpenTelemetry's own variables name
+            (``OTEL_EXPORTER_OTLP_ENDPOINT``); ``file`` writes them to ``data_dir/traces``.
+        sample_ratio: share of the requests that are recorded, of those whose client has not decided it already.
+    """
+
+    exporter: Literal["none", "otlp", "file"] = "none"
+    sample_ratio: float = Field(1.0, gt=0, le=1)

@@ -18,7 +18,7 @@ from fastapi.utils import generate_unique_id
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
-from serve_app import __version__
+from serve_app import __version__, tracing
 from serve_app.api.console import add_console
 from serve_app.api.context import ContextGetter
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
@@ -26,6 +26,7 @@ from serve_app.api.docs import DocumentedApp, add_docs_page
 from serve_app.api.errors import from_http_exception, from_validation
 from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.native import native_dialect
+from serve_app.api.traced import TracedRequests
 from serve_app.errors import FacegraphError
 from serve_app.settings import Settings
 from serve_app.stages.watch import Window
@@ -96,6 +97,8 @@ def create_app(
         return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, ingress.request_timeout_s)
 
     app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
+    if tracing.active():
+        app.add_middleware(TracedRequests)
     return app
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from serve_app import tracing
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.gallery.sealing import Cipher
 
@@ -66,7 +67,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        with self._outages(), self.engine.connect() as connection:
+        with self._outages(), tracing.span("records read"), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -76,7 +77,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer; nothing was written, unless it was lost during the commit.
         """
-        with self._outages(), self.engine.connect() as connection:
+        with self._outages(), tracing.span("records write"), self.engine.connect() as connection:
             connection = connection.execution_options(facegraph_write=True)
             with connection.begin():
                 yield connection

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from serve_app import tracing
 from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.checks import is_id
@@ -110,7 +111,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if self._embedded or part is None:
             return
-        with self._outages():
+        with self._outages(), tracing.span("index settle"):
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
@@ -133,7 +134,8 @@ class MilvusIndex:
         if probes.shape[1] != dimension:
             raise InvalidRequest(f"Templates of {model} have {dimension} dimensions, got {probes.shape[1]}.")
         query = _Query(name, f"collection_id in [{_quoted(collections)}]", limit)
-        return self._coalescer.search(query, probes) if self._embedded else self._search(query, probes)
+        with tracing.span("index search"):
+            return self._coalescer.search(query, probes) if self._embedded else self._search(query, probes)
 
     def _search(self, query: _Query, probes: Vectors) -> list[list[Hit]]:
         name, places, limit = query
@@ -253,7 +255,7 @@ class MilvusIndex:
             disconnect(self._client, self._uri)
 
     def _flush(self, name: str) -> None:
-        with self._outages():
+        with self._outages(), tracing.span("index flush"):
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)
 
@@ -273,11 +275,11 @@ class MilvusIndex:
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
         if not self._embedded:
-            with self._outages():
+            with self._outages(), tracing.span("index write"):
                 yield
             return
         with self._lock:
-            with self._outages():
+            with self._outages(), tracing.span("index write"):
                 yield
             self._last_write = time.monotonic()
             self._unflushed[name] = self._unflushed.get(name, 0) + rows

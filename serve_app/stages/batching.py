@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from serve_app import tracing
 from serve_app.errors import Overloaded, Unavailable
 
 Item = TypeVar("Item")
@@ -30,6 +31,7 @@ class _Waiting(Generic[Item, Result]):
     item: Item
     future: asyncio.Future[Result]
     since: float
+    moment: Any  # of the caller's trace
 
 
 class Batcher(Generic[Item, Result]):
@@ -87,8 +89,8 @@ class Batcher(Generic[Item, Result]):
                 f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1
             )
         loop = asyncio.get_running_loop()
-        now = time.perf_counter()
-        waiting = [_Waiting[Item, Result](item, loop.create_future(), now) for item in items]
+        now, moment = time.perf_counter(), tracing.here()
+        waiting = [_Waiting[Item, Result](item, loop.create_future(), now, moment) for item in items]
         self._queue.extend(waiting)
         if self._consumer is None or self._consumer.done():
             self._consumer = loop.create_task(self._consume(), name=f"{self._name}-batcher")
@@ -125,8 +127,10 @@ class Batcher(Generic[Item, Result]):
                     if not entry.future.done():
                         entry.future.set_exception(error)
                 continue
+            ended = time.perf_counter()
             if self._observer is not None:
-                self._observer(len(batch), started - batch[0].since, time.perf_counter() - started)
+                self._observer(len(batch), started - batch[0].since, ended - started)
+            tracing.batch(f"{self._name} batch", [entry.moment for entry in batch], started, ended)
             for entry, result in zip(batch, results, strict=True):
                 if not entry.future.done():
                     entry.future.set_result(result)

@@ -13,6 +13,7 @@ from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve_app import tracing
 from serve_app.api.limits import request_id_of
 from serve_app.api.server import HttpServer
 from serve_app.listener import borrow
@@ -27,51 +28,70 @@ from serve_app.stages.metrics import ServeMetrics, http_observer
 from serve_app.stages.remote import Remote
 
 
+@tracing.continues_traces
 class DetectorReplica(DetectorStage):
     """One replica of the detector."""
 
     def __init__(self, settings: Settings) -> None:
         join_serve_log()
+        tracing.start(settings, "Detector")
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:  # Serve awaits it once, after the last request
         await self.close()
+        tracing.stop()
 
 
+@tracing.continues_traces
 class LivenessReplica(LivenessStage):
     """One replica of the liveness scorer."""
 
     def __init__(self, settings: Settings) -> None:
         join_serve_log()
+        tracing.start(settings, "Liveness")
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
         await self.close()
+        tracing.stop()
 
 
+@tracing.continues_traces
 class EmbedderReplica(EmbedderStage):
     """One replica of the embedder."""
 
     def __init__(self, settings: Settings) -> None:
         join_serve_log()
+        tracing.start(settings, "Embedder")
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
         await self.close()
+        tracing.stop()
 
 
+@tracing.continues_traces
 class MatcherReplica(MatcherStage):
     """One replica of the matcher."""
 
     def __init__(self, settings: Settings) -> None:
         join_serve_log()
+        tracing.start(settings, "Matcher")
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
         await self.close()
+        tracing.stop()
+
+
+def current_request_id() -> str:
+    """Of the call that this replica works on."""
+    context: _RequestContext | None = _serve_request_context.get()
+    return context.request_id if context is not None else ""
 
 
 @serve.ingress()
+@tracing.begins_traces(current_request_id)
 class IngressReplica(Ingress):
     """One replica of the ingress; the stages that get no handle run inside it."""
 
@@ -84,6 +104,7 @@ class IngressReplica(Ingress):
         embedder: DeploymentHandle[Any] | None = None,
     ) -> None:
         join_serve_log()
+        tracing.start(settings, "Ingress")
         super().__init__(
             settings,
             remote(matcher, "matcher", settings.matcher, tell_caller=True) if matcher else None,
@@ -114,6 +135,7 @@ class IngressReplica(Ingress):
         if self._server is not None:
             await self._server.close()
         await self.close()
+        tracing.stop()
 
 
 def replica_states() -> Mapping[str, Mapping[str, int]]:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
@@ -34,10 +34,10 @@ THREADS = 8
 def _threaded(name: str) -> Any:
     async def call(self: MatcherStage, *args: Any, caller: Caller | None = None, **kwargs: Any) -> Any:
         self._start_upkeep()
-        context = copy_context()
-        if caller is not None:  # told by another process
-            context.run(become, caller)
         with self._metrics.operation(name):
+            context = copy_context()
+            if caller is not None:  # told by another process
+                context.run(become, caller)
             method = partial(context.run, getattr(self._gallery, name), *args, **kwargs)
             return await asyncio.get_running_loop().run_in_executor(self._executor, method)
 
@@ -145,10 +145,10 @@ class MatcherStage:
 
     def _start_upkeep(self) -> None:
         if not self._upkeep:
-            loop = asyncio.get_running_loop()
+            loop, nobodys = asyncio.get_running_loop(), Context()  # neither the first caller's name nor its trace
             self._upkeep = [
-                loop.create_task(self._keep_up(), name="gallery-upkeep"),
-                loop.create_task(self._work(), name="gallery-work"),
+                loop.create_task(self._keep_up(), name="gallery-upkeep", context=nobodys),
+                loop.create_task(self._work(), name="gallery-work", context=nobodys.copy()),
             ]
 
     async def _keep_up(self) -> None:

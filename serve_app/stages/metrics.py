@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
+from serve_app import tracing
 from serve_app.errors import FacegraphError
 
 UNEXPECTED = "internal_error"
@@ -24,14 +25,15 @@ class Metrics:
     """Counts nothing: for stages outside Ray."""
 
     def __init__(self, stage: str) -> None:
-        pass
+        self._stage = stage
 
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
-        """Time the enclosed work as operation ``name``."""
+        """Time the enclosed work as operation ``name``, which is also a span of the request's trace."""
         started = time.perf_counter()
         try:
-            yield
+            with tracing.span(f"{self._stage} {name}"):
+                yield
         except Exception as error:
             self.operation_failed(name, error.code if isinstance(error, FacegraphError) else UNEXPECTED)
             raise
@@ -62,6 +64,7 @@ class ServeMetrics(Metrics):
     """
 
     def __init__(self, stage: str) -> None:
+        super().__init__(stage)
         self._tags = {"stage": stage}
         self._series = _series()
 

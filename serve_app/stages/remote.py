@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import tracing
 from serve_app.calling import current
 from serve_app.errors import FacegraphError, Overloaded, Unavailable
 
@@ -52,7 +53,10 @@ class Remote:
             if self._tell_caller and method != "ready":
                 kwargs["caller"] = current()
             try:
-                return await remote(*args, **kwargs)
+                with tracing.outgoing(f"call {self._name} {method}") as carrier:
+                    if carrier is not None:
+                        kwargs["trace_parent"] = carrier
+                    return await remote(*args, **kwargs)
             except BackPressureError:
                 raise Overloaded(
                     f"The {self._name} has no room for more requests; try again in {self._retry_after_s} s.",

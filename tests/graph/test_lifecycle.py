@@ -48,7 +48,8 @@ def test_a_stop_is_clean_and_everything_is_found_again(tmp_path: Path, number: s
 
 
 def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
-    service = RunningService(tmp_path / "data", FACEGRAPH_TOPOLOGY="distributed").start()
+    traced = {"FACEGRAPH_TRACING__EXPORTER": "file"}
+    service = RunningService(tmp_path / "data", FACEGRAPH_TOPOLOGY="distributed", **traced).start()
     try:
         with service.client() as api:
             assert api.get("/v1/info").json()["topology"] == "distributed"
@@ -61,6 +62,7 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
                 "/v1/search",
                 files={"image": ("a.jpg", group)},
                 data={"collections": "staff", "faces": "all", "liveness": "true", "min_score": "0"},
+                headers={"X-Request-ID": "the-traced-one"},
             ).json()
             assert all(face["liveness"]["models"] for face in answer["faces"])
             # Errors of a stage in another process arrive as themselves.
@@ -70,6 +72,18 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "collection_not_found")
     finally:
         service.stop()
+    lines = [line for file in (tmp_path / "data/traces").iterdir() for line in file.read_text().splitlines()]
+    spans = [span for span in map(json.loads, lines) if span["attributes"]["facegraph.request_id"] == "the-traced-one"]
+    assert len({span["context"]["trace_id"] for span in spans}) == 1
+    names = {(span["resource"]["attributes"]["facegraph.process"], span["name"]) for span in spans}
+    assert names >= {
+        ("Ingress", "POST /v1/search"),
+        ("Ingress", "call embedder embed"),
+        ("Detector", "detector detect"),
+        ("Liveness", "liveness batch"),
+        ("Embedder", "embedder batch"),
+        ("Matcher", "index search"),
+    }
 
 
 @pytest.mark.parametrize("replica", ["Ingress", "Matcher"])

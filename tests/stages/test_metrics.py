@@ -22,6 +22,7 @@ class Recorder(Metrics):
     """Keeps what it is told."""
 
     def __init__(self, stage: str) -> None:
+        super().__init__(stage)
         self.told: list[tuple[Any, ...]] = []
 
     def operation_seconds(self, name: str, seconds: float) -> None:

@@ -30,13 +30,16 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run test check fuzz faults bench format models lock clean
+.PHONY: help run demo test check fuzz faults bench format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
 run: $(MODELS_DONE) ## Set everything up and serve on http://127.0.0.1:8000 (FACEGRAPH_PORT, FACEGRAPH_API_KEY, FACEGRAPH_DATA_DIR, FACEGRAPH_MODEL_DIR).
 	@exec scripts/under-make $(BIN)/facegraph serve --config $(CONFIG)
+
+demo: $(MODELS_DONE) ## Serve with two people from photographs that packages ship, and show a search in the console and by curl.
+	@exec scripts/under-make $(BIN)/python examples/demo.py
 
 test: $(DEV_DONE) $(MODELS_DONE) ## Run every test, with real models, a real Milvus server and a real PostgreSQL (ARGS="-k words" narrows it).
 	@$(BIN)/python -m pytest $(ARGS)

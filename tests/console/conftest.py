@@ -96,11 +96,11 @@ class Console:
             self.complaints.append(message.text)
 
     def open(self, view: str = "search", key: str | None = None) -> Console:
-        """Sign in and show a view."""
+        """Sign in and show a view; it is there when this returns."""
         self.page.goto(f"{self.service.url}/#/{view}")
         self.page.get_by_label("API key").fill(key or self.service.key or "")
         self.page.keyboard.press("Enter")
-        self.page.locator("#bar nav").wait_for()
+        self.page.locator(".view > *").first.wait_for(state="attached")
         return self
 
     def give(self, *files: tuple[str, bytes] | Path, nth: int = 0) -> None:

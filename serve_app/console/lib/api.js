@@ -54,6 +54,17 @@ export class Api {
     return this.#json("DELETE", path, { query });
   }
 
+  /** A stored picture of a face, its "thumbnail" or "photograph"; null where a photograph is not kept. */
+  async picture(faceId, kind, signal) {
+    try {
+      const response = await this.#send("GET", `v1/faces/${encodeURIComponent(faceId)}/image`, { query: { kind }, signal });
+      return await response.blob();
+    } catch (error) {
+      if (kind === "photograph" && error.code === "image_not_stored") return null;
+      throw error;
+    }
+  }
+
   /** The object URL of an enrolled face's thumbnail, or null where none is kept. */
   thumbnail(faceId) {
     const known = this.#pictures.get(faceId);

@@ -43,7 +43,8 @@ export async function person(body, page, collection, personId) {
     fill(faces, h("h2", {}, count(shown.faces.length, "face")),
       h("ul", { class: "faces" }, shown.faces.map((face, index) => h("li", {},
         thumbnail(api, face.id, `Face ${index + 1}`),
-        h("span", { class: "hint" }, `Quality ${face.quality.toFixed(2)}`),
+        h("span", { class: "hint" }, `Quality ${face.quality.toFixed(2)}. `,
+          h("a", { href: `#/search/${face.id}`, "aria-label": `Search with face ${index + 1}` }, "Search")),
         h("button", { class: "quiet", type: "button", "aria-label": `Delete face ${index + 1}`, onclick: () => removeFace(face) }, icon("close"))))));
   }
 

@@ -13,12 +13,17 @@ const STRICTNESS = [
   ["0.001", "Strict: 0.1 % of strangers find somebody"],
 ];
 
-export async function search(body, { session, api, may, go, signal }) {
+/** `#/search` or `#/search/face id/collection`, to look for everybody on a stored picture. */
+export async function search(body, { session, api, may, go, signal, rest: [storedFace, within] }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
     fill(body, nothing("people", "No collections yet", "A search looks through collections of people. Enrol somebody first.",
       may("enroll") ? h("a", { class: "button primary", href: "#/enrol" }, "Enrol people") : null));
     return;
+  }
+  if (collections.some(({ name }) => name === within)) {
+    session.chosen.clear();
+    session.chosen.add(within);
   }
   keepChosen(session.chosen, collections);
 
@@ -36,7 +41,7 @@ export async function search(body, { session, api, may, go, signal }) {
     refuse: (text) => fill(result, problem(new Error(text))),
     signal,
   });
-  const again = () => current && look(current);
+  const again = () => current && look(current.file, current.faceId);
   for (const control of [strictness, most, live.input, keep]) control.addEventListener("change", again);
   fill(body,
     h("div", { class: "controls card" },
@@ -47,8 +52,21 @@ export async function search(body, { session, api, may, go, signal }) {
     zone, result);
 
   let latest = 0;
-  async function look(file) {
-    current = file;
+  if (storedFace) await lookStored(storedFace);
+
+  /** With the photograph if that is kept, else with the face. */
+  async function lookStored(faceId) {
+    try {
+      const photograph = await api.picture(faceId, "photograph", signal);
+      if (photograph) await look(photograph);
+      else await look(await api.picture(faceId, "thumbnail", signal), faceId);
+    } catch (error) {
+      if (!signal.aborted) fill(result, problem(error));
+    }
+  }
+
+  async function look(file, faceId = null) {
+    current = { file, faceId };
     const turn = latest += 1;
     const place = keep.value;
     if (!session.chosen.size) {
@@ -60,14 +78,12 @@ export async function search(body, { session, api, may, go, signal }) {
     try {
       const image = await loaded(file, signal, "The picture that was searched");
       if (turn === latest) fill(result, h("div", { class: "searching" }, h("div", { class: "marked" }, image), h("p", { class: "hint" }, "Searching …")));
+      const ofPicture = { image: file, faces: "all", liveness: live.input.checked, keep_unknown: place };
       const answer = await api.post("v1/search", form({
-        image: file,
+        ...(faceId ? { face_id: faceId } : ofPicture),
         collections: [...session.chosen],
-        faces: "all",
         max_results: most.value,
         fpir: strictness.value,
-        liveness: live.input.checked,
-        keep_unknown: place,
       }), signal);
       if (turn === latest) present(image, answer, place);
     } catch (error) {
@@ -108,9 +124,9 @@ export async function search(body, { session, api, may, go, signal }) {
   function faceCard(image, face, index, total, threshold, place) {
     const title = total > 1 ? `Face ${index + 1}` : "The face";
     return h("article", { class: "face card", tabindex: "-1", "aria-label": title },
-      h("header", {}, portrait(image, face.box, `${title} on the picture`),
+      h("header", {}, face.box ? portrait(image, face.box, `${title} on the picture`) : null,
         h("div", {}, h("h3", {}, title),
-          h("p", { class: "hint" }, qualityText(face)),
+          face.box ? h("p", { class: "hint" }, qualityText(face)) : null,
           face.liveness ? h("p", { class: `badge ${face.liveness.is_live ? "good" : "bad"}` },
             face.liveness.is_live ? "Live" : "Not live", ` ${Math.round(face.liveness.probability * 100)} %`) : null)),
       face.matches.length ? h("ol", { class: "matches" }, face.matches.map((match) => matchRow(match, threshold)))
@@ -138,7 +154,7 @@ export async function search(body, { session, api, may, go, signal }) {
     }
     return h("div", { class: "unknown" },
       h("p", {}, h("strong", {}, "Unknown. "), "No enrolled face reaches the threshold.", kept(face, place)),
-      may("enroll") ? h("button", {
+      may("enroll") && face.box ? h("button", {
         class: "button",
         type: "button",
         onclick: async () => go("enrol", { file: await cutOut(image, face.box) }),

@@ -30,7 +30,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test check fuzz faults bench format models lock clean
+.PHONY: help run demo test check fuzz faults bench docs format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -58,6 +58,10 @@ faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, aga
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(DEV_DONE) ## Build the documentation as a site in dist/site; broken links and anchors are errors.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Read it with: python3 -m http.server --directory dist/site"
 
 format: $(DEV_DONE) ## Format the code and fix what the linter can fix.
 	@$(BIN)/ruff format .

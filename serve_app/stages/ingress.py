@@ -61,11 +61,15 @@ class Ingress:
     """The service's two doors.
 
     Args:
-        matcher, detector, liveness, embedder: stages elsewhere; None runs that stage inside this process.
+        matcher: stage elsewhere; None runs it inside this process. So do the following three.
+        detector: as above.
+        liveness: as above.
+        embedder: as above.
         replicas: tells how many replicas each deployment has; None where there are none.
 
     Raises:
-        ConfigurationError, StoreUnavailable.
+        ConfigurationError: a setting, a model file or a store is not as it must be.
+        StoreUnavailable: a store does not answer.
     """
 
     def __init__(

@@ -26,9 +26,11 @@ from benchmarks import plots
 from benchmarks.dataset import DEFAULT_IMAGES, read_people, thin
 from benchmarks.faults import FAULTS, fault_rates
 from benchmarks.inprocess import shipped_settings
+from benchmarks.quality_weights import burdens_of, fit, spoiled_pairs
 from benchmarks.report import Report
 from serve_app.domain import DetectedFace
 from serve_app.score import fmr_to_score
+from serve_app.settings import Settings
 from serve_app.vision.reader import FaceReader
 
 FMRS = (1e-4, 1e-6)
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, default=8, help="at most so many of each person")
     parser.add_argument("--limit", type=int, help="at most so many people, for a quick look")
     parser.add_argument("--changed", type=int, default=400, help="pictures that are changed for each code")
+    parser.add_argument("--fit", action="store_true", help="also fit the weights of vision/quality.py anew")
 
 
 def run(options: argparse.Namespace) -> Path:
@@ -105,6 +108,11 @@ def run(options: argparse.Namespace) -> Path:
     codes = fault_rates(sample, settings)
     for code, rates in codes.items():
         print(f"{code:22} false alarms {rates['false_alarms']}  misses {rates['misses']}")
+    weights: dict[str, Any] = {}
+    if options.fit:
+        threshold = calibration.cosine(fmr_to_score(FMRS[0]))
+        weights = fitted(people, reader, settings, burdens_of(faces)[pairs.rows].sum(axis=1), pairs.cosines, threshold)
+        print(f"INTERCEPT {weights['intercept']:.4f}  WEIGHTS {weights['weights']}")
     plots.quality(report.plot_path(), REJECTED, curves[f"{FMRS[0]:.0e}"], levels)
     quality = measures["quality"]
     return report.write(
@@ -118,9 +126,26 @@ def run(options: argparse.Namespace) -> Path:
             "fnmr_by_rejected": curves,
             "fnmr_by_quality": levels,
             "codes": codes,
+            **weights,
             "changes": {code: fault.__doc__ for code, fault in FAULTS.items()},
         }
     )
+
+
+def fitted(
+    people: Mapping[str, Sequence[Path]],
+    reader: FaceReader,
+    settings: Settings,
+    burdens: Floats,
+    cosines: Floats,
+    threshold: float,
+) -> dict[str, Any]:
+    """Intercept and weights from these pairs and spoiled ones, 1,200 at most."""
+    chosen = {name: people[name] for name in thin(list(people), 1200)}
+    spoiled, spoiled_cosines = spoiled_pairs(chosen, reader, settings.limits)
+    missed = np.concatenate([cosines, spoiled_cosines]) < threshold
+    intercept, weights = fit(np.concatenate([burdens, spoiled]), missed)
+    return {"intercept": round(intercept, 4), "weights": [round(float(weight), 4) for weight in weights]}
 
 
 def read(

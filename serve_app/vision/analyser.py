@@ -60,10 +60,11 @@ class FaceAnalyser:
 
     def _face(self, pixels: Pixels, info: ImageInfo, raw: RawFaces, index: int, liveness: bool) -> DetectedFace:
         box = Box(*(float(value) for value in raw.boxes[index]))
-        landmarks = np.ascontiguousarray(raw.landmarks[index])
         score = float(raw.scores[index])
         shrunk = np.array([pixels.shape[1] / info.width, pixels.shape[0] / info.height], np.float32)
-        crop = align(pixels, landmarks * shrunk)
+        placed = self.detector.placed(pixels, raw.boxes[index] * np.tile(shrunk, 2), raw.landmarks[index] * shrunk)
+        landmarks = np.ascontiguousarray(placed / shrunk)
+        crop = align(pixels, placed)
         models = self._liveness if liveness else []
         return DetectedFace(
             box=box,

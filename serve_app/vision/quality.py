@@ -45,18 +45,42 @@ NOSE_HEIGHT = 0.55
 """Where the nose is between eyes (0) and mouth (1) on a frontal face: the median of LFW."""
 
 INTERCEPT = -4.4985
-BY_SCORE, BY_ROLL, BY_SIZE, BY_SHARPNESS, BY_NOSE = 36.04, 0.0321, 0.209, 0.295, 2.093
-"""Logistic regression of false non-matches (FMR 1e-4) on 7,349 genuine pairs of LFW and 1,200 pairs whose one picture
-was made small, blurred, dark or bright; each of two pictures adds its own part. See docs/quality.md."""
+WEIGHTS = np.array([36.04, 0.0321, 0.209, 0.295, 2.093])
+"""Of :func:`burdens`: logistic regression of false non-matches (FMR 1e-4) on genuine pairs of LFW and pairs whose one
+picture was made small, blurred, dark or bright (``python -m benchmarks quality --fit``; docs/quality.md)."""
+
+
+def burdens(landmarks: NDArray[np.float32], score: float, sharpness: float) -> NDArray[np.float64]:
+    """What makes a face hard to recognise, each 0 for a perfect one.
+
+    Args:
+        landmarks: (5, 2) in pixels of the picture: eyes, nose, mouth corners.
+        score: of the detection, 0 to 1; it falls with covered, turned and badly lit faces.
+        sharpness: variance of the Laplacian of the aligned face.
+
+    Returns:
+        float64 (5,): missing score, roll in degrees, few pixels and blur (both as logarithms), and how far the nose is
+        from its height on a frontal face (pitch).
+    """
+    eyes, mouth, nose, axis = _points(landmarks)
+    down = mouth - eyes
+    nose_height = float((nose - eyes) @ down) / max(float(down @ down), 1e-6)
+    return np.array(
+        [
+            1 - float(np.clip(score, 0, 1)),
+            abs(_roll(axis)),
+            math.log(FULL_EYE_DISTANCE / min(max(float(np.hypot(*axis)), 4.0), FULL_EYE_DISTANCE)),
+            math.log(FULL_SHARPNESS / min(max(sharpness, 3.0), FULL_SHARPNESS)),
+            min(abs(nose_height - NOSE_HEIGHT), 1.0),
+        ]
+    )
 
 
 def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float, width: int, height: int) -> Quality:
     """Judge one face.
 
     ``value`` is 1 less the estimated chance that a comparison with an equally good picture of the same person misses:
-    the logistic function of what lowers it, by the weights above: a low detection score (which is what falls with
-    covered, turned and badly lit faces), roll, few pixels, blur, a nose that is nearer to the eyes or to the mouth
-    than on a frontal face (pitch).
+    the logistic function of its :func:`burdens`.
 
     Args:
         crop: the aligned face, uint8 (112, 112, 3) BGR.
@@ -64,24 +88,13 @@ def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float,
         score: of the detection, 0 to 1.
         width, height: of the picture.
     """
-    right_eye, left_eye, nose = np.asarray(landmarks[:3], np.float64)
-    eyes, mouth = (right_eye + left_eye) / 2, np.asarray(landmarks[3:5], np.float64).mean(axis=0)
-    axis, down = left_eye - right_eye, mouth - eyes
-    eye_distance = float(np.hypot(*axis))
-    roll = math.degrees(math.atan2(axis[1], axis[0]))
+    eyes, _, nose, axis = _points(landmarks)
+    eye_distance, roll = float(np.hypot(*axis)), _roll(axis)
     offset = float((nose - eyes) @ axis) / max(eye_distance, 1e-6) ** 2
     yaw = float(np.clip(YAW_PER_OFFSET * offset, -90.0, 90.0))
-    nose_height = float((nose - eyes) @ down) / max(float(down @ down), 1e-6)
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))[1][0, 0]) ** 2
-    odds = (
-        INTERCEPT
-        + BY_SCORE * (1 - float(np.clip(score, 0, 1)))
-        + BY_ROLL * abs(roll)
-        + BY_SIZE * math.log(FULL_EYE_DISTANCE / min(max(eye_distance, 4.0), FULL_EYE_DISTANCE))
-        + BY_SHARPNESS * math.log(FULL_SHARPNESS / min(max(sharpness, 3.0), FULL_SHARPNESS))
-        + BY_NOSE * min(abs(nose_height - NOSE_HEIGHT), 1.0)
-    )
+    odds = INTERCEPT + float(WEIGHTS @ burdens(landmarks, score, sharpness))
     return Quality(
         value=1 / (1 + math.exp(odds)),
         sharpness=sharpness,
@@ -91,6 +104,17 @@ def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float,
         yaw=yaw,
         codes=_codes(box, roll, yaw, width, height) | _blur(sharpness),
     )
+
+
+def _points(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    """Middle of the eyes, middle of the mouth, nose, and from the right to the left eye."""
+    right_eye, left_eye, nose = np.asarray(landmarks[:3], np.float64)
+    mouth = np.asarray(landmarks[3:5], np.float64).mean(axis=0)
+    return (right_eye + left_eye) / 2, mouth, nose, left_eye - right_eye
+
+
+def _roll(axis: NDArray[np.float64]) -> float:
+    return math.degrees(math.atan2(axis[1], axis[0]))
 
 
 def _blur(sharpness: float) -> frozenset[QualityCode]:

@@ -39,8 +39,13 @@ CERTAIN = 0.85
 MAX_DOUBTFUL = 100
 """Doubtful faces of a picture that are looked at alone, best first; beyond, they are not believed."""
 
-ALONE = 128
-"""Pixels of the side of a part of twice a doubtful face's size."""
+ALONE = (2.0, 128)
+"""The part of the picture in which a doubtful face is looked at alone: times the longer side of its box, and pixels of
+the input."""
+
+CLOSE_UP = (1.6, 256)
+"""The part from which a face's landmarks are read again, likewise: the face is 160 pixels there, the size at which
+YuNet places them best (docs/accuracy.md)."""
 
 _HEADS = ("cls", "obj", "bbox", "kps")
 _INPUT = InputSpec(width=640, height=640, channels="BGR")  # 0..255, normalised inside the graph
@@ -112,6 +117,21 @@ class YuNet:
             faces = self._detect_at(pixels, self._side * 2)
         return faces
 
+    def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
+        """The landmarks (5, 2) of a detected face, read a second time from a close-up: the mean of both readings.
+
+        The two err independently, and the close-up has every face at the size that suits YuNet. Where it shows no face,
+        the landmarks stay as they are.
+        """
+        found = self._detect_around(pixels, box, *CLOSE_UP)
+        if not len(found):
+            return landmarks
+        centres = found.boxes[:, :2] + found.boxes[:, 2:] / 2
+        nearest = int(np.argmin(np.square(centres - (box[:2] + box[2:] / 2)).sum(axis=1)))
+        if not _same_face(box, found.boxes[nearest : nearest + 1], self._nms_iou):
+            return landmarks
+        return np.asarray((landmarks + found.landmarks[nearest]) / 2, np.float32)
+
     def _confirmed(self, pixels: Pixels, faces: RawFaces) -> RawFaces:
         """Without the doubtful ones that are no face when they are looked at alone."""
         doubtful = np.flatnonzero(faces.scores < CERTAIN)
@@ -120,17 +140,26 @@ class YuNet:
         return _chosen(faces, np.setdiff1d(np.arange(len(faces)), np.asarray(refuted, np.intp)))
 
     def _is_face(self, pixels: Pixels, box: Array) -> bool:
-        scale = ALONE / 2 / max(float(box[2:].max()), 1.0)
-        shift = ALONE / 2 - scale * (box[:2] + box[2:] / 2)
-        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-        part = cv2.warpAffine(pixels, matrix, (ALONE, ALONE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        found = self._detect_at(np.asarray(part, np.uint8), ALONE)
-        expected = np.concatenate([scale * box[:2] + shift, scale * box[2:]])
-        return len(found) > 0 and _same_face(expected, found.boxes, self._nms_iou)
+        return _same_face(box, self._detect_around(pixels, box, *ALONE).boxes, self._nms_iou)
+
+    def _detect_around(self, pixels: Pixels, box: Array, times: float, side: int) -> RawFaces:
+        """Faces of the square about a box, so many times its longer side, as far as the picture goes."""
+        length = times * max(float(box[2:].max()), 1.0)
+        corner = box[:2] + box[2:] / 2 - length / 2
+        left, top = (max(0, round(float(value))) for value in corner)
+        right, bottom = (max(0, round(float(value) + length)) for value in corner)
+        part = pixels[top:bottom, left:right]
+        if not part.size:
+            return RawFaces(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
+        faces = self._detect_scaled(part, side / length)
+        shift = np.array([left, top], np.float32)
+        return RawFaces(faces.boxes + np.array([left, top, 0, 0], np.float32), faces.landmarks + shift, faces.scores)
 
     def _detect_at(self, pixels: Pixels, side: int) -> RawFaces:
+        return self._detect_scaled(pixels, side / max(pixels.shape[:2]))
+
+    def _detect_scaled(self, pixels: Pixels, scale: float) -> RawFaces:
         height, width = pixels.shape[:2]
-        scale = side / max(height, width)
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
         tensor = to_tensor(_padded(resize(pixels, new_width, new_height))[None], _INPUT)
         faces = self._decode(self._session.run(tensor), columns=tensor.shape[3])

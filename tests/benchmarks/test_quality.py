@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.faults import FAULTS
 from benchmarks.quality import REJECTED, Pairs, by_level, genuine, rejection_curve
+from benchmarks.quality_weights import fit
 from serve_app.domain import Box, QualityCode
 
 
@@ -51,3 +52,12 @@ def test_faults_are_made_and_spared(code: QualityCode) -> None:
         assert changed.ndim == 3
         truths.add(faulty)
     assert truths == {True, False}
+
+
+def test_weights_that_made_the_misses_are_found_again() -> None:
+    random = np.random.default_rng(0)
+    sums = random.exponential(1.0, (20_000, 5))
+    chance = 1 / (1 + np.exp(-(sums @ np.array([2.0, 1.0, 0.5, 0.2, 0.0]) - 6)))
+    intercept, weights = fit(sums, random.random(len(sums)) < chance)
+    assert intercept == pytest.approx(-3, abs=0.1)
+    np.testing.assert_allclose(weights, [2.0, 1.0, 0.5, 0.2, 0.0], atol=0.1)

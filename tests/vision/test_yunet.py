@@ -126,6 +126,35 @@ def test_another_graph_is_refused() -> None:
         YuNet(FakeSession(lambda batch: [batch]), DetectorSettings())
 
 
+CLOSE_UP = (8, 16, 16, 0.9)
+"""In the middle of an input of 256 pixels."""
+
+
+@pytest.mark.parametrize(
+    ("close_up", "expected"),
+    [
+        ([CLOSE_UP], (130.0, 130.0)),  # between the reading given and that of the close-up
+        ([(8, 28, 28, 0.99), CLOSE_UP], (130.0, 130.0)),  # a neighbour does not matter, however sure it is
+        ([(8, 2, 2, 0.9)], (128.0, 128.0)),  # nothing but a neighbour
+        ([], (128.0, 128.0)),
+    ],
+)
+def test_landmarks_are_read_twice(close_up: Planted, expected: tuple[float, float]) -> None:
+    detector = YuNet(fake(close_up, log_size=2.5), DetectorSettings())
+    box = np.array([48, 48, 160, 160], np.float32)  # its close-up has the scale of the picture and begins in its corner
+    placed = detector.placed(np.zeros((400, 500, 3), np.uint8), box, np.full((5, 2), 128, np.float32))
+    np.testing.assert_allclose(placed, np.full((5, 2), expected))
+
+
+@pytest.mark.parametrize(
+    "box", [(-500, -500, 20, 20), (990, 0, 20, 20), (0, 0, 1e9, 1e9), (5, 5, 0, 0), (-30, -20, 100, 90)]
+)
+def test_close_ups_of_boxes_beyond_the_picture(box: tuple[float, ...], analyser: FaceAnalyser) -> None:
+    landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
+    placed = analyser.detector.placed(np.zeros((100, 200, 3), np.uint8), np.array(box, np.float32), landmarks)
+    np.testing.assert_array_equal(placed, landmarks)
+
+
 @pytest.mark.parametrize("photo", [photos.astronaut, photos.grace_hopper])
 def test_agrees_with_opencv_s_implementation(
     photo: Callable[[], bytes], analyser: FaceAnalyser, files: ModelFiles, have: Callable[[str], ModelEntry]

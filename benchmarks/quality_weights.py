@@ -1,0 +1,94 @@
+"""Where the weights of ``quality`` come from: a logistic regression of false non-matches on what burdens two pictures.
+
+Ordinary pairs of pictures, and pairs whose one picture was made small, blurred, dark or bright, since press photographs
+are seldom any of it. Both pictures of a pair add their own part, so a face's own part can be read off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from serve_app.domain import DetectedFace, Pixels
+from serve_app.settings import Limits
+from serve_app.vision.image import encode_jpeg, read_image
+from serve_app.vision.quality import burdens
+from serve_app.vision.reader import FaceReader
+
+Floats = NDArray[np.float64]
+
+RIDGE = 1.0
+STEPS = 30
+
+
+def fit(burdens_of_pairs: Floats, missed: NDArray[np.bool_]) -> tuple[float, Floats]:
+    """Intercept and weights of one picture's part.
+
+    Logistic regression with a small ridge, by iteratively reweighted least squares (Hastie, Tibshirani, Friedman: "The
+    Elements of Statistical Learning", 4.4.1).
+
+    Args:
+        burdens_of_pairs: (n, 5), the sum of both pictures' burdens.
+        missed: (n,) whether the pair's cosine is below the threshold.
+    """
+    inputs = np.column_stack([burdens_of_pairs, np.ones(len(missed))])
+    ridge = RIDGE * np.eye(inputs.shape[1])
+    ridge[-1, -1] = 0  # the intercept is free
+    weights = np.zeros(inputs.shape[1])
+    for _ in range(STEPS):
+        chance = 1 / (1 + np.exp(-inputs @ weights))
+        spread = np.maximum(chance * (1 - chance), 1e-6)
+        gradient = inputs.T @ (missed - chance) - ridge @ weights
+        weights += np.linalg.solve(inputs.T @ (inputs * spread[:, None]) + ridge, gradient)
+    return float(weights[-1]) / 2, weights[:-1]
+
+
+def burdens_of(faces: Sequence[DetectedFace]) -> Floats:
+    """(n, 5)."""
+    return np.stack([burdens(face.landmarks, face.detection_score, face.quality.sharpness) for face in faces])
+
+
+def spoiled_pairs(
+    people: Mapping[str, Sequence[Path]], reader: FaceReader, limits: Limits, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """One pair of each person, its first picture spoiled: the sums of both pictures' burdens (n, 5), cosines (n,)."""
+    random = np.random.default_rng(seed)
+    sums, cosines = [], []
+    for number, pictures in enumerate(track(list(people.values()), description="Spoiling")):
+        other = reader.central(pictures[1].read_bytes())
+        pixels = read_image(pictures[0].read_bytes(), limits)[1]
+        spoiled = reader.central(encode_jpeg(SPOILERS[number % len(SPOILERS)](pixels, random)))
+        if other is not None and spoiled is not None:
+            sums.append(burdens_of([other.face, spoiled.face]).sum(axis=0))
+            cosines.append(float(other.template @ spoiled.template))
+    return np.stack(sums), np.array(cosines)
+
+
+def _small(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    scale = random.uniform(0.12, 0.55)  # a face of about 12 to 60 pixels
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _blurred(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), random.uniform(0.8, 6)), np.uint8)
+
+
+def _exposed(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    return np.asarray(np.clip(pixels * 2.0 ** random.uniform(-3.5, 3.5), 0, 255), np.uint8)
+
+
+def _moved(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    size = int(random.uniform(3, 21)) | 1
+    line = np.zeros((size, size), np.float32)
+    line[size // 2] = 1 / size
+    middle = (size / 2 - 0.5, size / 2 - 0.5)
+    turned = cv2.warpAffine(line, cv2.getRotationMatrix2D(middle, random.uniform(0, 180), 1), (size, size))
+    return np.asarray(cv2.filter2D(pixels, -1, turned), np.uint8)
+
+
+SPOILERS = (_small, _blurred, _exposed, _moved)

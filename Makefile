@@ -30,7 +30,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test check fuzz faults bench docs format models lock clean
+.PHONY: help run demo test lint check fuzz faults bench docs format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -44,10 +44,12 @@ demo: $(MODELS_DONE) ## Serve with two people from photographs that packages shi
 test: $(DEV_DONE) $(MODELS_DONE) ## Run every test, with real models, a real Milvus server and a real PostgreSQL (ARGS="-k words" narrows it).
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(DEV_DONE) $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
+lint: $(DEV_DONE) ## Check format, lint and types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
 	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
 
 fuzz: $(DEV_DONE) ## Send generated requests to every documented operation (FACEGRAPH_FUZZ_EXAMPLES=300 to each; ARGS="-k words" narrows it).

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.graph.service import RunningService
 from tests.servers import milvus as milvus_server_module
 from tests.servers import postgres as postgres_module
+
+# How long an example takes depends on what else the machine does; pytest's own timeout ends what hangs.
+hypothesis.settings.register_profile("facegraph", deadline=None)
+hypothesis.settings.load_profile("facegraph")
 
 
 @pytest.fixture(scope="session")

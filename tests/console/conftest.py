@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from serve_app.client import Client
 from serve_app.vision.image import encode_jpeg
@@ -18,7 +18,9 @@ from tests.graph.inprocess import InProcessService
 
 ARTEFACTS = photos.ROOT / "tests" / "artefacts" / "console"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 20_000
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium() -> str:
@@ -122,7 +124,7 @@ class Console:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile at desktop width."""
     opened = browser.new_context(viewport=DESKTOP, permissions=["camera"])  # type: ignore[arg-type]
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE_MS)
     yield opened
     opened.close()
 

@@ -22,8 +22,8 @@ from serve_app.errors import Overloaded, Unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-BatchObserver = Callable[[int, float, float], None]
-"""Told of each batch: its size, the seconds that its oldest item waited, the seconds that it ran."""
+BatchObserver = Callable[[int, float, float, int], None]
+"""Told of each batch: its size, the seconds that its oldest item waited, the seconds that it ran, what waits now."""
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Batcher(Generic[Item, Result]):
                 continue
             ended = time.perf_counter()
             if self._observer is not None:
-                self._observer(len(batch), started - batch[0].since, ended - started)
+                self._observer(len(batch), started - batch[0].since, ended - started, len(self._queue))
             tracing.batch(f"{self._name} batch", [entry.moment for entry in batch], started, ended)
             for entry, result in zip(batch, results, strict=True):
                 if not entry.future.done():

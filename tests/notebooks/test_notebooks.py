@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +42,12 @@ def pictures(notebook: nbformat.NotebookNode) -> int:
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
+def printed(notebook: nbformat.NotebookNode) -> str:
+    """What the cells printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output["text"] for output in outputs if output["output_type"] == "stream")
+
+
 @pytest.mark.graph
 def test_quickstart(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEGRAPH_URL", service.url)
@@ -53,9 +60,20 @@ def test_threshold() -> None:
     assert pictures(execute("threshold.ipynb")) == 2
 
 
+@pytest.mark.slow
+def test_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACEGRAPH_IMAGES", raising=False)
+    notebook = execute("embeddings.ipynb")
+    assert pictures(notebook) == 3
+    same, different = (float(value) for value in re.findall(r"median cosine (-?\d\.\d+)", printed(notebook)))
+    assert same > 0.6 > 0.3 > different
+    assert re.search(r"false at 0\.70: 0\.0%", printed(notebook))
+    assert len(re.findall(r"lost at|found throughout", printed(notebook))) == 12
+
+
 def test_every_notebook_is_tested_and_kept_without_outputs() -> None:
     found = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
-    assert found == ["quickstart.ipynb", "threshold.ipynb"]
+    assert found == ["embeddings.ipynb", "quickstart.ipynb", "threshold.ipynb"]
     for name in found:
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells), name

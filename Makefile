@@ -30,7 +30,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults bench docs format models lock clean
+.PHONY: help run demo test lint check fuzz faults soak bench docs format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -52,11 +52,15 @@ lint: $(DEV_DONE) ## Check format, lint and types.
 check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
 	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
 
-fuzz: $(DEV_DONE) ## Send generated requests to every documented operation (FACEGRAPH_FUZZ_EXAMPLES=300 to each; ARGS="-k words" narrows it).
-	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest tests/api/test_fuzz.py $(ARGS)
+fuzz: $(DEV_DONE) ## Send generated requests to every operation (FACEGRAPH_FUZZ_EXAMPLES=300 to each), feed damaged files (FACEGRAPH_FUZZ_INPUTS=20000 of each kind).
+	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \
+		$(BIN)/python -m pytest -s tests/api/test_fuzz.py tests/fuzz $(ARGS)
 
 faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, again and again, and look for what is lost (FACEGRAPH_FAULT_KILLS=300 of each kind; hours).
 	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-300} $(BIN)/python -m pytest -s tests/faults $(ARGS)
+
+soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help").
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -102,6 +106,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults soak bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

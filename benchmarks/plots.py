@@ -170,6 +170,17 @@ def gallery(path: Path, stores: Mapping[str, Mapping[str, Any]]) -> None:
     _save(figure, path)
 
 
+def memory(path: Path, samples: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    """Resident memory of each process over the requests answered."""
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for name, values in sorted(samples.items(), key=lambda item: -item[1][-1][1]):
+        axes.plot(*np.array(values, np.float64).T, label=f"{name}: {values[-1][1]:,.0f} MB")
+    axes.set(xlabel="requests answered", ylabel="resident memory in MB", xlim=(0, None), ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    _save(figure, path)
+
+
 def throughput(
     path: Path, closed: Mapping[str, Mapping[str, Any]], floor: float, opened: Sequence[Mapping[str, Any]]
 ) -> None:

@@ -227,8 +227,8 @@ def read_entry(path: Path) -> ModelEntry:
     """
     try:
         return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(f"{path} is not a valid model entry:\n  " + "\n  ".join(lines)) from None
+    except (ValueError, RecursionError) as error:  # the parser's own, and what it leaves to Python: digits and depth
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error

@@ -23,6 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from serve_app.domain import ImageInfo, Pixels
 from serve_app.errors import ImageDimensions, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
+from serve_app.vision import png
 
 # The plugins are used directly: `PIL.Image.open` tries more formats and judges sizes by limits of its own.
 _HEADER_READERS: dict[str, type[ImageFile]] = {
@@ -35,6 +36,7 @@ _HEADER_READERS: dict[str, type[ImageFile]] = {
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 # A client must not be able to fill the log: what OpenCV and Pillow say about a damaged file goes into the answer only.
+# libjpeg and libpng write a line of their own, one or two for each file (see png.py).
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -86,7 +88,8 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
     fits = [n for n in _REDUCED if long_side and container == "JPEG" and max(width, height) >= n * long_side]
     reduction = max(fits, default=1)
     reduced = math.ceil(width / reduction), math.ceil(height / reduction)
-    pixels = _decode(data, container, reduced, _REDUCED.get(reduction, cv2.IMREAD_COLOR))
+    content = png.essential(data) if container == "PNG" else data
+    pixels = _decode(content, container, reduced, _REDUCED.get(reduction, cv2.IMREAD_COLOR))
     if (pixels.shape[1], pixels.shape[0]) != reduced:  # turned by its EXIF orientation
         width, height = height, width
     info = ImageInfo(width=width, height=height, format=container, num_bytes=len(data))
@@ -104,7 +107,7 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
 def _sniff(data: bytes) -> str:
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(png.SIGNATURE):
         return "PNG"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"

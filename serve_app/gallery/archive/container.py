@@ -95,7 +95,7 @@ class ArchiveReader:
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     limit = 2**40 if member.name == CHECKSUMS else MAX_MEMBER
-    if not member.isreg() or not _NAME.fullmatch(member.name) or member.size > limit:
+    if not member.isreg() or member.issparse() or not _NAME.fullmatch(member.name) or member.size > limit:
         raise ArchiveDamaged(f"The archive holds something that facegraph does not write: {member.name[:100]!r}.")
     source: Any = tar.extractfile(member)
     content: bytes = source.read()

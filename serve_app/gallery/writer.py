@@ -128,7 +128,7 @@ class Writer:
         with_images = {face.id: face.model for face in changes.drop_faces if face.has_images}
         leftovers = journal.add(connection, changes.tenant, with_images)
         answer = result(connection)
-        changes.recorded += audit.append(connection, changes.tenant, audit.of_changes(changes))
+        changes.recorded += audit.append(connection, changes.tenant, audit.of_changes(connection, changes))
         return changes, leftovers, answer
 
     def _store(self, tenant: str, images: Mapping[str, Images]) -> None:

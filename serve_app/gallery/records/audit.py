@@ -15,6 +15,7 @@ from serve_app.calling import current
 from serve_app.domain import AuditCheck, AuditEntry, Page, canonical
 from serve_app.gallery import checks
 from serve_app.gallery.records.changes import Changes
+from serve_app.gallery.records.collections import of_areas
 from serve_app.gallery.records.faces import batches
 from serve_app.gallery.schema import audit_heads, audit_log
 
@@ -34,8 +35,8 @@ class Draft:
     time: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
-def of_changes(changes: Changes) -> list[Draft]:
-    """What a write is recorded as; nothing if it changes nothing."""
+def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
+    """What a write is recorded as; nothing if it changes nothing. Where unknown faces are, the collection is named."""
     subjects = set(changes.drop_persons)
     subjects.update(place.person_id for place in (*changes.joins, *changes.leaves))
     subjects.update(columns["id"] for columns in changes.insert_persons)
@@ -45,6 +46,8 @@ def of_changes(changes: Changes) -> list[Draft]:
     places.update(row.key.collection_id for rows in changes.attach.values() for row in rows)
     places.update(key.collection_id for keys in changes.detach.values() for key in keys)
     places.update(changes.drop_collections)
+    area_of = of_areas(connection, places)
+    places = {area_of.get(place, place) for place in places}
     counts = {
         "faces_added": len(changes.insert_faces),
         "faces_given": len(changes.give_faces),

@@ -105,6 +105,14 @@ def make_area(connection: sa.Connection, collection: Collection) -> None:
         _insert(connection, collection.tenant_id, values)
 
 
+def of_areas(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Those of the ids that are areas' -> the collections that they belong to."""
+    query = sa.select(collections.c.id, collections.c.name).where(
+        collections.c.id.in_(list(ids)), sa.func.substr(collections.c.name, 1, 1) == AREA
+    )
+    return {row.id: row.name.removeprefix(AREA) for row in connection.execute(query)}
+
+
 def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
     """All collections of the tenant and the pool."""
     shown = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)

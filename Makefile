@@ -17,7 +17,7 @@ PYTHON ?=
 
 UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+	--constraint requirements/limits.in --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 QUICK := not graph and not slow and not milvus_server and not postgres and not browser
@@ -81,6 +81,9 @@ lock: $(TOOLS_DONE) ## Write the locked versions again from pyproject.toml (UPGR
 	@$(COMPILE) pyproject.toml -o requirements/run.lock
 	@$(COMPILE) --extra dev --constraint requirements/run.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --constraint requirements/dev.lock requirements/tools.in -o requirements/tools.lock
+	@$(COMPILE) --extra s3 --extra tracing --constraint requirements/dev.lock pyproject.toml -o requirements/image.lock
+	@$(COMPILE) --extra s3 --extra tracing --extra cuda --constraint requirements/image.lock pyproject.toml \
+		-o requirements/image-cuda.lock
 
 clean: ## Remove the virtual environment and the caches; data and models stay.
 	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache

@@ -37,10 +37,12 @@ def build(args: dict[str, Any]) -> Application:
     settings = load_settings(args).without_secrets()
     chosen(settings.dialects)  # a misspelt one shall stop the start, not a replica
     tracing.check(settings)
-    ingress = deployment(IngressReplica, "Ingress", settings.ingress.serve)
-    if settings.topology is Topology.SINGLE:
+    embedded = settings.embedded_index or settings.embedded_database  # those have one writer
+    single = settings.topology is Topology.SINGLE
+    ingress = deployment(IngressReplica, "Ingress", settings.ingress.serve, alone=single and embedded)
+    if single:
         return ingress.bind(settings)
-    matcher = deployment(MatcherReplica, "Matcher", settings.matcher.serve).bind(settings)
+    matcher = deployment(MatcherReplica, "Matcher", settings.matcher.serve, alone=embedded).bind(settings)
     if settings.topology is Topology.COMPACT:
         return ingress.bind(settings, matcher)
     return ingress.bind(

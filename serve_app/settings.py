@@ -53,7 +53,13 @@ class Autoscaling(Section):
 
 
 class ServeOptions(Section):
-    """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After."""
+    """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After.
+
+    Attributes:
+        graceful_shutdown_timeout_s: what a replica that is replaced gets to finish its requests.
+        max_surge_percent: replicas, in percent and rounded up, that may run beyond the target while an update replaces
+            old ones: new ones start before old ones stop. Of stages with embedded stores one replica runs at any time.
+    """
 
     autoscaling: Autoscaling = Autoscaling()
     num_cpus: float = Field(0.1, ge=0)
@@ -64,6 +70,7 @@ class ServeOptions(Section):
     health_check_period_s: float = Field(10.0, gt=0)
     health_check_timeout_s: float = Field(30.0, gt=0)
     graceful_shutdown_timeout_s: float = Field(10.0, ge=0)
+    max_surge_percent: int = Field(25, ge=0, le=100)
 
     @model_validator(mode="after")
     def _target(self) -> ServeOptions:

@@ -179,8 +179,12 @@ def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings, tell_
     return Remote(handle, name, stage.serve.retry_after_s, tell_caller)
 
 
-def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:
-    """A deployment of this replica class with these options."""
+def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:
+    """A deployment of this replica class with these options.
+
+    Args:
+        alone: never two replicas at the same time, not even while one replaces the other.
+    """
     autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
         replica,
@@ -197,5 +201,6 @@ def deployment(replica: type, name: str, options: ServeOptions) -> Deployment:
         health_check_period_s=options.health_check_period_s,
         health_check_timeout_s=options.health_check_timeout_s,
         graceful_shutdown_timeout_s=options.graceful_shutdown_timeout_s,
+        max_surge_percent=0 if alone else options.max_surge_percent,
     )
     return made

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from ray.scripts.scripts import start as ray_start
+from ray.serve.schema import ServeDeploySchema
 
 from serve_app.settings import Settings
 
@@ -19,8 +25,10 @@ KUBERNETES = DEPLOY / "kubernetes"
 COMPOSE = yaml.safe_load((DEPLOY / "docker/compose.yaml").read_text())
 RAY_SERVICE = yaml.safe_load((KUBERNETES / "rayservice.yaml").read_text())
 CLUSTER = RAY_SERVICE["spec"]["rayClusterConfig"]
-PODS = [CLUSTER["headGroupSpec"]["template"], *(group["template"] for group in CLUSTER["workerGroupSpecs"])]
+GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
+PODS = [group["template"] for group in GROUPS]
 KUBERNETES_VERSION = "1.31"
+UV = Path(sys.executable).parent / "uv"
 
 
 def test_the_ray_service_runs_the_cluster_configuration() -> None:
@@ -45,11 +53,57 @@ def test_pods_are_valid_and_have_no_rights(pod: dict[str, Any]) -> None:
         assert not [each for each in container["env"] if re.search("KEY|TOKEN|PASSWORD|URL", each["name"])]
 
 
-def test_the_other_objects_are_valid() -> None:
-    objects = list(yaml.safe_load_all((KUBERNETES / "network.yaml").read_text()))
+@pytest.mark.parametrize(
+    ("file", "kinds"),
+    [
+        ("network.yaml", ["NetworkPolicy", "ServiceAccount", "Ingress"]),
+        ("availability.yaml", ["PodDisruptionBudget"]),
+    ],
+)
+def test_the_other_objects_are_valid(file: str, kinds: list[str]) -> None:
+    objects = list(yaml.safe_load_all((KUBERNETES / file).read_text()))
     for each in objects:
         kubernetes_validate.validate(each, KUBERNETES_VERSION, strict=True)
-    assert [each["kind"] for each in objects] == ["NetworkPolicy", "ServiceAccount", "Ingress"]
+    assert [each["kind"] for each in objects] == kinds
+
+
+def test_the_disruption_budget_is_of_the_workers() -> None:
+    budget = yaml.safe_load((KUBERNETES / "availability.yaml").read_text())
+    wanted = budget["spec"]["selector"]["matchLabels"].items()
+    assert [wanted <= pod["metadata"]["labels"].items() for pod in PODS] == [False, True]
+
+
+def test_ray_is_started_with_options_that_it_has() -> None:
+    known = {option.removeprefix("--") for each in ray_start.params for option in each.opts}
+    for group in GROUPS:
+        assert group["rayStartParams"].keys() <= known
+
+
+@pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
+def test_probes_and_scrapes_find_open_ports(pod: dict[str, Any]) -> None:
+    policy = next(yaml.safe_load_all((KUBERNETES / "network.yaml").read_text()))
+    allowed = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+    for container in pod["spec"]["containers"]:
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert set(ports.values()) <= allowed
+        for probe in (container[name] for name in ("readinessProbe", "livenessProbe") if name in container):
+            assert (probe.get("httpGet") or probe["tcpSocket"])["port"] in ports
+
+
+@pytest.mark.parametrize("name", ["local", "gpu", "cluster"])
+def test_configurations_are_files_that_serve_deploy_takes(name: str) -> None:
+    ServeDeploySchema.model_validate(yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()))
+
+
+def test_the_fewest_workers_have_room_for_the_fewest_replicas_and_an_update() -> None:
+    arguments = yaml.safe_load(RAY_SERVICE["spec"]["serveConfigV2"])["applications"][0]["args"]
+    stages = [each["serve"] for each in arguments.values() if isinstance(each, dict) and "serve" in each]
+    assert len(stages) == 5
+    needed = sum(stage["autoscaling"]["min_replicas"] * stage["num_cpus"] for stage in stages)
+    (workers,) = CLUSTER["workerGroupSpecs"]
+    (container,) = workers["template"]["spec"]["containers"]
+    room = workers["minReplicas"] * int(container["resources"]["requests"]["cpu"])
+    assert room >= needed + max(stage["num_cpus"] for stage in stages)
 
 
 def test_a_wrong_object_would_be_noticed() -> None:
@@ -88,14 +142,68 @@ def test_the_compose_file_opens_one_port_to_this_machine_only() -> None:
         assert set(service["networks"]) <= set(COMPOSE["networks"])
 
 
-def test_the_image_copies_what_there_is_and_runs_without_rights() -> None:
+def dockerfile() -> str:
+    """Without comments, each command on one line."""
     lines = (DEPLOY / "docker/Dockerfile").read_text().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
+
+
+def copied_paths() -> list[str]:
+    """What the image takes from the repository."""
+    lines = [line for line in dockerfile().splitlines() if line.startswith("COPY") and "--from" not in line]
+    return [name.rstrip("/") for line in lines for name in line.split()[1:-1]]
+
+
+def test_the_image_copies_what_there_is_and_runs_without_rights() -> None:
     allowed = {line.removeprefix("!").rstrip("/") for line in (ROOT / ".dockerignore").read_text().splitlines()}
-    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line]
-    for name in (each.rstrip("/") for names in copied for each in names):
+    for name in copied_paths():
         assert (ROOT / name).exists()
         assert name in allowed
-    assert "USER 10001" in lines
+    assert "USER 10001" in dockerfile().splitlines()
+
+
+def test_what_the_image_copies_suffices_to_install_the_service(tmp_path: Path) -> None:
+    """The Dockerfile's last installation, from a copy of what it copies: the models and configurations are in it."""
+    source, target = tmp_path / "src", tmp_path / "installed"
+    for name in copied_paths():
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, source / name)
+    assert "--no-deps --no-build-isolation ." in dockerfile()
+    install = [UV, "pip", "install", "--no-deps", "--no-build-isolation", "--python", sys.executable, "--offline"]
+    subprocess.run([*install, "--target", target, source], check=True, capture_output=True, timeout=120)
+    code = "from serve_app.vision import catalogue; catalogue.Catalogue.load(); print(catalogue.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith(str(target))
+    bundled = target / "serve_app/_bundled"
+    for folder in ("models", "configs"):
+        shipped = {path.name for path in (ROOT / folder).iterdir()}
+        assert {path.name for path in (bundled / folder).iterdir()} == shipped
+
+
+def locked(name: str) -> dict[str, str]:
+    """Version of each package in a lock file."""
+    text = (ROOT / "requirements" / name).read_text()
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^ ;\\\n]+)", text, re.MULTILINE))
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    run, dev, image, cuda = (locked(f"{name}.lock") for name in ("run", "dev", "image", "image-cuda"))
+    assert run.items() <= image.items() <= cuda.items()
+    assert {name for name in dev.keys() & cuda.keys() if dev[name] != cuda[name]} == set()
+    assert {"s3fs", "opentelemetry-exporter-otlp-proto-http"} <= image.keys()
+    assert {name for name in cuda.keys() - image.keys() if not name.startswith("nvidia-")} == set()
+    used = re.findall(r"requirements/([\w$:{}+-]+\.lock)", dockerfile())
+    assert used == ["tools.lock", "image${CUDA:+-cuda}.lock"]
 
 
 def test_every_panel_of_the_dashboard_asks_for_something() -> None:

@@ -46,6 +46,7 @@ class Limits(Section):
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_images_per_request: int = Field(20, ge=1)
     max_persons_per_request: int = Field(100, ge=1)
+    max_bulk_pictures: int = Field(5000, ge=1)
     max_faces_per_image: int = Field(100, ge=1)
     max_results: int = Field(500, ge=1)
 

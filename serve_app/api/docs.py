@@ -37,7 +37,9 @@ class DocumentedApp(FastAPI):
 
 
 def _name_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    for media in operation.get("requestBody", {}).get("content", {}).values():
+    bodies = operation.get("requestBody", {}).get("content", {}).values()
+    answers = [media for answer in operation["responses"].values() for media in answer.get("content", {}).values()]
+    for media in (*bodies, *(each for each in answers if "$defs" in each.get("schema", {}))):
         schema = media["schema"]
         if "title" in schema:
             named = {key: value for key, value in schema.items() if key != "$defs"}

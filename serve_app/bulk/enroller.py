@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from serve_app.bulk.entries import Entry, Outcome, PictureError, PictureFile, Status
-from serve_app.bulk.files import Files, PictureTooLarge, Unreadable
+from serve_app.bulk.files import NotRead
 
 Mode = Literal["replace", "add"]
 
@@ -48,15 +47,14 @@ class Enroller:
     """Enrols persons.
 
     Attributes:
+        read: a picture's bytes; raises NotRead.
         most, most_bytes: pictures of one request, and their bytes together.
-        most_picture_bytes: larger files are not read.
     """
 
     door: Door
-    files: Files
+    read: Callable[[PictureFile], Awaitable[bytes]]
     most: int = 20
     most_bytes: int = 32 * 2**20
-    most_picture_bytes: int = 10 * 2**20
 
     async def enroll(self, entry: Entry) -> Outcome:
         """Make the person's faces those of the entry; pictures that are refused are left out.
@@ -100,12 +98,9 @@ class Enroller:
         images: list[tuple[PictureFile, bytes]] = []
         for file in files:
             try:
-                content = await asyncio.to_thread(self.files.read, file.location, self.most_picture_bytes)
-                images.append((file, content))
-            except Unreadable as error:
-                refused.append(PictureError(file.location, "unreadable", str(error)))
-            except PictureTooLarge as error:
-                refused.append(PictureError(file.location, "image_too_large", str(error)))
+                images.append((file, await self.read(file)))
+            except NotRead as error:
+                refused.append(PictureError(file.location, error.code, str(error)))
         while images:
             try:
                 return await self.door.put(entry.person, [content for _, content in images], entry.fields, mode)

@@ -17,12 +17,20 @@ VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime",
 """What file systems call that which changes with the content."""
 
 
-class Unreadable(Exception):
+class NotRead(Exception):
+    """Why a picture could not be had; ``code`` is for programs."""
+
+    code = "unreadable"
+
+
+class Unreadable(NotRead):
     """There is no such file, or it cannot be read."""
 
 
-class PictureTooLarge(Exception):
+class PictureTooLarge(NotRead):
     """A file has more bytes than the service takes."""
+
+    code = "image_too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,10 @@ class Files:
         if len(content) > most:
             raise PictureTooLarge(f"The file has more than the {most} bytes that a picture may have.")
         return content
+
+    def mount(self, name: str, system: Any) -> None:
+        """An archive that is open already: ``zip://path::name`` is in it from now on."""
+        self._archives[name] = system
 
     def find(self, location: str) -> tuple[Any, str]:
         """The file system and the path in it."""

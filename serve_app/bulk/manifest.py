@@ -47,7 +47,7 @@ class Problems:
         if self._number:
             more = f"\n... and {self._number - SHOWN} more" if self._number > SHOWN else ""
             lines = "\n".join(self._described)
-            raise BadSource(f"{self._number} lines of {self._of} cannot be used; nothing was sent.\n{lines}{more}")
+            raise BadSource(f"{self._number} unusable lines in {self._of}; nobody was enrolled.\n{lines}{more}")
 
 
 def read_manifest(

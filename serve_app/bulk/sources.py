@@ -19,10 +19,16 @@ IN_ZIPS = ("manifest.csv", "manifest.jsonl")
 
 @dataclass
 class Source:
-    """What to enrol from. ``warnings`` are there after :meth:`load`."""
+    """What to enrol from.
+
+    Attributes:
+        label: what messages call it; the location, if empty.
+        warnings: there after :meth:`load`.
+    """
 
     location: str
     files: Files
+    label: str = ""
     warnings: list[str] = field(default_factory=list)
 
     def load(self, work: WorkList) -> None:
@@ -30,7 +36,11 @@ class Source:
         try:
             self._load(work)
         except (Unreadable, OSError) as error:
-            raise BadSource(f"{self.location} cannot be read: {error}") from None
+            raise BadSource(f"{self._name} cannot be read: {error}") from None
+
+    @property
+    def _name(self) -> str:
+        return self.label or self.location
 
     def _load(self, work: WorkList) -> None:
         if is_local(self.location):
@@ -44,6 +54,8 @@ class Source:
             self._manifest(work, self.location, MANIFESTS[suffix])
         elif suffix == ".zip":
             self._zip(work, f"zip://::{self.location}")
+        elif self.location.startswith("zip://::"):
+            self._zip(work, self.location)
         elif is_local(self.location) or suffix in PICTURES:
             raise BadSource(
                 f"{self.location}: a folder, a .zip, a .csv or a .jsonl was expected, or the URL of such a thing."
@@ -79,12 +91,14 @@ class Source:
             else:
                 stray += _is_picture(child.name)
         if stray:
-            self.warnings.append(f"{stray} pictures lie in {root} itself, in no person's folder: they are left out.")
+            self.warnings.append(
+                f"{stray} pictures lie in {self._name} itself, in no person's folder: they are left out."
+            )
         if not work.persons:
-            raise BadSource(f"There are no sub-folders in {root}: one for each person was expected.")
+            raise BadSource(f"There are no sub-folders in {self._name}: one for each person was expected.")
 
     def _manifest(self, work: WorkList, location: str, kind: str, *, confined: bool = False) -> None:
-        problems = Problems(location)
+        problems = Problems(self._name)
         inner, separator, archive = location.partition("::")
         folder = inner.rpartition("/")[0]
 
@@ -103,7 +117,7 @@ class Source:
                     problems.add(line, str(error))
         problems.settle()
         if not work.persons:
-            raise BadSource(f"{location} names nobody.")
+            raise BadSource(f"{self._name} names nobody.")
 
 
 def _is_picture(name: str) -> bool:

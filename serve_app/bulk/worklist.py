@@ -21,10 +21,12 @@ CREATE TABLE present (id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 
 class WorkList:
-    """Entries by person. For one thread."""
+    """Entries by person. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)  # an unnamed file that goes with the connection
+        self._database = sqlite3.connect(
+            "", isolation_level=None, check_same_thread=False
+        )  # an unnamed file, which goes with it
         self._database.executescript(SCHEMA)
 
     def add(self, entry: Entry) -> None:

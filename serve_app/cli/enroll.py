@@ -83,12 +83,12 @@ def enroll(
         async with connect_async(url, key, timeout_s=120, patience_s=300) as client:
             await _note_present(client, collection, work, state)
             limits = (await client.info())["limits"]
+            most_picture_bytes = int(limits["max_image_bytes"])
             enroller = Enroller(
                 HttpDoor(client, collection, options),
-                files,
+                lambda file: asyncio.to_thread(files.read, file.location, most_picture_bytes),
                 most=min(int(limits["max_images_per_request"]), window // concurrency),
                 most_bytes=int(limits["max_body_bytes"] * SHARE_OF_BODY),
-                most_picture_bytes=int(limits["max_image_bytes"]),
             )
             await _enroll_all(work, enroller, concurrency, state, tally, stop)
 

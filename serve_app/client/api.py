@@ -35,6 +35,10 @@ class Api(ABC, Generic[J, L, B, P]):
     def _pages(self, page: Callable[[str | None], J], name: str) -> P:
         """The items under ``name`` of one page after the other."""
 
+    @abstractmethod
+    def _events(self, call: Call) -> P:
+        """The tasks of a stream of events, connected again when it ends, until one is final."""
+
     # -- collections
 
     def create_collection(self, name: str, **fields: Any) -> J:
@@ -204,6 +208,22 @@ class Api(ABC, Generic[J, L, B, P]):
     def all_duplicates(self, task_id: str) -> P:
         """Every pair, most alike first, fetched page by page."""
         return self._pages(lambda cursor: self.duplicates(task_id, 1000, cursor), "pairs")
+
+    def submit_bulk(self, collection: str, upload: Picture, **options: Any) -> J:
+        """Hand in many persons, as a zip or as JSON lines; the task that enrols them in the background.
+
+        Options: faces, liveness, image_storage, reject_below.
+        """
+        path = f"/v1/collections/{_part(collection)}/bulk"
+        return self._object(Call("POST", path, query=options, upload=upload))
+
+    def follow_task(self, task_id: str) -> P:
+        """A task at once, whenever it has changed, and last when it is done, failed or cancelled."""
+        return self._events(Call("GET", f"/v1/tasks/{_part(task_id)}/events"))
+
+    def bulk_report(self, task_id: str, *, failures: bool = False) -> B:
+        """What became of an upload: JSON lines, one for each person, or for each of whom something was refused."""
+        return self._bytes(Call("GET", f"/v1/tasks/{_part(task_id)}/report", {"failures": failures}))
 
     # -- keys and the service itself
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from serve_app.client.api import Api
-from serve_app.client.http import Call, Json, Patience, object_of, options_of, unreachable
+from serve_app.client.http import Call, Json, Patience, event_of, is_final, object_of, options_of, unreachable
 
 Later = Coroutine[Any, Any, Json]
 
@@ -70,7 +70,7 @@ class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any
         """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
         while True:
             task = await self.task(task_id)
-            if task["state"] not in ("waiting", "running"):
+            if is_final(task):
                 return task
             if progress is not None:
                 progress(task)
@@ -98,9 +98,34 @@ class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any
             if cursor is None:
                 return
 
+    async def _events(self, call: Call) -> AsyncIterator[Json]:
+        while True:
+            async for task in self._stream(call):
+                yield task
+                if is_final(task):
+                    return
+            await asyncio.sleep(1.0)  # a stream ends now and then
+
+    async def _stream(self, call: Call) -> AsyncIterator[Json]:
+        patience = Patience(self.patience_s)
+        while True:
+            try:
+                async with self._http.stream(call.method, call.path) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    pause = patience.pause(response)
+                    if pause is None:
+                        async for line in response.aiter_lines():
+                            if (event := event_of(line)) is not None:
+                                yield event
+                        return
+            except httpx.TransportError as error:
+                raise unreachable(self.url, call, error) from None
+            await asyncio.sleep(pause)
+
     async def _send(self, call: Call) -> httpx.Response:
         patience = Patience(self.patience_s)
-        arguments = await asyncio.to_thread(call.encode) if call.pictures else call.encode()  # reads files
+        arguments = await asyncio.to_thread(call.encode) if call.reads_files else call.encode()
         while True:
             try:
                 response = await self._http.request(call.method, call.path, **arguments)

@@ -48,6 +48,7 @@ class Call:
         query: of the URL.
         body: fields; JSON, or a form when there are pictures.
         pictures: parts of the form by field name.
+        upload: instead of fields and pictures: a zip, or JSON lines.
     """
 
     method: str
@@ -55,11 +56,21 @@ class Call:
     query: Mapping[str, Any] | None = None
     body: Mapping[str, Any] | None = None
     pictures: Sequence[tuple[str, Picture]] = ()
+    upload: Picture | None = None
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether :meth:`encode` may have to wait for a disk."""
+        return bool(self.pictures) or self.upload is not None
 
     def encode(self) -> Json:
         """Arguments for httpx; reads files, whole, since a request that is sent again needs all of it again."""
         arguments: Json = {"params": given(self.query or {})}
-        if self.pictures:
+        if self.upload is not None:
+            content = _file(self.upload)[1]
+            kind = "application/zip" if content.startswith(b"PK") else "application/x-ndjson"
+            arguments |= {"content": content, "headers": {"Content-Type": kind}}
+        elif self.pictures:
             arguments["data"] = {name: _form_value(value) for name, value in given(self.body or {}).items()}
             arguments["files"] = [(name, _file(picture)) for name, picture in self.pictures]
         elif self.body is not None:
@@ -110,6 +121,19 @@ def object_of(response: httpx.Response) -> Json:
     if not isinstance(answer, dict):
         raise ApiError("not_facegraph", "The answer is not facegraph's; check the URL.", response.status_code, {}, "")
     return answer
+
+
+def event_of(line: str) -> Json | None:
+    """The object in a line of a stream of events, if it has one."""
+    if not line.startswith("data:"):
+        return None
+    event: Json = json.loads(line.removeprefix("data:"))
+    return event
+
+
+def is_final(task: Json) -> bool:
+    """Whether nothing more will happen to it."""
+    return task["state"] not in ("waiting", "running")
 
 
 def error_of(response: httpx.Response) -> ApiError:

@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 
 from serve_app.client.api import Api
-from serve_app.client.http import Call, Json, Patience, object_of, options_of, unreachable
+from serve_app.client.http import Call, Json, Patience, event_of, is_final, object_of, options_of, unreachable
 
 
 class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
@@ -79,7 +79,7 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
         """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
         while True:
             task = self.task(task_id)
-            if task["state"] not in ("waiting", "running"):
+            if is_final(task):
                 return task
             if progress is not None:
                 progress(task)
@@ -105,6 +105,31 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
             cursor = answer["cursor"]
             if cursor is None:
                 return
+
+    def _events(self, call: Call) -> Iterator[Json]:
+        while True:
+            for task in self._stream(call):
+                yield task
+                if is_final(task):
+                    return
+            time.sleep(1.0)  # a stream ends now and then
+
+    def _stream(self, call: Call) -> Iterator[Json]:
+        patience = Patience(self.patience_s)
+        while True:
+            try:
+                with self._http.stream(call.method, call.path) as response:
+                    if not response.is_success:
+                        response.read()
+                    pause = patience.pause(response)
+                    if pause is None:
+                        for line in response.iter_lines():
+                            if (event := event_of(line)) is not None:
+                                yield event
+                        return
+            except httpx.TransportError as error:
+                raise unreachable(self.url, call, error) from None
+            time.sleep(pause)
 
     def _send(self, call: Call) -> httpx.Response:
         patience = Patience(self.patience_s)

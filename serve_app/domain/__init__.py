@@ -6,6 +6,7 @@ image (EXIF orientation applied), origin at the top left corner. Times are timez
 """
 
 from serve_app.domain.access import DEFAULT_TENANT, ApiKey, Role, Tenant
+from serve_app.domain.bulk import BulkPerson, BulkWork
 from serve_app.domain.collections import (
     Collection,
     CollectionKind,
@@ -63,6 +64,8 @@ __all__ = [
     "AuditCheck",
     "AuditEntry",
     "Box",
+    "BulkPerson",
+    "BulkWork",
     "ChangeState",
     "CheckedFace",
     "Collection",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +22,9 @@ from serve_app.gallery.sealing import Cipher, opened
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["thumbnail", "photograph"]
+Kind = Literal["thumbnail", "photograph", "upload"]
 KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
+"""What there may be of a face. An upload has an id of its own."""
 
 
 class BlobStore:
@@ -70,10 +71,10 @@ class BlobStore:
                 return None
             return opened(self._cipher, content, _context(face_id, kind))
 
-    def delete(self, tenant: str, face_id: str) -> None:
+    def delete(self, tenant: str, face_id: str, kinds: Sequence[Kind] = KINDS) -> None:
         """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
         with _outages():
-            for kind in KINDS:
+            for kind in kinds:
                 path = self._path(tenant, face_id, kind)
                 if self._local:
                     Path(path).unlink(missing_ok=True)
@@ -113,7 +114,7 @@ class BlobStore:
         return f"{self._root}/{tenant}"
 
     def _path(self, tenant: str, face_id: str, kind: Kind) -> str:
-        if not is_id(tenant) or not is_id(face_id) or kind not in KINDS:
+        if not is_id(tenant) or not is_id(face_id) or kind not in (*KINDS, "upload"):
             raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")
         # Two levels of 256 folders keep each small with millions of faces.
         return f"{self._folder(tenant)}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"

@@ -30,6 +30,7 @@ from serve_app.gallery import checks, plans
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.audit import KEPT, Audit, AuditQueue
 from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.bulk import Bulk
 from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
 from serve_app.gallery.embedders import Embedders
@@ -56,7 +57,7 @@ CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Audit, Embedders, Retention):
+class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embedders, Retention):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
@@ -242,6 +243,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Audit, Embedders, 
                 self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
                 self.expire_faces()
                 self.expire_persons()
+                self.erase_uploads()
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
                 self.forget_unknowns()

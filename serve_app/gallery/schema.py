@@ -245,6 +245,21 @@ duplicate_pairs = sa.Table(
     sa.Index(None, "task_id", "cosine"),
 )
 
+bulk_entries = sa.Table(
+    "bulk_entries",
+    metadata,
+    sa.Column("task_id", Id, sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    _tenant(),
+    sa.Column("person", sa.String(100), nullable=False),
+    sa.Column("pictures", sa.Integer, nullable=False),
+    sa.Column("blob", Id, nullable=False),  # fields and pictures, until they have been dealt with
+    sa.Column("stored", sa.Boolean, nullable=False),  # whether there may still be such a blob
+    sa.Column("outcome", sa.JSON(none_as_null=True)),
+    sa.Index(None, "tenant_id"),
+    sa.Index(None, "stored"),
+)
+
 erased = sa.Table(
     "erased",
     metadata,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serve_app.domain import (
+    BulkPerson,
     Collection,
     Deletion,
     DuplicatePair,
@@ -37,6 +38,15 @@ from serve_app.stages.fakes import FakeStage
 
 
 @dataclass
+class FakeUpload:
+    """Persons and what became of them, by position."""
+
+    actor: str
+    people: dict[int, BulkPerson] = field(default_factory=dict)
+    outcomes: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
 class FakeTenant:
     """Everything of one tenant."""
 
@@ -48,6 +58,7 @@ class FakeTenant:
     unknowns: dict[str, FakeUnknown] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     duplicates: dict[str, list[DuplicatePair]] = field(default_factory=dict)  # by task
+    uploads: dict[str, FakeUpload] = field(default_factory=dict)  # by task
 
 
 class FakeDirectory(FakeStage):

@@ -37,6 +37,7 @@ from serve_app.errors import (
 )
 from serve_app.gallery.checks import check_person_id
 from serve_app.score import Calibration, resolve_threshold
+from serve_app.stages.fake_bulk import FakeBulk
 from serve_app.stages.fake_directory import FakeDirectory, FakeTenant, given_fields, new_id, utc_now
 from serve_app.stages.fake_embedders import FakeEmbedders
 from serve_app.stages.fake_loose_faces import FakeLooseFaces, fake_face
@@ -48,7 +49,7 @@ from serve_app.stages.fakes import FAKE_CALIBRATION
 T = TypeVar("T")
 
 
-class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeUnknowns, FakePrivacy):
+class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeBulk, FakeUnknowns, FakePrivacy):
     """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
 
     def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
+from serve_app.api.bulk.worker import BulkWorker
 from serve_app.api.context import ApiContext, ReplicaStates
 from serve_app.api.dialects import chosen
 from serve_app.domain import (
@@ -100,6 +101,7 @@ class Ingress:
             windows={name: stage.window for name, stage in watched.items()},
             replicas=replicas,
         )
+        self._bulk = BulkWorker(self.context)
 
     def build_http_app(self) -> FastAPI:
         """The HTTP application over this ingress."""
@@ -109,13 +111,16 @@ class Ingress:
     async def _beside(self, app: FastAPI) -> AsyncIterator[None]:
         """What runs while the application does."""
         self._reembedder.start()
+        self._bulk.start()
         try:
             yield
         finally:
+            await self._bulk.close()
             await self._reembedder.close()
 
     async def close(self) -> None:
         """Finish what runs in stages of this process, release the database."""
+        await self._bulk.close()
         await self._reembedder.close()
         for stage in self._stages.values():
             if isinstance(stage, DetectorStage | LivenessStage | EmbedderStage | MatcherStage):
@@ -283,6 +288,7 @@ class Ingress:
     tasks = _gallery("tasks")
     cancel_task = _gallery("cancel_task")
     duplicates = _gallery("duplicates")
+    bulk_report = _gallery("bulk_report")
 
     async def ready(self) -> Mapping[str, Any]:
         """What each stage says of itself; raises Unavailable when one cannot serve."""

@@ -31,6 +31,7 @@ from serve_app.domain import (
     Slice,
     Vectors,
 )
+from serve_app.stages.bulk import Bulk
 from serve_app.stages.directory import Directory
 from serve_app.stages.embedders import Embedders
 from serve_app.stages.loose_faces import LooseFaces
@@ -87,7 +88,7 @@ class Embedder(Stage, Protocol):
         ...
 
 
-class Matcher(Stage, LooseFaces, Directory, Unknowns, Tasks, Privacy, Embedders, Protocol):
+class Matcher(Stage, LooseFaces, Directory, Unknowns, Tasks, Bulk, Privacy, Embedders, Protocol):
     """The gallery: searching, and everything that is stored.
 
     ``tenant`` is a tenant's id; whatever belongs to another tenant does not exist here. Every method that writes has

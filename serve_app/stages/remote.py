@@ -25,7 +25,7 @@ REPEATABLE = frozenset(
         *("collection", "collections", "collections_by_id", "collections_named", "collections_slice"),
         *("person", "persons", "persons_slice"),
         *("face", "faces", "face_collections", "face_image", "face_images"),
-        *("task", "embedders", "embedder_change", "left_behind"),
+        *("task", "bulk_report", "embedders", "embedder_change", "left_behind"),
     }
 )
 """Methods that change nothing: when a replica dies while it works on one, another replica is asked, once."""

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import base64
 import copy
+import io
+import json
 import os
 import re
 import uuid
+import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -122,6 +125,27 @@ SCHEMA = schemathesis.openapi.from_asgi(
         }
     ),
 )
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _lines(context: Any, value: Any) -> bytes:
+    """The object that stands for a line, as two of them for persons of different ids."""
+    if not isinstance(value, dict):
+        return json.dumps(value).encode()
+    return b"".join(json.dumps({**value, **other}).encode() + b"\n" for other in ({}, {"person": "someone else"}))
+
+
+@schemathesis.serializer("application/zip")
+def _zip(context: Any, value: Any) -> bytes:
+    """The value as a picture beside a real one; an even number of bytes as they are."""
+    content = getattr(value, "data", None) or str(value).encode()
+    if len(content) % 2 == 0:
+        return content
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("ada/1.jpg", PICTURES[0])
+        archive.writestr("ben/1.jpg", content)
+    return made.getvalue()
 
 
 def _basic(user: str, password: str) -> str:

@@ -43,6 +43,10 @@ class FakeDoor:
         return self.comes_back
 
 
+async def read(file: PictureFile) -> bytes:
+    return Files().read(file.location, 20)
+
+
 def entry_of(folder: Path, person: str, *contents: bytes) -> Entry:
     files = []
     for number, content in enumerate(contents):
@@ -55,7 +59,7 @@ def entry_of(folder: Path, person: str, *contents: bytes) -> Entry:
 def test_pictures_go_in_bounded_requests_without_the_bad_ones(tmp_path: Path) -> None:
     door = FakeDoor()
     entry = entry_of(tmp_path, "ada", b"1", b"bad", b"3", b"4", b"x" * 50, b"6")
-    outcome = asyncio.run(Enroller(door, Files(), most=3, most_picture_bytes=20).enroll(entry))
+    outcome = asyncio.run(Enroller(door, read, most=3).enroll(entry))
     assert (outcome.status, outcome.faces) == (Status.PARTIAL, 4)
     assert door.faces["ada"] == [b"1", b"3", b"4", b"6"]
     assert door.calls == [("replace", 3), ("replace", 2), ("add", 2)]
@@ -67,7 +71,7 @@ def test_pictures_go_in_bounded_requests_without_the_bad_ones(tmp_path: Path) ->
 
 def test_a_lost_answer_begins_the_person_again(tmp_path: Path) -> None:
     door = FakeDoor(faults=[None, Gone("the answer was lost")])
-    outcome = asyncio.run(Enroller(door, Files(), most=1).enroll(entry_of(tmp_path, "ada", b"1", b"2", b"3")))
+    outcome = asyncio.run(Enroller(door, read, most=1).enroll(entry_of(tmp_path, "ada", b"1", b"2", b"3")))
     assert (outcome.status, outcome.faces) == (Status.ENROLLED, 3)
     assert door.faces["ada"] == [b"1", b"2", b"3"], "no face twice"
 
@@ -75,17 +79,17 @@ def test_a_lost_answer_begins_the_person_again(tmp_path: Path) -> None:
 def test_a_service_that_stays_away_ends_the_run(tmp_path: Path) -> None:
     door = FakeDoor(faults=[Gone("gone")], comes_back=False)
     with pytest.raises(Gone):
-        asyncio.run(Enroller(door, Files()).enroll(entry_of(tmp_path, "ada", b"1")))
+        asyncio.run(Enroller(door, read).enroll(entry_of(tmp_path, "ada", b"1")))
 
 
 def test_a_refusal_of_the_request_is_the_persons_unless_it_is_everybodys(tmp_path: Path) -> None:
     entry = entry_of(tmp_path, "ada", b"1", b"bad")
     door = FakeDoor(faults=[Refused("internal_error", "oops")])
-    outcome = asyncio.run(Enroller(door, Files()).enroll(entry))
+    outcome = asyncio.run(Enroller(door, read).enroll(entry))
     assert [error.code for error in outcome.errors] == ["face_not_found", "internal_error"]
     fatal = FakeDoor(faults=[Refused("forbidden", "no", fatal=True)])
     with pytest.raises(Refused):
-        asyncio.run(Enroller(fatal, Files()).enroll(entry))
+        asyncio.run(Enroller(fatal, read).enroll(entry))
 
 
 def test_batches_keep_to_both_limits() -> None:

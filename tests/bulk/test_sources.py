@@ -162,7 +162,7 @@ def test_bad_json_lines_are_refused(tmp_path: Path, line: str) -> None:
 def test_only_the_first_bad_lines_are_described(tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_text("x\n" * 1000)
     said = refusal(tmp_path / "m.jsonl")
-    assert said.startswith("1000 lines of")
+    assert said.startswith("1000 unusable lines in ")
     assert said.endswith("... and 980 more")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
+import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_app.api.bulk.worker import BulkWorker
 from serve_app.client import ApiError, AsyncClient, Client, ServiceUnreachable
 from serve_app.client.api import Api
 from serve_app.domain import Role
@@ -109,3 +112,31 @@ def test_refusals_and_silence_are_the_same_errors(service: Service) -> None:
             assert not await client.wait_until_ready(0)
 
     asyncio.run(silent())
+
+
+def test_an_upload_is_handed_in_followed_and_reported(service: Service, tmp_path: Path) -> None:
+    line = {"person": "ada", "image_base64": [base64.b64encode(ADA).decode(), base64.b64encode(b"no").decode()]}
+    upload = tmp_path / "people.jsonl"
+    upload.write_text(json.dumps(line) + "\n")
+
+    async def work(client: AsyncClient) -> None:
+        await client.create_collection("staff")
+        task = await client.submit_bulk("staff", upload, faces="largest")
+        states = []
+        worker = BulkWorker(service.context)
+        async for now in client.follow_task(task["id"]):
+            states.append(now["state"])
+            await worker.step()
+        assert states == ["running", "done"]
+        told = [json.loads(line) for line in (await client.bulk_report(task["id"], failures=True)).splitlines()]
+        assert [(line["person"], line["status"]) for line in told] == [("ada", "partial")]
+
+    with_client(service, work)
+    with service.client() as client:
+        task = client.submit_bulk("staff", upload.read_bytes())
+        asyncio.run(BulkWorker(service.context).step())
+        assert [now["state"] for now in client.follow_task(task["id"])] == ["done"]
+        assert b'"ada"' in client.bulk_report(task["id"])
+        with pytest.raises(ApiError) as refused:
+            list(client.follow_task("0" * 32))
+        assert refused.value.code == "task_not_found"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "post /opencv-fr/search/crops": {"images": ["CROP"], "collection_id": "{staff:uuid}"},
 }
 
-PARAMETERS: dict[str, dict[str, Any]] = {"get /v1/tasks/{task_id}/duplicates": {"task_id": "{scan}"}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "get /v1/tasks/{task_id}/duplicates": {"task_id": "{scan}"},
+    "get /v1/tasks/{task_id}/report": {"task_id": "{upload}"},
+}
 """Values of parameters where :data:`FIELDS` has another kind's."""
 
 PICTURE_FIELD = re.compile(
@@ -160,7 +164,11 @@ def send(world: World, name: str, caller: Side, ids: Mapping[str, str]) -> httpx
         elif parameter.get("required"):
             options["params"][parameter["name"]] = "1"
     media = operation.get("requestBody", {}).get("content", {})
-    if media:
+    if "application/x-ndjson" in media:
+        line = {"person": "ada", "image_base64": picture(FACES["owner"][0])}
+        options["headers"]["Content-Type"] = "application/x-ndjson"
+        options["content"] = json.dumps(line)
+    elif media:
         kind = "application/json" if "application/json" in media else "application/x-www-form-urlencoded"
         example = (media.get(kind) or media["multipart/form-data"])["example"]
         body = filled(body_of(name, example), ids)

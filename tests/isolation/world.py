@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import re
 import shutil
 import uuid
@@ -156,6 +157,10 @@ class World:
         made = facepp("faceset/create", outer_id="set", face_tokens=token, display_name=word, user_data=word)
         side.ids |= {"token": token, "set": made["faceset_token"]}
         side.ids["duplicates"] = call("POST", "/v1/collections/visitors/duplicates")["id"]
+        line = json.dumps({"person": "new", "name": word, "image_base64": picture(who[0])})
+        headers = {"X-API-Key": side.secret, "Content-Type": "application/x-ndjson"}
+        made = self.client.post("/v1/collections/staff/bulk", headers=headers, content=line).json()
+        side.ids["upload"] = made["id"]
         for who_else in ("una", "uma") if side is self.owner else ():
             search = {"collections": "staff", "keep_unknown": "staff", "image_base64": picture(who_else)}
             call("PATCH", "/v1/collections/staff", json={"policy": {"keep_unknown_h": 24}})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from serve_app.api.dialect import Dialect
 from serve_app.api.errors import error_response
 from serve_app.api.native import (
+    bulk,
     collections,
     embedder,
+    events,
     keys,
     meta,
     persons,
@@ -20,5 +22,5 @@ from serve_app.api.native import (
 
 def native_dialect() -> Dialect:
     """The native API as a dialect of the application."""
-    parts = (search, pictures, collections, persons, unknowns, tasks, privacy, keys, embedder, meta)
+    parts = (search, pictures, collections, persons, unknowns, tasks, events, bulk, privacy, keys, embedder, meta)
     return Dialect("native", [part.router for part in parts], error_response)

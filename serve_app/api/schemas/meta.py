@@ -20,6 +20,7 @@ class LimitsView(Answer):
     min_image_side: int
     max_body_bytes: int
     max_images_per_request: int
+    max_bulk_pictures: int
     max_faces_per_image: int
     max_results: int
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from serve_app.domain import Task, TaskState
 from serve_app.errors import TaskNotFound
 from serve_app.gallery import checks
-from serve_app.gallery.schema import tasks
+from serve_app.gallery.schema import bulk_entries, tasks
 
 KEPT = dt.timedelta(days=7)
 """How long the record of a task can be asked for."""
@@ -106,6 +106,27 @@ def claim(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.
     return row
 
 
+def held(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.datetime) -> sa.Row[Any] | None:
+    """The row of the task that this worker has claimed."""
+    mine = (tasks.c.claim == worker, tasks.c.claimed_until >= now, tasks.c.state == str(TaskState.RUNNING))
+    return connection.execute(sa.select(tasks).where(tasks.c.kind.in_(kinds), *mine).limit(1)).first()
+
+
+def hold_back(connection: sa.Connection, task_id: str, until: dt.datetime | None) -> None:
+    """No worker may claim a task before then; None: from now on."""
+    connection.execute(tasks.update().where(tasks.c.id == task_id).values(claimed_until=until))
+
+
+def set_work(connection: sa.Connection, task_id: str, work: Mapping[str, Any], **values: Any) -> None:
+    """What a task that no worker has is to do."""
+    connection.execute(tasks.update().where(tasks.c.id == task_id).values(work=dict(work), **values))
+
+
+def row_of(connection: sa.Connection, task_id: str) -> sa.Row[Any] | None:
+    """With what only workers know, locked."""
+    return connection.execute(sa.select(tasks).where(tasks.c.id == task_id).with_for_update()).first()
+
+
 def advance(connection: sa.Connection, worker: str, task_id: str, work: Mapping[str, Any], done: int) -> bool:
     """Note how far the worker came; False if the task is not the worker's any more, or was cancelled."""
     until = dt.datetime.now(dt.UTC) + CLAIM
@@ -139,7 +160,9 @@ def release(connection: sa.Connection) -> None:
 
 def forget(connection: sa.Connection, now: dt.datetime) -> int:
     """Erase the records that are too old; how many."""
-    return connection.execute(tasks.delete().where(tasks.c.created <= now - KEPT)).rowcount
+    uploads = sa.select(bulk_entries.c.task_id).where(bulk_entries.c.stored)  # these are erased first
+    old = tasks.delete().where(tasks.c.created <= now - KEPT, tasks.c.id.not_in(uploads))
+    return connection.execute(old).rowcount
 
 
 def to_task(row: sa.Row[Any]) -> Task:

@@ -1,0 +1,46 @@
+"""One person of an upload, as bytes: a line of JSON, then the pictures, one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A picture: its bytes, or the URL to fetch it from. ``name`` is what the report calls it."""
+
+    name: str
+    content: bytes = b""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What is to be enrolled of a person; ``fields`` as in a request."""
+
+    pictures: tuple[Content, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """The inverse of :meth:`unpack`."""
+        pictures = [{"name": each.name, "size": len(each.content), "url": each.url} for each in self.pictures]
+        head = json.dumps({"fields": dict(self.fields), "pictures": pictures}).encode()
+        return b"\n".join((head, b"".join(each.content for each in self.pictures)))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Payload:
+        """Raises ValueError: it is something else, or torn."""
+        head, _, contents = packed.partition(b"\n")
+        described = json.loads(head)
+        pictures = []
+        begin = 0
+        for each in described["pictures"]:
+            content = contents[begin : begin + each["size"]]
+            if len(content) < each["size"]:
+                raise ValueError("the contents are cut off")
+            pictures.append(Content(each["name"], content, each["url"]))
+            begin += each["size"]
+        return cls(tuple(pictures), described["fields"])

@@ -1,0 +1,164 @@
+"""Enrols uploads in the background, a window of pictures at a time, beside the service in each ingress.
+
+It keeps no state: the gallery knows what is left to do, and lets one worker at a time have an upload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serve_app.api.bulk.payload import Content, Payload
+from serve_app.api.context import ApiContext
+from serve_app.api.schemas.persons import PersonTexts
+from serve_app.bulk.enroller import Enroller, Gone, Mode, Refused, blamed, failed
+from serve_app.bulk.entries import Entry, Outcome, PictureFile
+from serve_app.bulk.files import NotRead
+from serve_app.calling import Caller, become
+from serve_app.domain import BulkPerson, BulkWork, ImageStorage
+from serve_app.errors import FacegraphError, ImageError
+from serve_app.service import FaceService
+
+log = logging.getLogger(__name__)
+
+WINDOW = 32
+"""Pictures at a time: enough for full batches, and done long before the claim on the upload runs out."""
+
+IDLE_S = 1.0
+BUSY = frozenset({429, 503})
+"""Statuses of errors that go by: the person is tried again later."""
+
+
+class BulkWorker:
+    """Takes up uploads.
+
+    Args:
+        idle_s: between two looks when there was nothing to do, or the service was too busy.
+    """
+
+    def __init__(self, context: ApiContext, idle_s: float = IDLE_S) -> None:
+        self._context = context
+        self._idle_s = idle_s
+        self._worker = uuid.uuid4().hex
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Work from now on, on the running event loop."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="bulk")
+
+    async def close(self) -> None:
+        """Stop; persons under way are enrolled again by whoever goes on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def step(self) -> bool:
+        """The next few persons; whether there was something to do, and no reason to wait."""
+        matcher = self._context.service.matcher
+        work = await matcher.bulk_work(self._worker, WINDOW)
+        if work is None:
+            return False
+        become(Caller(work.actor))
+        outcomes = await asyncio.gather(*(self._enroll(work, person) for person in work.persons.values()))
+        noted = {
+            position: {name: value for name, value in outcome.as_json().items() if name in REPORTED}
+            for position, outcome in zip(work.persons, outcomes, strict=True)
+            if outcome is not None
+        }
+        if noted:
+            await matcher.note_bulk(self._worker, work.task_id, noted)
+        return len(noted) == len(outcomes)
+
+    async def _enroll(self, work: BulkWork, person: BulkPerson) -> Outcome | None:
+        """None: it has to be tried again."""
+        entry = Entry(person.person)
+        try:
+            payload = Payload.unpack(person.payload)
+        except ValueError:
+            return failed(entry, "upload_lost", "What was uploaded of this person is not there any more.")
+        contents = {picture.name: picture for picture in payload.pictures}
+        files = tuple(PictureFile(name, len(picture.content)) for name, picture in contents.items())
+        entry = Entry(person.person, files, payload.fields)
+
+        async def read(file: PictureFile) -> bytes:
+            return await self._read(contents[file.location])
+
+        limits = self._context.settings.limits
+        door = ServiceDoor(self._context.service, work)
+        try:
+            return await Enroller(door, read, limits.max_images_per_request, limits.max_body_bytes).enroll(entry)
+        except Gone as error:
+            log.info("an upload has to wait: %s", error)
+            return None
+        except Exception:
+            log.exception("upload %s, person %r", work.task_id, person.person)
+            return failed(entry, "internal_error", "Something unexpected went wrong; the log of the service says what.")
+
+    async def _read(self, picture: Content) -> bytes:
+        if not picture.url:
+            return picture.content
+        try:
+            return await self._context.by_url.fetch(picture.url)
+        except ImageError as error:
+            raise _NotFetched(error) from None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                worked = await self.step()
+            except FacegraphError as error:
+                log.warning("uploads have to wait: %s", error)
+                worked = False
+            if not worked:
+                await asyncio.sleep(self._idle_s)
+
+
+REPORTED = frozenset({"files", "status", "faces", "errors"})
+"""What the gallery keeps of an outcome: nothing that says more of a person than the id."""
+
+
+class _NotFetched(NotRead):
+    def __init__(self, error: ImageError) -> None:
+        super().__init__(error.message)
+        self.code = error.code
+
+
+@dataclass(frozen=True)
+class ServiceDoor:
+    """Implements :class:`~serve_app.bulk.enroller.Door`: the operations of this very process."""
+
+    service: FaceService
+    work: BulkWork
+
+    async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
+        """See :class:`~serve_app.bulk.enroller.Door`."""
+        options = dict(self.work.options)
+        if options.get("image_storage"):
+            options["image_storage"] = ImageStorage(options["image_storage"])
+        if not self.work.collection:
+            raise Refused("collection_not_found", "The collection was deleted.")
+        try:
+            enrolment = await self.service.enroll(
+                self.work.tenant,
+                person,
+                self.work.collection,
+                images,
+                PersonTexts.model_validate(fields).to_domain(),
+                mode=mode,
+                **options,
+            )
+        except FacegraphError as error:
+            if error.status in BUSY:
+                raise Gone(error.message) from None
+            raise Refused(error.code, error.message, blamed(error.details, error.status, len(images))) from None
+        return len(enrolment.faces)
+
+    async def returns(self) -> bool:
+        """See :class:`~serve_app.bulk.enroller.Door`; the worker tries again by itself."""
+        return False

@@ -1,0 +1,165 @@
+"""``/v1/collections/{name}/bulk``: many persons in one upload, enrolled in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from typing import IO, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from serve_app.api.auth import EnrollKey
+from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
+from serve_app.api.context import ApiContext, Context
+from serve_app.api.docs import SCHEMA_PREFIX, error_docs
+from serve_app.api.errors import MediaTypeUnsupported
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, InPathCollection, reply
+from serve_app.api.native.tasks import InPathTask
+from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
+from serve_app.api.schemas.collections import QualityValue
+from serve_app.api.schemas.tasks import TaskView
+from serve_app.domain import BulkPerson, ImageStorage, Task
+from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
+from serve_app.settings import Limits
+
+router = APIRouter(tags=["bulk"])
+
+READERS: Mapping[str, Callable[[IO[bytes], Limits], Generator[BulkPerson, None, None]]] = {
+    ZIP: read_zip,
+    "application/x-zip-compressed": read_zip,
+    LINES: read_lines,
+    "application/jsonl": read_lines,
+}
+AT_ONCE_BYTES = 8 * 2**20
+PAGE = 1000
+
+REFERENCE = SCHEMA_PREFIX + "{model}"
+EXAMPLE = (
+    '{"person": "ada-lovelace", "name": "Ada Lovelace", "image_base64": ["/9j/4AAQSkZJRgABAQAAAQABAAD..."]}\n'
+    '{"person": "ada-king", "image_url": "https://example.com/ada-king.jpg"}\n'
+)
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            LINES: {"schema": BulkLine.model_json_schema(ref_template=REFERENCE), "example": EXAMPLE},
+            ZIP: {"schema": {"title": "BulkZip", "type": "string", "format": "binary"}, "example": "(a zip)"},
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/collections/{name}/bulk",
+    summary="Enrol many persons in the background",
+    status_code=202,
+    response_model=TaskView,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, TaskRunning),
+    openapi_extra=BODY,
+)
+async def submit_bulk(
+    name: InPathCollection,
+    request: Request,
+    context: Context,
+    key: EnrollKey,
+    faces: Annotated[Literal["one", "largest"], Query(description="As for one person.")] = "one",
+    liveness: Annotated[bool | None, Query(description="As for one person.")] = None,
+    image_storage: Annotated[ImageStorage | None, Query(description="As for one person.")] = None,
+    reject_below: Annotated[QualityValue, Query(description="As for one person.")] = 0.0,
+) -> Response:
+    """The body is a zip with a folder for each person, named by the person's id, or with a `manifest.csv` or
+    `manifest.jsonl`; or JSON lines, a person on each. It is looked at as a whole, and refused if something in it cannot
+    be used. Once it is answered with 202, it will be worked on, also after a restart of the service.
+
+    A person's faces become those of the upload; pictures that are refused are left out and reported. What was uploaded
+    is erased person by person as it has been dealt with. Follow `GET /v1/tasks/{id}/events`, then read
+    `GET /v1/tasks/{id}/report`. Needs the role `enroll`.
+    """
+    await context.service.matcher.collection(key.tenant_id, name)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in READERS:
+        accepted = [ZIP, LINES]
+        raise MediaTypeUnsupported(
+            f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
+        )
+    options = {
+        "faces": faces,
+        "liveness": liveness,
+        "image_storage": image_storage and str(image_storage),
+        "reject_below": reject_below,
+    }
+    with tempfile.TemporaryFile() as file:  # without a name: nothing is left of it after a crash
+        async for piece in request.stream():
+            await asyncio.to_thread(file.write, piece)
+        await asyncio.to_thread(file.seek, 0)
+        with contextlib.closing(READERS[kind](file, context.settings.limits)) as people:
+            task = await _accept(context, key.tenant_id, name, options, people)
+    return reply(TaskView.of(task), 202)
+
+
+async def _accept(
+    context: ApiContext, tenant: str, name: str, options: dict[str, Any], people: Iterator[BulkPerson]
+) -> Task:
+    matcher = context.service.matcher
+    first = await asyncio.to_thread(_some, people)  # all of it is looked at here
+    task = await matcher.begin_bulk(tenant, name, {key: value for key, value in options.items() if value is not None})
+    try:
+        position = 0
+        some = first
+        while some:
+            await matcher.add_bulk(tenant, task.id, position, some)
+            position += len(some)
+            some = await asyncio.to_thread(_some, people)
+        return await matcher.start_bulk(tenant, task.id)
+    except BaseException:
+        # Also when the client has gone or the time is up. What it has stored by then is erased by house-keeping.
+        await asyncio.shield(matcher.cancel_task(tenant, task.id))
+        raise
+
+
+def _some(people: Iterator[BulkPerson]) -> list[BulkPerson]:
+    some: list[BulkPerson] = []
+    size = 0
+    for person in people:
+        some.append(person)
+        size += len(person.payload)
+        if size >= AT_ONCE_BYTES:
+            break
+    return some
+
+
+@router.get(
+    "/v1/tasks/{task_id}/report",
+    summary="What became of an upload",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "JSON lines, one for each person who has been dealt with.",
+            "content": {LINES: {"schema": BulkOutcome.model_json_schema(ref_template=REFERENCE)}},
+        },
+        **error_docs(*COMMON_ERRORS, TaskNotFound),
+    },
+)
+async def bulk_report(
+    task_id: InPathTask,
+    context: Context,
+    key: EnrollKey,
+    failures: Annotated[bool, Query(description="Only persons of whom something was refused.")] = False,
+) -> Response:
+    """So far, in the upload's order (a zip's is by the person's id). Needs the role `enroll`."""
+    matcher = context.service.matcher
+    page = await matcher.bulk_report(key.tenant_id, task_id, failures, PAGE)  # refuses before anything is sent
+
+    async def lines() -> AsyncIterator[str]:
+        found = page
+        while True:
+            yield "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in found.items)
+            if found.cursor is None:
+                return
+            found = await matcher.bulk_report(key.tenant_id, task_id, failures, PAGE, found.cursor)
+
+    return StreamingResponse(lines(), headers={"Cache-Control": "no-store"}, media_type=LINES)

@@ -17,6 +17,7 @@ from serve_app.cli import (
     audit,
     duplicates,
     enroll,
+    index,
     info,
     keys,
     models,
@@ -105,6 +106,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
+app.add_typer(index.app, name="index")
 app.command()(reindex.reindex)
 app.command()(reencrypt.reencrypt)
 app.command()(archive.export)

@@ -38,11 +38,13 @@ from serve_app.gallery.erasure import Eraser
 from serve_app.gallery.images import Images
 from serve_app.gallery.index import VectorIndex
 from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
+from serve_app.gallery.moving import Mover
 from serve_app.gallery.records import audit, collections, faces, persons, tasks
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.retention import Retention
 from serve_app.gallery.search import Searcher
 from serve_app.gallery.signing import load_signer
+from serve_app.gallery.state import State
 from serve_app.gallery.tasks import Tasks
 from serve_app.gallery.tenant_erasure import erase_tenant
 from serve_app.gallery.unknowns import Unknowns
@@ -70,6 +72,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         lifetime: of faces that are in no collection.
         audit_kept: how long entries of the audit log are kept.
         allow_untraced: whether a search may be left out of it.
+        mover: does the work when the index moves; None where it cannot.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         lifetime: dt.timedelta = DEFAULT_LIFETIME,
         audit_kept: dt.timedelta = KEPT,
         allow_untraced: bool = True,
+        mover: Mover | None = None,
     ) -> None:
         super().__init__()
         self._database = database
@@ -90,6 +94,8 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         self._blobs = blobs
         self._alone = alone
         self._lifetime = lifetime
+        self._mover = mover
+        self._state = State(database, index, mover)
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
@@ -212,20 +218,12 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
     # -- life
 
     def ready(self) -> dict[str, Any]:
-        """Kinds and versions of the stores, and counts over all tenants (memberships). Cheap.
+        """Kinds and versions of the stores, counts over all tenants (memberships), warnings by code. Cheap.
 
         Raises:
             StoreUnavailable: one of them does not answer.
         """
-        with self._database.read() as connection:
-            number, people, heads = collections.totals(connection)
-        return {
-            "index": dict(self._index.facts()),
-            "database": {"kind": self._database.kind},
-            "collections": number,
-            "persons": people,
-            "faces": heads,
-        }
+        return self._state.ready()
 
     def maintain(self) -> None:
         """House-keeping; call it every second or so. Never raises: what fails is tried again later."""
@@ -247,6 +245,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
                 self.forget_unknowns()
+                self._state.log_warnings()
             if time.monotonic() >= self._change_due:
                 while self.finish_change() and time.monotonic() < self._change_due + CHANGE_PERIOD_S:
                     continue
@@ -256,6 +255,10 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         finally:
             self._maintaining.release()
 
+    def move_index(self) -> bool:
+        """Do one step, of a fraction of a second, of moving the index; False if there is nothing to do right now."""
+        return self._mover is not None and self._mover.step()
+
     def retry_journal(self) -> int:
         """Settle what an outage or another process's crash left half done; the number of journal entries settled."""
         return self._repairer.settle_journal()
@@ -264,7 +267,9 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         """Settle the journal of a crash and bring the index in line with the records; what a start does."""
         if self._alone:
             self._database.transact(tasks.release)
-        return self._repairer.recover(self._alone, thorough=self._alone)
+        done = self._repairer.recover(self._alone, thorough=self._alone)
+        self._state.log_warnings()
+        return done
 
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
         """Drop the index (of one model) and build it anew from the records; the number of rows."""

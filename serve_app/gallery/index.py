@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
@@ -43,6 +44,10 @@ class VectorIndex(Protocol):
     A model's part of the index comes into being with its first row; until then it is empty.
     """
 
+    def attend(self, connection: sa.Connection) -> None:
+        """Called at the start of each transaction that changes rows: where they are may have changed."""
+        ...
+
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
         """Add or overwrite rows. Raises InvalidRequest if the dimension is not the model's."""
         ...
@@ -60,6 +65,10 @@ class VectorIndex(Protocol):
 
         Raises InvalidRequest if the dimension is not the model's.
         """
+        ...
+
+    def warm_up(self) -> None:
+        """Make the first search as fast as the others."""
         ...
 
     def models(self) -> list[str]:
@@ -110,6 +119,9 @@ class MemoryIndex:
         self._models: dict[str, dict[RowKey, NDArray[np.float32]]] = {}
         self._lock = threading.RLock()
 
+    def attend(self, connection: sa.Connection) -> None:
+        """It is nowhere else."""
+
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
         """See :class:`VectorIndex`."""
         with self._lock:
@@ -134,6 +146,9 @@ class MemoryIndex:
         cosines = probes @ np.stack([row for _, row in rows]).T
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :limit]
         return [[Hit(rows[j][0], float(cosines[i, j])) for j in order[i]] for i in range(len(probes))]
+
+    def warm_up(self) -> None:
+        """Nothing to do."""
 
     def models(self) -> list[str]:
         """See :class:`VectorIndex`."""

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import sqlalchemy as sa
 
 from serve_app import tracing
 from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest, StoreUnavailable
-from serve_app.gallery.checks import is_id
 from serve_app.gallery.coalescing import Coalescer
 from serve_app.gallery.index import Hit, IndexRow, RowKey
-from serve_app.gallery.milvus_connection import IndexUnavailable, connect, disconnect, is_embedded, outages
+from serve_app.gallery.milvus_connection import IndexUnavailable, connect, disconnect, outages
+from serve_app.gallery.milvus_keys import quoted, to_key, to_pk
 from serve_app.gallery.milvus_parts import Parts
+from serve_app.gallery.places import is_embedded
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,9 @@ class MilvusIndex:
 
     # -- rows
 
+    def attend(self, connection: sa.Connection) -> None:
+        """See :class:`VectorIndex`."""
+
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
         """See :class:`VectorIndex`."""
         if not rows:
@@ -86,7 +91,7 @@ class MilvusIndex:
                 raise InvalidRequest(f"Templates of {model} have {expected} dimensions, got {len(row.vector)}.")
         data = [
             {
-                "pk": _pk(row.key),
+                "pk": to_pk(row.key),
                 "collection_id": row.key.collection_id,
                 "face_id": row.key.face_id,
                 "vector": row.vector,
@@ -102,7 +107,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if part is None:
             return
-        for batch in _batches([_pk(key) for key in keys]):
+        for batch in _batches([to_pk(key) for key in keys]):
             with self._writing(part.name, len(batch)):
                 self._client.delete(part.name, ids=batch, timeout=self._timeout_s)
 
@@ -115,11 +120,11 @@ class MilvusIndex:
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
-                part.name, ids=[_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
+                part.name, ids=[to_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
             )
 
     def warm_up(self) -> None:
-        """Search once for nobody: the first search of a process takes a third of a second more than all others."""
+        """See :class:`VectorIndex`: the first search of a process takes a third of a second more than all others."""
         for model in self.models():
             part = self._parts.find(model)
             if part is not None:
@@ -133,7 +138,7 @@ class MilvusIndex:
         name, dimension = part
         if probes.shape[1] != dimension:
             raise InvalidRequest(f"Templates of {model} have {dimension} dimensions, got {probes.shape[1]}.")
-        query = _Query(name, f"collection_id in [{_quoted(collections)}]", limit)
+        query = _Query(name, f"collection_id in [{quoted(collections)}]", limit)
         with tracing.span("index search"):
             return self._coalescer.search(query, probes) if self._embedded else self._search(query, probes)
 
@@ -151,7 +156,7 @@ class MilvusIndex:
                 consistency_level="Bounded",  # 2 ms on a server, where Strong waits 200 ms; writers wait instead
                 timeout=self._timeout_s,
             )
-        return [[Hit(_key(hit["pk"]), float(hit["distance"])) for hit in hits] for hits in answers]
+        return [[Hit(to_key(hit["pk"]), float(hit["distance"])) for hit in hits] for hits in answers]
 
     def keys(self, model: str) -> Iterator[RowKey]:
         """See :class:`VectorIndex`."""
@@ -169,7 +174,7 @@ class MilvusIndex:
                     rows = iterator.next()
                 if not rows:
                     return
-                yield from (_key(row["pk"]) for row in rows)
+                yield from (to_key(row["pk"]) for row in rows)
         finally:
             iterator.close()
 
@@ -183,13 +188,13 @@ class MilvusIndex:
             with self._outages():
                 rows = self._client.query(
                     part.name,
-                    filter=f"face_id in [{_quoted(batch)}]",
+                    filter=f"face_id in [{quoted(batch)}]",
                     output_fields=["pk"],
                     limit=MAX_LIMIT,
                     timeout=self._timeout_s,
                     **self._strong,
                 )
-            found.update(_key(row["pk"]) for row in rows)
+            found.update(to_key(row["pk"]) for row in rows)
         return found
 
     def count(self, model: str) -> int:
@@ -293,24 +298,6 @@ class _Query(NamedTuple):
     name: str
     places: str
     limit: int
-
-
-def _checked(value: str) -> str:
-    if not is_id(value):
-        raise ValueError(f"an id of 32 hex digits was expected, got {value!r}")
-    return value
-
-
-def _quoted(ids: Iterable[str]) -> str:
-    return ", ".join(f'"{_checked(value)}"' for value in ids)
-
-
-def _pk(key: RowKey) -> str:
-    return f"{_checked(key.collection_id)}_{_checked(key.face_id)}"
-
-
-def _key(pk: str) -> RowKey:
-    return RowKey(pk[:32], pk[33:])
 
 
 def _batches(items: list[T], size: int = BATCH) -> Iterator[list[T]]:

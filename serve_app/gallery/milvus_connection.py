@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.gallery.places import is_embedded, shown
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,6 @@ for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
     _logger.handlers.clear()
     _logger.propagate = True
     _logger.setLevel(logging.CRITICAL)
-
-
-def is_embedded(uri: str) -> bool:
-    """Whether this is a path of milvus-lite."""
-    return "://" not in uri
 
 
 def connect(uri: str, token: str, timeout_s: float) -> Any:
@@ -52,8 +47,7 @@ def connect(uri: str, token: str, timeout_s: float) -> Any:
                 f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
                 "allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
             ) from error
-        shown = re.sub(r"//[^/@]*@", "//", uri)  # without credentials
-        raise StoreUnavailable(f"The vector index does not answer at {shown}; try again.") from error
+        raise StoreUnavailable(f"The vector index does not answer at {shown(uri)}; try again.") from error
     finally:
         quiet.setLevel(level)
 

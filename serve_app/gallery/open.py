@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import shutil
 from collections.abc import Mapping
 
 from serve_app.gallery.blobs import BlobStore
@@ -12,6 +11,10 @@ from serve_app.gallery.database import Database
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.migrations import upgrade_database
+from serve_app.gallery.moving import Mover
+from serve_app.gallery.placed_index import PlacedIndex
+from serve_app.gallery.places import Place, Places, is_embedded
+from serve_app.gallery.records import index_place
 from serve_app.gallery.sealing import cipher_of
 from serve_app.gallery.tenants import installation_id
 from serve_app.score import Calibration
@@ -32,67 +35,52 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
         StoreUnavailable: a server does not answer.
     """
-    # These import grpc and pandas: only whoever opens a gallery waits for it.
-    from serve_app.gallery.milvus_connection import IndexUnavailable
-
-    try:
-        return _open(settings, calibrations, recover)
-    except IndexUnavailable:
-        if not settings.embedded_index:
-            raise
-    log.warning("the vector index %s is damaged and is built again from the records", settings.milvus_uri)
-    shutil.rmtree(settings.milvus_uri, ignore_errors=True)
-    return _open(settings, calibrations, recover)
-
-
-def _open(settings: Settings, calibrations: Mapping[str, Calibration], recover: bool) -> Gallery:
-    from serve_app.gallery.milvus import MilvusIndex
+    # This imports grpc and pandas: only whoever opens a gallery waits for it.
+    from serve_app.gallery.milvus_places import IndexUnavailable, MilvusPlaces
 
     database = open_database(settings)
     try:
         with database.read() as connection:
-            namespace = installation_id(connection)
-        index = MilvusIndex(
-            settings.milvus_uri,
-            settings.storage.milvus_token.get_secret_value(),
-            namespace,
-            settings.storage.timeout_s,
-        )
+            places = MilvusPlaces(installation_id(connection), settings.storage.timeout_s)
+        try:
+            return _open(settings, calibrations, recover, database, places)
+        except IndexUnavailable:
+            place = database.transact(lambda connection: index_place.settled(connection, settings.milvus_uri)).place
+            uri = settings.milvus_uri if place is None else place.uri
+            if not is_embedded(uri):
+                raise
+        log.warning("the vector index %s is damaged and is built again from the records", uri)
+        places.discard(Place(uri))
+        return _open(settings, calibrations, recover, database, places)
     except BaseException:
         database.close()
         raise
+
+
+def _open(
+    settings: Settings, calibrations: Mapping[str, Calibration], recover: bool, database: Database, places: Places
+) -> Gallery:
+    index = PlacedIndex(database, places, Place(settings.milvus_uri, settings.storage.milvus_token))
     try:
         blobs = open_blobs(settings)
-        lifetime = dt.timedelta(hours=settings.matcher.unattached_face_ttl_h)
         gallery = Gallery(
             database,
             index,
             blobs,
             calibrations,
-            settings.embedded_index,
-            lifetime,
+            is_embedded(index.layout.place.uri),
+            dt.timedelta(hours=settings.matcher.unattached_face_ttl_h),
             dt.timedelta(days=settings.audit.keep_days),
             settings.audit.allow_untraced,
+            Mover(database, index, blobs),
         )
         if recover:
             gallery.recover()
             index.warm_up()
-            _warn_if_outgrown(gallery.ready()["faces"], index.capacity())
     except BaseException:
         index.close()
-        database.close()
         raise
     return gallery
-
-
-def _warn_if_outgrown(faces: int, capacity: int | None) -> None:
-    if capacity is not None and faces > capacity:
-        log.warning(
-            "The gallery has %d faces, more than the %d that milvus-lite searches quickly (each 10,000 faces cost "
-            "every search some 7 ms): set storage.milvus_uri to a Milvus server and run 'facegraph reindex'.",
-            faces,
-            capacity,
-        )
 
 
 def open_keys(settings: Settings) -> KeyStore:

@@ -98,6 +98,7 @@ class Repairer:
                 if journal.is_empty(connection):
                     return settled
             with self._database.write() as connection:
+                self._index.attend(connection)
                 entries = journal.pending(connection, faces.BATCH, before, ids)
                 tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
                 faces.lock(connection, tenant_of)
@@ -139,22 +140,25 @@ class Repairer:
             with self._database.read() as connection:
                 expected = faces.count_places(connection, model)
             if thorough or expected != self._index.count(model):
-                more, fewer = self._compare(model)
+                more, fewer = self.compare(model)
                 added, removed = added + more, removed + fewer
         if settled or added or removed:
             log.warning("index repaired: %d journal entries, %d rows added, %d removed", settled, added, removed)
         return Recovery(settled, added, removed)
 
-    def _compare(self, model: str) -> tuple[int, int]:
+    def compare(self, model: str) -> tuple[int, int]:
+        """Bring the model's rows in line with the records, row by row; how many were added and removed."""
         with self._database.read() as connection:
             right = set(faces.all_places(connection, model))
         present = set(self._index.keys(model))
-        added = sum(self._add(model, batch) for batch in faces.batches(sorted(right - present)))
+        added = sum(self.add(model, batch) for batch in faces.batches(sorted(right - present)))
         removed = sum(self._remove(model, batch) for batch in faces.batches(sorted(present - right)))
         return added, removed
 
-    def _add(self, model: str, keys: Sequence[RowKey]) -> int:
+    def add(self, model: str, keys: Sequence[RowKey]) -> int:
+        """Write those of the rows that the records know; how many."""
         with self._database.write() as connection:
+            self._index.attend(connection)
             faces.lock(connection, {key.face_id for key in keys})
             rows = faces.index_rows(connection, model, keys)
             self._index.upsert(model, rows)
@@ -162,6 +166,7 @@ class Repairer:
 
     def _remove(self, model: str, keys: Sequence[RowKey]) -> int:
         with self._database.write() as connection:
+            self._index.attend(connection)
             faces.lock(connection, {key.face_id for key in keys})
             # In this order: a writer who is not yet seen in the records is still seen in the journal.
             busy = journal.faces_with_entries(connection, {key.face_id for key in keys})
@@ -184,7 +189,7 @@ class Repairer:
             with self._database.read() as connection:
                 keys = list(faces.all_places(connection, name))
             for batch in faces.batches(keys):
-                done += self._add(name, batch)
+                done += self.add(name, batch)
                 if progress is not None:
                     progress(done, total)
         self._index.maintain()

@@ -6,19 +6,21 @@ import sqlalchemy as sa
 
 from serve_app.gallery.blobs import KINDS, BlobStore
 from serve_app.gallery.database import Database
-from serve_app.gallery.schema import face_templates, faces, installation
+from serve_app.gallery.schema import face_templates, faces, index_place, installation
 
 AT_ONCE = 100
 
 
 def reseal(database: Database, blobs: BlobStore) -> int:
-    """Read and write every template and image; the number of faces. May be interrupted and run again."""
+    """Read and write every secret, template and image; the number of faces. May be interrupted and run again."""
 
-    def key(connection: sa.Connection) -> None:
+    def secrets(connection: sa.Connection) -> None:
         private = connection.execute(sa.select(installation.c.signing_key)).scalar_one()
         connection.execute(installation.update().values(signing_key=private))
+        tokens = connection.execute(sa.select(index_place.c.token, index_place.c.other_token)).one()
+        connection.execute(index_place.update().values(**tokens._asdict()))
 
-    database.transact(key)
+    database.transact(secrets)
     done, after = 0, ""
     while True:
 

@@ -308,3 +308,24 @@ audit_heads = sa.Table(
     sa.Column("sequence", Serial, nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
 )
+
+index_place = sa.Table(
+    "index_place",
+    metadata,
+    # One row, always there: where the vector index is since its last move, and where it moves to. See
+    # gallery/moving.py. Whoever changes the index holds a share of the row's lock, whoever changes the row all of it.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", Serial, nullable=False),  # counts the changes of what processes must follow
+    sa.Column("configured", sa.Text),  # storage.milvus_uri when the move began: what "uri" stands in for
+    sa.Column("uri", sa.Text),  # null: never moved, the configured one
+    sa.Column("token", Sealed),
+    sa.Column("other_uri", sa.Text),  # the place to come, or the one before
+    sa.Column("other_token", Sealed),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("since", UtcDateTime),
+    sa.Column("done", Serial, nullable=False),
+    sa.Column("total", Serial, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),  # why the last move was given up
+    sa.Column("worker", Id),  # who copies, and until when nobody else does
+    sa.Column("worker_until", UtcDateTime),
+)

@@ -117,6 +117,7 @@ class Writer:
         counts = change_records.write(connection, changes)
         step.reached = "index"
         try:
+            self._index.attend(connection)
             for model, keys in indexed.delete.items():
                 self._index.delete(model, keys)
             for model, rows in indexed.upsert.items():

@@ -167,5 +167,7 @@ class MatcherStage:
 
     async def _work(self) -> None:
         while True:
-            busy = await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.work)
+            loop = asyncio.get_running_loop()
+            busy = await loop.run_in_executor(self._executor, self._gallery.work)
+            busy |= await loop.run_in_executor(self._executor, self._gallery.move_index)
             await asyncio.sleep(WORK_PAUSE_S if busy else UPKEEP_PERIOD_S)

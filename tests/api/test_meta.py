@@ -97,5 +97,16 @@ def test_status_tells_the_replicas(world: World) -> None:
     }
 
 
+def test_status_has_the_warnings_of_the_stages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.call("GET", "/v1/status").json()["warnings"] == []
+
+    async def ready() -> dict[str, object]:
+        return {"warnings": {"index_outgrown": "too many"}}
+
+    monkeypatch.setattr(world.matcher, "ready", ready)
+    warnings = world.call("GET", "/v1/status").json()["warnings"]
+    assert warnings == [{"code": "index_outgrown", "message": "too many"}]
+
+
 def test_status_is_for_admins(world: World) -> None:
     assert code(world.call("GET", "/v1/status", world.enroll)) == (403, "forbidden")

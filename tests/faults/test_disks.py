@@ -62,7 +62,7 @@ def test_a_full_disk(disk: Path) -> None:
         ballast.unlink()
         gallery.put_person(TENANT, "new", ["staff"], PersonFields(), [big])
         deadline = time.monotonic() + 30
-        while gallery._repairer._doubtful or gallery._index._unflushed:  # type: ignore[attr-defined]
+        while gallery._repairer._doubtful or gallery._index.layout.current._unflushed:  # type: ignore[attr-defined]
             assert time.monotonic() < deadline
             gallery.maintain()
             time.sleep(0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from serve_app.domain import Vectors
-from serve_app.gallery import open
 from serve_app.gallery.coalescing import MAX_PROBES, Coalescer
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.milvus import MilvusIndex
@@ -80,12 +78,3 @@ def test_the_embedded_index_answers_many_threads_at_once(tmp_path: Path) -> None
         assert [hits[0].key for (hits,) in found] == keys
     finally:
         index.close()
-
-
-def test_a_gallery_that_has_outgrown_the_embedded_index_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        open._warn_if_outgrown(50_000, 50_000)
-        open._warn_if_outgrown(10**9, None)
-        assert not caplog.records
-        open._warn_if_outgrown(50_001, 50_000)
-    assert "Milvus server" in caplog.text

@@ -21,6 +21,7 @@ from serve_app.gallery import open_gallery
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index import IndexRow, MemoryIndex, RowKey
 from serve_app.gallery.milvus import MilvusIndex
+from serve_app.gallery.placed_index import PlacedIndex
 from serve_app.settings import Settings
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
 from tests.gallery.stores import check_consistent, embedded, in_memory
@@ -258,7 +259,8 @@ def test_reindexing_reports_progress(tmp_path: Path) -> None:
 
 def test_unflushed_rows_are_flushed_when_idle(tmp_path: Path) -> None:
     with embedded(tmp_path) as gallery:
-        index = gallery._index
+        assert isinstance(gallery._index, PlacedIndex)
+        index = gallery._index.layout.current
         assert isinstance(index, MilvusIndex)
         gallery.create_collection(TENANT, NewCollection("staff"))
         gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)])

@@ -16,7 +16,7 @@ from serve_app.api.context import ApiContext, Context
 from serve_app.api.docs import error_docs
 from serve_app.api.native.common import COMMON_ERRORS, reply
 from serve_app.api.schemas.keys import KeyView
-from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView
+from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
 from serve_app.errors import Unavailable
 from serve_app.stages.protocols import Stage
 from serve_app.stages.watch import WINDOW_S, Window
@@ -63,7 +63,7 @@ async def info(context: Context, key: SearchKey) -> Response:
     "/v1/status", summary="The graph right now", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
 )
 async def status(request: Request, context: Context, key: AdminKey) -> Response:
-    """Stages, replicas, queues, latency and refusals of the last minute. Needs the role `admin`.
+    """Stages, replicas, queues, latency and refusals of the last minute, and warnings. Needs the role `admin`.
 
     With several ingress replicas, the figures are those of the one that answers, and `replicas` are all there are.
     """
@@ -88,6 +88,11 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
             ingress_replicas=_counts(replicas, "ingress"),
             requests=TrafficView.of(request.app.state.traffic),
             stages=views,
+            warnings=[
+                WarningView(code=code, message=message)
+                for _, facts in answers
+                for code, message in facts.get("warnings", {}).items()
+            ],
         )
     )
 

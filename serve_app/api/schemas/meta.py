@@ -85,6 +85,13 @@ class StageView(TrafficView):
     waiting: int | None = Field(description="Faces in the replica's own queue, where it has one.", examples=[0])
 
 
+class WarningView(Answer):
+    """Something that stops nothing and should be seen to."""
+
+    code: str = Field(description="`index_outgrown`, `index_moving` or `index_moved`.", examples=["index_outgrown"])
+    message: str = Field(examples=["The gallery has 60,000 faces, more than milvus-lite searches quickly."])
+
+
 class StatusAnswer(Answer):
     """The running graph, as the ingress replica that answers has seen it."""
 
@@ -93,3 +100,4 @@ class StatusAnswer(Answer):
     ingress_replicas: dict[str, int] | None = Field(description="Null without Ray Serve.", examples=[{"RUNNING": 1}])
     requests: TrafficView
     stages: list[StageView]
+    warnings: list[WarningView]

@@ -1,5 +1,6 @@
 // The running graph, live: stages, replicas, what waits, how long it takes, what was turned away.
 import { fill, h } from "../lib/dom.js";
+import { icon } from "../lib/icons.js";
 import { number } from "../lib/meaning.js";
 import { problem } from "../lib/parts.js";
 
@@ -21,7 +22,7 @@ export async function status(body, { api, signal }) {
       const answer = await api.get("v1/status", {}, signal);
       history.push(answer);
       if (history.length > HISTORY) history.shift();
-      fill(said);
+      fill(said, answer.warnings.map(({ message }) => h("p", { class: "note", role: "status" }, icon("warn"), h("span", {}, message))));
       drawTiles(tiles, history);
       drawStages(stages, answer);
     } catch (error) {

@@ -184,16 +184,18 @@ def count_places(connection: sa.Connection, model: str) -> int:
 def all_places(connection: sa.Connection, model: str) -> Iterator[RowKey]:
     """Every row that the index of this model shall have, by collection and face."""
     after: RowKey | None = None
-    while True:
-        query = _places_of(model)
-        if after is not None:
-            place = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
-            query = query.where(place > sa.tuple_(*(sa.literal(part) for part in after)))
-        rows = connection.execute(query.limit(10 * BATCH)).all()
-        yield from (RowKey(*row) for row in rows)
-        if len(rows) < 10 * BATCH:
-            return
-        after = RowKey(*rows[-1])
+    while rows := places_after(connection, model, after, 10 * BATCH):
+        yield from rows
+        after = rows[-1]
+
+
+def places_after(connection: sa.Connection, model: str, after: RowKey | None, limit: int) -> list[RowKey]:
+    """The next rows that the index of this model shall have, by collection and face."""
+    query = _places_of(model)
+    if after is not None:
+        place = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
+        query = query.where(place > sa.tuple_(*(sa.literal(part) for part in after)))
+    return [RowKey(*row) for row in connection.execute(query.limit(limit))]
 
 
 def _places_of(model: str) -> sa.Select[Any]:

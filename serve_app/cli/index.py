@@ -1,0 +1,158 @@
+"""``facegraph index``: where the vector index is, and moving it while the service runs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.options import AsJson, Config, records_of, settings_of
+from serve_app.cli.output import fail, note, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from serve_app.gallery import Database, IndexMoves, IndexPlace
+    from serve_app.settings import Settings
+
+TAKEN_UP_WITHIN_S = 10.0
+"""A running service takes a move up within a second or two."""
+
+POLL_S = 0.5
+
+app = typer.Typer(help="The vector index: where it is, and moving it.", no_args_is_help=True)
+
+
+@app.command()
+def move(
+    to: Annotated[
+        str, typer.Option(help="http://host:19530 of a Milvus server, or a path ending in .db for milvus-lite.")
+    ] = "",
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEGRAPH_MOVE_TOKEN", help="user:password or API key of that server.", show_default=False
+        ),
+    ] = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give up a move that has not switched yet.")] = False,
+    config: Config = None,
+) -> None:
+    """Move the vector index to another store. Searches and writes go on, and nothing is lost.
+
+    A running service does the work, and this command watches it; where none runs, it does the work itself. Afterwards
+    set storage.milvus_uri to the new place; until then the service follows what the database says.
+    """
+    from serve_app.gallery import IndexMoves
+    from serve_app.gallery.places import parse, shown
+
+    if bool(to) == cancel:
+        raise fail("Either --to or --cancel is needed.")
+    settings = settings_of(config)
+    with records_of(settings) as database:
+        moves = IndexMoves(database)
+        if cancel:
+            former = moves.cancel()
+            note(f"The move to {former.other and shown(former.other.uri)} is given up.")
+            return
+        target = parse(to, token)
+        _check(settings, database, target)
+        moves.begin(settings.milvus_uri, target)
+        _watch(settings, moves)
+        row = moves.row()
+    if row.place is None or row.place.uri != target.uri:
+        raise fail(f"The move was given up, and searches use the former index: {row.error}.")
+    note(f"{row.total} rows are there, and searches use them.")
+    if settings.milvus_uri != target.uri:
+        note(
+            f"Set storage.milvus_uri to {target.uri} (and storage.milvus_token) before the next change of the settings."
+        )
+
+
+@app.command()
+def status(config: Config = None, as_json: AsJson = False) -> None:
+    """Where the vector index is, and how far a move has come."""
+    from serve_app.gallery import IndexMoves
+
+    settings = settings_of(config)
+    with records_of(settings) as database:
+        facts = _facts(settings, IndexMoves(database).row())
+    if as_json:
+        print_json(facts)
+        return
+    stdout.print(f"The vector index is at {facts['place']}.", soft_wrap=True)
+    if facts["state"] == "copying":
+        stdout.print(f"It moves to {facts['other']}: {facts['done']} of {facts['total']} rows.", soft_wrap=True)
+    elif facts["other"]:
+        stdout.print(f"The one at {facts['other']} is being removed.", soft_wrap=True)
+    if facts["error"]:
+        stdout.print(f"The last move was given up: {facts['error']}.", soft_wrap=True)
+
+
+def _check(settings: Settings, database: Database, target: Any) -> None:
+    """Refuse a target that cannot be used, before anything begins."""
+    from serve_app.gallery.milvus_places import MilvusPlaces
+    from serve_app.gallery.places import is_embedded, shown
+    from serve_app.gallery.tenants import installation_id
+
+    if is_embedded(target.uri):
+        if settings.matcher.serve.autoscaling.max_replicas > 1:
+            raise fail("milvus-lite allows one matcher: set matcher.serve.autoscaling.max_replicas to 1 first.")
+        return
+    with database.read() as connection:
+        namespace = installation_id(connection)
+    with contextlib.closing(MilvusPlaces(namespace, settings.storage.timeout_s).open(target)) as index:
+        if any(index.count(model) for model in index.models()):
+            raise fail(
+                f"{shown(target.uri)} holds an index of this installation already. If that is where the index is now, "
+                f"there is nothing to move; else drop the collections facegraph_{namespace[:8]}_* there first."
+            )
+
+
+def _watch(settings: Settings, moves: IndexMoves) -> None:
+    """Until searches use the new place, or the move was given up."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from serve_app.errors import ConfigurationError
+    from serve_app.gallery.records.index_place import MoveState
+
+    columns = (TextColumn("Copying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    patience = time.monotonic() + TAKEN_UP_WITHIN_S
+    with Progress(*columns, console=stderr) as progress:
+        task = progress.add_task("rows", total=None)
+        while (row := moves.row()).state is MoveState.COPYING:
+            progress.update(task, completed=row.done, total=row.total or None)
+            if row.worker is None and time.monotonic() > patience:
+                try:
+                    _work(settings, moves)
+                except ConfigurationError as error:
+                    patience = time.monotonic() + TAKEN_UP_WITHIN_S
+                    note(f"Waiting for the service to take it up. ({error.message})")
+            time.sleep(POLL_S)
+
+
+def _work(settings: Settings, moves: IndexMoves) -> None:
+    """Do all of it here: no service runs."""
+    from serve_app.gallery import open_gallery
+    from serve_app.gallery.records.index_place import MoveState
+    from serve_app.vision.catalogue import Catalogue
+
+    note("No service runs, so the work is done here.")
+    with contextlib.closing(open_gallery(settings, Catalogue.load().calibrations())) as gallery:
+        while moves.row().state is not MoveState.NONE:
+            if not gallery.move_index():
+                gallery.maintain()
+                time.sleep(POLL_S)
+
+
+def _facts(settings: Settings, row: IndexPlace) -> dict[str, Any]:
+    from serve_app.gallery.places import shown
+
+    return {
+        "place": shown(settings.milvus_uri if row.place is None else row.place.uri),
+        "configured": shown(settings.milvus_uri),
+        "state": str(row.state),
+        "other": None if row.other is None else shown(row.other.uri),
+        "done": row.done,
+        "total": row.total,
+        "error": row.error,
+    }

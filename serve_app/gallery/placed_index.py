@@ -1,0 +1,219 @@
+"""The vector index wherever it is: in one place, and while it moves in two. :mod:`serve_app.gallery.moving` moves it.
+
+Every process follows the row in the records that says where the index is: at the start of each transaction that
+changes the index (:meth:`PlacedIndex.attend`), and every second for its searches. Searches go to one place. Changes
+are made in both while there are two, so that the place to come lacks nothing of what happens while rows are copied, and
+the former one finds what is right for processes that have not noticed the switch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from serve_app.domain import Vectors
+from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import Hit, IndexRow, RowKey, VectorIndex
+from serve_app.gallery.places import Place, Places
+from serve_app.gallery.records import index_place
+from serve_app.gallery.records.index_place import IndexPlace, MoveState
+
+log = logging.getLogger(__name__)
+
+
+class Layout(NamedTuple):
+    """What a version of the row means in this process."""
+
+    version: int
+    place: Place
+    current: VectorIndex
+    other_place: Place | None
+    other: VectorIndex | None
+    state: MoveState
+
+
+class PlacedIndex:
+    """See :class:`~serve_app.gallery.index.VectorIndex`.
+
+    Attributes:
+        row: as it was found in the last second or so.
+        places: where it can be.
+
+    Args:
+        configured: where the settings say that the index is; a place that it was moved to from there takes precedence.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: the place cannot be opened.
+    """
+
+    def __init__(self, database: Database, places: Places, configured: Place) -> None:
+        self._database = database
+        self.places = places
+        self._configured = configured
+        self._lock = threading.RLock()
+        self._failed: tuple[int, str] | None = None
+        self.row = database.transact(lambda connection: index_place.settled(connection, configured.uri))
+        self._layout = self._open(self.row, None)
+        self.refresh()
+
+    @property
+    def layout(self) -> Layout:
+        """Where it is."""
+        return self._layout
+
+    @property
+    def configured(self) -> str:
+        """Where the settings say that it is."""
+        return self._configured.uri
+
+    # -- following the row
+
+    def attend(self, connection: sa.Connection) -> None:
+        """See :class:`VectorIndex`."""
+        self._follow(index_place.get(connection, "share"))
+
+    def refresh(self) -> IndexPlace:
+        """Follow the row, and give a move up whose target failed here; the row."""
+        if self._failed is not None:
+            version, reason = self._failed
+            self._database.transact(lambda connection: index_place.give_up(connection, version, reason))
+            self._failed = None
+        with self._database.read() as connection:
+            row = index_place.get(connection)
+        self._follow(row)
+        self.row = row
+        return row
+
+    def _follow(self, row: IndexPlace) -> None:
+        if row.version <= self._layout.version:
+            return  # also from an older one: a transaction may have been faster than a look at the row
+        with self._lock:
+            if row.version > self._layout.version:
+                former, self._layout = self._layout, self._open(row, self._layout)
+                for index in (former.current, former.other):
+                    if index is not None and index not in (self._layout.current, self._layout.other):
+                        index.close()
+
+    def _open(self, row: IndexPlace, former: Layout | None) -> Layout:
+        opened = {} if former is None else {former.place.uri: former.current}
+        if former is not None and former.other is not None and former.other_place is not None:
+            opened[former.other_place.uri] = former.other
+        place = row.place or self._configured
+        current = opened.get(place.uri) or self.places.open(self._with_token(place))
+        other = None
+        if row.other is not None and row.state is not MoveState.CLEARING:
+            try:
+                other = opened.get(row.other.uri) or self.places.open(self._with_token(row.other))
+            except (ConfigurationError, StoreUnavailable) as error:
+                log.warning("index move: %s", error)
+                if row.state is MoveState.COPYING:
+                    self._failed = row.version, str(error)
+                    if former is not None:
+                        raise StoreUnavailable("The place that the index moves to does not answer.") from error
+        return Layout(row.version, place, current, row.other, other, row.state)
+
+    def _with_token(self, place: Place) -> Place:
+        return place if place.token is not None else Place(place.uri, self._configured.token)
+
+    # -- rows
+
+    def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
+        """See :class:`VectorIndex`."""
+        layout = self._layout
+        layout.current.upsert(model, rows)
+        if layout.other is not None:
+            with self._keeping_up(layout):
+                layout.other.upsert(model, rows)
+
+    def delete(self, model: str, keys: Sequence[RowKey]) -> None:
+        """See :class:`VectorIndex`."""
+        layout = self._layout
+        layout.current.delete(model, keys)
+        if layout.other is not None:
+            with self._keeping_up(layout):
+                layout.other.delete(model, keys)
+
+    @contextmanager
+    def _keeping_up(self, layout: Layout) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable as error:
+            if layout.state is MoveState.COPYING:  # this write is refused, the next ones do without the target
+                self._failed = layout.version, str(error)
+                raise
+            log.warning("the former vector index does not follow any more: %s", error)
+
+    def settle(self, model: str, key: RowKey) -> None:
+        """See :class:`VectorIndex`."""
+        layout = self._layout
+        layout.current.settle(model, key)
+        if layout.other is not None and layout.state is MoveState.KEPT_UP:  # other processes may search there
+            with suppress(StoreUnavailable):
+                layout.other.settle(model, key)
+
+    def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
+        """See :class:`VectorIndex`."""
+        return self._layout.current.search(model, probes, collections, limit)
+
+    def warm_up(self) -> None:
+        """See :class:`VectorIndex`."""
+        self._layout.current.warm_up()
+
+    def keys(self, model: str) -> Iterator[RowKey]:
+        """See :class:`VectorIndex`; where searches go."""
+        return self._layout.current.keys(model)
+
+    def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
+        """See :class:`VectorIndex`; in either place."""
+        face_ids = list(face_ids)
+        return set().union(*(index.rows_of(model, face_ids) for index in self._indexes()))
+
+    def count(self, model: str) -> int:
+        """See :class:`VectorIndex`; where searches go."""
+        return self._layout.current.count(model)
+
+    # -- parts
+
+    def models(self) -> list[str]:
+        """See :class:`VectorIndex`; in either place."""
+        return sorted({model for index in self._indexes() for model in index.models()})
+
+    def drop(self, model: str) -> None:
+        """See :class:`VectorIndex`; in both places."""
+        for index in self._indexes():
+            index.drop(model)
+
+    # -- life
+
+    def maintain(self) -> None:
+        """See :class:`VectorIndex`."""
+        self.refresh()
+        for index in self._indexes():
+            index.maintain()
+
+    def doubtful(self) -> bool:
+        """See :class:`VectorIndex`; of where searches go: a failing target ends the move."""
+        return self._layout.current.doubtful()
+
+    def facts(self) -> Mapping[str, Any]:
+        """See :class:`VectorIndex`."""
+        return self._layout.current.facts()
+
+    def capacity(self) -> int | None:
+        """See :class:`VectorIndex`."""
+        return self._layout.current.capacity()
+
+    def close(self) -> None:
+        """See :class:`VectorIndex`."""
+        for index in self._indexes():
+            index.close()
+
+    def _indexes(self) -> list[VectorIndex]:
+        layout = self._layout
+        return [layout.current] if layout.other is None else [layout.current, layout.other]

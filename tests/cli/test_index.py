@@ -1,0 +1,114 @@
+"""``facegraph index``: moving the vector index, with and without a running service."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from serve_app.cli import index as command
+from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
+from serve_app.gallery import IndexMoves, moving, open_database, open_gallery
+from serve_app.gallery.places import Place
+from serve_app.gallery.records.index_place import MoveState
+from serve_app.settings import Settings
+from tests.cli.conftest import facegraph
+from tests.gallery.samples import CALIBRATIONS, face, query
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A gallery of ten people on milvus-lite, closed."""
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(moving, "KEPT_UP_ALONE", dt.timedelta(seconds=0.1))
+    settings = Settings(data_dir=tmp_path / "data")
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))
+        for seed in range(10):
+            gallery.put_person(DEFAULT_TENANT, f"p{seed}", ["staff"], PersonFields(), [face(seed, thumbnail=None)])
+    return settings
+
+
+def test_without_a_service_the_command_does_the_work(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "TAKEN_UP_WITHIN_S", 0.0)
+    target = str(tmp_path / "elsewhere" / "index.db")
+    done = facegraph("index", "move", "--to", target)
+    assert done.exit_code == 0, done.stderr
+    assert "10 rows are there" in done.stderr
+    assert f"Set storage.milvus_uri to {target}" in done.stderr
+    status = json.loads(facegraph("index", "status", "--json").stdout)
+    assert (status["place"], status["state"], status["done"], status["other"]) == (target, "none", 10, None)
+    assert not Path(settings.milvus_uri).exists()
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        assert len(gallery.search(DEFAULT_TENANT, query(3)).matches[0]) == 1
+    again = facegraph("index", "move", "--to", target)
+    assert again.exit_code == 2
+    assert "not empty" in again.stderr
+
+
+def test_a_running_service_does_the_work_and_the_command_watches(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "POLL_S", 0.05)
+    target = str(tmp_path / "elsewhere.db")
+    stop = threading.Event()
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+
+        def work() -> None:
+            while not stop.wait(0.05):
+                gallery.maintain()
+                gallery.move_index()
+
+        service = threading.Thread(target=work)
+        service.start()
+        try:
+            done = facegraph("index", "move", "--to", target)
+        finally:
+            stop.set()
+            service.join()
+        assert done.exit_code == 0, done.stderr
+        assert "No service runs" not in done.stderr
+        assert gallery.ready()["warnings"]["index_moved"].startswith(f"The vector index is at {target}")
+        assert len(gallery.search(DEFAULT_TENANT, query(3)).matches[0]) == 1
+
+
+def test_a_move_that_was_given_up_is_said(settings: Settings, tmp_path: Path) -> None:
+    with closing(open_database(settings)) as database:
+        moves = IndexMoves(database)
+        moves.begin(settings.milvus_uri, Place(str(tmp_path / "x.db")))
+        assert "0 of 0 rows" in facegraph("index", "status").stdout
+        assert facegraph("index", "move", "--cancel").exit_code == 0
+        assert moves.row().state is MoveState.CLEARING
+        assert "it was cancelled" in facegraph("index", "status").stdout
+        refused = facegraph("index", "move", "--to", str(tmp_path / "y.db"))
+        assert refused.exit_code == 2
+        assert "under way" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "Either --to or --cancel"),
+        (("--to", "x.db", "--cancel"), "Either --to or --cancel"),
+        (("--to", "nowhere"), "expected"),
+        (("--cancel",), "no move"),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(settings: Settings, options: tuple[str, ...], words: str) -> None:
+    done = facegraph("index", "move", *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_a_server_that_does_not_answer_changes_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_STORAGE__TIMEOUT_S", "1")
+    done = facegraph("index", "move", "--to", "http://127.0.0.1:9")
+    assert done.exit_code == 2
+    assert "does not answer" in done.stderr
+    assert json.loads(facegraph("index", "status", "--json").stdout)["state"] == "none"

@@ -1,0 +1,316 @@
+"""The index moves to another place: nothing is lost, nobody waits, and a target that fails changes nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
+from serve_app.errors import InvalidRequest, StoreUnavailable
+from serve_app.gallery import Gallery, IndexMoves, moving
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.database import Database
+from serve_app.gallery.index import MemoryIndex
+from serve_app.gallery.migrations import upgrade_database
+from serve_app.gallery.moving import Mover
+from serve_app.gallery.placed_index import PlacedIndex
+from serve_app.gallery.places import Place, parse
+from serve_app.gallery.records.index_place import MoveState
+from tests.gallery.samples import CALIBRATIONS, MODEL, face, query
+from tests.gallery.stores import check_consistent
+from tests.servers.postgres import PostgresServer
+
+TENANT = DEFAULT_TENANT
+HERE, THERE = Place("here.db"), Place("there.db")
+
+
+class Unreliable(MemoryIndex):
+    """Refuses changes while it is broken; outlives being closed, as a server does."""
+
+    broken = False
+
+    def upsert(self, model: str, rows: Any) -> None:
+        if self.broken:
+            raise StoreUnavailable("out of order")
+        super().upsert(model, rows)
+
+
+class World:
+    """Places that stay while processes come and go."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.indexes: dict[str, Unreliable] = {}
+        self.refused: set[str] = set()
+
+    def open(self, place: Place) -> Unreliable:
+        if place.uri in self.refused:
+            raise StoreUnavailable("no answer")
+        return self.indexes.setdefault(place.uri, Unreliable())
+
+    def discard(self, place: Place) -> None:
+        if place.uri in self.refused:
+            raise StoreUnavailable("no answer")
+        self.indexes.pop(place.uri, None)
+
+    @contextmanager
+    def process(self, configured: Place = HERE) -> Iterator[Gallery]:
+        database = Database(self.url)
+        upgrade_database(database)
+        index = PlacedIndex(database, self, configured)
+        blobs = BlobStore(f"file://{self.folder / 'blobs'}")
+        gallery = Gallery(database, index, blobs, CALIBRATIONS, alone=False, mover=Mover(database, index, blobs))
+        with closing(gallery):
+            gallery.recover()
+            yield gallery
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return World(server.create_database(), tmp_path)
+    return World(f"sqlite:///{tmp_path / 'records.db'}", tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept up for seconds is kept up for a moment."""
+    monkeypatch.setattr(moving, "KEPT_UP_ALONE", dt.timedelta(seconds=0.2))
+    monkeypatch.setattr(moving, "KEPT_UP", dt.timedelta(seconds=1.5))
+    monkeypatch.setattr(moving, "PAUSE_S", 0.2)
+
+
+def fill(gallery: Gallery, number: int) -> None:
+    gallery.create_collection(TENANT, NewCollection("staff"))
+    for seed in range(number):
+        gallery.put_person(TENANT, f"p{seed}", ["staff"], PersonFields(), [face(seed, thumbnail=None)])
+
+
+def begin(gallery: Gallery, target: Place = THERE, configured: Place = HERE) -> IndexMoves:
+    moves = IndexMoves(gallery._database)
+    moves.begin(configured.uri, target)
+    return moves
+
+
+def finish(gallery: Gallery, until: MoveState = MoveState.NONE) -> None:
+    deadline = time.monotonic() + 30
+    while IndexMoves(gallery._database).row().state is not until:
+        assert time.monotonic() < deadline, IndexMoves(gallery._database).row()
+        if not gallery.move_index():
+            gallery.maintain()
+            time.sleep(0.02)
+
+
+def finds(gallery: Gallery, seed: int) -> bool:
+    found = [match.person for match in gallery.search(TENANT, query(seed)).matches[0]]
+    return [person.id for person in found if person is not None] == [f"p{seed}"]
+
+
+def test_rows_are_there_and_the_former_place_is_empty(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 20)
+        before = set(gallery._index.keys(MODEL))
+        begin(gallery)
+        finish(gallery)
+        assert set(world.indexes) == {THERE.uri}
+        assert set(world.indexes[THERE.uri].keys(MODEL)) == before
+        assert all(finds(gallery, seed) for seed in range(20))
+        check_consistent(gallery)
+        assert "index_moved" in gallery.ready()["warnings"]
+    with world.process() as gallery:  # the configuration still names the former place
+        assert finds(gallery, 3)
+        assert set(world.indexes) == {THERE.uri}
+    with world.process(THERE) as gallery:
+        assert finds(gallery, 3)
+        assert gallery.ready()["warnings"] == {}
+
+
+def test_every_process_writes_to_both_from_the_beginning_on(world: World) -> None:
+    with world.process() as one, world.process() as other:
+        fill(one, 5)
+        moves = begin(one)
+        other.put_person(TENANT, "p5", ["staff"], PersonFields(), [face(5, thumbnail=None)])
+        other.delete_person(TENANT, "p1")
+        assert [world.indexes[place.uri].count(MODEL) for place in (HERE, THERE)] == [5, 1]
+        finish(one, MoveState.KEPT_UP)
+        assert moves.row().place == THERE
+        one.put_person(TENANT, "p6", ["staff"], PersonFields(), [face(6, thumbnail=None)])
+        one.delete_person(TENANT, "p2")
+        # The other process still searches the former place, and finds what is right.
+        assert other._index.layout.current is world.indexes[HERE.uri]  # type: ignore[attr-defined]
+        assert finds(other, 6)
+        assert not finds(other, 2)
+        finish(one)
+        other.maintain()
+        assert finds(other, 6)
+        check_consistent(other)
+
+
+def test_writers_never_stop_and_nothing_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "ROWS", 7)
+    with world.process() as one, world.process() as other:
+        fill(one, 60)
+        stop = threading.Event()
+        written: list[int] = []
+        failures: list[Exception] = []
+
+        def write(gallery: Gallery, start: int) -> None:
+            number = start
+            try:
+                while not stop.is_set():
+                    gallery.put_person(TENANT, f"p{number}", ["staff"], PersonFields(), [face(number, thumbnail=None)])
+                    if number % 5 == 0:
+                        gallery.delete_person(TENANT, f"p{number}")
+                    else:
+                        written.append(number)
+                    assert finds(gallery, 3)
+                    number += 1
+            except Exception as error:
+                failures.append(error)
+
+        writers = [
+            threading.Thread(target=write, args=(gallery, start)) for gallery, start in ((one, 1000), (other, 2000))
+        ]
+        for thread in writers:
+            thread.start()
+        begin(one)
+        finish(one)
+        stop.set()
+        for thread in writers:
+            thread.join()
+        assert not failures
+        assert len(written) > 5
+        other.maintain()
+        check_consistent(one)
+        assert all(finds(gallery, seed) for gallery in (one, other) for seed in (*range(60), *written))
+
+
+def test_a_process_that_died_is_followed_by_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "ROWS", 5)
+    monkeypatch.setattr(moving, "STEP_S", 0.0)
+    monkeypatch.setattr(moving, "LEASE", dt.timedelta(0))
+    with world.process() as gallery:
+        fill(gallery, 20)
+        begin(gallery)
+        for _ in range(3):
+            gallery.move_index()
+        assert 0 < IndexMoves(gallery._database).row().done < 20
+    with world.process() as gallery:
+        assert "index_moving" in gallery.ready()["warnings"]
+        finish(gallery)
+        check_consistent(gallery)
+        assert set(world.indexes) == {THERE.uri}
+
+
+def test_a_target_that_fails_ends_the_move_and_writes_go_on(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 5)
+        moves = begin(gallery)
+        gallery.maintain()
+        world.indexes[THERE.uri].broken = True
+        with pytest.raises(StoreUnavailable):
+            gallery.put_person(TENANT, "q", ["staff"], PersonFields(), [face(50, thumbnail=None)])
+        assert finds(gallery, 3), "searches notice nothing"
+        gallery.maintain()
+        gallery.put_person(TENANT, "p51", ["staff"], PersonFields(), [face(51, thumbnail=None)])
+        assert finds(gallery, 51)
+        finish(gallery)
+        assert "out of order" in moves.row().error
+        assert moves.row().place == HERE
+        assert set(world.indexes) == {HERE.uri}, "what was copied is removed"
+        check_consistent(gallery)
+
+
+def test_a_target_that_cannot_be_opened_ends_the_move(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 2)
+        world.refused = {THERE.uri}
+        moves = begin(gallery)
+        for _ in range(3):
+            gallery.maintain()
+        assert moves.row().state is MoveState.CLEARING
+        gallery.put_person(TENANT, "p2", ["staff"], PersonFields(), [face(2, thumbnail=None)])
+        for _ in range(3):
+            gallery.move_index()
+        assert moves.row().state is MoveState.CLEARING, "tried again until it answers"
+        moves.cancel()
+        assert moves.row().state is MoveState.NONE
+        with pytest.raises(InvalidRequest, match="no move"):
+            moves.cancel()
+
+
+def test_a_start_does_without_a_target_that_is_away(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 2)
+        begin(gallery)
+    world.refused = {THERE.uri}
+    with world.process() as gallery:
+        gallery.put_person(TENANT, "p2", ["staff"], PersonFields(), [face(2, thumbnail=None)])
+        assert IndexMoves(gallery._database).row().state is MoveState.CLEARING
+        assert finds(gallery, 2)
+
+
+def test_a_move_is_cancelled_and_another_begins(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 5)
+        moves = begin(gallery)
+        gallery.maintain()
+        with pytest.raises(InvalidRequest, match="under way"):
+            moves.begin(HERE.uri, Place("third.db"))
+        moves.cancel()
+        finish(gallery)
+        assert set(world.indexes) == {HERE.uri}
+        begin(gallery, Place("third.db"))
+        finish(gallery)
+        assert set(world.indexes) == {"third.db"}
+        with pytest.raises(InvalidRequest, match="already"):
+            moves.begin(HERE.uri, Place("third.db"))
+        check_consistent(gallery)
+
+
+def test_a_place_that_is_configured_later_takes_precedence(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 5)
+        begin(gallery)
+        finish(gallery)
+    with world.process(Place("third.db")) as gallery:
+        assert finds(gallery, 3), "it is filled from the records"
+        assert IndexMoves(gallery._database).row().place is None
+        check_consistent(gallery)
+
+
+def test_the_token_of_a_server_is_kept_encrypted_where_there_is_a_key(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 1)
+        moves = begin(gallery, Place("there.db", SecretStr("user:secret")))
+        finish(gallery, MoveState.KEPT_UP)
+        place = moves.row().place
+        assert place is not None
+        assert place.token is not None
+        assert place.token.get_secret_value() == "user:secret"
+        assert "secret" not in str(moves.row())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "milvus", "ftp://host", "http://", "http://user:pass@host:1", "http://host:1/path", "x.txt"]
+)
+def test_what_is_no_place_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="expected"):
+        parse(text)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.db").mkdir()
+    assert parse(str(tmp_path / "x.db")).uri == str(tmp_path / "x.db")
+    (tmp_path / "x.db" / "mine").touch()
+    with pytest.raises(InvalidRequest, match="not empty"):
+        parse(str(tmp_path / "x.db"))

@@ -206,6 +206,29 @@ def test_the_image_has_the_versions_that_are_tested() -> None:
     assert used == ["tools.lock", "image${CUDA:+-cuda}.lock"]
 
 
+def test_each_alert_fires_when_it_should_and_not_before() -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("Prometheus is not installed (Debian: prometheus)")
+    rules = Path(__file__).with_name("alerts.yml")
+    done = subprocess.run([program, "test", "rules", rules], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tested = set(re.findall(r'alertname="(\w+)"', rules.read_text()))
+    shipped = set(re.findall(r"alert: (\w+)", (DEPLOY / "prometheus/alerts.yml").read_text()))
+    assert tested == shipped
+
+
+def test_the_operators_page_has_every_alert_and_every_metric() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    (group,) = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    alerts = {rule["alert"] for rule in group["rules"]}
+    assert alerts == set(re.findall(r"\bFacegraph[A-Z]\w+", page.split("## Alerts", 1)[1].split("\n## ", 1)[0]))
+    assert all(rule["annotations"].keys() == {"summary", "description"} for rule in group["rules"])
+    source = (ROOT / "serve_app/stages/metrics.py").read_text()
+    for name in re.findall(r'\b(?:Counter|Gauge|Histogram)\(\s*"facegraph_(\w+)"', source):
+        assert re.search(rf"^\| `{name}(_total)?`", page, re.MULTILINE), f"{name} is missing"
+
+
 def test_every_panel_of_the_dashboard_asks_for_something() -> None:
     panels = json.loads((DEPLOY / "grafana/facegraph.json").read_text())["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) > 10

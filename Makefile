@@ -52,9 +52,11 @@ lint: $(DEV_DONE) ## Check format, lint and types.
 check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
 	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
 
-fuzz: $(DEV_DONE) ## Send generated requests to every operation (FACEGRAPH_FUZZ_EXAMPLES=300 to each), feed damaged files (FACEGRAPH_FUZZ_INPUTS=20000 of each kind).
+fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to each operation), feed damaged files and requests (FACEGRAPH_FUZZ_INPUTS=20000 of each kind; then FACEGRAPH_FUZZ_SECONDS=60 for each, guided by coverage).
 	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \
 		$(BIN)/python -m pytest -s tests/api/test_fuzz.py tests/fuzz $(ARGS)
+	@for target in $$($(BIN)/python -m tests.fuzz.targets); do \
+		$(BIN)/python -m tests.fuzz.guided $$target -max_total_time=$${FACEGRAPH_FUZZ_SECONDS:-60} -verbosity=0; done
 
 faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, again and again, and look for what is lost (FACEGRAPH_FAULT_KILLS=300 of each kind; hours).
 	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-300} $(BIN)/python -m pytest -s tests/faults $(ARGS)

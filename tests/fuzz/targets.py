@@ -16,18 +16,22 @@ from serve_app.resources import resource_dir
 from serve_app.settings import Limits
 from serve_app.vision.catalogue import read_entry
 from serve_app.vision.image import read_image
-from tests.fuzz.pictures import seeds
+from tests.fuzz import pictures, requests
 
 LIMITS = Limits()
 LONG_SIDE = 64  # as the detector asks for, so that reduced decoding is tried too
 
 
 class Target(NamedTuple):
-    """What reads, what it may raise, and well-formed input."""
+    """What reads, what it may raise, and well-formed input; what most damaged input is led through before.
+
+    A text that is returned says how it went.
+    """
 
     read: Callable[[bytes], object]
     errors: tuple[type[Exception], ...]
     seeds: Callable[[], list[bytes]]
+    mend: Callable[[bytes], bytes] = bytes
 
 
 def picture(data: bytes) -> object:
@@ -83,8 +87,12 @@ def _backup() -> list[bytes]:
 
 
 TARGETS: Mapping[str, Target] = {
-    "picture": Target(picture, (ImageError,), lambda: list(seeds().values())),
+    "picture": Target(picture, (ImageError,), lambda: list(pictures.seeds().values())),
     "base64": Target(base64_text, (ImageError,), _texts),
     "catalogue": Target(catalogue, (ConfigurationError,), _entries),
+    "request": Target(requests.send, (), requests.seeds, requests.mend),
     "archive": Target(archive, (InvalidRequest,), _backup),
 }
+
+if __name__ == "__main__":
+    print(*TARGETS)

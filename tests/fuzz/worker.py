@@ -39,12 +39,13 @@ def main() -> None:
         data = next(target_seeds, None)
         if data is None:
             data = mutate(rng, rng.choice(seeds), seeds)
+            data = target.mend(data) if rng.random() < 0.9 else data
         (folder / "input").write_bytes(data)
         signal.alarm(SECONDS)
         began = time.perf_counter()
         try:
-            target.read(data)
-            outcomes["read"] += 1
+            result = target.read(data)
+            outcomes[result if isinstance(result, str) else "read"] += 1
         except target.errors as error:
             outcomes[type(error).__name__] += 1
         except Exception:

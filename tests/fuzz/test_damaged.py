@@ -1,4 +1,4 @@
-"""Damaged and hostile files: an answer or an error that says what is wrong; no crash, bounded time and memory.
+"""Damaged and hostile files and requests: an answer or an error in words; no crash, bounded time and memory.
 
 ``make fuzz`` tries more and others: FACEGRAPH_FUZZ_INPUTS of each kind.
 """
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, *([pytest.mark.timeout(0)] if VARIABLE in os.env
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_damaged_files(target: str, tmp_path: Path) -> None:
+def test_damaged_input(target: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.worker", target, str(SEED), str(INPUTS), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{tmp_path / 'input'} ended it with {done.returncode}:\n{done.stderr[-3000:]}"
@@ -44,8 +44,8 @@ def test_damaged_files(target: str, tmp_path: Path) -> None:
     print(f"{target}, seed {SEED}: {found}")
     assert not found["failures"], "\n".join(found["failures"])
     assert found["inputs"] >= INPUTS
-    assert found["outcomes"]["read"] > 0
     assert len(found["outcomes"]) > 1
+    assert "read" in found["outcomes"] or "200" in found["outcomes"]
     assert found["slowest_s"] < SLOWEST_S
     assert found["more_mb"] < MORE_MB
     assert done.stderr.count("\n") <= LINES * found["inputs"], "a client must not be able to fill the log"

@@ -5,6 +5,7 @@ For instance ``picture -max_total_time=600``. An input that fails is written to 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -21,10 +22,8 @@ def main() -> None:
     target = TARGETS[name]
 
     def attempt(data: bytes) -> None:
-        try:
+        with contextlib.suppress(*target.errors):
             target.read(target.mend(data))
-        except target.errors:
-            pass
 
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(target.seeds()):

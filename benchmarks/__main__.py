@@ -26,6 +26,8 @@ BENCHMARKS = {
     "stages": "Embedder and detector alone, by batch size, against plain onnxruntime, OpenCV and the float32 peak.",
     "gpu": "Embedder and detector on an NVIDIA GPU by batch size; says so where there is none.",
     "gallery": "The vector index at 1,000 to 1,000,000 faces: milvus-lite and a Milvus server.",
+    "autoscaling": "Replicas, queues, latency and 429s while the load steps up, bursts and goes down.",
+    "capacity": "What the capacity model predicts for two loads, and what the service does.",
     "throughput": "Searches per second and latency under load, against other servers and a tight loop.",
 }
 

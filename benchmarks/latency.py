@@ -137,11 +137,12 @@ class HttpSearch:
         return (end - start) * 1e3, answer
 
 
-def multipart(boundary: str, picture: bytes) -> bytes:
-    """The form of one search."""
+def multipart(boundary: str, picture: bytes, faces: str = "largest") -> bytes:
+    """The form of one search for the largest face, or for ``all``."""
     disposition = "Content-Disposition: form-data; name="
     parts = (
         f'--{boundary}\r\n{disposition}"collections"\r\n\r\n{COLLECTION}\r\n'.encode(),
+        f'--{boundary}\r\n{disposition}"faces"\r\n\r\n{faces}\r\n'.encode(),
         f'--{boundary}\r\n{disposition}"image"; filename="probe.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'.encode(),
         picture,
         f"\r\n--{boundary}--\r\n".encode(),

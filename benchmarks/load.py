@@ -38,6 +38,7 @@ class Plan:
         clients: of a closed loop; 0 with an open one.
         rate: requests per second of an open loop; 0 with a closed one.
         timeout_s: after which a request counts as failed.
+        samples: also list every request: seconds from the start at which it was due, milliseconds, status.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Plan:
     clients: int = 0
     rate: float = 0.0
     timeout_s: float = 60.0
+    samples: bool = False
 
 
 class Connection:
@@ -118,7 +120,13 @@ class Generator:
         self._count_from = self._start + self._plan.warm_up
         self._end = self._count_from + self._plan.seconds
         await (self._open() if self._plan.rate else self._closed())
-        return summary(self._samples, self._plan)
+        figures = summary(self._samples, self._plan)
+        if self._plan.samples:
+            figures["samples"] = [
+                (round(due - self._count_from, 3), round((end - due) * 1e3, 1), status)
+                for due, end, status in sorted(self._samples)
+            ]
+        return figures
 
     async def _one(self, connection: Connection, due: float) -> None:
         request = self._requests[self._sent % len(self._requests)]

@@ -206,6 +206,46 @@ def throughput(
     _save(figure, path)
 
 
+def autoscaling(path: Path, found: Mapping[str, Any], phases: Sequence[Mapping[str, Any]], width_s: float) -> None:
+    """Over time: requests, latency, replicas and calls under way of each stage."""
+    figure, panels = pyplot.subplots(4, 1, figsize=(9, 10), sharex=True, layout="constrained")
+    rates, times, replicas, queues = panels
+    due, took, status = (np.array(column) for column in zip(*found["requests"], strict=True))
+    edges = np.arange(0, due.max() + width_s, width_s)
+    middles = (edges[:-1] + edges[1:]) / 2
+    for chosen, colour, label in (
+        (status == 200, BLUE, "answered"),
+        (status == 429, ORANGE, "429"),
+        ((status != 200) & (status != 429), GREY, "failed"),
+    ):
+        rates.plot(middles, np.histogram(due[chosen], edges)[0] / width_s, color=colour, label=label)
+    rates.set(ylabel="requests per second", ylim=(0, None))
+    bins = np.digitize(due, edges) - 1
+    for quantile, colour in ((0.5, BLUE), (0.99, ORANGE)):
+        values = [
+            np.quantile(took[chosen], quantile) if (chosen := (bins == number) & (status == 200)).any() else np.nan
+            for number in range(len(middles))
+        ]
+        times.plot(middles, values, color=colour, label=f"p{100 * quantile:.0f}")
+    times.set(ylabel="ms, answered", yscale="log")
+    states = found["states"]
+    for name, colour in zip(states[0]["replicas"], (BLUE, GREY, ORANGE, "#67a9cf"), strict=False):
+        at = [state["at"] for state in states]
+        replicas.step(at, [state["replicas"][name] for state in states], where="post", color=colour, label=name)
+        queues.plot(at, [state["in_flight"][name] for state in states], color=colour, label=name)
+    replicas.yaxis.get_major_locator().set_params(integer=True)
+    replicas.set(ylabel="replicas running", ylim=(-0.1, None))
+    queues.set(ylabel="calls under way or waiting", xlabel="seconds", ylim=(0, None))
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8, loc="upper right")
+        for phase in phases:
+            axes.axvline(phase["start"], color=GREY, linewidth=0.8, linestyle="--")
+    for phase in phases:
+        rates.annotate(phase["name"], (phase["start"], 1), xycoords=("data", "axes fraction"), fontsize=8, va="bottom")
+    _save(figure, path)
+
+
 def _save(figure: Any, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)

@@ -165,22 +165,26 @@ class Floor:
 class Load:
     """Loads a side from a process of its own."""
 
-    def __init__(self, folder: Path, pictures: Sequence[bytes]) -> None:
+    def __init__(self, folder: Path, pictures: Sequence[bytes], faces: str = "largest") -> None:
+        folder.mkdir(exist_ok=True)
         self._plan = folder / "plan.json"
         boundary = uuid.uuid4().hex
         self._type = f"multipart/form-data; boundary={boundary}"
         self._bodies = []
         for number, picture in enumerate(pictures):
             path = folder / f"body-{number}"
-            path.write_bytes(multipart(boundary, picture))
+            path.write_bytes(multipart(boundary, picture, faces))
             self._bodies.append(str(path))
 
-    def apply(self, side: Side, seconds: float, clients: int = 0, rate: float = 0.0) -> dict[str, Any]:
+    def apply(
+        self, side: Side, seconds: float, clients: int = 0, rate: float = 0.0, samples: bool = False
+    ) -> dict[str, Any]:
         """One step's figures, with processor seconds and the mean batch."""
         headers = {**side.headers, "Content-Type": self._type}
-        plan = Plan(side.url, headers, self._bodies, seconds, clients=clients, rate=rate)
+        plan = Plan(side.url, headers, self._bodies, seconds, clients=clients, rate=rate, samples=samples)
         write_plan(plan, self._plan)
         used, (faces, batches) = side.cpu_seconds(), side.batches()
+        own = _children_seconds()
         command = [sys.executable, "-m", "benchmarks.load", str(self._plan)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 120, check=False)
         if done.returncode:
@@ -189,11 +193,18 @@ class Load:
         spent = sum(seconds - used.get(pid, 0.0) for pid, seconds in side.cpu_seconds().items())
         sent = figures["requests"] * (plan.seconds + plan.warm_up) / plan.seconds
         figures["cpu_ms"] = round(spent / max(1.0, sent) * 1e3, 2)
+        figures["generator_cpu_ms"] = round((_children_seconds() - own) / max(1.0, sent) * 1e3, 2)
         if batches:
             time.sleep(1.5)  # the counters are up to a second old
             faces_now, batches_now = side.batches()
             figures["mean_batch"] = round((faces_now - faces) / max(1.0, batches_now - batches), 2)
         return figures
+
+
+def _children_seconds() -> float:
+    """Processor seconds of child processes that have ended, such as the load generator."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 Steps = dict[str, dict[int, list[dict[str, Any]]]]

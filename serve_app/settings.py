@@ -43,6 +43,7 @@ class Autoscaling(Section):
     target_ongoing_requests: float = Field(2.0, gt=0)
     upscale_delay_s: float = Field(5.0, ge=0)
     downscale_delay_s: float = Field(60.0, ge=0)
+    downscale_to_zero_delay_s: float | None = Field(None, ge=0)
     look_back_period_s: float = Field(15.0, gt=0)
 
     @model_validator(mode="after")
@@ -246,6 +247,13 @@ class Settings(BaseSettings):
                 f"ingress.serve.autoscaling.max_replicas is {replicas}, but topology 'single' is one process with the "
                 "matcher in it: set it to 1, or choose topology 'compact' or 'distributed'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _who_may_sleep(self) -> Settings:
+        for name in ("ingress", "detector", "embedder", "matcher"):
+            if getattr(self, name).serve.autoscaling.min_replicas == 0:
+                raise ValueError(f"{name}.serve.autoscaling.min_replicas is 0: only the liveness scorer may sleep")
         return self
 
     @model_validator(mode="after")

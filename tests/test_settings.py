@@ -61,6 +61,7 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"detector": {"input_side": 641}}, "multiple of 32"),
         ({"detectr": {}}, "detectr"),
         ({"ingress": {"serve": {"autoscaling": {"min_replicas": 3}}}}, "below min_replicas"),
+        ({"matcher": {"serve": {"autoscaling": {"min_replicas": 0}}}}, "only the liveness scorer may sleep"),
         (
             {
                 "ingress": {
@@ -77,6 +78,11 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_impossible_configuration_is_refused_in_words(values: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         load_settings(values)
+
+
+def test_the_liveness_scorer_may_sleep() -> None:
+    settings = load_settings({"liveness": {"serve": {"autoscaling": {"min_replicas": 0}}}})
+    assert settings.liveness.serve.autoscaling.min_replicas == 0
 
 
 @pytest.mark.parametrize("content", ["[", "applications: []", "applications: [1]", "x: 1"])

@@ -176,7 +176,7 @@ handles from synchronous code could not run with it."""
 
 def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings, tell_caller: bool = False) -> Any:
     """The stage behind the handle: it has the methods of the stage's protocol, which Python cannot see from here."""
-    return Remote(handle, name, stage.serve.retry_after_s, tell_caller)
+    return Remote(handle, name, stage.serve.retry_after_s, tell_caller, stage.serve.autoscaling.min_replicas == 0)
 
 
 def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:

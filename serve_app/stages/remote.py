@@ -31,15 +31,30 @@ REPEATABLE = frozenset(
 """Methods that change nothing: when a replica dies while it works on one, another replica is asked, once."""
 
 
+async def _asleep() -> dict[str, Any]:
+    """Ready to be woken, and nothing else is known."""
+    return {}
+
+
 class Remote:
     """Calls ``method(*args)`` of a deployment as ``await remote.method(*args)``.
 
     Args:
         tell_caller: whether its methods, other than ``ready``, are told who asks.
+        may_sleep: it may have no replica: asking whether it is ready must not wake it.
     """
 
-    def __init__(self, handle: DeploymentHandle[Any], name: str, retry_after_s: int, tell_caller: bool = False) -> None:
+    def __init__(
+        self,
+        handle: DeploymentHandle[Any],
+        name: str,
+        retry_after_s: int,
+        tell_caller: bool = False,
+        may_sleep: bool = False,
+    ) -> None:
         self._tell_caller = tell_caller
+        if may_sleep:
+            self.ready = _asleep
         self._handle = handle
         self._name = name
         self._retry_after_s = retry_after_s

@@ -61,6 +61,15 @@ def test_threshold() -> None:
 
 
 @pytest.mark.slow
+def test_capacity() -> None:
+    notebook = execute("capacity.ipynb")
+    assert pictures(notebook) == 1
+    told = printed(notebook)
+    assert re.search(r"100,000,000  Milvus cluster", told)
+    assert re.search(r"[1-9] GPUs", told)
+
+
+@pytest.mark.slow
 def test_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FACEGRAPH_IMAGES", raising=False)
     notebook = execute("embeddings.ipynb")
@@ -73,7 +82,7 @@ def test_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_notebook_is_tested_and_kept_without_outputs() -> None:
     found = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
-    assert found == ["embeddings.ipynb", "quickstart.ipynb", "threshold.ipynb"]
+    assert found == ["capacity.ipynb", "embeddings.ipynb", "quickstart.ipynb", "threshold.ipynb"]
     for name in found:
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells), name

@@ -67,6 +67,13 @@ def test_other_errors_are_not_repeated(raised: Exception, expected: type[Facegra
     assert handle.answers == ["again"]
 
 
+def test_asking_a_stage_that_may_sleep_does_not_wake_it() -> None:
+    handle = Handle("scored")
+    liveness = Remote(handle, "liveness scorer", 1, may_sleep=True)  # type: ignore[arg-type]
+    assert asyncio.run(liveness.ready()) == {}
+    assert asyncio.run(liveness.score([])) == "scored"
+
+
 def test_every_repeatable_method_exists() -> None:
     stages = (protocols.Detector, protocols.LivenessScorer, protocols.Embedder, protocols.Matcher)
     assert {name for name in REPEATABLE if any(hasattr(stage, name) for stage in stages)} == REPEATABLE

@@ -47,7 +47,7 @@ async def info(context: Context, key: SearchKey) -> Response:
         "models": {
             model: facts
             for model, facts in context.info.get("models", {}).items()
-            if facts["task"] != "liveness" or model in liveness.get("models", ())
+            if facts["task"] != "liveness" or model in liveness.get("models", settings.liveness.models)
         },
         "key": KeyView.of(key),
         "embedder": (await context.service.embedders_in_use()).active,

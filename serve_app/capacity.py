@@ -1,0 +1,219 @@
+"""How much machine a load needs: from measured times of the stages to replicas, cores, GPUs and Milvus nodes.
+
+A stage does one divided by its time on one core, or what was measured on one GPU. So it needs the load times its time,
+divided by the share of a machine that may be used. ``docs/capacity.md`` says where each number comes from, and how far
+its predictions were from measurements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from serve_app.errors import InvalidRequest
+
+EMBEDDED_FACES = 50_000
+"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.milvus.EMBEDDED_ROWS``."""
+
+LINK_BYTES = 2 * 16 * 4 * 1.1
+"""Of a row in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for those above
+(the arithmetic of hnswlib)."""
+
+KEY_BYTES = 65 + 32 + 32 + 3 * 16
+"""Three texts of a row: its key, the collection's and the face's id, each with its length and place."""
+
+SEGMENT_BYTES = 1 << 30
+"""A Milvus server's ``dataCoord.segment.maxSize``; each segment is searched by itself."""
+
+QUERY_NODE_SHARE = 0.7
+"""Of a query node's memory that rows may take: compaction and loading need the rest."""
+
+RECORD_BYTES = 1_500
+"""Of one face in PostgreSQL with its person, its place in a collection and their indexes, the template included."""
+
+THUMBNAIL_BYTES = 8_000
+COPY_SHARE = 1.2
+"""A copy of the vectors in the object store, and what a compaction has not removed yet."""
+
+Stage = Literal["ingress", "detector", "liveness", "embedder", "matcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Processor milliseconds, measured on one core.
+
+    Attributes:
+        http: of one request: reading, keys, hops between processes, the answer.
+        detect: of one picture, decoding included.
+        embed, liveness: of one face.
+        match: of one search in SQL and in an index with few rows.
+        index: what ``index_faces`` faces in the index add to that.
+    """
+
+    http: float
+    detect: float
+    embed: float
+    match: float
+    index: float
+    index_faces: int
+    liveness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRates:
+    """What one GPU does alone: pictures per second of the detector, faces per second of the others."""
+
+    detect: float
+    embed: float
+    liveness: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked for.
+
+    Attributes:
+        pictures_per_second: at the peak.
+        faces: of a picture that are embedded and searched; 1 with ``faces=largest``.
+        live: share of the faces whose liveness is checked, 0 to 1.
+        gallery: rows of the index: faces, each as often as it is in collections.
+        dimension: of a template.
+        thumbnails: whether crops are stored.
+    """
+
+    pictures_per_second: float
+    faces: float = 1.0
+    live: float = 0.0
+    gallery: int = 1_000
+    dimension: int = 128
+    thumbnails: bool = True
+
+    def __post_init__(self) -> None:
+        if self.pictures_per_second <= 0 or self.faces < 0 or not 0 <= self.live <= 1 or self.gallery < 0:
+            raise InvalidRequest(f"A load has positive numbers and a share of live faces from 0 to 1, got {self}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to be used.
+
+    Attributes:
+        used: share of each replica that the peak may use: queues grow with 1 / (1 - used).
+        threads: of one replica of detector, liveness and embedder.
+        query_node_bytes, query_node_cores: of one Milvus query node.
+    """
+
+    used: float = 0.65
+    threads: int = 2
+    query_node_bytes: int = 64 << 30
+    query_node_cores: int = 16
+
+    def __post_init__(self) -> None:
+        if not 0 < self.used < 1:
+            raise InvalidRequest(f"used is a share between 0 and 1, got {self.used}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the load needs.
+
+    Attributes:
+        replicas: of each stage; ingress and matcher compute on one core each.
+        cores: of the service, without the index's own.
+        gpus: whole ones; a fraction of one also counts as one.
+        store: what holds the vectors.
+        query_nodes: of a Milvus cluster, one of them to spare; 1 for a server alone, 0 for milvus-lite.
+        index_bytes: vectors, links and keys in memory, once.
+        disk_bytes: records, a copy of the vectors, thumbnails.
+    """
+
+    replicas: Mapping[Stage, int]
+    cores: int
+    gpus: int
+    store: Literal["milvus-lite", "Milvus server", "Milvus cluster"]
+    query_nodes: int
+    index_bytes: int
+    disk_bytes: int
+
+
+def picture_ms(load: Load, times: Times) -> float:
+    """Processor milliseconds of one picture, the index's included."""
+    index = index_ms(load.gallery, load.dimension, times)
+    face = times.embed + times.match + index + load.live * times.liveness
+    return times.http + times.detect + load.faces * face
+
+
+def pictures_per_second(load: Load, times: Times, cores: float) -> float:
+    """The most that so many cores can do, with everything on them."""
+    return 1e3 * cores / picture_ms(load, times)
+
+
+def index_ms(gallery: int, dimension: int, times: Times) -> float:
+    """Processor milliseconds that a gallery of this size adds to one search.
+
+    milvus-lite looks at every row, so they grow with the rows. In a graph they grow with the logarithm of a segment's
+    rows, and with the number of segments.
+    """
+    if gallery <= EMBEDDED_FACES:
+        return times.index * gallery / times.index_faces if times.index_faces <= EMBEDDED_FACES else times.index
+    rows = SEGMENT_BYTES / row_bytes(dimension)
+    depth = math.log(min(gallery, rows)) / math.log(max(2, min(times.index_faces, rows)))
+    return times.index * max(1.0, depth) * max(1.0, gallery / rows) / max(1.0, times.index_faces / rows)
+
+
+def row_bytes(dimension: int) -> float:
+    """Of one row of the index in memory."""
+    return 4 * dimension + LINK_BYTES + KEY_BYTES
+
+
+def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates | None = None) -> Plan:
+    """Replicas, cores, GPUs, store and nodes for a load.
+
+    Args:
+        gpu: what one GPU does; None: detector, liveness and embedder compute on the CPU.
+
+    Raises:
+        InvalidRequest: the times are of milvus-lite, and the gallery needs a server.
+    """
+    if load.gallery > EMBEDDED_FACES >= times.index_faces:
+        raise InvalidRequest(
+            f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one, at more than "
+            f"{EMBEDDED_FACES:,} faces."
+        )
+    rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
+    busy = {  # cores
+        "ingress": rate * times.http / 1e3,
+        "matcher": faces * times.match / 1e3,
+        "detector": 0.0 if gpu else rate * times.detect / 1e3,
+        "embedder": 0.0 if gpu else faces * times.embed / 1e3,
+        "liveness": 0.0 if gpu else faces * load.live * times.liveness / 1e3,
+    }
+    index = faces * index_ms(load.gallery, load.dimension, times) / 1e3
+    embedded = load.gallery <= EMBEDDED_FACES
+    if embedded:
+        busy["matcher"] += index
+    replicas: dict[Stage, int] = {}
+    stages: tuple[Stage, ...] = ("ingress", "detector", "liveness", "embedder", "matcher")
+    for stage in stages:
+        threads = 1 if stage in ("ingress", "matcher") else machine.threads
+        replicas[stage] = max(1, math.ceil(busy[stage] / (used * threads)))
+    gpus = 0
+    if gpu:
+        gpus = math.ceil((rate / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
+    held = load.gallery * row_bytes(load.dimension)
+    nodes = max(
+        math.ceil(held / (machine.query_node_bytes * QUERY_NODE_SHARE)),
+        math.ceil(index / (machine.query_node_cores * used)),
+    )
+    disk = load.gallery * (RECORD_BYTES + COPY_SHARE * 4 * load.dimension + load.thumbnails * THUMBNAIL_BYTES)
+    return Plan(
+        replicas=replicas,
+        cores=math.ceil(sum(busy.values()) / used),
+        gpus=gpus,
+        store="milvus-lite" if embedded else "Milvus server" if nodes <= 1 else "Milvus cluster",
+        query_nodes=0 if embedded else 1 if nodes <= 1 else nodes + 1,
+        index_bytes=round(held),
+        disk_bytes=round(disk),
+    )

@@ -144,10 +144,14 @@ class PlacedIndex:
         try:
             yield
         except StoreUnavailable as error:
+            self._note_failure(layout, error)
             if layout.state is MoveState.COPYING:  # this write is refused, the next ones do without the target
-                self._failed = layout.version, str(error)
                 raise
             log.warning("the former vector index does not follow any more: %s", error)
+
+    def _note_failure(self, layout: Layout, error: StoreUnavailable) -> None:
+        if layout.state is MoveState.COPYING:
+            self._failed = layout.version, str(error)
 
     def settle(self, model: str, key: RowKey) -> None:
         """See :class:`VectorIndex`."""
@@ -171,8 +175,15 @@ class PlacedIndex:
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
         """See :class:`VectorIndex`; in either place."""
-        face_ids = list(face_ids)
-        return set().union(*(index.rows_of(model, face_ids) for index in self._indexes()))
+        layout, face_ids = self._layout, list(face_ids)
+        found = layout.current.rows_of(model, face_ids)
+        if layout.other is not None:
+            try:
+                found |= layout.other.rows_of(model, face_ids)
+            except StoreUnavailable as error:  # never passed over: somebody may be told that nothing is left
+                self._note_failure(layout, error)
+                raise
+        return found
 
     def count(self, model: str) -> int:
         """See :class:`VectorIndex`; where searches go."""

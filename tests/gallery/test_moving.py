@@ -230,6 +230,37 @@ def test_a_target_that_fails_ends_the_move_and_writes_go_on(world: World) -> Non
         check_consistent(gallery)
 
 
+def test_an_erasure_is_not_confirmed_by_half_of_the_places(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world.process() as gallery:
+        fill(gallery, 3)
+        moves = begin(gallery)
+        gallery.maintain()
+
+        def away(model: str, face_ids: Any) -> set[Any]:
+            raise StoreUnavailable("no answer")
+
+        monkeypatch.setattr(world.indexes[THERE.uri], "rows_of", away)
+        with pytest.raises(StoreUnavailable):
+            gallery._index.rows_of(MODEL, ["a" * 32])
+        gallery.maintain()
+        assert moves.row().state is MoveState.CLEARING
+        assert gallery._index.rows_of(MODEL, ["a" * 32]) == set()
+
+
+def test_a_worker_without_a_sign_of_life_counts_as_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "LEASE", dt.timedelta(seconds=0.3))
+    monkeypatch.setattr(moving, "ROWS", 1)
+    monkeypatch.setattr(moving, "STEP_S", 0.0)
+    with world.process() as gallery:
+        fill(gallery, 3)
+        moves = begin(gallery)
+        assert moves.row().worker is None
+        gallery.move_index()
+        assert moves.row().worker is not None
+        time.sleep(0.4)
+        assert moves.row().worker is None
+
+
 def test_a_target_that_cannot_be_opened_ends_the_move(world: World) -> None:
     with world.process() as gallery:
         fill(gallery, 2)

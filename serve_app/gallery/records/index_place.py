@@ -47,7 +47,7 @@ class IndexPlace:
         since: when the state began.
         done, total: rows copied, and rows in all.
         error: why the last move was given up; empty if it was not.
-        worker: who does the work, None before anybody took it up.
+        worker: who does the work; None before anybody took it up, and when whoever did gave no sign of life for long.
     """
 
     version: int
@@ -72,6 +72,7 @@ def get(connection: sa.Connection, lock: Literal["", "share", "all"] = "") -> In
         function = sa.func.pg_advisory_xact_lock_shared if lock == "share" else sa.func.pg_advisory_xact_lock
         connection.execute(sa.select(function(BARRIER)))
     row = connection.execute(sa.select(index_place)).one()
+    working = row.worker_until is not None and row.worker_until > dt.datetime.now(dt.UTC)
     return IndexPlace(
         row.version,
         row.configured,
@@ -82,7 +83,7 @@ def get(connection: sa.Connection, lock: Literal["", "share", "all"] = "") -> In
         row.done,
         row.total,
         row.error,
-        row.worker,
+        row.worker if working else None,
     )
 
 

@@ -16,6 +16,7 @@ from serve_app.api.app import create_app
 from serve_app.api.bulk.worker import BulkWorker
 from serve_app.api.context import ApiContext, ReplicaStates
 from serve_app.api.dialects import chosen
+from serve_app.api.schemas.persons import person_fields
 from serve_app.domain import (
     DEFAULT_TENANT,
     CheckedFace,
@@ -183,7 +184,7 @@ class Ingress:
         collection: str,
         *,
         tenant: str = DEFAULT_TENANT,
-        fields: PersonFields | None = None,
+        fields: PersonFields | Mapping[str, Any] | None = None,
         mode: Literal["replace", "add"] = "replace",
         faces: EnrolmentChoice = "one",
         liveness: bool | None = None,
@@ -193,13 +194,16 @@ class Ingress:
         check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
-        """Create or update a person from pictures. See :meth:`serve_app.service.FaceService.enroll`."""
+        """Create or update a person from pictures. See :meth:`serve_app.service.FaceService.enroll`.
+
+        A mapping as ``fields`` is checked as the fields of an HTTP request are.
+        """
         return await self.service.enroll(
             tenant,
             person_id,
             collection,
             [images] if isinstance(images, bytes) else images,
-            fields or PersonFields(),
+            person_fields(fields) if isinstance(fields, Mapping) else fields or PersonFields(),
             mode=mode,
             faces=faces,
             liveness=liveness,

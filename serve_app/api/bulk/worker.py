@@ -14,7 +14,7 @@ from typing import Any
 
 from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.context import ApiContext
-from serve_app.api.schemas.persons import PersonTexts
+from serve_app.api.schemas.persons import person_fields
 from serve_app.bulk.enroller import Enroller, Gone, Mode, Refused, blamed, failed
 from serve_app.bulk.entries import Entry, Outcome, PictureFile
 from serve_app.bulk.files import NotRead
@@ -149,7 +149,7 @@ class ServiceDoor:
                 person,
                 self.work.collection,
                 images,
-                PersonTexts.model_validate(fields).to_domain(),
+                person_fields(fields),
                 mode=mode,
                 **options,
             )

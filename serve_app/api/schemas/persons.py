@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
+from serve_app.api.errors import from_validation
 from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, PersonId, Separated, Text, UploadField
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
@@ -141,6 +143,14 @@ class PersonTexts(Body):
             consent=self.consent.to_domain() if self.consent else None,
             metadata=self.metadata,
         )
+
+
+def person_fields(fields: Mapping[str, Any]) -> PersonFields:
+    """Fields by their names in a request. Raises InvalidRequest."""
+    try:
+        return PersonTexts.model_validate(dict(fields)).to_domain()
+    except ValidationError as error:
+        raise from_validation(error.errors(include_url=False, include_context=False)) from None
 
 
 class MergeBody(Body):

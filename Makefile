@@ -30,7 +30,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults soak bench docs format models lock clean
+.PHONY: help run demo test lint check fuzz faults cluster soak bench docs format models lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -63,6 +63,9 @@ faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, aga
 
 soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help").
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on this machine, update it and kill a node of it under load (minutes).
+	@FACEGRAPH_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster $(ARGS)
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -111,6 +114,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults soak bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

@@ -1,0 +1,115 @@
+"""Enrol many persons as a job on the service's own Ray cluster, through the Python handle.
+
+On a cluster with a dashboard (KubeRay, or ``ray start --head``), from the folder of the project:
+
+    ray job submit --address http://HEAD:8265 -- python examples/enrol_job.py s3://bucket/people staff
+
+Beside ``make run``, whose Ray has no dashboard, as a program of the same machine:
+
+    .venv/bin/python examples/enrol_job.py people/ staff
+
+The source is what ``facegraph enroll`` reads: a folder, a zip, a manifest, a URL. It has to be reachable from where the
+job runs. Pictures go to the detector without HTTP, a bounded window of persons at a time. A job that was stopped goes
+on where it was if it is submitted again and finds its state file; without the file it begins anew, which changes
+nothing but the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # no job of a cluster, which has set everything
+    # Before Ray is imported: `make run` keeps Ray on the loopback address.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray import serve
+
+from serve_app.bulk.enroller import Enroller
+from serve_app.bulk.entries import BadSource, Entry, PictureFile, Status
+from serve_app.bulk.files import Files
+from serve_app.bulk.handle import HandleDoor
+from serve_app.bulk.sources import Source
+from serve_app.bulk.state import State
+from serve_app.bulk.window import outcomes
+from serve_app.bulk.worklist import WorkList
+from serve_app.errors import CollectionExists
+
+MOST_PICTURE_BYTES = 16 * 2**20
+SAY_EVERY_S = 10.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job; 0 if every picture is enrolled, 1 if some are not, 2 if nothing could be done."""
+    parser = argparse.ArgumentParser(description="Enrol many persons through the Python handle.")
+    parser.add_argument("source", help="a folder, a zip, a manifest (.csv, .jsonl), or the fsspec URL of one")
+    parser.add_argument("collection", help="created if there is none of that name")
+    parser.add_argument("--window", type=int, default=8, help="persons at a time (default: 8)")
+    parser.add_argument("--state", type=Path, default=Path("enrolled.db"), help="where finished persons are noted")
+    parser.add_argument("--failures", type=Path, help="write persons of whom something failed here, as a manifest")
+    chosen = parser.parse_args(arguments)
+
+    ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
+    handle = serve.get_app_handle("facegraph")
+    with suppress(CollectionExists):
+        handle.create_collection.remote(chosen.collection).result(timeout_s=60)
+
+    with ExitStack() as stack:
+        work, files = stack.enter_context(closing(WorkList())), stack.enter_context(closing(Files()))
+        try:
+            Source(chosen.source, files).load(work)
+            state = stack.enter_context(closing(State(chosen.state)))
+        except BadSource as error:
+            print(error, file=sys.stderr)
+            return 2
+        failures = stack.enter_context(chosen.failures.open("w")) if chosen.failures else None
+        counts: Counter[str] = Counter()
+
+        async def read(file: PictureFile) -> bytes:
+            return await asyncio.to_thread(files.read, file.location, MOST_PICTURE_BYTES)
+
+        def to_do() -> Iterator[Entry]:
+            for entry in work:
+                if state.holds(entry):
+                    counts[Status.SKIPPED] += 1
+                else:
+                    yield entry
+
+        async def run() -> None:
+            enroller = Enroller(HandleDoor(handle, chosen.collection), read)
+            began = said = time.monotonic()
+            pictures = 0
+            async for outcome in outcomes(to_do(), enroller.enroll, chosen.window):
+                counts[outcome.status] += 1
+                pictures += len(outcome.entry.files)
+                if outcome.status is Status.ENROLLED:
+                    state.add(outcome.entry)
+                elif failures:
+                    failures.write(json.dumps(outcome.as_json()) + "\n")
+                if time.monotonic() - said > SAY_EVERY_S:
+                    said = time.monotonic()
+                    print(f"{counts.total()} of {work.persons} persons, {pictures / (said - began):.1f} pictures/s")
+
+        asyncio.run(run())
+    print(f"{in_words(counts)} of {counts.total()} persons.")
+    return 1 if counts[Status.FAILED] or counts[Status.PARTIAL] else 0
+
+
+def in_words(counts: Counter[str]) -> str:
+    """Numbers by outcome."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "Nobody"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.errors import InvalidRequest, StoreUnavailable
-from serve_app.gallery import Gallery, IndexMoves, moving
+from serve_app.gallery import Gallery, IndexMoves, moving, open_gallery
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.index import MemoryIndex
@@ -24,8 +24,10 @@ from serve_app.gallery.moving import Mover
 from serve_app.gallery.placed_index import PlacedIndex
 from serve_app.gallery.places import Place, parse
 from serve_app.gallery.records.index_place import MoveState
+from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query
 from tests.gallery.stores import check_consistent
+from tests.servers.milvus import MilvusServer
 from tests.servers.postgres import PostgresServer
 
 TENANT = DEFAULT_TENANT
@@ -345,3 +347,61 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db" / "mine").touch()
     with pytest.raises(InvalidRequest, match="not empty"):
         parse(str(tmp_path / "x.db"))
+
+
+@pytest.mark.milvus_server
+def test_from_milvus_lite_to_a_server_and_back(tmp_path: Path, milvus: MilvusServer) -> None:
+    """With writers and searchers at work all the time."""
+    settings = Settings(data_dir=tmp_path, storage=StorageSettings(timeout_s=10))
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        fill(gallery, 100)
+        stop = threading.Event()
+        written: list[int] = []
+        failures: list[Any] = []
+        waits: list[float] = []
+
+        def write() -> None:
+            number = 1000
+            try:
+                while not stop.is_set():
+                    gallery.put_person(TENANT, f"p{number}", ["staff"], PersonFields(), [face(number, thumbnail=None)])
+                    written.append(number)
+                    if number % 3 == 0:
+                        gallery.delete_person(TENANT, f"p{number - 1}")
+                        written.remove(number - 1)
+                    number += 1
+            except Exception as error:
+                failures.append(error)
+
+        def search() -> None:
+            seed = 0
+            try:
+                while not stop.is_set():
+                    began = time.monotonic()
+                    assert finds(gallery, seed % 100), seed
+                    waits.append(time.monotonic() - began)
+                    seed += 1
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=write), threading.Thread(target=search)]
+        for thread in threads:
+            thread.start()
+        kinds = []
+        try:
+            for target in (Place(milvus.uri), Place(str(tmp_path / "again.db"))):
+                begin(gallery, target, Place(settings.milvus_uri))
+                finish(gallery)
+                kinds.append(gallery.ready()["index"]["kind"])
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not failures
+        assert kinds == ["milvus", "milvus-lite"]
+        assert written
+        assert len(waits) > 20
+        check_consistent(gallery)
+        assert all(finds(gallery, seed) for seed in (*range(100), *written))
+        assert not (tmp_path / "index.db").exists()
+        print(f"{len(written)} written, {len(waits)} searches, the slowest {max(waits):.3f} s")

@@ -202,6 +202,31 @@ def test_an_overloaded_service_is_tried_again(world: World, monkeypatch: pytest.
     assert faces(world) == {"ada": 1, "bob": 1}
 
 
+def test_the_worker_outlives_every_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit(world, lines({"person": "ada", "image_base64": b64(ADA)}))
+    bulk_work = world.matcher.bulk_work
+    faults = iter([RuntimeError("oops"), Overloaded("no room")])
+
+    async def faulty(*args: Any) -> Any:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return await bulk_work(*args)
+
+    monkeypatch.setattr(world.matcher, "bulk_work", faulty)
+
+    async def run() -> None:
+        worker = BulkWorker(world.context, idle_s=0.01)
+        worker.start()
+        worker.start()  # once is enough
+        async with asyncio.timeout(10):
+            while not (await world.matcher.tasks(DEFAULT_TENANT))[0].state.is_final:
+                await asyncio.sleep(0.01)
+        await worker.close()
+
+    asyncio.run(run())
+    assert faces(world) == {"ada": 1}
+
+
 def test_a_fault_of_ours_costs_one_person_not_the_upload(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     task = submit(world, lines({"person": "ada", "image_base64": b64(ADA)})).json()
 

@@ -115,6 +115,9 @@ class BulkWorker:
             except FacegraphError as error:
                 log.warning("uploads have to wait: %s", error)
                 worked = False
+            except Exception:  # what was accepted has to be worked on, whatever went wrong this time
+                log.exception("uploads have to wait")
+                worked = False
             if not worked:
                 await asyncio.sleep(self._idle_s)
 

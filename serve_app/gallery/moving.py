@@ -202,7 +202,7 @@ class Mover:
             return True  # the next step follows it
         target = Repairer(self._database, layout.other, self._blobs)
         if self._copy is None or self._copy.version != row.version:
-            self._copy = self._new_copy(row.version)
+            self._copy = self._new_copy(row.version, layout.other)
         copy = self._copy
         until = time.monotonic() + STEP_S
         while copy.models:
@@ -223,10 +223,19 @@ class Mover:
             self._finish(row, copy, target, layout.other)
         return True
 
-    def _new_copy(self, version: int) -> _Copy:
+    def _new_copy(self, version: int, target: VectorIndex) -> _Copy:
         with self._database.read() as connection:
             models = faces.models(connection)
-            return _Copy(version, sum(faces.count_places(connection, model) for model in models), models)
+            total = sum(faces.count_places(connection, model) for model in models)
+            firsts = {
+                model: faces.index_rows(connection, model, faces.places_after(connection, model, None, 1))
+                for model in models
+            }
+        for model, rows in firsts.items():
+            # A server takes seconds to make a model's part; here no writer waits for that. Should the face be erased
+            # at this moment, the numbers differ in the end and the comparison removes the row.
+            target.upsert(model, rows)
+        return _Copy(version, total, models)
 
     def _finish(self, row: IndexPlace, copy: _Copy, target: Repairer, index: VectorIndex) -> None:
         """Compare where the numbers differ, and switch."""

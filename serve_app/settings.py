@@ -137,7 +137,7 @@ class DetectorSettings(StageSettings):
 
     inference: Inference = Inference()
     model: str = "yunet-2023mar"
-    input_side: int = Field(640, ge=160, le=4096, multiple_of=32)
+    input_side: int = Field(448, ge=160, le=4096, multiple_of=32)
     min_score: float = Field(0.6, ge=0.1, le=1)
     nms_iou: float = Field(0.3, gt=0, lt=1)
     workers: int = Field(0, ge=0)

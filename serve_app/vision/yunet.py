@@ -21,6 +21,9 @@ from serve_app.vision.tensors import resize, to_tensor
 Array = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
+FINER = 1280
+"""Pixels of the long side of the look for small faces that is taken when the first one shows none."""
+
 SMALLEST = 24
 """Width in pixels of the picture down to which ``every`` face is looked for; smaller ones cannot be recognised."""
 
@@ -43,8 +46,8 @@ ALONE = (2.0, 128)
 """The part of the picture in which a doubtful face is looked at alone: times the longer side of its box, and pixels of
 the input."""
 
-CLOSE_UP = (1.6, 256)
-"""The part from which a face's landmarks are read again, likewise: the face is 160 pixels there, the size at which
+CLOSE_UPS = ((2.0, 320), (1.6, 256))
+"""The parts from which a face's landmarks are read again, likewise: the face is 160 pixels there, the size at which
 YuNet places them best (docs/accuracy.md)."""
 
 _HEADS = ("cls", "obj", "bbox", "kps")
@@ -91,13 +94,13 @@ class YuNet:
     @property
     def coarse_side(self) -> int:
         """Pixels of a picture's long side that :meth:`detect` can make use of, unless it is to find every face."""
-        return 2 * self._side
+        return max(FINER, 2 * self._side)
 
     def detect(self, pixels: Pixels, *, every: bool = False) -> RawFaces:
         """Faces of a picture of any size, uint8 (height, width, 3) BGR.
 
         The long side is scaled to the input side. If that shows no face, half of it is tried, where faces that fill the
-        picture have a size that YuNet knows, and for larger pictures twice of it, where small ones have.
+        picture have a size that YuNet knows, and for larger pictures :data:`FINER`, where small ones have.
 
         Args:
             every: look again at a larger scale for the faces that the first look is too coarse for, down to
@@ -114,23 +117,23 @@ class YuNet:
         if not len(faces):
             faces = self._detect_at(pixels, self._side // 2)
         if not len(faces) and not every and long_side > self._side:
-            faces = self._detect_at(pixels, self._side * 2)
+            faces = self._detect_at(pixels, self.coarse_side)
         return faces
 
     def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
-        """The landmarks (5, 2) of a detected face, read a second time from a close-up: the mean of both readings.
+        """The landmarks (5, 2) of a detected face, read again from close-ups: the mean of all readings.
 
-        The two err independently, and the close-up has every face at the size that suits YuNet. Where it shows no face,
-        the landmarks stay as they are.
+        Their errors are partly independent, and a close-up has every face at the size that suits YuNet. A close-up that
+        does not show the face adds nothing.
         """
-        found = self._detect_around(pixels, box, *CLOSE_UP)
-        if not len(found):
-            return landmarks
-        centres = found.boxes[:, :2] + found.boxes[:, 2:] / 2
-        nearest = int(np.argmin(np.square(centres - (box[:2] + box[2:] / 2)).sum(axis=1)))
-        if not _same_face(box, found.boxes[nearest : nearest + 1], self._nms_iou):
-            return landmarks
-        return np.asarray((landmarks + found.landmarks[nearest]) / 2, np.float32)
+        readings = [landmarks]
+        for part in CLOSE_UPS:
+            found = self._detect_around(pixels, box, *part)
+            far = np.square(found.boxes[:, :2] + found.boxes[:, 2:] / 2 - (box[:2] + box[2:] / 2)).sum(axis=1)
+            nearest = np.argsort(far)[:1]
+            if _same_face(box, found.boxes[nearest], self._nms_iou):
+                readings.append(found.landmarks[nearest[0]])
+        return np.asarray(np.mean(readings, axis=0), np.float32)
 
     def _confirmed(self, pixels: Pixels, faces: RawFaces) -> RawFaces:
         """Without the doubtful ones that are no face when they are looked at alone."""

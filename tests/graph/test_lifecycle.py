@@ -198,3 +198,36 @@ def test_the_python_handle_does_the_same_work(service: RunningService) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Found 'somebody' with score" in done.stdout
+
+
+def test_a_job_enrols_a_folder_and_ray_data_searches_one(service: RunningService, tmp_path: Path) -> None:
+    for person, picture in (("eileen", photos.astronaut()), ("grace", photos.grace_hopper())):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        (tmp_path / "people" / person / "1.png").write_bytes(picture)
+        (tmp_path / f"{person}.png").write_bytes(picture)
+    (tmp_path / "people" / "nobody").mkdir()
+    (tmp_path / "people" / "nobody" / "1.jpg").write_bytes(b"no picture")
+    environment = {**os.environ, "RAY_ADDRESS": service.ray_address()}
+
+    def example(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "examples" / name), *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    enrol = ("enrol_job.py", "people", "from-a-job", "--failures", "failures.jsonl")
+    done = example(*enrol)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 enrolled, 1 failed of 3 persons." in done.stdout
+    (failure,) = map(json.loads, (tmp_path / "failures.jsonl").read_text().splitlines())
+    assert (failure["person"], failure["errors"][0]["code"]) == ("nobody", "image_format_unsupported")
+    again = example(*enrol)
+    assert "2 skipped" in again.stdout, again.stdout + again.stderr
+
+    searched = example("search_folder.py", str(tmp_path), "from-a-job", str(tmp_path / "found"))
+    assert searched.returncode == 0, searched.stdout + searched.stderr
+    found = [json.loads(line) for file in (tmp_path / "found").glob("*.json") for line in file.read_text().splitlines()]
+    assert {Path(line["path"]).name: line["persons"] for line in found if "people" not in line["path"]} == {
+        "eileen.png": ["eileen"],
+        "grace.png": ["grace"],
+    }

@@ -37,13 +37,13 @@ MAX_SIDE = 3328
 """Pixels of the long side of the closest look."""
 
 CERTAIN = 0.85
-"""Score from which on a face of the closer look is not doubted: 95 % of small ones reach it, galaxies do not."""
+"""Score from which on a face is not doubted: 95 % of small ones reach it, galaxies do not."""
 
 MAX_DOUBTFUL = 100
 """Doubtful faces of a picture that are looked at alone, best first; beyond, they are not believed."""
 
 ALONE = (2.0, 128)
-"""The part of the picture in which a doubtful face is looked at alone: times the longer side of its box, and pixels of
+"""The part of the picture in which a doubtful small face is looked at alone: times the longer side of its box, and pixels of
 the input."""
 
 CLOSE_UPS = ((2.0, 320), (1.6, 256))
@@ -106,18 +106,18 @@ class YuNet:
             every: look again at a larger scale for the faces that the first look is too coarse for, down to
                 :data:`SMALLEST` pixels in the picture. Costs the more the larger the picture is, up to ten times.
         """
-        faces = self._detect_at(pixels, self._side)
+        faces = self._look(pixels, self._side)
         long_side = max(pixels.shape[:2])
         closer = min(round(long_side * SURE / SMALLEST), MAX_SIDE)
         if every and closer > self._side:
             # What is large here is seen better in the first look; close up, parts of large faces look like faces.
             small = SMALL * long_side / self._side
-            close = self._confirmed(pixels, _narrower(self._detect_at(pixels, closer), small))
+            close = self._confirmed(pixels, _narrower(self._detect_at(pixels, closer), small), ALONE)
             faces = _merged(close, faces, small, self._nms_iou)
         if not len(faces):
-            faces = self._detect_at(pixels, self._side // 2)
+            faces = self._look(pixels, self._side // 2)
         if not len(faces) and not every and long_side > self._side:
-            faces = self._detect_at(pixels, self.coarse_side)
+            faces = self._look(pixels, self.coarse_side)
         return faces
 
     def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
@@ -135,15 +135,18 @@ class YuNet:
                 readings.append(found.landmarks[nearest[0]])
         return np.asarray(np.mean(readings, axis=0), np.float32)
 
-    def _confirmed(self, pixels: Pixels, faces: RawFaces) -> RawFaces:
-        """Without the doubtful ones that are no face when they are looked at alone."""
+    def _look(self, pixels: Pixels, side: int) -> RawFaces:
+        return self._confirmed(pixels, self._detect_at(pixels, side), CLOSE_UPS[-1])
+
+    def _confirmed(self, pixels: Pixels, faces: RawFaces, part: tuple[float, int]) -> RawFaces:
+        """Without the doubtful ones that are no face when such a part of the picture is looked at alone."""
         doubtful = np.flatnonzero(faces.scores < CERTAIN)
-        refuted = [place for place in doubtful[:MAX_DOUBTFUL] if not self._is_face(pixels, faces.boxes[place])]
+        refuted = [place for place in doubtful[:MAX_DOUBTFUL] if not self._shows(pixels, faces.boxes[place], part)]
         refuted += doubtful[MAX_DOUBTFUL:].tolist()
         return _chosen(faces, np.setdiff1d(np.arange(len(faces)), np.asarray(refuted, np.intp)))
 
-    def _is_face(self, pixels: Pixels, box: Array) -> bool:
-        return _same_face(box, self._detect_around(pixels, box, *ALONE).boxes, self._nms_iou)
+    def _shows(self, pixels: Pixels, box: Array, part: tuple[float, int]) -> bool:
+        return _same_face(box, self._detect_around(pixels, box, *part).boxes, self._nms_iou)
 
     def _detect_around(self, pixels: Pixels, box: Array, times: float, side: int) -> RawFaces:
         """Faces of the square about a box, so many times its longer side, as far as the picture goes."""

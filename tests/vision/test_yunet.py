@@ -53,7 +53,8 @@ def fake(planted: Planted, seen: list[tuple[int, ...]] | None = None, log_size: 
 
 
 def detect(planted: Planted, shape: tuple[int, int] = (480, 640), **settings: float) -> RawFaces:
-    return YuNet(fake(planted), FIRST_LOOK.model_copy(update=settings)).detect(np.zeros((*shape, 3), np.uint8))
+    """What the first look sees, before doubtful faces are looked at alone."""
+    return YuNet(fake(planted), FIRST_LOOK.model_copy(update=settings))._detect_at(np.zeros((*shape, 3), np.uint8), 640)
 
 
 def test_decoding_by_hand() -> None:
@@ -224,6 +225,14 @@ def boxes_of(*boxes: tuple[float, float, float, float], score: float = 0.9) -> R
         np.zeros((count, 5, 2), np.float32),
         np.full(count, score, np.float32),
     )
+
+
+@pytest.mark.parametrize(("score", "shown", "count"), [(0.8, True, 1), (0.8, False, 0), (0.9, False, 1)])
+def test_doubtful_faces_are_looked_at_alone(score: float, shown: bool, count: int) -> None:
+    """Here a look at a part of the picture sees the same cells, and that is the same face only in its corner."""
+    row = 16 if shown else 30
+    detector = YuNet(fake([(8, row, row, score**2)], log_size=2.5), FIRST_LOOK)
+    assert len(detector.detect(np.zeros((640, 640, 3), np.uint8))) == count
 
 
 def test_a_face_seen_twice_counts_once() -> None:

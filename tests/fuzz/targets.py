@@ -87,11 +87,11 @@ def _backup() -> list[bytes]:
 
 
 TARGETS: Mapping[str, Target] = {
-    "picture": Target(picture, (ImageError,), lambda: list(pictures.seeds().values())),
     "base64": Target(base64_text, (ImageError,), _texts),
     "catalogue": Target(catalogue, (ConfigurationError,), _entries),
     "request": Target(requests.send, (), requests.seeds, requests.mend),
     "archive": Target(archive, (InvalidRequest,), _backup),
+    "picture": Target(picture, (ImageError,), lambda: list(pictures.seeds().values())),
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Feeds a target: ``python -m tests.fuzz.worker TARGET SEED COUNT FOLDER``, results as JSON on standard output.
+"""Feeds targets: ``python -m tests.fuzz.worker TARGETS SEED COUNT FOLDER``, a line of JSON for each of them.
 
 In a process of its own, since a decoder that crashes takes the process with it. The input that is being tried lies in
 ``FOLDER/input``, so that it is there after a crash.
@@ -16,30 +16,35 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.mutations import mutate
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, Target
 
 SECONDS = 10
 """For one input, after which it counts as a hang."""
+ENOUGH = 5
+"""Failures, after which the rest is not tried."""
 
 
 def main() -> None:
-    """Every seed as it is, then mutations of them."""
-    name, seed, count, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    """One target after the other."""
+    names, seed, count, folder = sys.argv[1].split(","), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     faulthandler.enable()
-    target, rng = TARGETS[name], random.Random(seed)
+    for name in names:
+        print(json.dumps({"target": name, **feed(TARGETS[name], random.Random(seed), count, folder)}), flush=True)
+
+
+def feed(target: Target, rng: random.Random, count: int, folder: Path) -> dict[str, Any]:
+    """Every seed as it is, then mutations of them; what came of it."""
     seeds = target.seeds()
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
-    slowest = 0.0
-    target_seeds = iter(seeds)
-    before = peak_mb()
+    slowest, before = 0.0, peak_mb()
     for number in range(max(count, len(seeds))):
-        data = next(target_seeds, None)
-        if data is None:
-            data = mutate(rng, rng.choice(seeds), seeds)
-            data = target.mend(data) if rng.random() < 0.9 else data
+        data = seeds[number] if number < len(seeds) else mutate(rng, rng.choice(seeds), seeds)
+        if number >= len(seeds) and rng.random() < 0.9:
+            data = target.mend(data)
         (folder / "input").write_bytes(data)
         signal.alarm(SECONDS)
         began = time.perf_counter()
@@ -54,19 +59,15 @@ def main() -> None:
             failures.append(f"{failure}: {traceback.format_exc()}")
         signal.alarm(0)
         slowest = max(slowest, time.perf_counter() - began)
-        if len(failures) >= 5:
+        if len(failures) >= ENOUGH:
             break
-    print(
-        json.dumps(
-            {
-                "inputs": sum(outcomes.values()) + len(failures),
-                "outcomes": outcomes,
-                "failures": failures,
-                "slowest_s": round(slowest, 3),
-                "more_mb": round(peak_mb() - before, 1),
-            }
-        )
-    )
+    return {
+        "inputs": sum(outcomes.values()) + len(failures),
+        "outcomes": outcomes,
+        "failures": failures,
+        "slowest_s": round(slowest, 3),
+        "more_mb": round(peak_mb() - before, 1),
+    }
 
 
 def peak_mb() -> float:

@@ -20,6 +20,9 @@ WITHOUT_PEOPLE = (
 LEAST_WIDTH = 50
 """Pixels of a part that is worth looking at."""
 
+LOOKS = (320, 640, 1280)
+"""Long sides at which a part must show nothing that might be a face."""
+
 MOSAICS = 5
 """Pictures of each size made of the parts."""
 
@@ -72,7 +75,8 @@ def beside_faces(doubtful: YuNet, pixels: Pixels) -> Pixels | None:
     """The widest strip from top to bottom that no face, or what might be one, reaches; None without one."""
     free = np.ones(pixels.shape[1] + 2, bool)
     free[[0, -1]] = False
-    for x, _, width, _ in doubtful.detect(pixels, every=True).boxes:
+    looks = [doubtful.look(pixels, side) for side in LOOKS]
+    for x, _, width, _ in np.concatenate([look.boxes for look in looks]):
         free[max(1, int(x - width / 2) + 1) : max(1, int(x + 1.5 * width) + 2)] = False
     ends = np.flatnonzero(~free)
     widest = int(np.argmax(np.diff(ends)))

@@ -43,8 +43,8 @@ MAX_DOUBTFUL = 100
 """Doubtful faces of a picture that are looked at alone, best first; beyond, they are not believed."""
 
 ALONE = (2.0, 128)
-"""The part of the picture in which a doubtful small face is looked at alone: times the longer side of its box, and pixels of
-the input."""
+"""The part of the picture in which a doubtful small face is looked at alone: times the longer side of its box, and
+pixels of the input."""
 
 CLOSE_UPS = ((2.0, 320), (1.6, 256))
 """The parts from which a face's landmarks are read again, likewise: the face is 160 pixels there, the size at which
@@ -106,19 +106,23 @@ class YuNet:
             every: look again at a larger scale for the faces that the first look is too coarse for, down to
                 :data:`SMALLEST` pixels in the picture. Costs the more the larger the picture is, up to ten times.
         """
-        faces = self._look(pixels, self._side)
+        faces = self._believed(pixels, self._side)
         long_side = max(pixels.shape[:2])
         closer = min(round(long_side * SURE / SMALLEST), MAX_SIDE)
         if every and closer > self._side:
             # What is large here is seen better in the first look; close up, parts of large faces look like faces.
             small = SMALL * long_side / self._side
-            close = self._confirmed(pixels, _narrower(self._detect_at(pixels, closer), small), ALONE)
+            close = self._confirmed(pixels, _narrower(self.look(pixels, closer), small), ALONE)
             faces = _merged(close, faces, small, self._nms_iou)
         if not len(faces):
-            faces = self._look(pixels, self._side // 2)
+            faces = self._believed(pixels, self._side // 2)
         if not len(faces) and not every and long_side > self._side:
-            faces = self._look(pixels, self.coarse_side)
+            faces = self._believed(pixels, self.coarse_side)
         return faces
+
+    def look(self, pixels: Pixels, side: int) -> RawFaces:
+        """What one look shows, at this long side in pixels, the doubtful faces among it."""
+        return self._detect_scaled(pixels, side / max(pixels.shape[:2]))
 
     def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
         """The landmarks (5, 2) of a detected face, read again from close-ups: the mean of all readings.
@@ -135,8 +139,8 @@ class YuNet:
                 readings.append(found.landmarks[nearest[0]])
         return np.asarray(np.mean(readings, axis=0), np.float32)
 
-    def _look(self, pixels: Pixels, side: int) -> RawFaces:
-        return self._confirmed(pixels, self._detect_at(pixels, side), CLOSE_UPS[-1])
+    def _believed(self, pixels: Pixels, side: int) -> RawFaces:
+        return self._confirmed(pixels, self.look(pixels, side), CLOSE_UPS[-1])
 
     def _confirmed(self, pixels: Pixels, faces: RawFaces, part: tuple[float, int]) -> RawFaces:
         """Without the doubtful ones that are no face when such a part of the picture is looked at alone."""
@@ -160,9 +164,6 @@ class YuNet:
         faces = self._detect_scaled(part, side / length)
         shift = np.array([left, top], np.float32)
         return RawFaces(faces.boxes + np.array([left, top, 0, 0], np.float32), faces.landmarks + shift, faces.scores)
-
-    def _detect_at(self, pixels: Pixels, side: int) -> RawFaces:
-        return self._detect_scaled(pixels, side / max(pixels.shape[:2]))
 
     def _detect_scaled(self, pixels: Pixels, scale: float) -> RawFaces:
         height, width = pixels.shape[:2]

@@ -54,7 +54,7 @@ def fake(planted: Planted, seen: list[tuple[int, ...]] | None = None, log_size: 
 
 def detect(planted: Planted, shape: tuple[int, int] = (480, 640), **settings: float) -> RawFaces:
     """What the first look sees, before doubtful faces are looked at alone."""
-    return YuNet(fake(planted), FIRST_LOOK.model_copy(update=settings))._detect_at(np.zeros((*shape, 3), np.uint8), 640)
+    return YuNet(fake(planted), FIRST_LOOK.model_copy(update=settings)).look(np.zeros((*shape, 3), np.uint8), 640)
 
 
 def test_decoding_by_hand() -> None:

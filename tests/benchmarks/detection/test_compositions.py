@@ -42,7 +42,9 @@ def test_a_strip_beside_the_face(analyser: FaceAnalyser) -> None:
     assert strip is not None
     (box,) = analyser.detector.detect(whole).boxes
     assert strip.shape[0] == 512
-    assert strip.shape[1] == max(int(box[0] - box[2] / 2), 512 - int(box[0] + 1.5 * box[2]) - 1)
+    # Looks at other scales draw the box a few pixels wider.
+    expected = max(int(box[0] - box[2] / 2), 512 - int(box[0] + 1.5 * box[2]) - 1)
+    assert expected - 15 <= strip.shape[1] <= expected
     face_fills_it = cv2.resize(whole[55:185, 165:285], (400, 400))
     assert beside_faces(analyser.detector, face_fills_it) is None
 

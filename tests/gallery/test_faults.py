@@ -170,7 +170,6 @@ def test_a_deletion_that_cannot_be_confirmed_says_that_it_was_made(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_killing_the_process_at_random_moments(tmp_path: Path) -> None:
     with embedded(tmp_path) as gallery:
         gallery.create_collection(TENANT, NewCollection("staff"))
@@ -276,7 +275,7 @@ def test_a_second_process_is_told_why_it_cannot_start(tmp_path: Path) -> None:
     with embedded(tmp_path):
         code = f"from pathlib import Path; from tests.gallery.stores import embedded; embedded(Path({str(tmp_path)!r}))"
         second = subprocess.run(
-            [sys.executable, "-c", f"{code}.__enter__()"], cwd=ROOT, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", f"{code}.__enter__()"], cwd=ROOT, capture_output=True, text=True, timeout=240
         )
     assert second.returncode == 1
     assert "another process has it open" in second.stderr.splitlines()[-1]

@@ -56,7 +56,6 @@ class EmbedderStage:
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
 
-        self._metrics.model(model, session.provider)
         batcher: Batcher[Pixels, NDArray[np.float32]] = Batcher(
             run,
             max_batch=self._settings.embedder.max_batch,

@@ -3,7 +3,8 @@
 Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
 stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
-``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_model_info{model, provider}``.
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match). No gauges: Ray 2.60 does not export those that a
+replica sets.
 """
 
 from __future__ import annotations
@@ -52,9 +53,6 @@ class Metrics:
         ``left`` items wait for the next one.
         """
 
-    def model(self, model: str, provider: str) -> None:
-        """This model is open, and runs there: ``cpu``, ``cuda`` or ``tensorrt``."""
-
     def faces(self, count: int) -> None:
         """So many faces were found on a picture."""
 
@@ -86,11 +84,7 @@ class ServeMetrics(Metrics):
         """See :class:`Metrics`."""
         self._series.batch_size.observe(size, self._tags)
         self._series.batch_wait.observe(waited, self._tags)
-        self._series.batch_queue.set(left, self._tags)
-
-    def model(self, model: str, provider: str) -> None:
-        """See :class:`Metrics`."""
-        self._series.model_info.set(1, {**self._tags, "model": model, "provider": provider})
+        self._series.batch_queue.observe(left, self._tags)
 
     def faces(self, count: int) -> None:
         """See :class:`Metrics`."""
@@ -108,14 +102,13 @@ class _Series(NamedTuple):
     batch_size: Any
     batch_wait: Any
     batch_queue: Any
-    model_info: Any
     faces: Any
     outcomes: Any
 
 
 @cache  # a metric may be registered once in a process, and several stages may share one
 def _series() -> _Series:
-    from ray.serve.metrics import Counter, Gauge, Histogram  # Ray is needed in replicas only
+    from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
     tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
@@ -125,8 +118,7 @@ def _series() -> _Series:
         Counter("facegraph_operation_failures", "Operations that failed.", (*tags, "operation", "error")),
         Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
         Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
-        Gauge("facegraph_batch_queue", "Faces that waited for the next batch when the last one ended.", tags),
-        Gauge("facegraph_model_info", "1 for each open model.", (*tags, "model", "provider")),
+        Histogram("facegraph_batch_queue", "Faces that waited for the next batch when one ended.", counts, tags),
         Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
         Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
     )

@@ -44,6 +44,9 @@ ROUTES = {
         ("GET", f"/v1/tasks/{'0' * 32}"),
         ("DELETE", f"/v1/tasks/{'0' * 32}"),
         ("GET", f"/v1/tasks/{'0' * 32}/duplicates"),
+        ("GET", f"/v1/tasks/{'0' * 32}/events"),
+        ("GET", f"/v1/tasks/{'0' * 32}/report"),
+        ("POST", "/v1/collections/staff/bulk"),
     ],
     "admin": [
         ("POST", "/v1/collections"),

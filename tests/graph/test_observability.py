@@ -84,7 +84,7 @@ def wait_for(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
         'facegraph_batch_size_count{stage="embedder"}',
         'facegraph_batch_wait_seconds_count{stage="liveness"}',
         'facegraph_faces_per_image_count{stage="detector"}',
-        'facegraph_model_info{stage="embedder", model="sface-2021dec"}',
+        'facegraph_batch_queue_count{stage="embedder"}',
         'facegraph_outcomes_total{stage="liveness"}',
         'facegraph_outcomes_total{stage="matcher", outcome="no_match"}',
         'serve_http_request_latency_ms_count{route="/v1/search"}',

@@ -31,9 +31,6 @@ class Recorder(Metrics):
     def operation_failed(self, name: str, error: str) -> None:
         self.told.append(("failed", name, error))
 
-    def model(self, model: str, provider: str) -> None:
-        self.told.append(("model", model, provider))
-
     def batch(self, size: int, waited: float, ran: float, left: int) -> None:
         self.told.append(("batch", size, waited >= 0, ran > 0, left))
 
@@ -73,10 +70,8 @@ def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path)
 
     asyncio.run(run())
     told = recorders["liveness"].told
-    assert {each[2] for each in told if each[0] == "model"} == {"cpu"}
     assert ("batch", 1, True, True, 0) in told
     assert recorders["detector"].told == [
-        ("model", "yunet-2023mar", "cpu"),
         ("seconds", "detect", True),
         ("faces", 1),
         ("failed", "detect", ImageUndecodable.code),

@@ -1,8 +1,9 @@
-"""Types of columns that every supported database reads and writes alike."""
+"""Types of columns that every supported database reads and writes alike, and the columns that many tables have."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -31,3 +32,23 @@ class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
 Id = sa.String(32)
 Ordered = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def id_column() -> sa.Column[str]:
+    """The primary key."""
+    return sa.Column("id", Id, primary_key=True)
+
+
+def times() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    """When the row was made, and when it was last changed."""
+    return sa.Column("created", UtcDateTime, nullable=False), sa.Column("modified", UtcDateTime, nullable=False)
+
+
+def tenant_column() -> sa.Column[str]:
+    """Whose the row is."""
+    return sa.Column("tenant_id", Id, sa.ForeignKey("tenants.id"), nullable=False)
+
+
+def text_column(name: str) -> sa.Column[str]:
+    """A text that is always there."""
+    return sa.Column(name, sa.Text, nullable=False)

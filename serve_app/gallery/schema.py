@@ -6,11 +6,9 @@ about upper and lower case. Texts that listings are ordered by compare by code p
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
-from serve_app.gallery.columns import Id, Ordered, Serial, UtcDateTime
+from serve_app.gallery.columns import Id, Ordered, Serial, UtcDateTime, id_column, tenant_column, text_column, times
 from serve_app.gallery.sealing import Sealed
 
 metadata = sa.MetaData(
@@ -23,33 +21,17 @@ metadata = sa.MetaData(
 )
 
 
-def _id() -> sa.Column[str]:
-    return sa.Column("id", Id, primary_key=True)
-
-
-def _times() -> tuple[sa.Column[Any], sa.Column[Any]]:
-    return sa.Column("created", UtcDateTime, nullable=False), sa.Column("modified", UtcDateTime, nullable=False)
-
-
-def _tenant() -> sa.Column[str]:
-    return sa.Column("tenant_id", Id, sa.ForeignKey("tenants.id"), nullable=False)
-
-
-def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
-
-
 installation = sa.Table(
     "installation",
     metadata,
-    _id(),  # tells apart the indexes of several installations on one Milvus server
+    id_column(),  # tells apart the indexes of several installations on one Milvus server
     sa.Column("signing_key", Sealed),  # Ed25519, private; made by the first process that needs it
 )
 
 tenants = sa.Table(
     "tenants",
     metadata,
-    _id(),
+    id_column(),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("created", UtcDateTime, nullable=False),
 )
@@ -57,9 +39,9 @@ tenants = sa.Table(
 api_keys = sa.Table(
     "api_keys",
     metadata,
-    _id(),
-    _tenant(),
-    _text("name"),
+    id_column(),
+    tenant_column(),
+    text_column("name"),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of the secret, hex
     sa.Column("installed", sa.Boolean, nullable=False),  # given by the operator at start, not created
@@ -74,15 +56,15 @@ api_keys = sa.Table(
 collections = sa.Table(
     "collections",
     metadata,
-    _id(),
-    _tenant(),
+    id_column(),
+    tenant_column(),
     sa.Column("name", Ordered, nullable=False),
-    _text("title"),
-    _text("description"),
-    _text("search_text"),
+    text_column("title"),
+    text_column("description"),
+    text_column("search_text"),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
-    _text("user_data"),
+    text_column("user_data"),
     sa.Column("liveness", sa.Boolean, nullable=False),
     sa.Column("liveness_threshold", sa.Float, nullable=False),
     sa.Column("min_score", sa.Float),
@@ -92,38 +74,38 @@ collections = sa.Table(
     sa.Column("keep_unknown_h", sa.Integer, nullable=False, server_default="0"),
     sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
     sa.Column("face_count", sa.Integer, nullable=False),
-    *_times(),
+    *times(),
     sa.UniqueConstraint("tenant_id", "name"),
 )
 
 persons = sa.Table(
     "persons",
     metadata,
-    _id(),
-    _tenant(),
+    id_column(),
+    tenant_column(),
     sa.Column("external_id", Ordered, nullable=False),
-    _text("name"),
-    _text("gender"),
+    text_column("name"),
+    text_column("gender"),
     sa.Column("date_of_birth", sa.Date),
-    _text("nationality"),
-    _text("id_number"),
-    _text("address"),
-    _text("notes"),
+    text_column("nationality"),
+    text_column("id_number"),
+    text_column("address"),
+    text_column("notes"),
     sa.Column("watch_list", sa.JSON, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("consent", sa.JSON(none_as_null=True)),
     sa.Column("consent_expires", UtcDateTime),
     sa.Index(None, "consent_expires"),
-    _text("search_text"),
-    *_times(),
+    text_column("search_text"),
+    *times(),
     sa.UniqueConstraint("tenant_id", "external_id"),
 )
 
 faces = sa.Table(
     "faces",
     metadata,
-    _id(),
-    _tenant(),
+    id_column(),
+    tenant_column(),
     sa.Column("person_id", Id, sa.ForeignKey("persons.id")),
     sa.Column("position", sa.Integer, nullable=False),  # orders the faces that one request added
     sa.Column("image_id", Id, nullable=False),
@@ -139,7 +121,7 @@ faces = sa.Table(
     sa.Column("storage", sa.String(16), nullable=False),
     sa.Column("has_thumbnail", sa.Boolean, nullable=False),
     sa.Column("has_photograph", sa.Boolean, nullable=False),
-    _text("user_id"),
+    text_column("user_id"),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("expires", UtcDateTime),
     sa.Column("appearance", sa.JSON(none_as_null=True)),
@@ -193,7 +175,7 @@ embedders = sa.Table(
 unknowns = sa.Table(
     "unknowns",
     metadata,
-    _id(),
+    id_column(),
     sa.Column("collection_id", Id, sa.ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     sa.Column("sightings", sa.Integer, nullable=False),
     sa.Column("first_seen", UtcDateTime, nullable=False),
@@ -212,8 +194,8 @@ unknown_faces = sa.Table(
 tasks = sa.Table(
     "tasks",
     metadata,
-    _id(),
-    _tenant(),
+    id_column(),
+    tenant_column(),
     sa.Column("kind", sa.String(50), nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
     sa.Column("created", UtcDateTime, nullable=False),
@@ -250,7 +232,7 @@ bulk_entries = sa.Table(
     metadata,
     sa.Column("task_id", Id, sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
-    _tenant(),
+    tenant_column(),
     sa.Column("person", sa.String(100), nullable=False),
     sa.Column("pictures", sa.Integer, nullable=False),
     sa.Column("blob", Id, nullable=False),  # fields and pictures, until they have been dealt with
@@ -265,7 +247,7 @@ erased = sa.Table(
     metadata,
     # Internal ids, which are random and never used again: they say nothing about anybody. A restored backup leaves out
     # what is named here.
-    _id(),
+    id_column(),
     sa.Column("tenant_id", Id, nullable=False),  # no foreign key: kept beyond everything
     sa.Column("kind", sa.String(16), nullable=False),  # collection, person or face
     sa.Column("created", UtcDateTime, nullable=False),

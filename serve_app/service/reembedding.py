@@ -13,6 +13,7 @@ import uuid
 
 from serve_app.domain import CropsToEmbed, Pixels
 from serve_app.errors import FacegraphError, ImageError
+from serve_app.service.background import Background
 from serve_app.service.sets import CROP_LIMITS
 from serve_app.stages.protocols import Embedder, Matcher
 from serve_app.vision.align import CROP_SIDE
@@ -40,19 +41,15 @@ class Reembedder:
         self._idle_s = idle_s
         self._worker = uuid.uuid4().hex
         self._after = ""
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run, "reembedding")
 
     def start(self) -> None:
         """Work from now on, on the running event loop."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="reembedding")
+        self._background.start()
 
     async def close(self) -> None:
         """Stop; a batch that is under way is lost and made again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.close()
 
     async def step(self) -> bool:
         """One batch; whether there was one."""

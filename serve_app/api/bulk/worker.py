@@ -22,6 +22,7 @@ from serve_app.calling import Caller, become
 from serve_app.domain import BulkPerson, BulkWork, ImageStorage
 from serve_app.errors import FacegraphError, ImageError
 from serve_app.service import FaceService
+from serve_app.service.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +45,15 @@ class BulkWorker:
         self._context = context
         self._idle_s = idle_s
         self._worker = uuid.uuid4().hex
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run, "bulk")
 
     def start(self) -> None:
         """Work from now on, on the running event loop."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="bulk")
+        self._background.start()
 
     async def close(self) -> None:
         """Stop; persons under way are enrolled again by whoever goes on."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._background.close()
 
     async def step(self) -> bool:
         """The next few persons; whether there was something to do, and no reason to wait."""

@@ -1,0 +1,32 @@
+"""Work that goes on beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+
+class Background:
+    """One task that runs until it is closed.
+
+    Args:
+        run: what it does; it is cancelled wherever it waits.
+        name: of the task.
+    """
+
+    def __init__(self, run: Callable[[], Coroutine[None, None, None]], name: str) -> None:
+        self._run = run
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Run from now on, on the running event loop. A second call does nothing."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+
+    async def close(self) -> None:
+        """Stop, and wait until it has."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None

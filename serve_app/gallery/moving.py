@@ -35,10 +35,7 @@ from serve_app.gallery.repair import Repairer
 log = logging.getLogger(__name__)
 
 KEPT_UP = dt.timedelta(seconds=60)
-"""How long the former place is searchable after the switch."""
-
-KEPT_UP_ALONE = dt.timedelta(seconds=5)
-"""The same for an embedded index, which one process searches: for what it was searching for."""
+"""How long a server that was left is searchable after the switch, for processes that have not noticed it."""
 
 LEASE = dt.timedelta(seconds=30)
 """After so long without a sign of life another process takes over."""
@@ -192,7 +189,8 @@ class Mover:
 
     @staticmethod
     def _kept_up(row: IndexPlace) -> dt.timedelta:
-        return KEPT_UP_ALONE if row.other is not None and is_embedded(row.other.uri) else KEPT_UP
+        alone = row.other is not None and is_embedded(row.other.uri)  # one process has it open
+        return dt.timedelta(0) if alone else KEPT_UP
 
     # -- copying
 
@@ -283,7 +281,7 @@ class Mover:
     # -- clearing
 
     def _clear(self, row: IndexPlace) -> None:
-        if row.other is None:
+        if row.other is None or not self._index.drained():
             return
         try:
             self._index.places.discard(row.other)

@@ -12,7 +12,8 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,8 +28,13 @@ from serve_app.gallery.records.index_place import IndexPlace, MoveState
 log = logging.getLogger(__name__)
 
 
-class Layout(NamedTuple):
-    """What a version of the row means in this process."""
+@dataclass(slots=True, eq=False)
+class Layout:
+    """What a version of the row means in this process.
+
+    Attributes:
+        users: calls that are at work with its indexes.
+    """
 
     version: int
     place: Place
@@ -36,6 +42,12 @@ class Layout(NamedTuple):
     other_place: Place | None
     other: VectorIndex | None
     state: MoveState
+    users: int = 0
+
+    @property
+    def indexes(self) -> list[VectorIndex]:
+        """One, or two."""
+        return [self.current] if self.other is None else [self.current, self.other]
 
 
 class PlacedIndex:
@@ -57,6 +69,8 @@ class PlacedIndex:
         self.places = places
         self._configured = configured
         self._lock = threading.RLock()
+        self._counting = threading.Lock()
+        self._former: list[Layout] = []
         self._failed: tuple[int, str] | None = None
         self.row = database.transact(lambda connection: index_place.settled(connection, configured.uri))
         self._layout = self._open(self.row, None)
@@ -87,6 +101,7 @@ class PlacedIndex:
         with self._database.read() as connection:
             row = index_place.get(connection)
         self._follow(row)
+        self.drained()
         self.row = row
         return row
 
@@ -95,10 +110,36 @@ class PlacedIndex:
             return  # also from an older one: a transaction may have been faster than a look at the row
         with self._lock:
             if row.version > self._layout.version:
-                former, self._layout = self._layout, self._open(row, self._layout)
-                for index in (former.current, former.other):
-                    if index is not None and index not in (self._layout.current, self._layout.other):
-                        index.close()
+                layout = self._open(row, self._layout)
+                with self._counting:
+                    self._former.append(self._layout)
+                    self._layout = layout
+
+    def drained(self) -> bool:
+        """Close what was left behind and nobody is at work with any more; whether that is all of it."""
+        with self._lock:
+            with self._counting:
+                idle = [layout for layout in self._former if not layout.users]
+                self._former = [layout for layout in self._former if layout.users]
+                used = [index for layout in (self._layout, *self._former) for index in layout.indexes]
+            for index in {index for layout in idle for index in layout.indexes if index not in used}:
+                index.close()
+            return not self._former
+
+    @contextmanager
+    def _using(self) -> Iterator[Layout]:
+        """The layout, whose indexes stay open meanwhile.
+
+        Changes need no such care: the row does not change while a transaction that attends to it lasts.
+        """
+        with self._counting:
+            layout = self._layout
+            layout.users += 1
+        try:
+            yield layout
+        finally:
+            with self._counting:
+                layout.users -= 1
 
     def _open(self, row: IndexPlace, former: Layout | None) -> Layout:
         opened = {} if former is None else {former.place.uri: former.current}
@@ -155,58 +196,66 @@ class PlacedIndex:
 
     def settle(self, model: str, key: RowKey) -> None:
         """See :class:`VectorIndex`."""
-        layout = self._layout
-        layout.current.settle(model, key)
-        if layout.other is not None and layout.state is MoveState.KEPT_UP:  # other processes may search there
-            with suppress(StoreUnavailable):
-                layout.other.settle(model, key)
+        with self._using() as layout:
+            layout.current.settle(model, key)
+            if layout.other is not None and layout.state is MoveState.KEPT_UP:  # other processes may search there
+                with suppress(StoreUnavailable):
+                    layout.other.settle(model, key)
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
         """See :class:`VectorIndex`."""
-        return self._layout.current.search(model, probes, collections, limit)
+        with self._using() as layout:
+            return layout.current.search(model, probes, collections, limit)
 
     def warm_up(self) -> None:
         """See :class:`VectorIndex`."""
-        self._layout.current.warm_up()
+        with self._using() as layout:
+            layout.current.warm_up()
 
     def keys(self, model: str) -> Iterator[RowKey]:
         """See :class:`VectorIndex`; where searches go."""
-        return self._layout.current.keys(model)
+        with self._using() as layout:
+            yield from layout.current.keys(model)
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
         """See :class:`VectorIndex`; in either place."""
-        layout, face_ids = self._layout, list(face_ids)
-        found = layout.current.rows_of(model, face_ids)
-        if layout.other is not None:
-            try:
-                found |= layout.other.rows_of(model, face_ids)
-            except StoreUnavailable as error:  # never passed over: somebody may be told that nothing is left
-                self._note_failure(layout, error)
-                raise
-        return found
+        face_ids = list(face_ids)
+        with self._using() as layout:
+            found = layout.current.rows_of(model, face_ids)
+            if layout.other is not None:
+                try:
+                    found |= layout.other.rows_of(model, face_ids)
+                except StoreUnavailable as error:  # never passed over: somebody may be told that nothing is left
+                    self._note_failure(layout, error)
+                    raise
+            return found
 
     def count(self, model: str) -> int:
         """See :class:`VectorIndex`; where searches go."""
-        return self._layout.current.count(model)
+        with self._using() as layout:
+            return layout.current.count(model)
 
     # -- parts
 
     def models(self) -> list[str]:
         """See :class:`VectorIndex`; in either place."""
-        return sorted({model for index in self._indexes() for model in index.models()})
+        with self._using() as layout:
+            return sorted({model for index in layout.indexes for model in index.models()})
 
     def drop(self, model: str) -> None:
         """See :class:`VectorIndex`; in both places."""
-        for index in self._indexes():
-            index.drop(model)
+        with self._using() as layout:
+            for index in layout.indexes:
+                index.drop(model)
 
     # -- life
 
     def maintain(self) -> None:
         """See :class:`VectorIndex`."""
         self.refresh()
-        for index in self._indexes():
-            index.maintain()
+        with self._using() as layout:
+            for index in layout.indexes:
+                index.maintain()
 
     def doubtful(self) -> bool:
         """See :class:`VectorIndex`; of where searches go: a failing target ends the move."""
@@ -214,7 +263,8 @@ class PlacedIndex:
 
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
-        return self._layout.current.facts()
+        with self._using() as layout:
+            return layout.current.facts()
 
     def capacity(self) -> int | None:
         """See :class:`VectorIndex`."""
@@ -222,9 +272,5 @@ class PlacedIndex:
 
     def close(self) -> None:
         """See :class:`VectorIndex`."""
-        for index in self._indexes():
+        for index in {index for layout in (self._layout, *self._former) for index in layout.indexes}:
             index.close()
-
-    def _indexes(self) -> list[VectorIndex]:
-        layout = self._layout
-        return [layout.current] if layout.other is None else [layout.current, layout.other]

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import inspect
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer
 
 ADA = fake_picture("ada")
+PAUSE_S = 4
 
 
 def with_client(service: Service, work: Callable[[AsyncClient], Awaitable[None]], role: Role = Role.ADMIN) -> None:
@@ -76,23 +78,25 @@ def test_pages_follow_one_another(service: Service, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_busy_service_is_asked_again_while_others_go_on(service: Service) -> None:
-    refusals = iter([True])
+    refusals, refused = iter([True]), threading.Event()
 
     def busy(request: Request) -> Response | None:
         if request.url.path == "/v1/status" and next(refusals, False):
-            return error_answer(429, "overloaded", {"Retry-After": "1"})
+            refused.set()
+            return error_answer(429, "overloaded", {"Retry-After": str(PAUSE_S)})
         return None
 
     service.instead = busy
 
     async def work(client: AsyncClient) -> None:
-        started = time.monotonic()
         status = asyncio.create_task(client.status())
-        await asyncio.sleep(0.2)
+        while not refused.is_set():
+            await asyncio.sleep(0.01)
+        refused_at = time.monotonic()
         assert (await client.info())["version"] == "1.2.3"
-        assert time.monotonic() - started < 1, "waiting blocks nobody else"
+        assert not status.done(), "waiting blocks nobody else"
         assert (await status)["stages"]
-        assert time.monotonic() - started >= 1
+        assert time.monotonic() - refused_at >= PAUSE_S / 2
 
     with_client(service, work)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import threading
 from contextlib import closing
@@ -12,7 +11,7 @@ import pytest
 
 from serve_app.cli import index as command
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
-from serve_app.gallery import IndexMoves, moving, open_database, open_gallery
+from serve_app.gallery import IndexMoves, open_database, open_gallery
 from serve_app.gallery.places import Place
 from serve_app.gallery.records.index_place import MoveState
 from serve_app.settings import Settings
@@ -24,7 +23,6 @@ from tests.gallery.samples import CALIBRATIONS, face, query
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A gallery of ten people on milvus-lite, closed."""
     monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(moving, "KEPT_UP_ALONE", dt.timedelta(seconds=0.1))
     settings = Settings(data_dir=tmp_path / "data")
     with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
         gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))

@@ -6,9 +6,10 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from serve_app.api.server import CLIENT_GONE, HttpServer
 from serve_app.domain import DEFAULT_TENANT, Person
 from serve_app.gallery import Gallery
 from serve_app.listener import Listener, borrow
+from serve_app.service import FaceService
 from serve_app.settings import DetectorSettings, IngressSettings, Settings
 from serve_app.stages.ingress import Ingress
 from serve_app.vision.analyser import FaceAnalyser
@@ -106,7 +108,7 @@ class Gate:
     def around(self, method: Any) -> Any:
         def gated(*args: Any, **kwargs: Any) -> Any:
             self.came += 1
-            assert self.open.wait(30)
+            assert self.open.wait(120)
             return method(*args, **kwargs)
 
         return gated
@@ -118,14 +120,24 @@ class Gate:
             time.sleep(0.01)
 
 
+def await_true(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("abruptly", [False, True])
 def test_work_that_nobody_waits_for_is_not_begun(
     served: Served, abruptly: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate()
     monkeypatch.setattr(FaceAnalyser, "analyse", gate.around(FaceAnalyser.analyse))
+    enroll = mock.create_autospec(FaceService.enroll, side_effect=FaceService.enroll)
+    monkeypatch.setattr(FaceService, "enroll", enroll)
     clients = [LeavingClient(served.port, served.enrolment(f"p{number}")) for number in range(PLACES)]
     gate.await_somebody()  # one picture is looked at, the others wait for it
+    await_true(lambda: enroll.call_count == PLACES)
     assert served.api.get("/v1/info").status_code == 429, "the key's places are taken"
     for client in clients:
         client.leave(abruptly)

@@ -23,8 +23,8 @@ VARIABLE = "FACEGRAPH_FUZZ_INPUTS"
 INPUTS = int(os.environ.get(VARIABLE, "250"))
 SEED = time.time_ns() if VARIABLE in os.environ else 1  # the suite repeats the same ones
 
-SLOWEST_S = 5.0
-"""On a machine that is busy with other tests; the slowest picture that is not refused has 40 megapixels."""
+SLOWEST_CPU_S = 5.0
+"""Of the processors' time, which a busy machine does not change much; the slowest picture has 40 megapixels."""
 MORE_MB = 12 * LIMITS.max_image_pixels / 1e6
 """Of one picture at most: four times its pixels."""
 
@@ -57,7 +57,7 @@ def test_damaged_input(target: str, found: dict[str, dict[str, Any]]) -> None:
     assert result["inputs"] >= INPUTS
     assert len(result["outcomes"]) > 1
     assert "read" in result["outcomes"] or "200" in result["outcomes"]
-    assert result["slowest_s"] < SLOWEST_S
+    assert result["slowest_cpu_s"] < SLOWEST_CPU_S
     assert result["more_mb"] < MORE_MB
 
 

@@ -30,16 +30,16 @@ def test_processes_one_after_the_other_answer_on_the_same_port() -> None:
     try:
         for word in (b"first", b"second"):
             # Connected before anybody accepts: the client waits instead of being refused.
-            with socket.create_connection(("127.0.0.1", listener.port), timeout=30) as client:
+            with socket.create_connection(("127.0.0.1", listener.port), timeout=240) as client:
                 process = spawn.Process(target=_answer_once, args=(str(listener.path), word))
                 process.start()
                 assert client.recv(10) == word
-                process.join(30)
+                process.join(240)
                 assert process.exitcode == 0
     finally:
         listener.close()
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", listener.port), timeout=5)
+        socket.create_connection(("127.0.0.1", listener.port), timeout=60)
     assert not listener.path.parent.exists()
 
 
@@ -72,7 +72,9 @@ def test_requests_are_served_and_counted() -> None:
         server = HttpServer(
             app, borrow(listener.path), lambda method, route, status, took: seen.append((method, status))
         )
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{listener.port}", trust_env=False, timeout=60
+        ) as client:
             answer = await client.post("/quick", content=b"x" * 300_000)
             assert (answer.status_code, len(answer.content)) == (200, 300_000)
         assert not server.failed
@@ -90,7 +92,7 @@ def test_a_request_whose_client_has_gone_is_cancelled() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             ended.append("cancelled")
             raise
@@ -103,7 +105,7 @@ def test_a_request_whose_client_has_gone_is_cancelled() -> None:
     async def send(message: Any) -> None:
         ended.append(message["type"])
 
-    asyncio.run(asyncio.wait_for(Watched(app)({"type": "http"}, receive, send), 5))
+    asyncio.run(asyncio.wait_for(Watched(app)({"type": "http"}, receive, send), 120))
     assert ended == ["cancelled"]
 
 

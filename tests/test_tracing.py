@@ -237,7 +237,7 @@ def test_a_batch_is_in_the_traces_of_all_its_callers(recorded: InMemorySpanExpor
     batches = [span for span in recorded.get_finished_spans() if span.name == "embedder batch"]
     assert {(span.attributes or {})[REQUEST_ID] for span in batches} == {"first", "second"}
     assert [(span.attributes or {})["facegraph.batch.size"] for span in batches] == [4, 4]
-    assert all(0 <= (span.end_time or 0) - (span.start_time or 0) < 1e9 for span in batches)
+    assert all(0 <= (span.end_time or 0) - (span.start_time or 0) < 60e9 for span in batches)
 
 
 def test_each_call_of_the_python_handle_is_a_trace(recorded: InMemorySpanExporter) -> None:
@@ -271,7 +271,7 @@ def test_switched_off_nothing_of_it_is_there(world: World) -> None:
         "with metrics.Metrics('matcher').operation('search'): pass\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
 
 
 def test_traces_go_to_files(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,17 +100,22 @@ def test_a_key_has_so_many_places_and_gets_them_back() -> None:
             await asyncio.to_thread(shares.take, key)  # as FastAPI calls what is not async
             await gate.wait()
 
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(120):
+            while not condition():
+                await asyncio.sleep(0.005)
+
     async def scenario() -> None:
         gate = asyncio.Event()
         waiting = [asyncio.create_task(request(one, gate)) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        await until(lambda: shares._busy == {"one": 2})
         with pytest.raises(RateLimited) as refused:
             await request(one, gate)
         assert refused.value.details["retry_after_s"] == 1
         waiting.append(asyncio.create_task(request(other, gate)))
-        await asyncio.sleep(0.05)
+        await until(lambda: shares._busy == {"one": 2, "other": 1})
         waiting[0].cancel()  # a client that went away
-        await asyncio.sleep(0.05)
+        await until(lambda: shares._busy == {"one": 1, "other": 1})
         waiting.append(asyncio.create_task(request(one, gate)))
         gate.set()
         await asyncio.gather(*waiting, return_exceptions=True)

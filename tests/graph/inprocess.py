@@ -38,7 +38,7 @@ class InProcessService:
         await self._server.serve()
         await self._ingress.close()
 
-    def start(self, timeout_s: float = 60) -> InProcessService:
+    def start(self, timeout_s: float = 240) -> InProcessService:
         """Serve, and wait until it does."""
         self._thread.start()
         deadline = time.monotonic() + timeout_s
@@ -51,4 +51,4 @@ class InProcessService:
     def stop(self) -> None:
         """Finish what runs and close the stores."""
         self._server.should_exit = True
-        self._thread.join(timeout=60)
+        self._thread.join(timeout=180)

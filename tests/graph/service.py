@@ -96,7 +96,7 @@ class RunningService:
         self.stop()
         raise AssertionError(f"facegraph serve was not ready within {timeout_s} s:\n{self.log()}")
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> float:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 180) -> float:
         """Send the signal and wait for the end; the seconds it took. A second call does nothing."""
         if self._process is None:
             return 0.0

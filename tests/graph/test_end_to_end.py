@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from serve_app.client import Client
 from tests import photos
 from tests.graph.service import RunningService
 
@@ -199,9 +200,9 @@ def test_a_broken_picture_is_refused_in_words(api: httpx.Client) -> None:
 def test_the_service_tells_what_it_is(service: RunningService, api: httpx.Client) -> None:
     info = api.get("/v1/info").json()
     assert info["models"]["sface-2021dec"]["licence"] == "Apache-2.0"
-    ready = httpx.get(f"{service.url}/readyz", trust_env=False)
-    assert ready.status_code == 200
-    docs = httpx.get(f"{service.url}/docs", trust_env=False)
+    with Client(service.url, service.key or "") as client:
+        assert client.wait_until_ready(180)
+    docs = httpx.get(f"{service.url}/docs", trust_env=False, timeout=60)
     assert docs.status_code == 200
 
 
@@ -216,6 +217,6 @@ def test_the_status_counts_the_replicas_of_the_graph(api: httpx.Client) -> None:
 
 
 def test_without_a_key_nothing_is_told(service: RunningService) -> None:
-    assert httpx.get(f"{service.url}/v1/collections", trust_env=False).status_code == 401
+    assert httpx.get(f"{service.url}/v1/collections", trust_env=False, timeout=60).status_code == 401
     with service.client("fg_wrong") as stranger:
         assert stranger.get("/v1/info").json()["error"]["code"] == "api_key_invalid"

@@ -168,7 +168,7 @@ def test_the_clients_own_errors(
     with pytest.raises(errors.AuthenticationError):
         wrong.face_set.get(outer_id="x")
     with service.client() as native:
-        slow = native.post("/v1/keys", json={"name": "slow", "role": "search", "rate_limit": 0.01}).json()
+        slow = native.post("/v1/keys", json={"name": "slow", "role": "search", "rate_limit": 0.001}).json()
     limited = client.FacePP(slow["id"], slow["secret"], url=service.url)
     list(limited.face_set.all(start=1))
     with pytest.raises(errors.ConcurrencyLimitExceeded):

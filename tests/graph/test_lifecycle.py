@@ -16,10 +16,12 @@ import httpx
 import psutil
 import pytest
 
+from serve_app.cli.serve import STOP_WITHIN_S
+from serve_app.client import Client
 from tests import photos
 from tests.graph.service import ROOT, RunningService, free_port, model_environment
 
-pytestmark = [pytest.mark.graph, pytest.mark.slow]
+pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -31,7 +33,7 @@ def test_a_stop_is_clean_and_everything_is_found_again(tmp_path: Path, number: s
         answer = api.put("/v1/collections/staff/persons/collins", files={"image": ("a.jpg", photos.astronaut())})
         assert answer.status_code == 201, answer.text
     assert key not in (tmp_path / "data" / "records.db").read_bytes().decode("latin-1")
-    assert first.stop(number) < 30
+    assert first.stop(number) < STOP_WITHIN_S + 60  # killed by then; the rest is patience with a busy machine
     assert first.survivors() == []
 
     second = RunningService(tmp_path / "data", key=None)
@@ -96,7 +98,7 @@ def test_a_killed_replica_comes_back_and_has_lost_nothing(service: RunningServic
         victims = service.replicas(replica) or service.replicas("Ingress")  # one process may hold all stages
         for process in victims:
             process.kill()
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while True:
             assert time.monotonic() < deadline, "the service did not come back"
             with contextlib.suppress(httpx.TransportError):
@@ -135,7 +137,7 @@ def test_serve_run_works_as_well(tmp_path: Path) -> None:
     tools = Path(sys.executable).parent
     create = [tools / "facegraph", "keys", "create", "test", "--role", "admin", "--json"]
     (tmp_path / "data").mkdir()
-    made = subprocess.run(create, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    made = subprocess.run(create, env=environment, capture_output=True, text=True, timeout=240, check=True, cwd=ROOT)
     secret = json.loads(made.stdout)["secret"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -148,19 +150,19 @@ def test_serve_run_works_as_well(tmp_path: Path) -> None:
         )
     family: list[psutil.Process] = []
     try:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 300
         while True:
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=10).status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=30).status_code == 200:
                     break
             time.sleep(0.5)
         family = psutil.Process(process.pid).children(recursive=True)
         files = {"image": ("a.jpg", photos.group([photos.astronaut(), photos.grace_hopper()]))}
         headers = {"X-API-Key": secret}
         url = f"http://127.0.0.1:{port}/v1/detect"
-        answer = httpx.post(url, files=files, headers=headers, trust_env=False, timeout=30)
+        answer = httpx.post(url, files=files, headers=headers, trust_env=False, timeout=120)
         assert len(answer.json()["faces"]) == 2
     finally:
         process.send_signal(signal.SIGINT)
@@ -184,7 +186,8 @@ def test_a_flood_is_answered_in_words(tmp_path: Path) -> None:
                 if answer.status_code == 429:
                     assert answer.headers["Retry-After"] == "1"
                     assert answer.json()["error"]["code"] == "overloaded"
-            assert api.get("/readyz").status_code == 200
+            with Client(service.url, service.key or "") as client:
+                assert client.wait_until_ready(180)
             assert api.post("/v1/detect", files={"image": ("a.jpg", photo)}).status_code == 200
     finally:
         service.stop()
@@ -194,7 +197,7 @@ def test_the_python_handle_does_the_same_work(service: RunningService) -> None:
     script = ROOT / "examples" / "handle_client.py"
     environment = {**os.environ, "RAY_ADDRESS": service.ray_address()}
     done = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Found 'somebody' with score" in done.stdout
@@ -212,7 +215,7 @@ def test_a_job_enrols_a_folder_and_ray_data_searches_one(service: RunningService
     def example(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "examples" / name), *arguments]
         return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
         )
 
     enrol = ("enrol_job.py", "people", "from-a-job", "--failures", "failures.jsonl")

@@ -108,7 +108,7 @@ def test_9thsense_compares(kyc: httpx.Client) -> None:
 def test_9thsense_wants_the_key_that_belongs_to_the_id(kyc: httpx.Client, running: Service) -> None:
     assert kyc.get("/face/index/details").status_code == 200
     for auth in (("0" * 32, running.key or ""), ("x", "y")):
-        refused = httpx.get(f"{running.url}/face/index/details", auth=auth, trust_env=False)
+        refused = httpx.get(f"{running.url}/face/index/details", auth=auth, trust_env=False, timeout=60)
         assert refused.status_code == 401
         assert refused.json()["response"]["error"]["code"] == "api_key_invalid"
 

@@ -172,7 +172,7 @@ def test_pictures_of_screens_do_not_pass(server: httpx.Client, collection: str) 
 
 def test_errors_are_the_vendors(server: httpx.Client, running: Service, collection: str) -> None:
     def without(key: dict[str, str]) -> httpx.Response:
-        return httpx.post(f"{running.url}/face-search", json={}, headers=key, trust_env=False)
+        return httpx.post(f"{running.url}/face-search", json={}, headers=key, trust_env=False, timeout=60)
 
     assert (without({}).status_code, without({}).json()["code"]) == (401, "ERR_API_KEY_NOT_PRESENT")
     refused = without({"x-api-key": "wrong"})

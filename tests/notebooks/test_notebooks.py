@@ -30,7 +30,7 @@ def execute(name: str) -> nbformat.NotebookNode:
         for kind in (DeprecationWarning, ResourceWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         client = NotebookClient(
-            notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
+            notebook, timeout=400, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
         )
         asyncio.run(client.async_execute())
     return notebook

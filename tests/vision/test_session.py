@@ -43,7 +43,7 @@ def test_without_a_device_nothing_is_printed(files: ModelFiles) -> None:
         "for m in ('yunet-2023mar', 'sface-2021dec')]"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(files.cache_dir)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, str(files.cache_dir)], capture_output=True, text=True, timeout=240, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -15,6 +15,7 @@ from serve_app.cli.supervise import supervised
 from serve_app.configuration import ServeFile, read_serve_file
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
+from serve_app.folders import private_folder
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
@@ -60,18 +61,9 @@ def serve(
 def _prepare(file: ServeFile) -> None:
     """What has to be there before the first replica looks for it."""
     settings = file.settings
-    _make_data_dir(settings)
+    private_folder(settings.data_dir)
     _fetch_models(settings)
     _install_admin_key(settings)
-
-
-def _make_data_dir(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(f"The data folder cannot be made: {error}") from None
-    if not os.access(settings.data_dir, os.W_OK):
-        raise ConfigurationError(f"The data folder {settings.data_dir} cannot be written to.")
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:

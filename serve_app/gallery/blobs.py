@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.folders import private_folder
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.sealing import Cipher, opened
 
@@ -35,7 +36,7 @@ class BlobStore:
         cipher: for what is written; None writes it as it is.
 
     Raises:
-        ConfigurationError: no such file system, or the folder cannot be created.
+        ConfigurationError: no such file system, or the folder cannot be created or written to.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:
@@ -46,10 +47,7 @@ class BlobStore:
             raise ConfigurationError(f"storage.blobs_url: {error}") from None
         self._local = isinstance(self._fs, LocalFileSystem)
         if self._local:
-            try:
-                Path(self._root).mkdir(parents=True, exist_ok=True, mode=0o700)
-            except OSError as error:
-                raise ConfigurationError(f"The folder {self._root} cannot be created: {error.strerror}.") from None
+            private_folder(Path(self._root))
 
     def write(self, tenant: str, face_id: str, kind: Kind, content: bytes) -> None:
         """Store durably. Raises StoreUnavailable."""

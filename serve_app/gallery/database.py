@@ -16,6 +16,7 @@ from sqlalchemy import exc
 
 from serve_app import tracing
 from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.folders import private_folder
 from serve_app.gallery.sealing import Cipher
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database in (None, "", ":memory:") or "mode" in url.query:
         raise ConfigurationError("storage.database_url: an SQLite database must be a file, sqlite:////path/records.db.")
     path = Path(str(url.database))
+    private_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # its -wal and -shm files inherit the mode
     except OSError as error:
         raise ConfigurationError(f"The database file {path} cannot be opened: {error.strerror}.") from None

@@ -13,6 +13,7 @@ from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.folders import private_folder
 from serve_app.gallery.places import is_embedded, shown
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,4 @@ def _prepare_folder(path: Path) -> None:
         raise ConfigurationError(f"storage.milvus_uri: a URL or a path ending in .db was expected, got {str(path)!r}.")
     if path.is_file():
         raise ConfigurationError(f"{path} is a file, but milvus-lite keeps an index in a folder of that name; move it.")
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(f"The vector index {path} cannot be created: {error.strerror}.") from None
+    private_folder(path)

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Mapping
 
+from serve_app.folders import private_folder
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.gallery import Gallery
@@ -99,7 +100,7 @@ def open_database(settings: Settings) -> Database:
         ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
     """
     if not settings.storage.database_url:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(settings.data_dir)
     database = Database(settings.database_url, cipher_of(settings))
     try:
         upgrade_database(database)

@@ -230,10 +230,10 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         if not self._maintaining.acquire(blocking=False):
             return
         try:
+            self._audit.flush()  # first: it is to go on while the index is away
             self._index.maintain()
             self._repairer.settle_given_up()
             self._repairer.settle_doubts(thorough=self._alone)
-            self._audit.flush()
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
                 self.retry_journal()

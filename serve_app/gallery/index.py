@@ -92,7 +92,7 @@ class VectorIndex(Protocol):
         ...
 
     def maintain(self) -> None:
-        """House-keeping, called every second or so."""
+        """House-keeping, called every second or so. Raises StoreUnavailable while the store does not answer."""
         ...
 
     def doubtful(self) -> bool:

@@ -23,7 +23,8 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.coalescing import Coalescer
 from serve_app.gallery.index import Hit, IndexRow, RowKey
-from serve_app.gallery.milvus_connection import IndexUnavailable, connect, disconnect, outages
+from serve_app.gallery.milvus_calls import Calls
+from serve_app.gallery.milvus_connection import connect, disconnect
 from serve_app.gallery.milvus_keys import quoted, to_key, to_pk
 from serve_app.gallery.milvus_parts import Parts
 from serve_app.gallery.places import is_embedded
@@ -64,12 +65,12 @@ class MilvusIndex:
         self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
         self._unflushed: dict[str, int] = {}
         self._last_write = 0.0
-        self._doubtful = False
         self._client = connect(self._uri, token, timeout_s)
         self._coalescer = Coalescer(self._search)
-        self._parts = Parts(self._client, self._embedded, namespace, timeout_s)
+        self._calls = Calls(lambda wait_s: self._client.get_server_version(timeout=wait_s), timeout_s)
+        self._parts = Parts(self._client, self._embedded, namespace, timeout_s, self._calls)
         try:
-            with outages():
+            with self._calls.made():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
             self.models()
         except BaseException:
@@ -116,7 +117,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if self._embedded or part is None:
             return
-        with self._outages(), tracing.span("index settle"):
+        with self._calls.made(), tracing.span("index settle"):
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
@@ -144,7 +145,7 @@ class MilvusIndex:
 
     def _search(self, query: _Query, probes: Vectors) -> list[list[Hit]]:
         name, places, limit = query
-        with self._outages():
+        with self._calls.made():
             answers = self._client.search(
                 name,
                 data=list(probes),
@@ -164,13 +165,13 @@ class MilvusIndex:
         if part is None:
             return
         self.count(model)  # waits for the latest writes, which an iterator on a server does not
-        with self._outages():
+        with self._calls.made():
             iterator = self._client.query_iterator(
                 part.name, batch_size=5000, output_fields=["pk"], timeout=self._timeout_s
             )
         try:
             while True:
-                with self._outages():
+                with self._calls.made():
                     rows = iterator.next()
                 if not rows:
                     return
@@ -185,7 +186,7 @@ class MilvusIndex:
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
-            with self._outages():
+            with self._calls.made():
                 rows = self._client.query(
                     part.name,
                     filter=f"face_id in [{quoted(batch)}]",
@@ -202,7 +203,7 @@ class MilvusIndex:
         part = self._parts.find(model)
         if part is None:
             return 0
-        with self._outages():
+        with self._calls.made():
             rows = self._client.query(
                 part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
             )
@@ -225,6 +226,7 @@ class MilvusIndex:
 
     def maintain(self) -> None:
         """See :class:`VectorIndex`."""
+        self._calls.probe()
         if not self._embedded or not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
             return
         with self._lock:
@@ -233,14 +235,14 @@ class MilvusIndex:
 
     def doubtful(self) -> bool:
         """See :class:`VectorIndex`. A failed flush loses rows of milvus-lite; a server may come back without any."""
-        was, self._doubtful = self._doubtful, False
+        was, self._calls.failed = self._calls.failed, False
         if was:
             self._parts.forget()
         return was
 
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
-        with self._outages():
+        with self._calls.made():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
         version = self._version.removeprefix("milvus_lite-").removeprefix("v")
         return {"kind": "milvus-lite" if self._embedded else "milvus", "version": version}
@@ -260,18 +262,9 @@ class MilvusIndex:
             disconnect(self._client, self._uri)
 
     def _flush(self, name: str) -> None:
-        with self._outages(), tracing.span("index flush"):
+        with self._calls.made(), tracing.span("index flush"):
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)
-
-    @contextmanager
-    def _outages(self) -> Iterator[None]:
-        try:
-            with outages():
-                yield
-        except IndexUnavailable:
-            self._doubtful = True
-            raise
 
     @property
     def _strong(self) -> dict[str, str]:
@@ -280,11 +273,11 @@ class MilvusIndex:
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
         if not self._embedded:
-            with self._outages(), tracing.span("index write"):
+            with self._calls.made(), tracing.span("index write"):
                 yield
             return
         with self._lock:
-            with self._outages(), tracing.span("index write"):
+            with self._calls.made(), tracing.span("index write"):
                 yield
             self._last_write = time.monotonic()
             self._unflushed[name] = self._unflushed.get(name, 0) + rows

@@ -1,24 +1,17 @@
-"""Connecting to Milvus: milvus-lite in this process or a server, and what its failures mean."""
+"""Connecting to Milvus: milvus-lite in this process or a server, opened and closed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
 from pymilvus import MilvusClient
-from pymilvus.exceptions import MilvusException
 
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
+from serve_app.gallery.milvus_calls import FAILURES
 from serve_app.gallery.places import is_embedded, shown
-
-log = logging.getLogger(__name__)
-
-_FAILURES = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError)
 
 # The client installs handlers of its own and prints a traceback for every failed call; callers get the error instead.
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
@@ -42,7 +35,7 @@ def connect(uri: str, token: str, timeout_s: float) -> Any:
     quiet.setLevel(logging.CRITICAL)
     try:
         return MilvusClient(uri, token=token, timeout=timeout_s)
-    except _FAILURES as error:
+    except FAILURES as error:
         if is_embedded(uri):
             raise ConfigurationError(
                 f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
@@ -60,20 +53,6 @@ def disconnect(client: Any, uri: str) -> None:
         from milvus_lite.server_manager import server_manager_instance
 
         server_manager_instance.release_server(uri)
-
-
-class IndexUnavailable(StoreUnavailable):
-    """The vector index, of all stores, does not answer."""
-
-
-@contextmanager
-def outages() -> Iterator[None]:
-    """Whatever fails inside is ``IndexUnavailable``."""
-    try:
-        yield
-    except _FAILURES as error:
-        log.warning("vector index: %s", error)
-        raise IndexUnavailable("The vector index does not answer; try again.") from error
 
 
 def _prepare_folder(path: Path) -> None:

@@ -12,7 +12,7 @@ from pymilvus.client.types import LoadState
 from pymilvus.exceptions import MilvusException
 
 from serve_app.gallery.checks import check_model
-from serve_app.gallery.milvus_connection import outages
+from serve_app.gallery.milvus_calls import Calls
 
 HNSW = {"M": 16, "efConstruction": 200}
 CREATION_S = 15.0
@@ -34,19 +34,21 @@ class Parts:
         embedded: whether it is milvus-lite.
         namespace: tells apart the installations that share a server: hex digits.
         timeout_s: of one call.
+        calls: in which they are made.
     """
 
-    def __init__(self, client: Any, embedded: bool, namespace: str, timeout_s: float) -> None:
+    def __init__(self, client: Any, embedded: bool, namespace: str, timeout_s: float, calls: Calls) -> None:
         self._client = client
         self._embedded = embedded
         self._prefix = f"facegraph_{namespace[:8]}_"
         self._timeout_s = timeout_s
+        self._calls = calls
         self._known: dict[str, Part] = {}
         self._lock = threading.RLock()
 
     def models(self) -> list[str]:
         """Models that have a collection."""
-        with self._lock, outages():
+        with self._lock, self._calls.made():
             for name in self._client.list_collections(timeout=self._timeout_s):
                 if name.startswith(self._prefix) and self._model(name) not in self._known:
                     self._open(name)
@@ -57,7 +59,7 @@ class Parts:
         part = self._known.get(model)
         if part is None:
             name = self._name(model)
-            with self._lock, outages():
+            with self._lock, self._calls.made():
                 if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
                     self._open(name)
             part = self._known.get(model)
@@ -78,7 +80,7 @@ class Parts:
         schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
         schema.add_field("face_id", DataType.VARCHAR, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-        with self._lock, outages():
+        with self._lock, self._calls.made():
             try:
                 self._client.create_collection(
                     name,
@@ -95,7 +97,7 @@ class Parts:
 
     def drop(self, model: str) -> str | None:
         """Remove the model's collection; its name, if there was one."""
-        with self._lock, outages():
+        with self._lock, self._calls.made():
             part = self.find(model)
             if part is None:
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from serve_app.gallery.milvus import MilvusIndex
-from serve_app.gallery.milvus_connection import IndexUnavailable as IndexUnavailable
+from serve_app.gallery.milvus_calls import IndexUnavailable as IndexUnavailable
 from serve_app.gallery.places import Place, is_embedded
 
 

@@ -254,8 +254,10 @@ class PlacedIndex:
         """See :class:`VectorIndex`."""
         self.refresh()
         with self._using() as layout:
-            for index in layout.indexes:
-                index.maintain()
+            layout.current.maintain()
+            if layout.other is not None:
+                with suppress(StoreUnavailable):  # which whoever writes there will notice
+                    layout.other.maintain()
 
     def doubtful(self) -> bool:
         """See :class:`VectorIndex`; of where searches go: a failing target ends the move."""

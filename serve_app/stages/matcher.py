@@ -28,10 +28,11 @@ WORK_PAUSE_S = 0.1
 """Between two steps of work in the background, so that searches get their share of the processors."""
 
 THREADS = 8
-"""Calls worked on at the same time in one replica: they wait for stores more than they compute."""
+"""Calls worked on at the same time in one replica: they wait for stores more than they compute. There are so many for
+calls that need the index, and as many for the others, which do not wait behind those when it does not answer."""
 
 
-def _threaded(name: str) -> Any:
+def _threaded(name: str, index: bool = False) -> Any:
     async def call(self: MatcherStage, *args: Any, caller: Caller | None = None, **kwargs: Any) -> Any:
         self._start_upkeep()
         with self._metrics.operation(name):
@@ -39,7 +40,9 @@ def _threaded(name: str) -> Any:
             if caller is not None:  # told by another process
                 context.run(become, caller)
             method = partial(context.run, getattr(self._gallery, name), *args, **kwargs)
-            return await asyncio.get_running_loop().run_in_executor(self._executor, method)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._indexing if index else self._recording, method
+            )
 
     call.__name__ = name
     call.__doc__ = f"See :meth:`serve_app.stages.protocols.Matcher.{name}`."
@@ -65,10 +68,11 @@ class MatcherStage:
             self._gallery.close()
             raise
         self._metrics = metrics("matcher")
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher")
+        self._indexing = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-index")
+        self._recording = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-records")
         self._upkeep: list[asyncio.Task[None]] = []
 
-    _search = _threaded("search")
+    _search = _threaded("search", index=True)
     verify = _threaded("verify")
     template = _threaded("template")
     create_collection = _threaded("create_collection")
@@ -76,19 +80,19 @@ class MatcherStage:
     collections_by_id = _threaded("collections_by_id")
     collections = _threaded("collections")
     update_collection = _threaded("update_collection")
-    delete_collection = _threaded("delete_collection")
-    put_person = _threaded("put_person")
+    delete_collection = _threaded("delete_collection", index=True)
+    put_person = _threaded("put_person", index=True)
     person = _threaded("person")
     persons = _threaded("persons")
-    delete_person = _threaded("delete_person")
+    delete_person = _threaded("delete_person", index=True)
     face = _threaded("face")
     faces = _threaded("faces")
-    delete_face = _threaded("delete_face")
+    delete_face = _threaded("delete_face", index=True)
     face_image = _threaded("face_image")
     face_images = _threaded("face_images")
-    add_faces = _threaded("add_faces")
-    attach_faces = _threaded("attach_faces")
-    detach_faces = _threaded("detach_faces")
+    add_faces = _threaded("add_faces", index=True)
+    attach_faces = _threaded("attach_faces", index=True)
+    detach_faces = _threaded("detach_faces", index=True)
     face_collections = _threaded("face_collections")
     set_user_id = _threaded("set_user_id")
     add_task = _threaded("add_task")
@@ -103,19 +107,19 @@ class MatcherStage:
     bulk_work = _threaded("bulk_work")
     note_bulk = _threaded("note_bulk")
     bulk_report = _threaded("bulk_report")
-    keep_unknown = _threaded("keep_unknown")
+    keep_unknown = _threaded("keep_unknown", index=True)
     unknowns = _threaded("unknowns")
     unknown = _threaded("unknown")
-    name_unknown = _threaded("name_unknown")
-    merge_unknowns = _threaded("merge_unknowns")
-    discard_unknown = _threaded("discard_unknown")
+    name_unknown = _threaded("name_unknown", index=True)
+    merge_unknowns = _threaded("merge_unknowns", index=True)
+    discard_unknown = _threaded("discard_unknown", index=True)
     collections_named = _threaded("collections_named")
     collections_slice = _threaded("collections_slice")
     persons_slice = _threaded("persons_slice")
-    update_person = _threaded("update_person")
-    link_persons = _threaded("link_persons")
-    merge_persons = _threaded("merge_persons")
-    delete_persons = _threaded("delete_persons")
+    update_person = _threaded("update_person", index=True)
+    link_persons = _threaded("link_persons", index=True)
+    merge_persons = _threaded("merge_persons", index=True)
+    delete_persons = _threaded("delete_persons", index=True)
     audit = _threaded("audit")
     check_audit = _threaded("check_audit")
     check_receipt = _threaded("check_receipt")
@@ -123,7 +127,7 @@ class MatcherStage:
     embedder_change = _threaded("embedder_change")
     left_behind = _threaded("left_behind")
     crops_to_embed = _threaded("crops_to_embed")
-    add_templates = _threaded("add_templates")
+    add_templates = _threaded("add_templates", index=True)
 
     async def search(self, tenant: str, query: GalleryQuery, caller: Caller | None = None) -> GalleryAnswer:
         """See :meth:`serve_app.stages.protocols.Matcher.search`."""
@@ -134,7 +138,9 @@ class MatcherStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""
         self._start_upkeep()
-        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.ready)
+        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
+            self._recording, self._gallery.ready
+        )
         return facts
 
     async def check_health(self) -> None:
@@ -146,7 +152,8 @@ class MatcherStage:
             loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await loop
-        await asyncio.to_thread(self._executor.shutdown, wait=True)
+        for executor in (self._indexing, self._recording):
+            await asyncio.to_thread(executor.shutdown, wait=True)
         await asyncio.to_thread(self._gallery.close)
 
     def _start_upkeep(self) -> None:
@@ -161,13 +168,13 @@ class MatcherStage:
         while True:
             await asyncio.sleep(UPKEEP_PERIOD_S)
             try:
-                await asyncio.get_running_loop().run_in_executor(self._executor, self._gallery.maintain)
+                await asyncio.get_running_loop().run_in_executor(self._indexing, self._gallery.maintain)
             except StoreUnavailable as error:
                 log.warning("The gallery's upkeep has to wait: %s", error)
 
     async def _work(self) -> None:
         while True:
             loop = asyncio.get_running_loop()
-            busy = await loop.run_in_executor(self._executor, self._gallery.work)
-            busy |= await loop.run_in_executor(self._executor, self._gallery.move_index)
+            busy = await loop.run_in_executor(self._indexing, self._gallery.work)
+            busy |= await loop.run_in_executor(self._indexing, self._gallery.move_index)
             await asyncio.sleep(WORK_PAUSE_S if busy else UPKEEP_PERIOD_S)

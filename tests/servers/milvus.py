@@ -49,7 +49,12 @@ class MilvusServer:
     @property
     def uri(self) -> str:
         """Of the gRPC port."""
-        return f"http://127.0.0.1:{self._server.listen_port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Of gRPC."""
+        return int(self._server.listen_port)
 
     def _start(self) -> None:
         with warnings.catch_warnings():

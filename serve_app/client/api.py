@@ -199,15 +199,21 @@ class Api(ABC, Generic[J, L, B, P]):
         """Stop a task; what it found stays."""
         return self._object(Call("DELETE", f"/v1/tasks/{_part(task_id)}"))
 
-    def duplicates(self, task_id: str, limit: int = 100, cursor: str | None = None) -> J:
-        """A page of what such a task found: ``{pairs, cursor}``."""
-        return self._object(
-            Call("GET", f"/v1/tasks/{_part(task_id)}/duplicates", query={"limit": limit, "cursor": cursor})
-        )
+    def duplicates(
+        self, task_id: str, limit: int = 100, cursor: str | None = None, with_distinct: bool | None = None
+    ) -> J:
+        """A page of what such a task found: ``{pairs, cursor}``; persons who were told apart only if asked for."""
+        query = {"limit": limit, "cursor": cursor, "with_distinct": with_distinct}
+        return self._object(Call("GET", f"/v1/tasks/{_part(task_id)}/duplicates", query=query))
 
-    def all_duplicates(self, task_id: str) -> P:
+    def all_duplicates(self, task_id: str, with_distinct: bool | None = None) -> P:
         """Every pair, most alike first, fetched page by page."""
-        return self._pages(lambda cursor: self.duplicates(task_id, 1000, cursor), "pairs")
+        return self._pages(lambda cursor: self.duplicates(task_id, 1000, cursor, with_distinct), "pairs")
+
+    def tell_apart(self, collection: str, person_id: str, other_id: str, distinct: bool = True) -> J:
+        """Two persons are different people, which later searches for duplicates respect; False takes it back."""
+        path = f"/v1/collections/{_part(collection)}/persons/{_part(person_id)}/distinct"
+        return self._object(Call("POST", path, body={"person_id": other_id, "distinct": distinct}))
 
     def submit_bulk(self, collection: str, upload: Picture, **options: Any) -> J:
         """Hand in many persons, as a zip or as JSON lines; the task that enrols them in the background.

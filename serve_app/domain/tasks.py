@@ -57,9 +57,11 @@ class DuplicatePair:
     Attributes:
         score: calibrated, 0 to 1.
         distance: cosine distance, 0 (same direction) to 2.
+        distinct: whether somebody has said that they are different people.
     """
 
     first: EnrolledFace
     second: EnrolledFace
     score: float
     distance: float
+    distinct: bool = False

@@ -20,7 +20,6 @@ metadata = sa.MetaData(
     }
 )
 
-
 installation = sa.Table(
     "installation",
     metadata,
@@ -227,6 +226,15 @@ duplicate_pairs = sa.Table(
     sa.Index(None, "task_id", "cosine"),
 )
 
+distinct_persons = sa.Table(
+    "distinct_persons",
+    metadata,
+    sa.Column("first_id", Id, sa.ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True),  # the smaller id
+    sa.Column("second_id", Id, sa.ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True),
+    tenant_column(),
+    sa.Index(None, "second_id"),
+)
+
 bulk_entries = sa.Table(
     "bulk_entries",
     metadata,
@@ -245,8 +253,7 @@ bulk_entries = sa.Table(
 erased = sa.Table(
     "erased",
     metadata,
-    # Internal ids, which are random and never used again: they say nothing about anybody. A restored backup leaves out
-    # what is named here.
+    # Internal ids, random and never used again, so that they tell of nobody: what no restored backup may bring back.
     id_column(),
     sa.Column("tenant_id", Id, nullable=False),  # no foreign key: kept beyond everything
     sa.Column("kind", sa.String(16), nullable=False),  # collection, person or face

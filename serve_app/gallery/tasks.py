@@ -21,7 +21,7 @@ from serve_app.errors import InvalidRequest, StoreUnavailable, TaskNotFound, Tas
 from serve_app.gallery import checks
 from serve_app.gallery.comparing import Scan, TooManyPairs
 from serve_app.gallery.database import Database
-from serve_app.gallery.records import collections, duplicates, faces, persons, tasks
+from serve_app.gallery.records import collections, distinct, duplicates, faces, persons, tasks
 from serve_app.gallery.schema import collections as collections_table
 from serve_app.score import Calibration, check_threshold, resolve_threshold
 
@@ -113,13 +113,15 @@ class Tasks:
 
         return self._database.transact(start)
 
-    def duplicates(self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None) -> Page[DuplicatePair]:
+    def duplicates(
+        self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None, with_distinct: bool = False
+    ) -> Page[DuplicatePair]:
         """Pages of 1 to 1,000; whoever was deleted meanwhile is left out."""
         with self._database.read() as connection:
             task = tasks.get(connection, tenant, task_id)
             if task.kind != DUPLICATES:
                 raise TaskNotFound(f"The task {task_id} is no search for duplicates.", task_id=task_id)
-            rows, following = duplicates.page(connection, task_id, limit, cursor)
+            rows, following = duplicates.page(connection, task_id, limit, cursor, with_distinct)
             found = faces.of_ids(connection, {id_ for row in rows for id_ in (row.first_face, row.second_face)})
             people = persons.load(connection, {row.person_id for row in found if row.person_id is not None})
         sides = {
@@ -133,8 +135,30 @@ class Tasks:
         for row in rows:
             first, second = sides.get((row.first_id, row.first_face)), sides.get((row.second_id, row.second_face))
             if first is not None and second is not None:
-                pairs.append(DuplicatePair(first, second, calibration.score(row.cosine), 1.0 - row.cosine))
+                score = calibration.score(row.cosine)
+                pairs.append(DuplicatePair(first, second, score, 1.0 - row.cosine, bool(row.distinct)))
         return Page(tuple(pairs), following)
+
+    def tell_apart(
+        self, tenant: str, person_id: str, other_id: str, collection: str | None = None, apart: bool = True
+    ) -> None:
+        """Gone with either of the two."""
+        if person_id == other_id:
+            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to tell apart.")
+
+        def note(connection: sa.Connection) -> None:
+            here = None if collection is None else collections.get(connection, tenant, collection)
+            both = persons.get_all(connection, tenant, [person_id, other_id])
+            for row in both:
+                if here is not None and here.id not in persons.collection_ids(connection, row.id):
+                    raise persons.not_found(row.external_id, collection)
+            pair = both[0].id, both[1].id
+            if apart:
+                distinct.put(connection, tenant, [pair])
+            else:
+                distinct.drop(connection, tenant, pair)
+
+        self._database.transact(note)
 
     # -- working
 

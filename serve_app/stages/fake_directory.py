@@ -58,6 +58,7 @@ class FakeTenant:
     unknowns: dict[str, FakeUnknown] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     duplicates: dict[str, list[DuplicatePair]] = field(default_factory=dict)  # by task
+    distinct: set[frozenset[str]] = field(default_factory=set)
     uploads: dict[str, FakeUpload] = field(default_factory=dict)  # by task
 
 

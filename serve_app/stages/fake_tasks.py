@@ -18,7 +18,7 @@ from serve_app.domain import (
     TaskState,
     ThresholdRequest,
 )
-from serve_app.errors import TaskNotFound
+from serve_app.errors import InvalidRequest, PersonNotFound, TaskNotFound
 from serve_app.score import Calibration, resolve_threshold
 
 
@@ -84,11 +84,30 @@ class FakeTasks:
         return store.tasks[task.id]  # type: ignore[no-any-return]
 
     async def duplicates(
-        self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None
+        self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None, with_distinct: bool = False
     ) -> Page[DuplicatePair]:
         """By position."""
         await self.task(tenant, task_id)
         if task_id not in self._of(tenant).duplicates:
             raise TaskNotFound(f"The task {task_id!r} is no search for duplicates.", task_id=task_id)
-        pairs, start = self._of(tenant).duplicates[task_id], int(cursor or 0)
+        store, start = self._of(tenant), int(cursor or 0)
+        marked = [replace(pair, distinct=_persons(pair) in store.distinct) for pair in store.duplicates[task_id]]
+        pairs = [pair for pair in marked if with_distinct or not pair.distinct]
         return Page(tuple(pairs[start : start + limit]), str(start + limit) if start + limit < len(pairs) else None)
+
+    async def tell_apart(
+        self, tenant: str, person_id: str, other_id: str, collection: str | None = None, apart: bool = True
+    ) -> None:
+        """Kept when one of them goes."""
+        if person_id == other_id:
+            raise InvalidRequest("Another person was expected.")
+        store = self._of(tenant)
+        for each in (person_id, other_id):
+            found = store.persons.get(each)
+            if found is None or (collection is not None and collection not in found.collections):
+                raise PersonNotFound(f"There is no person {each!r}.", person_id=each)
+        (store.distinct.add if apart else store.distinct.discard)(frozenset((person_id, other_id)))
+
+
+def _persons(pair: DuplicatePair) -> frozenset[str]:
+    return frozenset(side.face.person_id or side.face.id for side in (pair.first, pair.second))

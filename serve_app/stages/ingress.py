@@ -292,6 +292,7 @@ class Ingress:
     tasks = _gallery("tasks")
     cancel_task = _gallery("cancel_task")
     duplicates = _gallery("duplicates")
+    tell_apart = _gallery("tell_apart")
     bulk_report = _gallery("bulk_report")
 
     async def ready(self) -> Mapping[str, Any]:

@@ -101,6 +101,7 @@ class MatcherStage:
     cancel_task = _threaded("cancel_task")
     find_duplicates = _threaded("find_duplicates")
     duplicates = _threaded("duplicates")
+    tell_apart = _threaded("tell_apart")
     begin_bulk = _threaded("begin_bulk")
     add_bulk = _threaded("add_bulk")
     start_bulk = _threaded("start_bulk")

@@ -40,10 +40,23 @@ class Tasks(Protocol):
         ...
 
     async def duplicates(
-        self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None
+        self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None, with_distinct: bool = False
     ) -> Page[DuplicatePair]:
         """What such a task has found so far, most alike first; a page may be shorter than asked for.
 
+        Persons who were told apart are left out unless ``with_distinct``.
+
         Raises TaskNotFound, InvalidRequest (cursor).
+        """
+        ...
+
+    async def tell_apart(
+        self, tenant: str, person_id: str, other_id: str, collection: str | None = None, apart: bool = True
+    ) -> None:
+        """Note that two persons (who must be in the collection, if one is given) are different people, however alike.
+
+        It holds for whatever collection they are in until one of them is erased or merged. Not ``apart`` takes it back.
+
+        Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same.
         """
         ...

@@ -32,6 +32,7 @@ ROUTES = {
         ("POST", "/v1/receipts/check"),
         ("POST", "/v1/collections/staff/persons/ada/faces"),
         ("POST", "/v1/collections/staff/persons/ada/merge"),
+        ("POST", "/v1/collections/staff/persons/ada/distinct"),
         ("DELETE", f"/v1/collections/staff/persons/ada/faces/{'0' * 32}"),
         ("POST", "/v1/collections/staff/duplicates"),
         ("GET", "/v1/collections/staff/unknowns"),

@@ -46,6 +46,33 @@ def test_a_threshold_may_be_named(world: World) -> None:
     assert code(world.call("POST", "/v1/collections/nowhere/duplicates")) == (404, "collection_not_found")
 
 
+def test_who_was_told_apart_is_listed_no_more_unless_asked_for(world: World) -> None:
+    crowd(world)
+    path = f"/v1/tasks/{world.call('POST', START).json()['id']}/duplicates"
+    apart = "/v1/collections/staff/persons/ada/distinct"
+
+    def listed(**params: bool) -> dict[frozenset[str], bool]:
+        pairs = world.call("GET", path, params=params).json()["pairs"]
+        return {
+            frozenset(pair[side]["person"]["id"] for side in ("first", "second")): pair["distinct"] for pair in pairs
+        }
+
+    told = world.call("POST", apart, world.enroll, json={"person_id": "countess"})
+    assert told.json() == {"persons": ["ada", "countess"], "distinct": True}
+    pair = frozenset(("ada", "countess"))
+    assert (len(listed()), pair in listed()) == (2, False)
+    assert {each for each, distinct in listed(with_distinct=True).items() if distinct} == {pair}
+    assert world.call("POST", apart, json={"person_id": "countess", "distinct": False}).json()["distinct"] is False
+    assert len(listed()) == 3
+    for body, expected in (
+        ({"person_id": "ada"}, (400, "invalid_request")),
+        ({}, (400, "invalid_request")),
+        ({"person_id": "nobody"}, (404, "person_not_found")),
+    ):
+        assert code(world.call("POST", apart, json=body)) == expected
+    assert code(world.call("POST", apart, world.stranger, json={"person_id": "bob"}))[0] == 404
+
+
 def test_a_task_is_cancelled(world: World) -> None:
     task = world.call("POST", START).json()
     stored = world.matcher._of(DEFAULT_TENANT).tasks

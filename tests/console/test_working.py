@@ -226,6 +226,21 @@ def test_a_person_enrolled_twice_is_merged(console: Console, gallery: Client) ->
     assert [found["id"] for found in gallery.all_persons("staff")] == ["eileen"]
 
 
+def test_different_people_are_not_shown_as_a_pair_again(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    gallery.put_person("staff", "twin", [photos.variant(photos.astronaut())], name="Her twin")
+    page = console.open("review/staff").page
+    page.get_by_role("button", name="Look for duplicates").click()
+    page.get_by_role("button", name="Different people").click()
+    expect(page.get_by_role("heading", name="All settled")).to_be_visible()
+    page.get_by_role("button", name="Look for duplicates").click()
+    expect(page.get_by_role("heading", name="No duplicates")).to_be_visible()
+    task = gallery.wait_for_task(gallery.find_duplicates("staff")["id"])
+    assert (task["result"], list(gallery.all_duplicates(task["id"]))) == ({"pairs": 0}, [])
+    (pair,) = gallery.all_duplicates(task["id"], with_distinct=True)
+    assert pair["distinct"]
+
+
 def test_unknown_faces_are_kept_merged_named_and_discarded(console: Console, gallery: Client) -> None:
     enrol_two(gallery)
     page = console.open("people").page

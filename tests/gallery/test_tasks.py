@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields, Task, TaskState, ThresholdRequest
-from serve_app.errors import CollectionNotFound, InvalidRequest, TaskNotFound, TaskRunning
+from serve_app.errors import CollectionNotFound, InvalidRequest, PersonNotFound, TaskNotFound, TaskRunning
 from serve_app.gallery import Gallery, comparing, tasks
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import MODEL, OTHER_MODEL, face, template
@@ -119,6 +119,47 @@ def test_faces_without_a_person_and_of_other_models(gallery: Gallery, tenant: st
     assert {side.person and side.person.id for side in (pair.first, pair.second)} == {None, "ada"}
     gallery.delete_person(tenant, "ada")
     assert gallery.duplicates(tenant, task.id).items == ()
+
+
+def test_who_was_told_apart_is_found_no_more(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    gallery.create_collection(tenant, NewCollection("guests"))
+    for number, person in enumerate(("ada", "bea", "cleo")):
+        vector = template(number, near=100, cosine=0.9)
+        gallery.put_person(tenant, person, ["staff"], PersonFields(), [face(vector)])
+    gallery.put_person(tenant, "guest", ["guests"], PersonFields(), [face(100)])
+
+    def look() -> tuple[Task, set[frozenset[str]]]:
+        task = finished(gallery, tenant, gallery.find_duplicates(tenant, "staff", MODEL, ALIKE))
+        return task, set(names(gallery, tenant, task))
+
+    before, all_three = look()
+    assert len(all_three) == 3
+    for pair in (("bea", "ada"), ("ada", "bea"), ("ada", "cleo")):  # in any order, and again
+        gallery.tell_apart(tenant, *pair, "staff")
+    task, left = look()
+    assert left == {frozenset(("bea", "cleo"))}
+    assert task.result == {"pairs": 1}
+    assert len(gallery.duplicates(tenant, before.id).items) == 1, "also among what was found before"
+    everything = gallery.duplicates(tenant, task.id, with_distinct=True).items
+    assert sorted(pair.distinct for pair in everything) == [False, True, True]
+    gallery.tell_apart(tenant, "ada", "cleo", apart=False)
+    assert len(look()[1]) == 2
+
+    for known, other, place, error in (
+        ("ada", "ada", None, InvalidRequest),
+        ("ada", "nobody", None, PersonNotFound),
+        ("ada", "guest", "staff", PersonNotFound),
+        ("ada", "bea", "nowhere", CollectionNotFound),
+    ):
+        with pytest.raises(error):
+            gallery.tell_apart(tenant, known, other, place)
+    with pytest.raises(PersonNotFound):
+        gallery.tell_apart(new_tenant(gallery), "ada", "cleo")
+
+    gallery.delete_person(tenant, "bea")
+    gallery.put_person(tenant, "bea", ["staff"], PersonFields(), [face(template(1, near=100, cosine=0.9))])
+    assert len(look()[1]) == 3, "what was said of somebody who is gone says nothing of the next one of that name"
 
 
 def test_an_empty_collection_has_none(memory: Gallery) -> None:

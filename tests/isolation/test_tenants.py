@@ -57,6 +57,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "post /v1/collections": {"name": "new"},
     "patch /v1/collections/{name}": {"title": "Changed"},
     "post /v1/collections/{name}/persons/{person_id}/merge": {"person_id": "ben"},
+    "post /v1/collections/{name}/persons/{person_id}/distinct": {"person_id": "ben"},
     "post /v1/keys": {"name": "new", "role": "search"},
     "post /v1/compare": {"image1_base64": "PICTURE", "image2_base64": "PICTURE"},
     "post /collection": {"name": "new"},

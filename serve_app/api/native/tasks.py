@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from serve_app.api.auth import EnrollKey
@@ -12,14 +12,16 @@ from serve_app.api.bodies import body_docs, read_body
 from serve_app.api.context import Context
 from serve_app.api.docs import error_docs
 from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, InPathCollection, Limit, reply
+from serve_app.api.paths import InPathPerson
 from serve_app.api.schemas.base import FaceId
-from serve_app.api.schemas.tasks import DuplicatePage, DuplicatesBody, TaskList, TaskView
+from serve_app.api.schemas.tasks import DistinctBody, DistinctView, DuplicatePage, DuplicatesBody, TaskList, TaskView
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
+from serve_app.errors import CollectionNotFound, PersonNotFound, TaskNotFound, TaskRunning
 
 router = APIRouter(tags=["tasks"])
 
 InPathTask = Annotated[FaceId, Path(description="A task's id.")]
+WithDistinct = Annotated[bool, Query(description="Also persons who were told apart.")]
 
 
 @router.post(
@@ -77,7 +79,31 @@ async def cancel_task(task_id: InPathTask, context: Context, key: EnrollKey) -> 
     responses=error_docs(*COMMON_ERRORS, TaskNotFound),
 )
 async def list_duplicates(
-    task_id: InPathTask, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
+    task_id: InPathTask,
+    context: Context,
+    key: EnrollKey,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    with_distinct: WithDistinct = False,
 ) -> Response:
     """Pairs of persons, most alike first: all of them when the task is done, else those so far. Role `enroll`."""
-    return reply(DuplicatePage.of(await context.service.matcher.duplicates(key.tenant_id, task_id, limit, cursor)))
+    page = await context.service.matcher.duplicates(key.tenant_id, task_id, limit, cursor, with_distinct)
+    return reply(DuplicatePage.of(page))
+
+
+@router.post(
+    "/v1/collections/{name}/persons/{person_id}/distinct",
+    summary="Tell two persons apart",
+    response_model=DistinctView,
+    responses=error_docs(*BODY_ERRORS, CollectionNotFound, PersonNotFound),
+    openapi_extra=body_docs(DistinctBody, {"person_id": "eve"}),
+)
+async def tell_apart(
+    name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
+) -> Response:
+    """These two, both in the collection, are different people: no search for duplicates lists them again, in whatever
+    collection, unless asked for `with_distinct`. It holds until one of them goes. Needs the role `enroll`.
+    """
+    body = await read_body(request, context, DistinctBody)
+    await context.service.matcher.tell_apart(key.tenant_id, person_id, body.person_id, name, body.distinct)
+    return reply(DistinctView(persons=(person_id, body.person_id), distinct=body.distinct))

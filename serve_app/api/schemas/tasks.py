@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body
+from serve_app.api.schemas.base import Answer, Body, PersonId
 from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import rounded
 from serve_app.api.schemas.persons import PersonSummary
@@ -31,6 +31,20 @@ class DuplicatesBody(Body):
         if self.min_score is not None and self.fpir is not None:
             raise ValueError("min_score and fpir exclude each other; send one of them")
         return self
+
+
+class DistinctBody(Body):
+    """Who is somebody else."""
+
+    person_id: PersonId = Field(description="The other person.")
+    distinct: bool = Field(True, description="False takes it back.")
+
+
+class DistinctView(Answer):
+    """What is known of two persons now."""
+
+    persons: tuple[str, str] = Field(examples=[("ada", "eve")])
+    distinct: bool = Field(description="Whether searches for duplicates leave the pair out.", examples=[True])
 
 
 class TaskView(Answer):
@@ -89,6 +103,7 @@ class DuplicateView(Answer):
 
     score: float = Field(description="Calibrated, 0 to 1.", examples=[0.93])
     distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
+    distinct: bool = Field(description="Whether somebody has told them apart.", examples=[False])
     first: DuplicateSide
     second: DuplicateSide
 
@@ -106,6 +121,7 @@ class DuplicatePage(Answer):
             DuplicateView(
                 score=rounded(pair.score),
                 distance=rounded(pair.distance),
+                distinct=pair.distinct,
                 first=DuplicateSide.of(pair.first),
                 second=DuplicateSide.of(pair.second),
             )

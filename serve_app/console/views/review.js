@@ -1,5 +1,5 @@
 // Persons who were enrolled twice: found by the service, settled here pair by pair.
-import { allCollections, called } from "../lib/collections.js";
+import { allCollections, called, path } from "../lib/collections.js";
 import { field, fill, h, select, toast } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { count, matchSentence } from "../lib/meaning.js";
@@ -101,12 +101,22 @@ export async function review(body, { api, signal, rest, session }) {
       h("div", { class: "actions" },
         sides.map((side, index) => h("button", { class: "button small", type: "button", onclick: () => settle(side, sides[1 - index]) },
           `Same person, keep “${called(side.person)}”`)),
-        h("button", { class: "button small", type: "button", onclick: () => away(card) }, "Different people")));
+        h("button", { class: "button small", type: "button", onclick: apart }, "Different people")));
 
-    async function settle(kept, other) {
+    function settle(kept, other) {
+      return settled(mergePersons(api, collection, kept.person.id, other.person.id),
+        `${called(other.person)} is merged into ${called(kept.person)}.`);
+    }
+
+    function apart() {
+      return settled(api.post(path(collection, first.person.id, "distinct"), { person_id: second.person.id }),
+        `${called(first.person)} and ${called(second.person)} are not shown as a pair any more.`);
+    }
+
+    async function settled(request, words) {
       try {
-        await mergePersons(api, collection, kept.person.id, other.person.id);
-        toast(`${called(other.person)} is merged into ${called(kept.person)}.`, "good");
+        await request;
+        toast(words, "good");
         away(card);
       } catch (error) {
         toast(error.message, "error");

@@ -16,6 +16,7 @@ from serve_app.gallery.archive.container import ArchiveWriter
 from serve_app.gallery.archive.rows import lines, to_json
 from serve_app.gallery.blobs import KINDS, BlobStore
 from serve_app.gallery.database import Database
+from serve_app.gallery.records import distinct
 from serve_app.gallery.records.collections import AREA
 from serve_app.gallery.schema import (
     api_keys,
@@ -118,10 +119,13 @@ def _images(blobs: BlobStore, face: dict[str, Any], done: Exported) -> Iterator[
 
 
 def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]:
-    """``{"person", "collections", "faces": [{"face", "collections"}]}``; faces without a person have no ``person``."""
+    """``{"person", "collections", "distinct", "faces": [{"face", "collections"}]}``; faces without a person have only
+    ``faces``. Whom a person is not (``distinct``) has been in an earlier record.
+    """
     for rows in _pages(connection, sa.select(persons).where(persons.c.tenant_id == tenant), persons.c.id):
         ids = [row.id for row in rows]
         places = _grouped(connection, person_collections, person_collections.c.person_id, ids)
+        apart = distinct.earlier(connection, ids)
         found = defaultdict(list)
         for row in connection.execute(sa.select(faces).where(faces.c.person_id.in_(ids)).order_by(faces.c.id)).all():
             found[row.person_id].append(row)
@@ -130,6 +134,7 @@ def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]
             yield {
                 "person": to_json(row, persons),
                 "collections": places[row.id],
+                "distinct": apart.get(row.id, []),
                 "faces": [entries[face.id] for face in found[row.id]],
             }
     loose = sa.select(faces).where(

@@ -21,7 +21,7 @@ from serve_app.gallery.archive.rows import from_json, records
 from serve_app.gallery.database import Database, LostRace
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.records import collections as collection_records
-from serve_app.gallery.records import erasures
+from serve_app.gallery.records import distinct, erasures
 from serve_app.gallery.records.changes import Changes, Place
 from serve_app.gallery.records.faces import batches, to_vector
 from serve_app.gallery.schema import api_keys, collections, erased, faces, persons, tenants
@@ -177,7 +177,13 @@ class _Import:
             changes, kept, gone = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
                 raise LostRace("The gallery changed during the import; begin it again.")
-            return changes, lambda _: (changes, kept, gone)
+
+            def finish(connection: sa.Connection) -> tuple[Changes, int, int]:
+                apart = [(each["person"]["id"], other) for each in part for other in each.get("distinct", ())]
+                distinct.put(connection, tenant, apart)
+                return changes, kept, gone
+
+            return changes, finish
 
         return plan
 

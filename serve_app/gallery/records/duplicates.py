@@ -13,7 +13,13 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor
 from serve_app.gallery.records.faces import batches, to_vector
-from serve_app.gallery.schema import duplicate_pairs, face_collections, faces
+from serve_app.gallery.schema import distinct_persons, duplicate_pairs, face_collections, faces
+
+DISTINCT = sa.exists().where(
+    distinct_persons.c.first_id == duplicate_pairs.c.first_id,
+    distinct_persons.c.second_id == duplicate_pairs.c.second_id,
+)
+"""Whether the two of a found pair are known to be different people."""
 
 
 class Block(NamedTuple):
@@ -86,17 +92,19 @@ def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness])
 
 
 def number(connection: sa.Connection, task_id: str) -> int:
-    """How many pairs a task has found."""
-    query = sa.select(sa.func.count()).where(duplicate_pairs.c.task_id == task_id)
+    """How many pairs a task has found, without those who are known to be different people."""
+    query = sa.select(sa.func.count()).where(duplicate_pairs.c.task_id == task_id, ~DISTINCT)
     return int(connection.execute(query).scalar_one())
 
 
 def page(
-    connection: sa.Connection, task_id: str, limit: int, cursor: str | None
+    connection: sa.Connection, task_id: str, limit: int, cursor: str | None, with_distinct: bool
 ) -> tuple[list[sa.Row[Any]], str | None]:
-    """A task's pairs, most alike first, and the cursor of the page that follows."""
+    """A task's pairs, most alike first, and the cursor of the page that follows; a row has ``distinct``."""
     table = duplicate_pairs
-    query = sa.select(table).where(table.c.task_id == task_id)
+    query = sa.select(table, DISTINCT.label("distinct")).where(table.c.task_id == task_id)
+    if not with_distinct:
+        query = query.where(~DISTINCT)
     if (after := decode_cursor(cursor)) is not None:
         cosine, first, second = _place(after)
         pair = sa.tuple_(table.c.first_id, table.c.second_id)

@@ -167,10 +167,11 @@ def test_serve_run_works_as_well(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(40)
+            process.wait(120)
         for left in [*family, process]:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 left.kill()
+        process.wait(60)
 
 
 def test_a_flood_is_answered_in_words(tmp_path: Path) -> None:

@@ -93,8 +93,9 @@ def running(application: ASGIApp) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not server.started:
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"

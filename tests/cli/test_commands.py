@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +43,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_help_lists_every_command_and_is_quick() -> None:
-    script = "import sys; from serve_app.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
-    started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    took = time.monotonic() - started
+    script = (
+        "import sys, time; from serve_app.cli import app; app(['--help'], standalone_mode=False); "
+        "print(time.process_time()); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
+    took = float(done.stdout.splitlines()[-2])  # of a processor, whatever else the machine does
     for name in ("serve", "models", "keys", "tenants", "enroll", "search", "reindex", "info"):
         assert f" {name} " in done.stdout
     loaded = set(done.stdout.splitlines()[-1].split())
@@ -259,7 +260,7 @@ def test_reindex_builds_the_index_from_the_records(data: Path) -> None:
         gallery.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=CollectionPolicy()))
         gallery.put_person(DEFAULT_TENANT, "ada", ["staff"], PersonFields(name="Ada"), [face])
         command = [sys.executable, "-c", "from serve_app.cli import app; app()", "reindex"]
-        refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     finally:
         gallery.close()
     assert refused.returncode == 2, "this process holds the embedded index"

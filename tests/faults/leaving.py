@@ -24,7 +24,7 @@ class LeavingClient:
     """
 
     def __init__(self, port: int, request: bytes, share: float = 1.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self._socket.sendall(request[: int(len(request) * share)])
 
     def leave(self, abruptly: bool = False) -> None:

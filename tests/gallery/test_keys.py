@@ -76,10 +76,12 @@ def test_a_pair_must_belong_together(keys: KeyStore) -> None:
 
 def test_revoking_and_expiring_take_effect_at_once_everywhere(keys: KeyStore, key_settings: Settings) -> None:
     elsewhere = open_keys(key_settings)  # as another process has it
-    key, secret = keys.create(TENANT, "a", Role.ADMIN, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.4))
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)  # a busy machine comes to the use before
+    key, secret = keys.create(TENANT, "a", Role.ADMIN, expires)
     _, lasting = keys.create(TENANT, "b", Role.ADMIN)
     assert elsewhere.authenticate(secret) == key
-    time.sleep(0.45)
+    while dt.datetime.now(dt.UTC) <= expires:
+        time.sleep(0.05)
     with pytest.raises(KeyInvalid, match="expired"):
         elsewhere.authenticate(secret)
     lasting_id = elsewhere.authenticate(lasting).id
@@ -124,7 +126,7 @@ def test_the_last_use_is_noted(keys: KeyStore) -> None:
     _, secret = keys.create(TENANT, "a", Role.SEARCH)
     started = dt.datetime.now(dt.UTC)
     keys.authenticate(secret)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while (used := keys.list(TENANT)[0].last_used) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert used is not None

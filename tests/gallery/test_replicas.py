@@ -91,12 +91,12 @@ def test_an_outage_of_the_index_is_reported_in_time_and_leaves_nothing(
             gallery.put_person(TENANT, "q", ["staff"], PersonFields(), [face(2)])
         with pytest.raises(StoreUnavailable):
             gallery.delete_person(TENANT, "p")
-        assert time.monotonic() - started < 4 * TIMEOUT_S + 3
+        assert time.monotonic() - started < 10 * TIMEOUT_S
     finally:
         milvus.resume()
     with pytest.raises(PersonNotFound):
         gallery.person(TENANT, "q")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             gallery._repairer.settle_journal(age=dt.timedelta(0))

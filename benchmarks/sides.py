@@ -25,6 +25,7 @@ SERVE_DEFAULTS = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "1",
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_LOG_TO_STDERR": "1",
+    "FACEGRAPH_INGRESS__OWN_PORT": "false",
 }
 PACKAGES = {"litserve": "litserve==0.2.19", "bentoml": "bentoml==1.4.39"}
 ENVIRONMENTS = Path(sys.prefix) / "rivals"
@@ -180,8 +181,9 @@ def all_sides(data: Path, folder: Path, wanted: Sequence[str]) -> list[Side]:
             made.append(ServeSide("facegraph, distributed", data, folder, FACEGRAPH_TOPOLOGY="distributed"))
         elif name == "shipped":
             made.append(ServeSide("facegraph, as shipped", data, folder))
-        elif name == "own-port":
-            made.append(ServeSide("facegraph, own port", data, folder, FACEGRAPH_INGRESS__OWN_PORT="true"))
+        elif name == "behind-proxy":
+            options = {"FACEGRAPH_INGRESS__OWN_PORT": "false"}
+            made.append(ServeSide("facegraph, behind Serve's proxy", data, folder, **options))
     return made
 
 

@@ -38,7 +38,7 @@ from benchmarks.sides import Side, all_sides
 from benchmarks.statistics import quartiles
 from serve_app.client import Client
 
-SIDES = ("fastapi", "litserve", "bentoml", "default", "distributed", "shipped", "own-port")
+SIDES = ("fastapi", "litserve", "bentoml", "default", "distributed", "shipped", "behind-proxy")
 FLOOR = "floor: tight loop in one process"
 SHIPPED, DISTRIBUTED = "facegraph, as shipped", "facegraph, distributed"
 COMPARED_AT = 16

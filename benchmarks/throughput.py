@@ -1,7 +1,8 @@
 """Throughput under load: the service against a tight loop in one process and against other servers, side by side.
 
 All sides search the same pictures in copies of the same data with the same model files, on the same machine in one run.
-Their measurements take turns, round by round. The floor is the pipeline in a tight loop in one process on all cores,
+They take turns, round by round, and each is started for its turn and stopped after it: a service that is idle takes
+processor time from the others (Ray's own processes a tenth of two cores). The floor is the pipeline in a tight loop in one process on all cores,
 without a server and without a client: a server can only be faster by computing less.
 
 Then the service as shipped gets an open load: requests at a constant rate, up to twice what it can do.
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -87,11 +88,6 @@ def run(options: argparse.Namespace) -> Path:
         with running_service(folder / "data") as service, Client(service.url, service.key, patience_s=120) as client:
             enrol(client, chosen, "largest", 4)
         sides = all_sides(folder / "data", folder, options.sides)
-        for side in sides:
-            stack.callback(side.stop)
-            begun = time.monotonic()
-            side.start()
-            print(f"{side.name} is up after {time.monotonic() - begun:.0f} s", flush=True)
         load = Load(folder, pictures)
         floor = Floor(folder / "data", pictures)
         stack.callback(floor.close)
@@ -101,7 +97,8 @@ def run(options: argparse.Namespace) -> Path:
         shipped = next((side for side in sides if side.name == SHIPPED), None)
         if shipped is not None and options.rates:
             capacity = max(step["per_second"] for step in figures["closed"][SHIPPED].values())
-            opened = open_loop(shipped, load, [1 / 50, *options.rates], capacity, options.open_seconds)
+            with up(shipped, load):
+                opened = open_loop(shipped, load, [1 / 50, *options.rates], capacity, options.open_seconds)
             figures["open"] = overload(opened, capacity)
     plots.throughput(report.plot_path(), figures["closed"], figures["floor_per_second"]["median"], opened)
     show(figures)
@@ -210,19 +207,32 @@ def _children_seconds() -> float:
 Steps = dict[str, dict[int, list[dict[str, Any]]]]
 
 
+@contextlib.contextmanager
+def up(side: Side, load: Load) -> Iterator[None]:
+    """The side, serving and warm."""
+    begun = time.monotonic()
+    try:
+        side.start()
+        print(f"{side.name} is up after {time.monotonic() - begun:.0f} s", flush=True)
+        load.apply(side, 2.0, clients=8)  # caches, connections, threads
+        yield
+    finally:
+        side.stop()
+
+
 def closed_loop(sides: Sequence[Side], floor: Floor, load: Load, options: argparse.Namespace) -> dict[str, Any]:
     """Side -> concurrency -> one step for each round; and the floor's measurements, taken in between."""
     steps: Steps = {side.name: {clients: [] for clients in options.clients} for side in sides}
     floors = []
-    for side in sides:
-        load.apply(side, 2.0, clients=8)  # caches, connections, threads
     for _ in range(options.rounds):
-        for clients in options.clients:
+        for side in sides:
             floors.append(floor.best(options.seconds / 2))
-            for side in sides:
-                step = load.apply(side, options.seconds, clients=clients)
-                steps[side.name][clients].append(step)
-                print(f"{side.name:>28}  c={clients:<3} {step['per_second']:7.1f}/s  p50 {step['p50']} ms", flush=True)
+            print(f"{FLOOR}: {floors[-1]['per_second']}/s", flush=True)
+            with up(side, load):
+                for clients in options.clients:
+                    step = load.apply(side, options.seconds, clients=clients)
+                    steps[side.name][clients].append(step)
+                    print(f"  c={clients:<3} {step['per_second']:7.1f}/s  p50 {step['p50']} ms", flush=True)
     return {"steps": steps, "floors": floors}
 
 

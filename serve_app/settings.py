@@ -89,7 +89,7 @@ class Inference(Section):
 
     Attributes:
         provider: ``auto`` takes CUDA where a device is, else the CPU.
-        threads: of one model call on the CPU; 0 takes one per core.
+        threads: of a model call on the CPU while no other one runs in the process (then: one); 0 takes one per core.
         fp16: compute in half precision (CUDA only).
     """
 
@@ -154,10 +154,15 @@ class LivenessSettings(StageSettings):
 
 
 class EmbedderSettings(StageSettings):
-    """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together."""
+    """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together.
+
+    Attributes:
+        workers: batches worked on at the same time in one replica; more than one only where the CPU computes.
+    """
 
     inference: Inference = Inference()
     model: str = "sface-2021dec"
+    workers: int = Field(1, ge=1)
     max_batch: int = Field(8, ge=1)
     max_queue: int = Field(256, ge=1)
 

@@ -8,7 +8,6 @@ forms batches by the clock while one is running, which leaves them small wheneve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -35,14 +34,15 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items from concurrent callers and runs them together on one thread.
+    """Collects items from concurrent callers and runs them together.
 
     Args:
-        run: takes a list of 1 to ``max_batch`` items, returns as many results; called on a thread of the batcher's own.
+        run: takes a list of 1 to ``max_batch`` items, returns as many results; called on threads of the batcher's own.
             Its exception reaches every caller of that batch, so items are to be validated before.
         max_batch: items in one call at most.
         max_queue: items waiting at most; more are refused with ``Overloaded``.
-        name: of the stage, for error messages and the thread.
+        name: of the stage, for error messages and the threads.
+        workers: batches that run at the same time.
         observer: told of each batch.
 
     It belongs to the event loop that runs during the first :meth:`submit`.
@@ -55,6 +55,7 @@ class Batcher(Generic[Item, Result]):
         max_batch: int,
         max_queue: int,
         name: str,
+        workers: int = 1,
         observer: BatchObserver | None = None,
     ) -> None:
         self._run = run
@@ -63,13 +64,14 @@ class Batcher(Generic[Item, Result]):
         self._name = name
         self._observer = observer
         self._queue: deque[_Waiting[Item, Result]] = deque()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._consumer: asyncio.Task[None] | None = None
+        self._workers = workers
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._consumers: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
     def waiting(self) -> int:
-        """Items in the queue, not counting the batch that is running."""
+        """Items in the queue, not counting the batches that are running."""
         return len(self._queue)
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
@@ -92,8 +94,7 @@ class Batcher(Generic[Item, Result]):
         now, moment = time.perf_counter(), tracing.here()
         waiting = [_Waiting[Item, Result](item, loop.create_future(), now, moment) for item in items]
         self._queue.extend(waiting)
-        if self._consumer is None or self._consumer.done():
-            self._consumer = loop.create_task(self._consume(), name=f"{self._name}-batcher")
+        self._start_consumers(loop)
         try:
             return await asyncio.gather(*(entry.future for entry in waiting))
         finally:
@@ -102,16 +103,21 @@ class Batcher(Generic[Item, Result]):
                 entry.future.cancel()
 
     async def close(self) -> None:
-        """Refuse new items, fail waiting ones with ``Unavailable``, let the running batch end. May be called twice."""
+        """Refuse new items, fail waiting ones with ``Unavailable``, let running batches end. May be called twice."""
         self._closed = True
         while self._queue:
             entry = self._queue.popleft()
             if not entry.future.done():
                 entry.future.set_exception(Unavailable(f"The {self._name} is shutting down."))
-        if self._consumer is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._consumer
+        await asyncio.gather(*self._consumers, return_exceptions=True)
         self._executor.shutdown(wait=True)
+
+    def _start_consumers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """As many as there are batches waiting."""
+        self._consumers = {consumer for consumer in self._consumers if not consumer.done()}
+        batches = -(-len(self._queue) // self._max_batch)
+        for _ in range(min(batches, self._workers - len(self._consumers))):
+            self._consumers.add(loop.create_task(self._consume(), name=f"{self._name}-batcher"))
 
     async def _consume(self) -> None:
         while batch := self._next_batch():

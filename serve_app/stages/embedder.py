@@ -60,6 +60,7 @@ class EmbedderStage:
             run,
             max_batch=self._settings.embedder.max_batch,
             max_queue=self._settings.embedder.max_queue,
+            workers=self._settings.embedder.workers,
             name="embedder",
             observer=self._metrics.batch,
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from serve_app.errors import ConfigurationError, ModelFileError
 from serve_app.settings import Inference
 from serve_app.vision.catalogue import ModelEntry
+from serve_app.vision.cores import HERE, Cores
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.prepare import Target
 
@@ -76,6 +77,29 @@ class OnnxSession:
         return outputs
 
 
+class CpuSession:
+    """An :class:`InferenceSession` on the processors, which it shares with the other models (:mod:`.cores`).
+
+    Args:
+        one: on one thread.
+        several: the same model on several, for calls that run alone.
+        cores: where calls are counted.
+    """
+
+    provider = "cpu"
+
+    def __init__(self, one: InferenceSession, several: InferenceSession | None = None, cores: Cores = HERE) -> None:
+        self.output_names = one.output_names
+        self._one = one
+        self._several = several or one
+        self._cores = cores
+
+    def run(self, batch: Array) -> list[Array]:
+        """See :class:`InferenceSession`."""
+        with self._cores.call() as alone:
+            return (self._several if alone else self._one).run(batch)
+
+
 def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> InferenceSession:
     """Locate, prepare and load a model.
 
@@ -118,13 +142,18 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession:
-    options = _options(_ERROR)
-    options.intra_op_num_threads = inference.threads or cpu_count()
-    # Several stages share the cores: a thread that waits in a loop takes one from a stage that has work.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSession:
     path = _path(files, entry, "cpu")
-    return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
+
+    def on(threads: int) -> OnnxSession:
+        options = _options(_ERROR)
+        options.intra_op_num_threads = threads
+        # Several stages share the cores: a thread that waits in a loop takes one from a stage that has work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
+
+    threads = inference.threads or cpu_count()
+    return CpuSession(on(1), on(threads) if threads > 1 else None)
 
 
 def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession | None:

@@ -2,8 +2,8 @@
 
 All sides search the same pictures in copies of the same data with the same model files, on the same machine in one run.
 They take turns, round by round, and each is started for its turn and stopped after it: a service that is idle takes
-processor time from the others (Ray's own processes a tenth of two cores). The floor is the pipeline in a tight loop in one process on all cores,
-without a server and without a client: a server can only be faster by computing less.
+processor time from the others (Ray's own processes a tenth of two cores). The floor is the pipeline in a tight loop in
+one process on all cores, without a server and without a client: a server can only be faster by computing less.
 
 Then the service as shipped gets an open load: requests at a constant rate, up to twice what it can do.
 """

@@ -15,6 +15,7 @@ from serve_app.settings import Settings
 from serve_app.stages.metrics import Metrics
 from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.cores import HERE
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.session import open_session
 
@@ -42,9 +43,13 @@ class DetectorStage:
         """See :class:`~serve_app.stages.protocols.Detector`."""
         with self._metrics.operation("detect"):
             loop = asyncio.get_running_loop()
-            detection = await loop.run_in_executor(self._executor, self._analyser.analyse, image, options)
+            detection = await loop.run_in_executor(self._executor, self._analyse, image, options)
         self._metrics.faces(len(detection.faces))
         return detection
+
+    def _analyse(self, image: bytes, options: DetectOptions) -> Detection:
+        with HERE.call():  # also while it decodes and aligns
+            return self._analyser.analyse(image, options)
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.stages.protocols.Stage`."""

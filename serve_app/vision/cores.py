@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class Cores:
-    """Counts the model calls that are running. Thread-safe."""
+    """Counts the model calls, and other long computations, that are running. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class Cores:
 
     @contextmanager
     def call(self) -> Iterator[bool]:
-        """One more call runs meanwhile; yields whether it began as the only one."""
+        """One more runs meanwhile; yields whether it began as the only one."""
         with self._lock:
             self._running += 1
             alone = self._running == 1

@@ -167,3 +167,34 @@ def test_closing_fails_what_waits_and_refuses_what_comes() -> None:
         await it.close()
 
     asyncio.run(scenario())
+
+
+def test_several_batches_run_at_the_same_time() -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run, workers=2)
+        run.gate.clear()
+        calls = []
+        for number in (1, 2):
+            calls.append(asyncio.create_task(it.submit([number])))
+            await until(lambda number=number: len(run.batches) == number)  # type: ignore[misc]
+        calls += [asyncio.create_task(it.submit([number])) for number in (3, 4)]
+        await until(lambda: it.waiting == 2)
+        assert run.batches == [[1], [2]], "nobody waits for company while a thread is free"
+        run.gate.set()
+        assert await asyncio.gather(*calls) == [[2], [4], [6], [8]]
+        assert await it.submit(range(10)) == [2 * i for i in range(10)]
+
+        run.gate.clear()
+        running = asyncio.create_task(it.submit(range(8)))
+        await until(lambda: it.waiting == 0)
+        waiting = asyncio.create_task(it.submit([9]))
+        await until(lambda: it.waiting == 1)
+        closing = asyncio.create_task(it.close())
+        with pytest.raises(Unavailable):
+            await waiting
+        run.gate.set()
+        await closing
+        assert await running == [2 * i for i in range(8)]
+
+    asyncio.run(scenario())

@@ -78,7 +78,7 @@ class RunningService:
         self._process: subprocess.Popen[bytes] | None = None
         self.family: list[psutil.Process] = []
 
-    def start(self, timeout_s: float = 240) -> RunningService:
+    def start(self, timeout_s: float = 360) -> RunningService:
         """Start it and wait until it says that it is ready; a failure shows its log."""
         command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         with self.log_path.open("ab") as log:

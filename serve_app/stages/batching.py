@@ -8,6 +8,7 @@ forms batches by the clock while one is running, which leaves them small wheneve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -109,7 +110,9 @@ class Batcher(Generic[Item, Result]):
             entry = self._queue.popleft()
             if not entry.future.done():
                 entry.future.set_exception(Unavailable(f"The {self._name} is shutting down."))
-        await asyncio.gather(*self._consumers, return_exceptions=True)
+        for consumer in self._consumers:
+            with contextlib.suppress(asyncio.CancelledError):
+                await consumer
         self._executor.shutdown(wait=True)
 
     def _start_consumers(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -7,28 +7,32 @@ every node of the graph. So a model gets several threads while it is the only on
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Cores:
-    """Counts the model calls, and other long computations, that are running. Thread-safe."""
+    """Knows which threads compute: model calls, and the work around them. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running = 0
+        self._calls: Counter[int] = Counter()  # of each thread, whose calls may be inside one another
 
     @contextmanager
     def call(self) -> Iterator[bool]:
-        """One more runs meanwhile; yields whether it began as the only one."""
+        """This thread computes meanwhile; yields whether it was the only one at the beginning."""
+        thread = threading.get_ident()
         with self._lock:
-            self._running += 1
-            alone = self._running == 1
+            self._calls[thread] += 1
+            alone = len(self._calls) == 1
         try:
             yield alone
         finally:
             with self._lock:
-                self._running -= 1
+                self._calls[thread] -= 1
+                if not self._calls[thread]:
+                    del self._calls[thread]
 
 
 HERE = Cores()

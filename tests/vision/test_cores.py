@@ -15,8 +15,15 @@ BATCH = np.zeros((1, 3, 4, 4), np.float32)
 
 def test_calls_are_counted() -> None:
     cores = Cores()
-    with cores.call() as first, cores.call() as second:
+
+    def alone() -> bool:
+        with cores.call() as alone:
+            return alone
+
+    with ThreadPoolExecutor() as pool, cores.call() as first:
+        second = pool.submit(alone).result()
         assert (first, second) == (True, False)
+        assert alone(), "a call inside another one has the same processors"
     with cores.call() as again:
         assert again, "also after a call that failed"
         try:

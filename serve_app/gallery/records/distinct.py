@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from serve_app.gallery.records.faces import batches
+from serve_app.gallery.records.inserting import insertion
 from serve_app.gallery.schema import distinct_persons, persons
 
 
@@ -27,8 +27,7 @@ def put(connection: sa.Connection, tenant: str, pairs: Iterable[tuple[str, str]]
         for first, second in sorted(ordered)
         if {first, second} <= there
     ]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(distinct_persons).on_conflict_do_nothing()
+    statement = insertion(connection, distinct_persons).on_conflict_do_nothing()
     for batch in batches(rows):
         connection.execute(statement, list(batch))
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor
 from serve_app.gallery.records.faces import batches, to_vector
+from serve_app.gallery.records.inserting import insertion
 from serve_app.gallery.schema import distinct_persons, duplicate_pairs, face_collections, faces
 
 DISTINCT = sa.exists().where(
@@ -75,8 +75,7 @@ def count(connection: sa.Connection, collection_id: str, model: str) -> int:
 
 def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness]) -> None:
     """Add pairs; of one that is there already the better likeness stays."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(duplicate_pairs)
+    insert = insertion(connection, duplicate_pairs)
     better = {name: insert.excluded[name] for name in ("first_face", "second_face", "cosine")}
     statement = insert.on_conflict_do_update(
         index_elements=["task_id", "first_id", "second_id"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.shares import Shares, request_scope
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import RateLimited
+from tests.waiting import until
 
 
 def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
@@ -99,11 +99,6 @@ def test_a_key_has_so_many_places_and_gets_them_back() -> None:
         with request_scope():
             await asyncio.to_thread(shares.take, key)  # as FastAPI calls what is not async
             await gate.wait()
-
-    async def until(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(120):
-            while not condition():
-                await asyncio.sleep(0.005)
 
     async def scenario() -> None:
         gate = asyncio.Event()

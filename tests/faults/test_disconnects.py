@@ -35,6 +35,13 @@ PATH = "/v1/collections/staff/persons/"
 PATIENCE_S = 180  # of a busy machine
 
 
+def await_true(condition: Callable[[], bool], words: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not even after {PATIENCE_S} s: {words}"
+        time.sleep(0.02)
+
+
 class Served:
     """The whole service in this process, real models and stores, on a real port as with ``ingress.own_port``."""
 
@@ -82,10 +89,7 @@ class Served:
 
     def await_ends(self, number: int) -> None:
         """Until so many enrolments have ended, in whatever way."""
-        deadline = time.monotonic() + PATIENCE_S
-        while len(self.ends()) < number:
-            assert time.monotonic() < deadline, f"{len(self.ends())} of {number} requests have ended"
-            time.sleep(0.02)
+        await_true(lambda: len(self.ends()) >= number, f"{number} requests have ended")
 
     def ends(self) -> list[int]:
         """Their statuses."""
@@ -115,17 +119,7 @@ class Gate:
         return gated
 
     def await_somebody(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.came:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-
-def await_true(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        await_true(lambda: self.came > 0, "somebody came")
 
 
 @pytest.mark.parametrize("abruptly", [False, True])
@@ -138,7 +132,7 @@ def test_work_that_nobody_waits_for_is_not_begun(
     monkeypatch.setattr(FaceService, "enroll", enroll)
     clients = [LeavingClient(served.port, served.enrolment(f"p{number}")) for number in range(PLACES)]
     gate.await_somebody()  # one picture is looked at, the others wait for it
-    await_true(lambda: enroll.call_count == PLACES)
+    await_true(lambda: enroll.call_count == PLACES, "all requests have arrived")
     assert served.api.get("/v1/info").status_code == 429, "the key's places are taken"
     for client in clients:
         client.leave(abruptly)
@@ -160,11 +154,9 @@ def test_a_write_that_was_begun_is_made_whole(served: Served, monkeypatch: pytes
     client.leave()
     served.await_ends(1)
     gate.open.set()
-    deadline = time.monotonic() + PATIENCE_S
-    while (answer := served.api.get("/v1/collections/staff/persons/ada")).status_code == 404:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    (face,) = answer.json()["faces"]
+    path = "/v1/collections/staff/persons/ada"
+    await_true(lambda: served.api.get(path).status_code != 404, "ada is enrolled")
+    (face,) = served.api.get(path).json()["faces"]
     assert served.api.get(f"/v1/faces/{face['id']}/image").status_code == 200
 
 

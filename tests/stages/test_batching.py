@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from serve_app.errors import Overloaded, Unavailable
 from serve_app.stages.batching import Batcher
+from tests.waiting import until
 
 
 class Doubler:
@@ -30,12 +30,6 @@ class Doubler:
 
 def batcher(run: Doubler, **options: int) -> Batcher[int, int]:
     return Batcher(run, **{"max_batch": 4, "max_queue": 16, **options}, name="doubler")  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -111,16 +111,17 @@ class Generator:
             + body
             for body in bodies
         ]
-        self._sent = 0
+        self._sent = self._ended = 0
         self._samples: list[tuple[float, float, int]] = []
 
     async def run(self) -> dict[str, Any]:
-        """The step's figures."""
+        """The step's figures; ``altogether`` counts also the requests before and after the seconds that count."""
         self._start = time.perf_counter()
         self._count_from = self._start + self._plan.warm_up
         self._end = self._count_from + self._plan.seconds
         await (self._open() if self._plan.rate else self._closed())
         figures = summary(self._samples, self._plan)
+        figures["altogether"] = self._ended
         if self._plan.samples:
             figures["samples"] = [
                 (round(due - self._count_from, 3), round((end - due) * 1e3, 1), status)
@@ -136,8 +137,10 @@ class Generator:
         except (OSError, EOFError, TimeoutError):
             status = 0
         now = time.perf_counter()
-        # An open loop counts what was due in time, however late its answer; a closed one what was answered in time.
-        if self._count_from <= due and (due if self._plan.rate else now) <= self._end:
+        self._ended += 1
+        # An open loop counts what was due in time, however late its answer; a closed one what was answered in time,
+        # whenever it was sent: in a steady state as many are under way at the beginning as at the end.
+        if self._count_from <= (due if self._plan.rate else now) <= self._end:
             self._samples.append((due, now, status))
 
     async def _closed(self) -> None:

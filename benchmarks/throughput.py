@@ -188,9 +188,8 @@ class Load:
             raise RuntimeError(f"the load generator failed:\n{done.stderr}")
         figures: dict[str, Any] = json.loads(done.stdout)
         spent = sum(seconds - used.get(pid, 0.0) for pid, seconds in side.cpu_seconds().items())
-        sent = figures["requests"] * (plan.seconds + plan.warm_up) / plan.seconds
-        figures["cpu_ms"] = round(spent / max(1.0, sent) * 1e3, 2)
-        figures["generator_cpu_ms"] = round((_children_seconds() - own) / max(1.0, sent) * 1e3, 2)
+        figures["cpu_ms"] = round(spent / max(1, figures["altogether"]) * 1e3, 2)
+        figures["generator_cpu_ms"] = round((_children_seconds() - own) / max(1, figures["altogether"]) * 1e3, 2)
         if batches:
             time.sleep(1.5)  # the counters are up to a second old
             faces_now, batches_now = side.batches()

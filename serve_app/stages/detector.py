@@ -48,7 +48,9 @@ class DetectorStage:
         return detection
 
     def _analyse(self, image: bytes, options: DetectOptions) -> Detection:
-        with HERE.call():  # also while it decodes and aligns
+        if self._facts["provider"] != "cpu":
+            return self._analyser.analyse(image, options)
+        with HERE.hold():  # also while it decodes and aligns
             return self._analyser.analyse(image, options)
 
     async def ready(self) -> Mapping[str, Any]:

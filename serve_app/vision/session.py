@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from serve_app.errors import ConfigurationError, ModelFileError
 from serve_app.settings import Inference
 from serve_app.vision.catalogue import ModelEntry
-from serve_app.vision.cores import HERE, Cores
+from serve_app.vision.cores import HERE, Cores, cpu_count
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.prepare import Target
 
@@ -82,22 +82,26 @@ class CpuSession:
 
     Args:
         one: on one thread.
-        several: the same model on several, for calls that run alone.
-        cores: where calls are counted.
+        several: the same model on ``threads``, for calls that find so many processors free; None where there is none.
+        threads: of ``several``.
+        cores: that are shared.
     """
 
     provider = "cpu"
 
-    def __init__(self, one: InferenceSession, several: InferenceSession | None = None, cores: Cores = HERE) -> None:
+    def __init__(
+        self, one: InferenceSession, several: InferenceSession | None = None, threads: int = 1, cores: Cores = HERE
+    ) -> None:
         self.output_names = one.output_names
         self._one = one
         self._several = several or one
+        self._threads = threads
         self._cores = cores
 
     def run(self, batch: Array) -> list[Array]:
         """See :class:`InferenceSession`."""
-        with self._cores.call() as alone:
-            return (self._several if alone else self._one).run(batch)
+        with self._cores.hold(self._threads) as held:
+            return (self._several if held >= self._threads else self._one).run(batch)
 
 
 def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> InferenceSession:
@@ -137,11 +141,6 @@ def has_nvidia_device() -> bool:
     return any(Path(device).exists() for device in _DEVICES)
 
 
-def cpu_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSession:
     path = _path(files, entry, "cpu")
 
@@ -152,8 +151,8 @@ def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSe
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
 
-    threads = inference.threads or cpu_count()
-    return CpuSession(on(1), on(threads) if threads > 1 else None)
+    threads = min(inference.threads or cpu_count(), cpu_count())
+    return CpuSession(on(1), on(threads) if threads > 1 else None, threads)
 
 
 def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession | None:

@@ -74,20 +74,53 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (415, "image_format_unsupported")
             answer = api.post("/v1/search", files={"image": ("a.jpg", group)}, data={"collections": "absent"})
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "collection_not_found")
+            wanted = {
+                ("Ingress", "POST /v1/search"),
+                ("Ingress", "call embedder embed"),
+                ("Detector", "detector detect"),
+                ("Liveness", "liveness batch"),
+                ("Embedder", "embedder batch"),
+                ("Matcher", "index search"),
+            }
+            await_spans(tmp_path / "data/traces", "the-traced-one", wanted)
+            # A photograph larger than gRPC's usual limit for a message.
+            large = photos.noisy(photos.astronaut(), side=2000)
+            assert len(large) > 5 * 2**20
+            answer = api.put("/v1/collections/staff/persons/large", files={"image": ("a.png", large)})
+            assert answer.status_code == 201, answer.text
+            for stage in ("Embedder", "Detector", "Matcher"):
+                for process in service.replicas(stage):
+                    process.kill()
+                await_search(api, {200, 503})
     finally:
         service.stop()
-    lines = [line for file in (tmp_path / "data/traces").iterdir() for line in file.read_text().splitlines()]
-    spans = [span for span in map(json.loads, lines) if span["attributes"]["facegraph.request_id"] == "the-traced-one"]
-    assert len({span["context"]["trace_id"] for span in spans}) == 1
-    names = {(span["resource"]["attributes"]["facegraph.process"], span["name"]) for span in spans}
-    assert names >= {
-        ("Ingress", "POST /v1/search"),
-        ("Ingress", "call embedder embed"),
-        ("Detector", "detector detect"),
-        ("Liveness", "liveness batch"),
-        ("Embedder", "embedder batch"),
-        ("Matcher", "index search"),
-    }
+
+
+def await_spans(traces: Path, request_id: str, wanted: set[tuple[str, str]]) -> None:
+    """Until one trace has these spans of a request, each with the process that it is of."""
+    deadline = time.monotonic() + 120
+    names: set[tuple[str, str]] = set()
+    while not names >= wanted:
+        assert time.monotonic() < deadline, f"missing: {wanted - names}"
+        time.sleep(0.5)
+        lines = [line for file in traces.iterdir() for line in file.read_text().splitlines(keepends=True)]
+        spans = [json.loads(line) for line in lines if line.endswith("\n")]
+        mine = [span for span in spans if span["attributes"]["facegraph.request_id"] == request_id]
+        names = {(span["resource"]["attributes"]["facegraph.process"], span["name"]) for span in mine}
+    assert len({span["context"]["trace_id"] for span in mine}) == 1
+
+
+def await_search(api: httpx.Client, allowed: set[int]) -> None:
+    """Until a search finds somebody; all answers before are among these."""
+    deadline = time.monotonic() + 300
+    status = 0
+    while status != 200:
+        assert time.monotonic() < deadline, "the stage did not come back"
+        answer = api.post("/v1/search", files={"image": ("a.jpg", photos.astronaut())}, data={"collections": "staff"})
+        status = answer.status_code
+        assert status in allowed, answer.text
+        time.sleep(0.2)
+    assert answer.json()["faces"][0]["matches"]
 
 
 @pytest.mark.parametrize("replica", ["Ingress", "Matcher"])

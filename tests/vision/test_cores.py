@@ -1,4 +1,4 @@
-"""A model gets several threads while it runs alone, and one while others do."""
+"""Threads that compute share the processors: each waits for one, and a call that finds several free takes them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from serve_app.vision.cores import Cores
 from serve_app.vision.session import CpuSession, FakeSession
@@ -13,54 +14,120 @@ from serve_app.vision.session import CpuSession, FakeSession
 BATCH = np.zeros((1, 3, 4, 4), np.float32)
 
 
-def test_calls_are_counted() -> None:
-    cores = Cores()
+class Worker:
+    """A thread that holds processors until it is told to let go."""
 
-    def alone() -> bool:
-        with cores.call() as alone:
-            return alone
+    def __init__(self, cores: Cores, wanted: int = 1) -> None:
+        self.held = 0
+        self.has, self._go = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(cores, wanted))
+        self._thread.start()
 
-    with ThreadPoolExecutor() as pool, cores.call() as first:
-        second = pool.submit(alone).result()
-        assert (first, second) == (True, False)
-        assert alone(), "a call inside another one has the same processors"
-    with cores.call() as again:
-        assert again, "also after a call that failed"
-        try:
-            with cores.call():
-                raise ValueError
-        except ValueError:
-            pass
-    with cores.call() as last:
-        assert last
+    def _run(self, cores: Cores, wanted: int) -> None:
+        with cores.hold(wanted) as self.held:
+            self.has.set()
+            assert self._go.wait(60)
+
+    def let_go(self) -> None:
+        self._go.set()
+        self._thread.join(60)
 
 
-def test_several_threads_for_a_call_that_runs_alone() -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_whoever_comes_when_all_are_held_waits_for_a_turn_in_order() -> None:
+    cores = Cores(2)
+    first, second = Worker(cores), Worker(cores)
+    assert first.has.wait(60)
+    assert second.has.wait(60)
+    third = Worker(cores, wanted=2)
+    assert not third.has.wait(0.1)
+    fourth = Worker(cores)
+    assert not fourth.has.wait(0.1)
+    first.let_go()
+    assert third.has.wait(60)
+    assert third.held == 1, "it does not wait until two are free"
+    assert not fourth.has.wait(0.1)
+    for worker in (second, third, fourth):
+        worker.let_go()
+    with cores.hold(2) as held:
+        assert held == 2, "all were given back"
+
+
+def test_several_only_while_all_that_are_wanted_are_free() -> None:
+    cores = Cores(3)
+    with cores.hold(3) as held:
+        assert held == 3
+    other = Worker(cores)
+    assert other.has.wait(60)
+    with cores.hold(3) as held:
+        assert held == 1
+    with cores.hold(2) as held:
+        assert held == 2
+    other.let_go()
+
+
+def test_a_thread_keeps_what_it_holds_and_never_waits_for_more() -> None:
+    cores = Cores(2)
+    with cores.hold() as outer:
+        assert outer == 1
+        with cores.hold(2) as inner:
+            assert inner == 2
+        other = Worker(cores)
+        assert other.has.wait(60), "what the inner call took was given back"
+        with cores.hold(2) as inner:
+            assert inner == 1
+        other.let_go()
+    with cores.hold(2) as held:
+        assert held == 2
+
+
+def test_a_failed_call_gives_back() -> None:
+    cores = Cores(1)
+    with pytest.raises(ValueError, match="broken"), cores.hold():
+        raise ValueError("broken")
+    with cores.hold() as held:
+        assert held == 1
+
+
+def test_never_more_at_once_than_there_are() -> None:
+    cores, lock = Cores(3), threading.Lock()
+    now = most = 0
+
+    def compute(wanted: int) -> None:
+        nonlocal now, most
+        with cores.hold(wanted) as held:
+            with lock:
+                now += held
+                most = max(most, now)
+            with cores.hold(3) as more, lock:
+                most = max(most, now - held + more)
+            with lock:
+                now -= held
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(compute, [1, 2, 3] * 300))
+    assert 0 < most <= 3
+    with cores.hold(3) as held:
+        assert held == 3
+
+
+def test_a_model_gets_several_threads_while_the_processors_are_free() -> None:
     used: list[str] = []
 
-    def one(batch: np.ndarray) -> list[np.ndarray]:  # type: ignore[type-arg]
-        used.append("one")
-        return [batch]
+    def named(name: str) -> FakeSession:
+        return FakeSession(lambda batch: [used.append(name) or batch])  # type: ignore[func-returns-value]
 
-    def several(batch: np.ndarray) -> list[np.ndarray]:  # type: ignore[type-arg]
-        used.append("several")
-        begun.set()
-        assert go_on.wait(60)
-        return [batch]
-
-    session = CpuSession(FakeSession(one), FakeSession(several), Cores())
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(session.run, BATCH)
-        assert begun.wait(60)
-        session.run(BATCH)
-        go_on.set()
-        first.result()
+    cores = Cores(2)
+    session = CpuSession(named("one"), named("several"), 2, cores)
+    session.run(BATCH)
+    other = Worker(cores)
+    assert other.has.wait(60)
+    session.run(BATCH)
+    other.let_go()
     session.run(BATCH)
     assert used == ["several", "one", "several"]
 
 
 def test_without_more_threads_there_is_one_session() -> None:
-    session = CpuSession(FakeSession(lambda batch: [batch], ["fc1"]), cores=Cores())
+    session = CpuSession(FakeSession(lambda batch: [batch], ["fc1"]), cores=Cores(1))
     assert (session.provider, session.output_names) == ("cpu", ("fc1",))
     assert session.run(BATCH)[0] is BATCH

@@ -30,6 +30,7 @@ SERVE_DEFAULTS = {
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.1",
     "FACEGRAPH_INGRESS__OWN_PORT": "false",
 }
+METRICS_PERIOD_S = 11  # Ray's replicas report every 10 s
 PACKAGES = {"litserve": "litserve==0.2.19", "bentoml": "bentoml==1.4.39"}
 ENVIRONMENTS = Path(sys.prefix) / "rivals"
 
@@ -61,7 +62,7 @@ class Side(ABC):
         """All of it that runs."""
 
     def batches(self) -> tuple[float, float]:
-        """Faces and calls of the embedder so far; zeros where nobody counts."""
+        """Faces and calls of the embedder since the start, after a wait; zeros where nobody counts."""
         return 0.0, 0.0
 
     def cpu_seconds(self) -> dict[int, float]:
@@ -84,7 +85,7 @@ class ServeSide(Side):
     def __init__(self, name: str, data: Path, folder: Path, **environment: str) -> None:
         self.name = name
         own = _copy(data, folder / _slug(name))
-        self._service = ServiceProcess(own, RAY_metrics_report_interval_ms="1000", **environment)
+        self._service = ServiceProcess(own, **environment)
         self.url, self.headers = f"{self._service.url}/v1/search", {"X-API-Key": self._service.key}
 
     def start(self) -> None:
@@ -101,7 +102,8 @@ class ServeSide(Side):
         return self._service.processes
 
     def batches(self) -> tuple[float, float]:
-        """From Ray's metrics, which are up to a second old."""
+        """From Ray's metrics, which are up to ten seconds old."""
+        time.sleep(METRICS_PERIOD_S)
         totals = {"sum": 0.0, "count": 0.0}
         pattern = r'^ray_facegraph_batch_size_(sum|count)\{[^}]*stage="embedder"[^}]*\} (\S+)$'
         for part, value in re.findall(pattern, self._service.metrics(), re.MULTILINE):

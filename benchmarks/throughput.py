@@ -176,12 +176,11 @@ class Load:
     def apply(
         self, side: Side, seconds: float, clients: int = 0, rate: float = 0.0, samples: bool = False
     ) -> dict[str, Any]:
-        """One step's figures, with processor seconds and the mean batch."""
+        """One step's figures, with processor seconds."""
         headers = {**side.headers, "Content-Type": self._type}
         plan = Plan(side.url, headers, self._bodies, seconds, clients=clients, rate=rate, samples=samples)
         write_plan(plan, self._plan)
-        used, (faces, batches) = side.cpu_seconds(), side.batches()
-        own = _children_seconds()
+        used, own = side.cpu_seconds(), _children_seconds()
         command = [sys.executable, "-m", "benchmarks.load", str(self._plan)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 120, check=False)
         if done.returncode:
@@ -190,10 +189,6 @@ class Load:
         spent = sum(seconds - used.get(pid, 0.0) for pid, seconds in side.cpu_seconds().items())
         figures["cpu_ms"] = round(spent / max(1, figures["altogether"]) * 1e3, 2)
         figures["generator_cpu_ms"] = round((_children_seconds() - own) / max(1, figures["altogether"]) * 1e3, 2)
-        if batches:
-            time.sleep(1.5)  # the counters are up to a second old
-            faces_now, batches_now = side.batches()
-            figures["mean_batch"] = round((faces_now - faces) / max(1.0, batches_now - batches), 2)
         return figures
 
 
@@ -222,8 +217,8 @@ def up(side: Side, load: Load) -> Iterator[None]:
 def closed_loop(sides: Sequence[Side], floor: Floor, load: Load, options: argparse.Namespace) -> dict[str, Any]:
     """Side -> concurrency -> one step for each round; and the floor's measurements, taken in between."""
     steps: Steps = {side.name: {clients: [] for clients in options.clients} for side in sides}
-    floors = []
-    for _ in range(options.rounds):
+    floors, batches = [], {}
+    for number in range(options.rounds):
         for side in sides:
             floors.append(floor.best(options.seconds / 2))
             print(f"{FLOOR}: {floors[-1]['per_second']}/s", flush=True)
@@ -232,7 +227,10 @@ def closed_loop(sides: Sequence[Side], floor: Floor, load: Load, options: argpar
                     step = load.apply(side, options.seconds, clients=clients)
                     steps[side.name][clients].append(step)
                     print(f"  c={clients:<3} {step['per_second']:7.1f}/s  p50 {step['p50']} ms", flush=True)
-    return {"steps": steps, "floors": floors}
+                if number == options.rounds - 1:
+                    faces, calls = side.batches()
+                    batches[side.name] = round(faces / calls, 2) if calls else None
+    return {"steps": steps, "floors": floors, "batches": batches}
 
 
 def open_loop(side: Side, load: Load, shares: Sequence[float], capacity: float, seconds: float) -> list[dict[str, Any]]:
@@ -268,6 +266,7 @@ def summarise(measured: dict[str, Any]) -> dict[str, Any]:
         "floor_per_second": floors,
         "share_of_floor": shares,
         "closed": closed,
+        "mean_batch": measured["batches"],
     }
 
 

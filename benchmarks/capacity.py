@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks import plots
 from benchmarks.dataset import DEFAULT_IMAGES, read_people, split
 from benchmarks.identification import COLLECTION, enrol
 from benchmarks.inprocess import PlainPipeline, open_copy, shipped_settings
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> Path:
             ]
         finally:
             side.stop()
+    plots.capacity(report.plot_path(), points)
     return report.write({"times_ms": asdict(times), "cores": len(os.sched_getaffinity(0)), "points": points})
 
 

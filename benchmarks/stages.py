@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from benchmarks import plots
 from benchmarks.dataset import DEFAULT_IMAGES, read_people, thin
 from benchmarks.inprocess import shipped_settings
 from benchmarks.pictures import HEIGHT, WIDTH, camera_picture
@@ -79,6 +80,7 @@ def run(options: argparse.Namespace) -> Path:
     }
     figures = summarise(rates, flops)
     show(figures)
+    plots.stages(report.plot_path(), figures["stages"])
     return report.write(figures)
 
 

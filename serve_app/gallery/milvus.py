@@ -27,6 +27,7 @@ from serve_app.gallery.milvus_calls import Calls
 from serve_app.gallery.milvus_connection import connect, disconnect
 from serve_app.gallery.milvus_keys import quoted, to_key, to_pk
 from serve_app.gallery.milvus_parts import Parts
+from serve_app.gallery.milvus_segments import Segments
 from serve_app.gallery.places import is_embedded
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class MilvusIndex:
         self._last_write = 0.0
         self._client = connect(self._uri, token, timeout_s)
         self._coalescer = Coalescer(self._search)
+        self._segments = Segments(self._client, timeout_s)
         self._calls = Calls(lambda wait_s: self._client.get_server_version(timeout=wait_s), timeout_s)
         self._parts = Parts(self._client, self._embedded, namespace, timeout_s, self._calls)
         try:
@@ -221,13 +223,15 @@ class MilvusIndex:
             name = self._parts.drop(model)
             if name is not None:
                 self._unflushed.pop(name, None)
+                self._segments.dropped(name)
 
     # -- life
 
     def maintain(self) -> None:
         """See :class:`VectorIndex`."""
         self._calls.probe()
-        if not self._embedded or not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
+        self._segments.seal()
+        if not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
             return
         with self._lock:
             for name in list(self._unflushed):
@@ -275,6 +279,7 @@ class MilvusIndex:
         if not self._embedded:
             with self._calls.made(), tracing.span("index write"):
                 yield
+            self._segments.written(name, rows)
             return
         with self._lock:
             with self._calls.made(), tracing.span("index write"):

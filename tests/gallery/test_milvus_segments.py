@@ -1,0 +1,103 @@
+"""What was written to a Milvus server is sealed, so that it is indexed soon."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from pymilvus.exceptions import MilvusException
+
+from serve_app.gallery import milvus_segments
+from serve_app.gallery.index import IndexRow, RowKey
+from serve_app.gallery.milvus import MilvusIndex
+from serve_app.gallery.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, Segments
+from tests.servers.milvus import MilvusServer
+
+
+class FlushingClient:
+    """Notes what is to be flushed; refuses as often as it is told."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.flushed: list[str] = []
+        self.refusals = refusals
+
+    def flush(self, name: str, timeout: float) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise MilvusException(code=1, message="rate limit exceeded")
+        self.flushed.append(name)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_much_is_sealed_and_little_is_not(clock: list[float]) -> None:
+    client = FlushingClient()
+    segments = Segments(client, 5)
+    segments.written("large", SEAL_ROWS - 1)
+    segments.written("small", 100)
+    segments.seal()
+    assert client.flushed == []
+    segments.written("large", 1)
+    segments.seal()
+    segments.seal()
+    assert client.flushed == ["large"]
+    segments.written("large", SEAL_ROWS)
+    segments.seal()
+    assert client.flushed == ["large"], "not so soon"
+    clock[0] += SEAL_PERIOD_S
+    segments.seal()
+    assert client.flushed == ["large", "large"]
+
+
+def test_a_refusal_is_no_failure_and_is_made_up_for(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    client = FlushingClient(refusals=1)
+    segments = Segments(client, 5)
+    segments.written("large", SEAL_ROWS)
+    segments.seal()
+    assert "tried again" in caplog.text
+    clock[0] += SEAL_PERIOD_S
+    segments.seal()
+    assert client.flushed == ["large"]
+
+
+def test_what_is_gone_is_not_sealed(clock: list[float]) -> None:
+    client = FlushingClient()
+    segments = Segments(client, 5)
+    segments.written("large", SEAL_ROWS)
+    segments.dropped("large")
+    segments.dropped("never written")
+    segments.seal()
+    assert client.flushed == []
+
+
+@pytest.mark.milvus_server
+def test_a_server_has_sealed_it(milvus: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milvus_segments, "SEAL_ROWS", 200)
+    index = MilvusIndex(milvus.uri, "", "5ea1", 60)
+    try:
+        vectors = np.eye(16, dtype=np.float32)
+        keys = [RowKey("c" * 32, f"{number:032x}") for number in range(200)]
+        rows = [IndexRow(key, vectors[number % 16]) for number, key in enumerate(keys)]
+
+        def sealed() -> int:
+            part: Any = index._parts.find("m")
+            return int(index._client.describe_index(part.name, "vector")["total_rows"])
+
+        index.upsert("m", rows[:100])
+        index.maintain()
+        assert sealed() == 0
+        index.upsert("m", rows[100:])
+        index.maintain()
+        assert sealed() == 200
+        index.settle("m", keys[-1])
+        assert len(index.search("m", vectors[:1], ["c" * 32], 50)[0]) == 50
+    finally:
+        index.drop("m")
+        index.close()

@@ -123,6 +123,11 @@ class Cluster:
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def submit(self, *entrypoint: str) -> subprocess.CompletedProcess[str]:
+        """``ray job submit``; returns with what it printed, the job's own output included, when the job has ended."""
+        command = [str(BIN / "ray"), "job", "submit", "--address", str(self._dashboard_api.base_url), "--", *entrypoint]
+        return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=600, check=False)
+
     def status(self) -> dict[str, Any]:
         """Serve's details of the application."""
         answer = self._dashboard_api.get("/api/serve/applications/")

@@ -141,10 +141,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         raise ConfigurationError("storage.database_url: an SQLite database must be a file, sqlite:////path/records.db.")
     path = Path(str(url.database))
     private_folder(path.parent)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # its -wal and -shm files inherit the mode
-    except OSError as error:
-        raise ConfigurationError(f"The database file {path} cannot be opened: {error.strerror}.") from None
+    _create_private(path)
     engine = sa.create_engine(
         url, pool_size=8, max_overflow=32, pool_timeout=LOCK_WAIT_S, connect_args={"timeout": LOCK_WAIT_S}
     )
@@ -171,6 +168,24 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _create_private(path: Path) -> None:
+    """The database file, if there is none; its -wal and -shm files inherit the mode.
+
+    One that is there is not opened, not even to try: closing it would drop the locks that other connections of this
+    process hold on it (POSIX), and the next process that comes and goes would take itself for the last one and
+    delete the log under them, with all that they commit from then on.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_file() and os.access(path, os.R_OK | os.W_OK):
+            return
+        reason = "Permission denied" if path.is_file() else "It is not a file"
+        raise ConfigurationError(f"The database file {path} cannot be opened: {reason}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The database file {path} cannot be opened: {error.strerror}.") from None
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:

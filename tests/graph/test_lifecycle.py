@@ -19,7 +19,7 @@ import pytest
 from serve_app.cli.serve import STOP_WITHIN_S
 from serve_app.client import Client
 from tests import photos
-from tests.graph.service import ROOT, RunningService, free_port, model_environment
+from tests.graph.service import ROOT, RunningService, free_port, key_of_tenant, model_environment
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -128,6 +128,8 @@ def test_a_killed_replica_comes_back_and_has_lost_nothing(service: RunningServic
     photo, collection = photos.astronaut(), f"kept-{replica.lower()}"
     with service.client() as api:
         api.post("/v1/collections", json={"name": collection}).raise_for_status()
+        # Another process opens and closes the records, as every command of the CLI does.
+        key_of_tenant(service.data_dir, "visitor")
         path = f"/v1/collections/{collection}/persons/{collection}"
         assert api.put(path, files={"image": ("a.jpg", photo)}).status_code == 201
         victims = service.replicas(replica) or service.replicas("Ingress")  # one process may hold all stages

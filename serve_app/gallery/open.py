@@ -11,6 +11,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.database import Database
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.keys import KeyStore
+from serve_app.gallery.log_handlers import log_handlers_kept
 from serve_app.gallery.migrations import upgrade_database
 from serve_app.gallery.moving import Mover
 from serve_app.gallery.placed_index import PlacedIndex
@@ -37,7 +38,8 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         StoreUnavailable: a server does not answer.
     """
     # This imports grpc and pandas: only whoever opens a gallery waits for it.
-    from serve_app.gallery.milvus_places import IndexUnavailable, MilvusPlaces
+    with log_handlers_kept():
+        from serve_app.gallery.milvus_places import IndexUnavailable, MilvusPlaces
 
     database = open_database(settings)
     try:

@@ -141,6 +141,15 @@ class RunningService:
                         return argument.removeprefix("--gcs-address=")
         raise AssertionError("no Ray process tells its address")
 
+    def ray_logs(self) -> Path:
+        """The folder in which the replicas of this instance write their logs."""
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                for argument in process.cmdline():
+                    if found := re.fullmatch(r"--session[-_]dir=(\S+)", argument):
+                        return Path(found.group(1)) / "logs/serve"
+        raise AssertionError("no Ray process tells its session's folder")
+
     def printed_key(self) -> str:
         """The admin key that a new installation prints once."""
         found = re.search(r"^\s+(fg_\S+)\s*$", self.log(), re.MULTILINE)

@@ -121,3 +121,25 @@ def test_alerts_and_panels_name_series_that_exist(prometheus: httpx.Client) -> N
     known = set(prometheus.get("/label/__name__/values").json()["data"])
     text = (DEPLOY / "prometheus/alerts.yml").read_text() + "".join(dashboard())
     assert set(re.findall(r"ray_(?:facegraph|serve)_\w+", text)) <= known
+
+
+def test_the_log_tells_which_request_met_what(service: RunningService) -> None:
+    blobs, away = service.data_dir / "blobs", service.data_dir / "away"
+    with service.client() as client:
+        client.post("/v1/collections", json={"name": "logged"}).raise_for_status()
+        blobs.rename(away)
+        try:
+            blobs.touch()  # no folder any more: nothing can be stored there
+            answer = client.put(
+                "/v1/collections/logged/persons/ada",
+                files={"image": photos.astronaut()},
+                headers={"X-Request-ID": "the-logged-one"},
+            )
+        finally:
+            blobs.unlink()
+            away.rename(blobs)
+    assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
+    logs = [file.read_text() for file in service.ray_logs().glob("replica_facegraph_Ingress_*.log")]
+    lines = [json.loads(line) for log in logs for line in log.splitlines()]
+    mine = [line for line in lines if line.get("request_id") == "the-logged-one"]
+    assert ("WARNING", "face images") in {(line["levelname"], line["message"].split(":")[0]) for line in mine}

@@ -252,9 +252,8 @@ def stages(path: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained", sharey=True)
     colours = [BLUE if "facegraph" in name else GREY for name in names]
     for axes, part in ((left, "per_second"), (right, "share_of_peak")):
-        middle = np.array([found[name][part]["median"] for name in names])
-        low, high = (np.array([found[name][part][end] for name in names]) for end in ("q1", "q3"))
-        axes.barh(names, middle, xerr=[middle - low, high - middle], color=colours, error_kw={"linewidth": 1})
+        middle, spread = _quartiles([found[name][part] for name in names])
+        axes.barh(names, middle, xerr=spread, color=colours, error_kw={"linewidth": 1})
         axes.tick_params(axis="y", labelsize=8)
     left.set_xlabel("per second")
     right.set(xlabel="of the float32 peak", xlim=(0, 1))
@@ -265,15 +264,19 @@ def capacity(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
     """Predicted and measured rates."""
     figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
     places = np.arange(len(points))
-    measured = [point["measured_per_second"] for point in points]
-    middle = np.array([rate["median"] for rate in measured])
-    spread = [middle - [rate["q1"] for rate in measured], np.array([rate["q3"] for rate in measured]) - middle]
+    middle, spread = _quartiles([point["measured_per_second"] for point in points])
     axes.bar(places - 0.2, [point["predicted_per_second"] for point in points], 0.4, color=GREY, label="predicted")
     axes.bar(places + 0.2, middle, 0.4, yerr=spread, color=BLUE, label="measured")
     axes.set_xticks(places, [f"faces a picture: {point['faces']}" for point in points])
     axes.set_ylabel("pictures per second")
     axes.legend(frameon=False)
     _save(figure, path)
+
+
+def _quartiles(rates: Sequence[Mapping[str, float]]) -> tuple[Floats, list[Floats]]:
+    """Medians, and how far below and above them the quartiles are."""
+    low, middle, high = (np.array([rate[part] for rate in rates]) for part in ("q1", "median", "q3"))
+    return middle, [middle - low, high - middle]
 
 
 def _save(figure: Any, path: Path) -> None:

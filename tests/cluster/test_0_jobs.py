@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests import photos
+from tests.cluster.marks import ON_CLUSTER
 from tests.cluster.nodes import Cluster
 from tests.graph.service import ROOT
 
-pytestmark = [
-    pytest.mark.graph,
-    pytest.mark.milvus_server,
-    pytest.mark.postgres,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not os.environ.get("FACEGRAPH_TEST_CLUSTER"), reason="takes minutes: make cluster runs it"),
-]
+pytestmark = ON_CLUSTER
 
 
 def test_ray_job_submit_enrols_a_folder(cluster: Cluster, tmp_path: Path) -> None:

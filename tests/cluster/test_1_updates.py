@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
-
-import pytest
 
 from tests.cluster.load import Load
+from tests.cluster.marks import ON_CLUSTER
 from tests.cluster.nodes import STAGES, Cluster, configuration
 
-pytestmark = [
-    pytest.mark.graph,
-    pytest.mark.milvus_server,
-    pytest.mark.postgres,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not os.environ.get("FACEGRAPH_TEST_CLUSTER"), reason="takes minutes: make cluster runs it"),
-]
+pytestmark = ON_CLUSTER
 
 
 def test_one_stage_is_replaced_without_a_failed_request(cluster: Cluster) -> None:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
-import pytest
-
 from tests.cluster.load import Load
+from tests.cluster.marks import ON_CLUSTER
 from tests.cluster.nodes import WORKERS, Cluster
 
-pytestmark = [
-    pytest.mark.graph,
-    pytest.mark.milvus_server,
-    pytest.mark.postgres,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not os.environ.get("FACEGRAPH_TEST_CLUSTER"), reason="takes minutes: make cluster runs it"),
-]
+pytestmark = ON_CLUSTER
 
 
 def test_a_lost_node_is_made_up_for(cluster: Cluster) -> None:

@@ -9,7 +9,6 @@ What the load generator uses on the same machine is added to a request's cost, s
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -32,6 +31,7 @@ from benchmarks.statistics import quartiles
 from benchmarks.throughput import Load as Generator
 from serve_app.capacity import Load, Times, picture_ms
 from serve_app.client import Client
+from serve_app.vision.cores import cpu_count
 
 FACES = 4
 CLIENTS = 16
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Path:
         finally:
             side.stop()
     plots.capacity(report.plot_path(), points)
-    return report.write({"times_ms": asdict(times), "cores": len(os.sched_getaffinity(0)), "points": points})
+    return report.write({"times_ms": asdict(times), "cores": cpu_count(), "points": points})
 
 
 def point(
@@ -85,7 +85,7 @@ def point(
     steps = [generator.apply(side, options.seconds, clients=CLIENTS) for _ in range(options.rounds)]
     generating = float(np.median([step["generator_cpu_ms"] for step in steps]))
     predicted = picture_ms(load, times)
-    rate = 1e3 * len(os.sched_getaffinity(0)) / (predicted + generating)
+    rate = 1e3 * cpu_count() / (predicted + generating)
     found = {
         "faces": load.faces,
         "predicted_cpu_ms": round(predicted, 2),

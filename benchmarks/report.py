@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from serve_app.vision.cores import cpu_count
+
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "benchmarks" / "results"
 """Committed: the runs that the documentation quotes."""
@@ -63,7 +65,7 @@ def machine() -> dict[str, Any]:
     """The processor, its cores as this process sees them, memory, system."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "distribution": _distribution(),

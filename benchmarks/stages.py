@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from serve_app.domain import Pixels
 from serve_app.settings import DetectorSettings, Inference, Limits
 from serve_app.vision.align import align
 from serve_app.vision.catalogue import Catalogue, ModelEntry
+from serve_app.vision.cores import cpu_count
 from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.image import read_image
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> Path:
     """Measure, print, write; the JSON file's path."""
     report = Report(
         "stages",
-        {"batches": options.batches, "rounds": options.rounds, "picture": f"{WIDTH}x{HEIGHT}", "threads": _cores()},
+        {"batches": options.batches, "rounds": options.rounds, "picture": f"{WIDTH}x{HEIGHT}", "threads": cpu_count()},
         reference=options.reference,
     )
     catalogue, settings = Catalogue.load(), shipped_settings()
@@ -149,13 +149,13 @@ def _with_real_inputs(files: ModelFiles, entry: ModelEntry) -> bytes:
 def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = _cores()
+    options.intra_op_num_threads = cpu_count()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def measure(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Way -> items per second, once for each round; the ways take turns."""
-    cv2.setNumThreads(_cores())
+    cv2.setNumThreads(cpu_count())
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for call, _ in ways.values():
         call()
@@ -229,7 +229,3 @@ def show(figures: dict[str, Any]) -> None:
     for who, ratio in figures["embedder_best_against"].items():
         at_one = figures["embedder_at_batch_1_against"][who]["median"]
         print(f"embedder against {who}: {ratio['median']:.2f} (batch 1: {at_one:.2f})")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

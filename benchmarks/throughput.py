@@ -38,6 +38,7 @@ from benchmarks.report import ROOT, Report, overrides
 from benchmarks.sides import Side, all_sides
 from benchmarks.statistics import quartiles
 from serve_app.client import Client
+from serve_app.vision.cores import cpu_count
 
 SIDES = ("fastapi", "litserve", "bentoml", "default", "distributed", "shipped", "behind-proxy")
 FLOOR = "floor: tight loop in one process"
@@ -125,7 +126,7 @@ class Floor:
         settings = shipped_settings().model_copy(update={"data_dir": data})
         self._gallery = open_copy(settings)
         self._pictures = pictures
-        cores = len(os.sched_getaffinity(0))
+        cores = cpu_count()
         self._layouts: dict[Threads, int] = {"one": cores, "shipped": 1}
         self._pipelines = {threads: PlainPipeline(settings, self._gallery, threads) for threads in self._layouts}
         for threads in self._layouts:

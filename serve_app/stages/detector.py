@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,7 @@ from serve_app.settings import Settings
 from serve_app.stages.metrics import Metrics
 from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.cores import HERE
+from serve_app.vision.cores import HERE, cpu_count
 from serve_app.vision.files import ModelFiles
 from serve_app.vision.session import open_session
 
@@ -32,7 +31,7 @@ class DetectorStage:
         entry = catalogue.get(settings.detector.model)
         session = open_session(files, entry, settings.detector.inference)
         liveness = [catalogue.get(model) for model in settings.liveness.models]
-        workers = settings.detector.workers or os.cpu_count() or 1
+        workers = settings.detector.workers or cpu_count()
         self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
         self._analyser.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")

@@ -10,16 +10,31 @@ other at every node of the graph. So it gets several while they are all free, an
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
-def cpu_count() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cpu_count(cgroup: Path = CGROUP) -> int:
+    """Processors that this process may use: at least 1, at most as many as its container may keep busy.
+
+    Args:
+        cgroup: where the container's limits are, in the form of either version of the kernel's control groups.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: "max", which is no limit
+            quota, period = map(int, " ".join((cgroup / name).read_text() for name in names).split())
+            if quota > 0 and period > 0:
+                return max(1, min(allowed, math.ceil(quota / period)))
+    return allowed
 
 
 class Cores:
@@ -52,23 +67,17 @@ class Cores:
 
     def _take(self, wanted: int, before: int) -> int:
         with self._lock:
-            lacking = wanted - before
-            if not self._waiting and self._free >= max(1, lacking):
-                taken = max(0, lacking)
-            elif before:
-                taken = 0
-            elif self._free:
-                taken = 1
-            else:
-                gate = threading.Lock()
-                gate.acquire()
-                self._waiting.append(gate)
-                taken = 0
-            self._free -= taken
-        if not before and not taken:
-            gate.acquire()  # handed over by whoever gave it back
-            taken = 1
-        return taken
+            lacking = max(0, wanted - before)
+            if lacking > self._free:
+                lacking = 0 if before else min(1, self._free)
+            self._free -= lacking
+            if before or lacking:
+                return lacking
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append(gate)
+        gate.acquire()  # handed over by whoever gives one back
+        return 1
 
     def _give_back(self, taken: int) -> None:
         with self._lock:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serve_app.vision.cores import Cores
+from serve_app.vision.cores import Cores, cpu_count
 from serve_app.vision.session import CpuSession, FakeSession
 
 BATCH = np.zeros((1, 3, 4, 4), np.float32)
@@ -131,3 +132,29 @@ def test_without_more_threads_there_is_one_session() -> None:
     session = CpuSession(FakeSession(lambda batch: [batch], ["fc1"]), cores=Cores(1))
     assert (session.provider, session.output_names) == ("cpu", ("fc1",))
     assert session.run(BATCH)[0] is BATCH
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "25000 100000"}, 1),
+        ({"cpu.max": "99900000 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+    ],
+)
+def test_a_container_s_limit_counts(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert cpu_count(tmp_path) == (expected or cpu_count(tmp_path / "absent"))
+
+
+def test_a_share_of_processors_is_rounded_up(tmp_path: Path) -> None:
+    if cpu_count() < 2:
+        pytest.skip("there is one processor only")
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert cpu_count(tmp_path) == 2

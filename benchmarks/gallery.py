@@ -32,6 +32,8 @@ from serve_app.gallery.milvus import MilvusIndex
 
 MODEL, COLLECTION, NAMESPACE = "benchmark", "c" * 32, "b" * 32
 DIMENSION, GENUINE_COSINE, FACES_PER_PERSON = 128, 0.65, 4
+RECALL_SEARCHES = 2_000
+SETTLED_WITHIN_S = 1800
 TARGETS = {
     "milvus-lite, 10,000 faces": "p50 <= 10 ms",
     "server, 100,000 faces": "p50 <= 6 ms, recall@1 >= 0.999",
@@ -40,8 +42,8 @@ TARGETS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's own options."""
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="faces")
-    parser.add_argument("--stores", nargs="*", choices=("milvus-lite", "server"), default=["milvus-lite", "server"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="faces")
+    parser.add_argument("--stores", nargs="+", choices=("milvus-lite", "server"), default=["milvus-lite", "server"])
     parser.add_argument("--uri", help="of a Milvus server; without it, one is started from the package milvus")
     parser.add_argument("--searches", type=int, default=200, help="single searches of each size")
 
@@ -55,6 +57,7 @@ def run(options: argparse.Namespace) -> Path:
             "genuine_cosine": GENUINE_COSINE,
             "faces_per_person": FACES_PER_PERSON,
             "searches": options.searches,
+            "searches_for_recall": RECALL_SEARCHES,
         },
         reference=options.reference,
     )
@@ -73,8 +76,9 @@ def run(options: argparse.Namespace) -> Path:
                     f"{figures['enrolled_per_second']:.0f}/s",
                     flush=True,
                 )
+                written = report.write({"targets": TARGETS, "stores": found})  # each time: the largest take long
     plots.gallery(report.plot_path(), found)
-    return report.write({"targets": TARGETS, "stores": found})
+    return written
 
 
 @contextlib.contextmanager
@@ -120,6 +124,7 @@ def templates(count: int, seed: int) -> tuple[Vectors, Vectors]:
 def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
     """Enrol, search, open again, build again."""
     enrolled, probes = templates(size, seed=size)
+    many = probes[np.linspace(0, len(probes) - 1, min(RECALL_SEARCHES, len(probes))).astype(int)]
     probes = probes[np.linspace(0, len(probes) - 1, min(searches, len(probes))).astype(int)]
     process = psutil.Process()
     before = process.memory_info().rss
@@ -127,9 +132,9 @@ def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
     index.drop(MODEL)
     took = _timed(lambda: _fill(index, enrolled))
     settled = _timed(lambda: _settle(index, enrolled[:1]))
-    single, answers = _single(index, probes)
-    exact = np.argmax(probes @ enrolled.T, axis=1)
-    recall = float(np.mean([_number(keys) == best for keys, best in zip(answers, exact, strict=True)]))
+    single = [_timed(lambda: index.search(MODEL, probe[None], [COLLECTION], 18)) * 1e3 for probe in probes]  # noqa: B023
+    nearest = np.concatenate([np.argmax(few @ enrolled.T, axis=1) for few in np.array_split(many, 40)])
+    recall = _recall(index, many, nearest)
     batch = np.resize(probes, (32, DIMENSION))
     batches = [_timed(lambda: index.search(MODEL, batch, [COLLECTION], 18)) * 1e3 for _ in range(20)]
     callers = _callers(index, probes)
@@ -169,10 +174,13 @@ def _fill(index: MilvusIndex, enrolled: Vectors) -> None:
 
 
 def _settle(index: MilvusIndex, probe: Vectors) -> None:
-    """A new index is built in the background: return when searches are as fast as they get."""
-    time.sleep(1.1)  # as long as the matcher's upkeep waits before it flushes
-    index.maintain()
-    best, deadline = np.inf, time.perf_counter() + 300
+    """A new index is built in the background: return when it is there and searches are as fast as they get."""
+    best, deadline = np.inf, time.perf_counter() + SETTLED_WITHIN_S
+    while True:  # as the matcher's upkeep does
+        time.sleep(1.1)
+        index.maintain()
+        if not index.unindexed() or time.perf_counter() > deadline:
+            break
     while time.perf_counter() < deadline:
         took = min(_timed(lambda: index.search(MODEL, probe, [COLLECTION], 18)) for _ in range(10))
         if took > 0.9 * best:
@@ -181,14 +189,13 @@ def _settle(index: MilvusIndex, probe: Vectors) -> None:
         time.sleep(2)
 
 
-def _single(index: MilvusIndex, probes: Vectors) -> tuple[list[float], list[str]]:
-    times, answers = [], []
-    for probe in probes:
-        start = time.perf_counter()
-        (hits,) = index.search(MODEL, probe[None], [COLLECTION], 18)
-        times.append((time.perf_counter() - start) * 1e3)
-        answers.append(hits[0].key.face_id if hits else "")
-    return times, answers
+def _recall(index: MilvusIndex, probes: Vectors, nearest: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """Share of the probes whose nearest template comes first."""
+    first = []
+    for start in range(0, len(probes), 32):
+        answers = index.search(MODEL, probes[start : start + 32], [COLLECTION], 18)
+        first += [int(hits[0].key.face_id, 16) if hits else -1 for hits in answers]
+    return float(np.mean(np.array(first) == nearest))
 
 
 def _callers(index: MilvusIndex, probes: Vectors, seconds: float = 3.0) -> float:
@@ -213,10 +220,6 @@ def _batches(enrolled: Vectors) -> Iterator[Sequence[IndexRow]]:
 
 def _key(number: int) -> RowKey:
     return RowKey(COLLECTION, f"{number:032x}")
-
-
-def _number(face_id: str) -> int:
-    return int(face_id, 16) if face_id else -1
 
 
 def _timed(call: Any) -> float:

@@ -115,12 +115,13 @@ def _watch(settings: Settings, moves: IndexMoves) -> None:
     from serve_app.errors import ConfigurationError
     from serve_app.gallery.records.index_place import MoveState
 
-    columns = (TextColumn("Copying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     patience = time.monotonic() + TAKEN_UP_WITHIN_S
     with Progress(*columns, console=stderr) as progress:
-        task = progress.add_task("rows", total=None)
+        task = progress.add_task("Copying", total=None)
         while (row := moves.row()).state is MoveState.COPYING:
-            progress.update(task, completed=row.done, total=row.total or None)
+            doing = "Indexing" if 0 < row.total == row.done else "Copying"
+            progress.update(task, description=doing, completed=row.done, total=row.total or None)
             if row.worker is None and time.monotonic() > patience:
                 try:
                     _work(settings, moves)

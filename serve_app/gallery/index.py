@@ -107,6 +107,10 @@ class VectorIndex(Protocol):
         """Rows up to which it is meant to be used; None: no such bound."""
         ...
 
+    def unindexed(self) -> int:
+        """Rows that this process wrote and that searches may miss, since what finds them is still being built."""
+        ...
+
     def close(self) -> None:
         """Release everything: files, threads, connections."""
         ...
@@ -189,6 +193,10 @@ class MemoryIndex:
     def capacity(self) -> int | None:
         """See :class:`VectorIndex`."""
         return None
+
+    def unindexed(self) -> int:
+        """None: the search is exact."""
+        return 0
 
     def close(self) -> None:
         """Nothing to release."""

@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MIN_EF = 64
+MIN_EF = 128
+"""Candidates of the graph search: of 100,000 faces on a server 64 find 99.5 % of the nearest ones, 128 all of 2,000."""
+
 BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
 MAX_LIMIT = 16_384  # of one search on a server
 
@@ -254,6 +256,13 @@ class MilvusIndex:
     def capacity(self) -> int | None:
         """See :class:`VectorIndex`."""
         return EMBEDDED_ROWS if self._embedded else None
+
+    def unindexed(self) -> int:
+        """See :class:`VectorIndex`; milvus-lite has indexed what it has written."""
+        if self._embedded:
+            return 0
+        with self._calls.made():
+            return self._segments.unindexed()
 
     def close(self) -> None:
         """See :class:`VectorIndex`."""

@@ -49,6 +49,15 @@ class Segments:
         with self._lock:
             del self._open[name]
 
+    def unindexed(self) -> int:
+        """Rows that the server searches coarsely. Raises one of :data:`FAILURES`."""
+        with self._lock:
+            written = dict(self._open)
+        waiting = sum(rows for rows in written.values() if rows >= SEAL_ROWS)
+        states = [self._client.describe_index(name, "vector", timeout=self._timeout_s) for name in written]
+        # Not "pending_index_rows", which counts those again that compaction moves and that are found meanwhile.
+        return waiting + sum(int(state["total_rows"]) - int(state["indexed_rows"]) for state in states)
+
     def seal(self) -> None:
         """Seal where it is due. Only recall depends on it: a failure is logged, and it is tried again."""
         with self._lock:

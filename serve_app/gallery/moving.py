@@ -2,8 +2,8 @@
 
     begin     a command names the target; from then on every process writes rows here and there
     copy      one process copies the rows that were here before, from the records, and compares
-    switch    when both hold what the records say, searches go to the new place; the former one is kept in step for a
-              while, since other processes notice within a second
+    switch    when both hold what the records say and the new place has indexed it, searches go there; the former one is
+              kept in step for a while, since other processes notice within a second
     clear     nobody writes to the former place any more, and it is removed
 
 Each step finds by itself what is left to do, so a crash costs nothing but time. Whoever writes attends to the row
@@ -144,7 +144,8 @@ class Mover:
         if row.other is not None:
             there = shown(row.other.uri)
             found["index_moving"] = (
-                f"The vector index moves from {here} to {there}: {row.done} of {row.total} rows are there."
+                f"The vector index moves from {here} to {there}: {row.done} of {row.total} rows are there"
+                f"{'; they are being indexed' if 0 < row.total == row.done else ''}."
                 if row.state is MoveState.COPYING
                 else f"The vector index at {there} is not used any more and is removed in a moment."
             )
@@ -217,9 +218,7 @@ class Mover:
             lambda connection: index_place.advance(connection, row.version, min(copy.done, copy.total), copy.total)
         )
         copy.failing_since = None
-        if not copy.models:
-            self._finish(row, copy, target, layout.other)
-        return True
+        return bool(copy.models) or self._finish(row, copy, target, layout.other)
 
     def _new_copy(self, version: int, target: VectorIndex) -> _Copy:
         with self._database.read() as connection:
@@ -235,14 +234,16 @@ class Mover:
             target.upsert(model, rows)
         return _Copy(version, total, models)
 
-    def _finish(self, row: IndexPlace, copy: _Copy, target: Repairer, index: VectorIndex) -> None:
-        """Compare where the numbers differ, and switch."""
+    def _finish(self, row: IndexPlace, copy: _Copy, target: Repairer, index: VectorIndex) -> bool:
+        """Compare where the numbers differ, and switch when searches would find all there; whether to go on now."""
         with self._database.read() as connection:
             expected = {model: faces.count_places(connection, model) for model in faces.models(connection)}
         for model in sorted({*expected, *index.models()}):
             if index.count(model) != expected.get(model, 0):
                 target.compare(model)
         index.maintain()
+        if index.unindexed():
+            return False
         index.warm_up()
         copy.attempts += 1
 
@@ -262,6 +263,7 @@ class Mover:
         elif copy.attempts == ATTEMPTS:
             reason = f"the target holds other rows than the records say, also after {ATTEMPTS} comparisons"
             self._database.transact(lambda connection: index_place.give_up(connection, row.version, reason))
+        return True
 
     def _note_failure(self, error: StoreUnavailable) -> None:
         self._not_before = time.monotonic() + 1.0

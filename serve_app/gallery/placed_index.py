@@ -272,6 +272,11 @@ class PlacedIndex:
         """See :class:`VectorIndex`."""
         return self._layout.current.capacity()
 
+    def unindexed(self) -> int:
+        """See :class:`VectorIndex`; where searches go."""
+        with self._using() as layout:
+            return layout.current.unindexed()
+
     def close(self) -> None:
         """See :class:`VectorIndex`."""
         for index in {index for layout in (self._layout, *self._former) for index in layout.indexes}:

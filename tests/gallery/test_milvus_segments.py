@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.milvus import MilvusIndex
 from serve_app.gallery.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, Segments
 from tests.servers.milvus import MilvusServer
+from tests.waiting import until
 
 
 class FlushingClient:
@@ -92,10 +94,12 @@ def test_a_server_has_sealed_it(milvus: MilvusServer, monkeypatch: pytest.Monkey
 
         index.upsert("m", rows[:100])
         index.maintain()
-        assert sealed() == 0
+        assert (sealed(), index.unindexed()) == (0, 0), "so few are searched exactly"
         index.upsert("m", rows[100:])
+        assert index.unindexed() == 200
         index.maintain()
         assert sealed() == 200
+        asyncio.run(until(lambda: index.unindexed() == 0))
         index.settle("m", keys[-1])
         assert len(index.search("m", vectors[:1], ["c" * 32], 50)[0]) == 50
     finally:

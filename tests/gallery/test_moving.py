@@ -39,6 +39,10 @@ class Unreliable(MemoryIndex):
     """Refuses changes while it is broken; outlives being closed, as a server does."""
 
     broken = False
+    pending = 0
+
+    def unindexed(self) -> int:
+        return self.pending
 
     def upsert(self, model: str, rows: Any) -> None:
         if self.broken:
@@ -199,6 +203,24 @@ def test_writers_never_stop_and_nothing_is_missing(world: World, monkeypatch: py
         other.maintain()
         check_consistent(one)
         assert all(finds(gallery, seed) for gallery in (one, other) for seed in (*range(60), *written))
+
+
+def test_searches_stay_until_the_new_place_has_indexed_its_rows(world: World) -> None:
+    with world.process() as gallery:
+        fill(gallery, 5)
+        moves = begin(gallery)
+        there = world.indexes.setdefault(THERE.uri, Unreliable())
+        there.pending = 5
+        for _ in range(50):
+            gallery.move_index()
+            gallery.maintain()
+            assert finds(gallery, 3)
+        assert moves.row().state is MoveState.COPYING
+        assert "they are being indexed" in gallery.ready()["warnings"]["index_moving"]
+        there.pending = 0
+        finish(gallery)
+        assert set(world.indexes) == {THERE.uri}
+        assert finds(gallery, 3)
 
 
 def test_a_search_that_is_under_way_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

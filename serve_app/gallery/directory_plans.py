@@ -13,7 +13,7 @@ from serve_app.domain import Deletion, Enrolment, NewFace, Person, PersonFields,
 from serve_app.errors import FaceCountRefused, InvalidRequest
 from serve_app.gallery import checks, plans
 from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.records import collections, faces, persons
+from serve_app.gallery.records import collections, distinct, faces, persons
 from serve_app.gallery.records.changes import Changes, Place
 from serve_app.gallery.writer import Plan
 
@@ -118,6 +118,7 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
         move(changes, person.id, kept, joined, _without(before, after))
         _attach_and_detach(changes, coming, come_to, _without(others, after))
         changes.leaves += [Place(place.id, other.id) for place in others]
+        changes.statements += distinct.inheritance(connection, tenant, person.id, other.id)
         changes.drop_persons = [other.id]
         return changes, lambda connection: persons.load(connection, [person.id])[person.id]
 

@@ -21,7 +21,7 @@ from serve_app.errors import InvalidRequest, StoreUnavailable, TaskNotFound, Tas
 from serve_app.gallery import checks
 from serve_app.gallery.comparing import Scan, TooManyPairs
 from serve_app.gallery.database import Database
-from serve_app.gallery.records import collections, distinct, duplicates, faces, persons, tasks
+from serve_app.gallery.records import audit, collections, distinct, duplicates, faces, persons, tasks
 from serve_app.gallery.schema import collections as collections_table
 from serve_app.score import Calibration, check_threshold, resolve_threshold
 
@@ -142,7 +142,7 @@ class Tasks:
     def tell_apart(
         self, tenant: str, person_id: str, other_id: str, collection: str | None = None, apart: bool = True
     ) -> None:
-        """Gone with either of the two."""
+        """Gone when either of the two is erased; whoever one of them is merged into takes it over."""
         if person_id == other_id:
             raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to tell apart.")
 
@@ -157,6 +157,7 @@ class Tasks:
                 distinct.put(connection, tenant, [pair])
             else:
                 distinct.drop(connection, tenant, pair)
+            audit.append(connection, tenant, [audit.Draft("tell_apart", pair, details={"distinct": apart})])
 
         self._database.transact(note)
 

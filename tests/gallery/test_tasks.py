@@ -161,6 +161,22 @@ def test_who_was_told_apart_is_found_no_more(gallery: Gallery, tenant: str) -> N
     gallery.put_person(tenant, "bea", ["staff"], PersonFields(), [face(template(1, near=100, cosine=0.9))])
     assert len(look()[1]) == 3, "what was said of somebody who is gone says nothing of the next one of that name"
 
+    said = [entry for entry in gallery.export_audit(tenant) if entry.action == "tell_apart"]
+    assert [entry.details["distinct"] for entry in said] == [True, True, True, False], "refusals are none"
+    assert all(len(entry.subjects) == 2 for entry in said)
+
+
+def test_who_is_merged_hands_on_who_it_is_not(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    for number, person in enumerate(("ada", "bea", "cleo", "dora")):
+        vector = template(number, near=100, cosine=0.9)
+        gallery.put_person(tenant, person, ["staff"], PersonFields(), [face(vector)])
+    for pair in (("ada", "bea"), ("bea", "cleo"), ("dora", "bea"), ("dora", "ada")):
+        gallery.tell_apart(tenant, *pair)
+    gallery.merge_persons(tenant, "ada", "bea")
+    task = finished(gallery, tenant, gallery.find_duplicates(tenant, "staff", MODEL, ALIKE))
+    assert set(names(gallery, tenant, task)) == {frozenset(("cleo", "dora"))}
+
 
 def test_an_empty_collection_has_none(memory: Gallery) -> None:
     memory.create_collection(DEFAULT_TENANT, NewCollection("staff"))

@@ -102,7 +102,7 @@ async def tell_apart(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
     """These two, both in the collection, are different people: no search for duplicates lists them again, in whatever
-    collection, unless asked for `with_distinct`. It holds until one of them goes. Needs the role `enroll`.
+    collection, unless asked for `with_distinct`. It holds until one of them is erased. Needs the role `enroll`.
     """
     body = await read_body(request, context, DistinctBody)
     await context.service.matcher.tell_apart(key.tenant_id, person_id, body.person_id, name, body.distinct)

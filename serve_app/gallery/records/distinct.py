@@ -22,14 +22,25 @@ def put(connection: sa.Connection, tenant: str, pairs: Iterable[tuple[str, str]]
             sa.select(persons.c.id).where(persons.c.tenant_id == tenant, persons.c.id.in_(batch))
         ).scalars()
     }
-    rows = [
-        {"tenant_id": tenant, "first_id": first, "second_id": second}
-        for first, second in sorted(ordered)
-        if {first, second} <= there
-    ]
+    rows = [_row(tenant, pair) for pair in sorted(ordered) if set(pair) <= there]
     statement = insertion(connection, distinct_persons).on_conflict_do_nothing()
     for batch in batches(rows):
         connection.execute(statement, list(batch))
+
+
+def inheritance(connection: sa.Connection, tenant: str, heir: str, other: str) -> list[sa.Executable]:
+    """What notes for a person whom somebody else is not, before that one is merged into the person and goes."""
+    table = distinct_persons
+    query = sa.select(table.c.first_id, table.c.second_id).where(
+        table.c.tenant_id == tenant, sa.or_(table.c.first_id == other, table.c.second_id == other)
+    )
+    others = {id_ for pair in connection.execute(query) for id_ in pair} - {heir, other}
+    rows = [_row(tenant, (heir, id_)) for id_ in sorted(others)]
+    return [insertion(connection, table).values(list(batch)).on_conflict_do_nothing() for batch in batches(rows)]
+
+
+def _row(tenant: str, pair: tuple[str, str]) -> dict[str, str]:
+    return {"tenant_id": tenant, "first_id": min(pair), "second_id": max(pair)}
 
 
 def drop(connection: sa.Connection, tenant: str, pair: tuple[str, str]) -> None:

@@ -55,7 +55,8 @@ class Tasks(Protocol):
     ) -> None:
         """Note that two persons (who must be in the collection, if one is given) are different people, however alike.
 
-        It holds for whatever collection they are in until one of them is erased or merged. Not ``apart`` takes it back.
+        It holds for whatever collection they are in until one is erased, and for whom one is merged into. Not
+        ``apart`` takes it back.
 
         Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same.
         """

@@ -108,7 +108,7 @@ class VectorIndex(Protocol):
         ...
 
     def unindexed(self) -> int:
-        """Rows that this process wrote and that searches may miss, since what finds them is still being built."""
+        """Rows that searches may miss, since what finds them is still being built."""
         ...
 
     def close(self) -> None:

@@ -261,8 +261,9 @@ class MilvusIndex:
         """See :class:`VectorIndex`; milvus-lite has indexed what it has written."""
         if self._embedded:
             return 0
+        counted = [(part.name, self.count(model)) for model in self.models() if (part := self._parts.find(model))]
         with self._calls.made():
-            return self._segments.unindexed()
+            return sum(self._segments.unindexed(name, rows) for name, rows in counted)
 
     def close(self) -> None:
         """See :class:`VectorIndex`."""

@@ -49,14 +49,16 @@ class Segments:
         with self._lock:
             del self._open[name]
 
-    def unindexed(self) -> int:
-        """Rows that the server searches coarsely. Raises one of :data:`FAILURES`."""
-        with self._lock:
-            written = dict(self._open)
-        waiting = sum(rows for rows in written.values() if rows >= SEAL_ROWS)
-        states = [self._client.describe_index(name, "vector", timeout=self._timeout_s) for name in written]
-        # Not "pending_index_rows", which counts those again that compaction moves and that are found meanwhile.
-        return waiting + sum(int(state["total_rows"]) - int(state["indexed_rows"]) for state in states)
+    def unindexed(self, name: str, rows: int) -> int:
+        """How many of a collection's rows the server searches coarsely, whoever wrote them.
+
+        An index that is built is used some seconds later, so what counts is which segments have one loaded.
+
+        Raises one of :data:`FAILURES`.
+        """
+        segments = self._client.list_loaded_segments(name, timeout=self._timeout_s)
+        left = rows - sum(segment.num_rows for segment in segments if segment.index_name)
+        return left if left >= SEAL_ROWS else 0
 
     def seal(self) -> None:
         """Seal where it is due. Only recall depends on it: a failure is logged, and it is tried again."""

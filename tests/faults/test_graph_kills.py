@@ -16,7 +16,7 @@ import pytest
 from tests import photos
 from tests.faults.killing import KILLS
 from tests.gallery.stores import check_consistent, embedded
-from tests.graph.service import RunningService
+from tests.graph.service import RunningService, key_of_tenant
 
 pytestmark = [
     pytest.mark.graph,
@@ -74,12 +74,17 @@ class Caller(threading.Thread):
                 time.sleep(0.2)
 
 
-@pytest.mark.parametrize("own_port", [False, True], ids=["proxy", "own-port"])
-def test_parts_of_the_service_are_killed(own_port: bool, tmp_path: Path) -> None:
-    environment = {"FACEGRAPH_TOPOLOGY": "compact", "FACEGRAPH_INGRESS__OWN_PORT": str(own_port)}
+@pytest.mark.parametrize(
+    ("topology", "own_port"),
+    [("compact", False), ("compact", True), ("single", True)],
+    ids=["proxy", "own-port", "as-shipped"],
+)
+def test_parts_of_the_service_are_killed(topology: str, own_port: bool, tmp_path: Path) -> None:
+    environment = {"FACEGRAPH_TOPOLOGY": topology, "FACEGRAPH_INGRESS__OWN_PORT": str(own_port)}
     service = RunningService(tmp_path / "data", **environment).start()
     callers: list[Caller] = []
-    away: dict[str, list[float]] = {"Matcher": [], "Ingress": [], "all of it": []}
+    parts = ("Ingress", "all of it") if topology == "single" else ("Matcher", "Ingress", "all of it")
+    away: dict[str, list[float]] = {part: [] for part in parts}
     try:
         with service.client() as api:
             api.post("/v1/collections", json={"name": "staff"}).raise_for_status()
@@ -92,6 +97,7 @@ def test_parts_of_the_service_are_killed(own_port: bool, tmp_path: Path) -> None
             for part, times in away.items():
                 if part == "all of it" and round_ % 5:
                     continue
+                key_of_tenant(service.data_dir, "visitor")  # as every command of the CLI: opens the records, and goes
                 await_progress(callers)
                 time.sleep(rng.uniform(0, 0.5))
                 killed = time.monotonic()

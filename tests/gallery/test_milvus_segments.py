@@ -80,13 +80,14 @@ def test_what_is_gone_is_not_sealed(clock: list[float]) -> None:
 
 
 @pytest.mark.milvus_server
-def test_a_server_has_sealed_it(milvus: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milvus_segments, "SEAL_ROWS", 200)
+def test_a_server_has_sealed_and_indexed_it(milvus: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = 2000  # of fewer than some 1,000 rows a server never builds an index
+    monkeypatch.setattr(milvus_segments, "SEAL_ROWS", number)
     index = MilvusIndex(milvus.uri, "", "5ea1", 60)
     try:
         vectors = np.eye(16, dtype=np.float32)
-        keys = [RowKey("c" * 32, f"{number:032x}") for number in range(200)]
-        rows = [IndexRow(key, vectors[number % 16]) for number, key in enumerate(keys)]
+        keys = [RowKey("c" * 32, f"{place:032x}") for place in range(number)]
+        rows = [IndexRow(key, vectors[place % 16]) for place, key in enumerate(keys)]
 
         def sealed() -> int:
             part: Any = index._parts.find("m")
@@ -96,10 +97,12 @@ def test_a_server_has_sealed_it(milvus: MilvusServer, monkeypatch: pytest.Monkey
         index.maintain()
         assert (sealed(), index.unindexed()) == (0, 0), "so few are searched exactly"
         index.upsert("m", rows[100:])
-        assert index.unindexed() == 200
+        assert index.unindexed() == number
         index.maintain()
-        assert sealed() == 200
+        assert index.unindexed() == number
         asyncio.run(until(lambda: index.unindexed() == 0))
+        name = index._parts.find("m").name  # type: ignore[union-attr]
+        assert all(segment.index_name for segment in index._client.list_loaded_segments(name))
         index.settle("m", keys[-1])
         assert len(index.search("m", vectors[:1], ["c" * 32], 50)[0]) == 50
     finally:

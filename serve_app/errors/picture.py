@@ -104,7 +104,8 @@ class FaceNotLive(FaceError):
 class LivenessRequired(FaceError):
     """A collection's policy demands a liveness check and none was made; ``details["threshold"]`` is its threshold.
 
-    :class:`~serve_app.service.FaceService` answers it by making the check, so callers of the service never see it.
+    Where the request has pictures, the service answers it by making the check. Callers see it where there is nothing
+    to check: faces that are enrolled already, or crops, come into such a collection.
     """
 
     code, status = "liveness_required", 422

@@ -25,13 +25,14 @@ from serve_app.errors import (
     LivenessUnavailable,
     Overloaded,
     RateLimited,
+    RequestTimeout,
     RoleInsufficient,
     StoreUnavailable,
     Unavailable,
 )
 
 AUTH_ERRORS = (KeyMissing, KeyInvalid, RoleInsufficient, RateLimited)
-COMMON_ERRORS = (InvalidRequest, *AUTH_ERRORS, Overloaded, InternalError, Unavailable, StoreUnavailable)
+COMMON_ERRORS = (InvalidRequest, *AUTH_ERRORS, Overloaded, InternalError, Unavailable, StoreUnavailable, RequestTimeout)
 BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (
     *BODY_ERRORS,

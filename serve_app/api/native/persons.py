@@ -45,6 +45,7 @@ from serve_app.errors import (
     FaceUnknown,
     ImageNotStored,
     InvalidRequest,
+    LivenessRequired,
     PersonExists,
     PersonNotFound,
     QualityTooLow,
@@ -71,7 +72,7 @@ ENROLMENT_ERRORS = (
     response_model=EnrolledPerson,
     responses={
         201: {"model": EnrolledPerson, "description": "The person is new."},
-        **error_docs(*ENROLMENT_ERRORS, PersonExists),
+        **error_docs(*ENROLMENT_ERRORS, LivenessRequired, PersonExists),
     },
     openapi_extra=body_docs(
         PersonBody,
@@ -146,7 +147,9 @@ async def delete_person(name: InPathCollection, person_id: InPathPerson, context
     PERSONS + "/{person_id}/merge",
     summary="Merge two records of one person",
     response_model=PersonView,
-    responses=error_docs(*BODY_ERRORS, CollectionNotFound, PersonNotFound, FaceNotLive, QualityTooLow),
+    responses=error_docs(
+        *BODY_ERRORS, CollectionNotFound, PersonNotFound, LivenessRequired, FaceNotLive, QualityTooLow
+    ),
     openapi_extra=body_docs(MergeBody, {"person_id": "ada-king"}),
 )
 async def merge_persons(

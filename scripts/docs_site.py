@@ -1,7 +1,8 @@
 """A hook of mkdocs: the README and the changelog are pages, and links to other files of the repository go to copies.
 
 Pages are written to be read in the repository, too, so their links are the repository's: ``../models/sface.md`` from
-``docs/models.md``, ``docs/api.md`` from the README. Here each is turned to where the file is on the site.
+``docs/models.md``, ``docs/api.md`` from the README. Here each is turned to where the file is on the site. Tables that
+code knows better than a page are put in where the page has their mark.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+import serve_app.errors
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = "docs"
 COPIES = PurePosixPath("repository")
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 FOLDER_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([^)#\s]+)\)")
+ERROR_TABLE = "<!-- table of the errors -->"
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -37,7 +41,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """The page with its links as they are on the site. A link to a folder becomes its words."""
+    """The page with its links as they are on the site, and its tables. A link to a folder becomes its words."""
     source = source_of(page.file.src_uri)
     here = PurePosixPath(page.file.src_uri).parent
 
@@ -50,7 +54,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     parts = FENCE.split(markdown)
     parts[::2] = [LINK.sub(on_site, FOLDER_LINK.sub(without_folder, part)) for part in parts[::2]]
-    return "".join(parts)
+    return "".join(parts).replace(ERROR_TABLE, error_table())
+
+
+def error_table() -> str:
+    """Class, code and status of each error: attributes of a class have no docstrings that mkdocstrings would show."""
+    rows = ["| class | `code` | HTTP status |", "| --- | --- | --- |"]
+    for name in serve_app.errors.__all__:
+        kind = getattr(serve_app.errors, name)
+        rows.append(f"| [{name}][{kind.__module__}.{name}] | `{kind.code}` | {kind.status} |")
+    return "\n".join(rows)
 
 
 def source_of(page: str) -> PurePosixPath:

@@ -1,4 +1,7 @@
-"""The documentation builds as a site without a warning (links, anchors, docstrings), and loads nothing from others."""
+"""The documentation builds as a site without a warning (links, anchors, docstrings), and loads nothing from others.
+
+No page has a placeholder left.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import serve_app.errors
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = re.compile(
@@ -31,3 +36,17 @@ def test_the_site_is_built_strictly_and_stands_alone(tmp_path: Path) -> None:
     assert 'href="repository/benchmarks' not in pages["index.html"]  # a folder is no page
     assert 'id="serve_app.client.Client.search"' in pages["reference/client.html"]
     assert 'id="serve_app.domain.SearchResult"' in pages["reference/domain.html"]
+    rows = re.findall(r"<tr>.*?</tr>", pages["reference/errors.html"], re.DOTALL)
+    for name in serve_app.errors.__all__:
+        kind = getattr(serve_app.errors, name)
+        found = [row for row in rows if f'href="#serve_app.errors.{name}"' in row]
+        assert len(found) == 1, name
+        assert f"<code>{kind.code}</code>" in found[0]
+        assert f"<td>{kind.status}</td>" in found[0]
+
+
+@pytest.mark.parametrize(
+    "page", sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
+)
+def test_no_figure_is_left_to_be_filled_in(page: str) -> None:
+    assert re.findall(r"@[A-Z0-9]+@", (ROOT / page).read_text("utf-8")) == []

@@ -36,6 +36,7 @@ class DetectorStage:
         self._analyser.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
         self._metrics = metrics("detector")
+        self._metrics.model(entry.id, session.provider)
         self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}
 
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:

@@ -53,6 +53,8 @@ class EmbedderStage:
         embedder = FaceEmbedder(session, entry)
         embedder.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))  # a session's first run is its slowest
 
+        self._metrics.model(model, session.provider)
+
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
 

@@ -32,6 +32,8 @@ class LivenessStage:
         self._models = list(ensemble.models) if ensemble else []
         self._batcher: Batcher[Crops, Mapping[str, float]] | None = None
         if ensemble is not None:
+            for model, provider in ensemble.providers.items():
+                self._metrics.model(model, provider)
             self._batcher = Batcher(
                 ensemble.probabilities,
                 max_batch=settings.liveness.max_batch,

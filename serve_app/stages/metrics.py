@@ -3,8 +3,8 @@
 Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
 stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
-``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match). No gauges: Ray 2.60 does not export those that a
-replica sets.
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``. No
+gauges: Ray 2.60 does not export those that a replica sets.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Metrics:
         ``left`` items wait for the next one.
         """
 
+    def model(self, model: str, provider: str) -> None:
+        """The model of this id is open, and runs on this provider. Told once."""
+
     def faces(self, count: int) -> None:
         """So many faces were found on a picture."""
 
@@ -86,6 +89,10 @@ class ServeMetrics(Metrics):
         self._series.batch_wait.observe(waited, self._tags)
         self._series.batch_queue.observe(left, self._tags)
 
+    def model(self, model: str, provider: str) -> None:
+        """See :class:`Metrics`."""
+        self._series.models.inc(1, {**self._tags, "model": model, "provider": provider})
+
     def faces(self, count: int) -> None:
         """See :class:`Metrics`."""
         self._series.faces.observe(count, self._tags)
@@ -102,6 +109,7 @@ class _Series(NamedTuple):
     batch_size: Any
     batch_wait: Any
     batch_queue: Any
+    models: Any
     faces: Any
     outcomes: Any
 
@@ -120,6 +128,7 @@ def _series() -> _Series:
         Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
         Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
         Histogram("facegraph_batch_queue", "Faces that waited for the next batch when one ended.", counts, tags),
+        Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
         Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
         Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
     )

@@ -73,6 +73,11 @@ class LivenessEnsemble:
         """Ids of the models that vote."""
         return tuple(self._members)
 
+    @property
+    def providers(self) -> dict[str, str]:
+        """Model id -> what runs it, of :attr:`models`."""
+        return {model: session.provider for model, (_, session) in self._members.items()}
+
     def probabilities(self, crops: Sequence[Mapping[str, Pixels]]) -> list[dict[str, float]]:
         """Each model's probability, 0 to 1, that each face is a live person.
 

@@ -13,6 +13,7 @@ from serve_app.domain import DetectOptions
 from serve_app.errors import FaceNotFound, ImageUndecodable
 from serve_app.settings import Settings
 from serve_app.stages.detector import DetectorStage
+from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.metrics import UNEXPECTED, Metrics
 from tests import photos
@@ -34,6 +35,9 @@ class Recorder(Metrics):
     def batch(self, size: int, waited: float, ran: float, left: int) -> None:
         self.told.append(("batch", size, waited >= 0, ran > 0, left))
 
+    def model(self, model: str, provider: str) -> None:
+        self.told.append(("model", model, provider))
+
     def faces(self, count: int) -> None:
         self.told.append(("faces", count))
 
@@ -51,6 +55,7 @@ def test_a_failed_operation_is_timed_and_counted(error: Exception, code: str) ->
 
 def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path) -> None:
     recorders: dict[str, Recorder] = {}
+    votes: list[str] = []
 
     def recorder(stage: str) -> Recorder:
         return recorders.setdefault(stage, Recorder(stage))
@@ -58,6 +63,7 @@ def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path)
     async def run() -> None:
         settings = Settings(data_dir=tmp_path, model_dir=photos.model_dir())
         detector, liveness = DetectorStage(settings, recorder), LivenessStage(settings, recorder)
+        votes.extend((await liveness.ready())["models"])
         try:
             found = await detector.detect(photos.astronaut(), DetectOptions(liveness=True))
             with pytest.raises(ImageUndecodable):
@@ -71,9 +77,24 @@ def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path)
     asyncio.run(run())
     told = recorders["liveness"].told
     assert ("batch", 1, True, True, 0) in told
+    assert [entry for entry in told if entry[0] == "model"] == [("model", model, "cpu") for model in votes]
     assert recorders["detector"].told == [
+        ("model", Settings().detector.model, "cpu"),
         ("seconds", "detect", True),
         ("faces", 1),
         ("failed", "detect", ImageUndecodable.code),
         ("seconds", "detect", True),
     ]
+
+
+def test_each_model_is_told_of_when_it_is_opened(tmp_path: Path) -> None:
+    recorder = Recorder("embedder")
+
+    async def run() -> None:
+        embedder = EmbedderStage(Settings(data_dir=tmp_path, model_dir=photos.model_dir()), lambda _: recorder)
+        assert recorder.told == [("model", "sface-2021dec", "cpu")]
+        await embedder.embed([], "sface-2021dec")
+        assert len(recorder.told) == 1
+        await embedder.close()
+
+    asyncio.run(run())

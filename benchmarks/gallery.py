@@ -3,7 +3,7 @@
 Templates are unit vectors in clusters, one a person: a centre drawn evenly from the sphere plus noise, so that two
 templates of one person have the cosine that SFace's have on average. Probes are further templates of enrolled people.
 Each size and store runs in a process of its own, so that memory is its own. What the matcher calls is what is measured:
-``MilvusIndex`` with its filter, its consistency level and its keys; the records in SQL are not part of it.
+the index with its filter, its consistency level and its keys; the records in SQL are not part of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from benchmarks.statistics import Spread
 from serve_app.domain import Vectors
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.milvus import MilvusIndex
+from serve_app.gallery.milvus_places import MilvusPlaces
+from serve_app.gallery.places import Place
 
 MODEL, COLLECTION, NAMESPACE = "benchmark", "c" * 32, "b" * 32
 DIMENSION, GENUINE_COSINE, FACES_PER_PERSON = 128, 0.65, 4
@@ -128,7 +130,7 @@ def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
     probes = probes[np.linspace(0, len(probes) - 1, min(searches, len(probes))).astype(int)]
     process = psutil.Process()
     before = process.memory_info().rss
-    index = MilvusIndex(uri, "", NAMESPACE, 120)
+    index = _open(uri)
     index.drop(MODEL)
     took = _timed(lambda: _fill(index, enrolled))
     settled = _timed(lambda: _settle(index, enrolled[:1]))
@@ -143,7 +145,7 @@ def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
     embedded = "://" not in uri
     disk = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file()) if embedded else None
     start = time.perf_counter()
-    index = MilvusIndex(uri, "", NAMESPACE, 120)
+    index = _open(uri)
     index.search(MODEL, probes[:1], [COLLECTION], 18)
     restart = time.perf_counter() - start
     index.drop(MODEL)
@@ -165,6 +167,10 @@ def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
         "restart_to_first_answer_s": round(restart, 2),
         "reindex_s": round(again, 2),
     }
+
+
+def _open(uri: str) -> MilvusIndex:
+    return MilvusPlaces(NAMESPACE, 120).open(Place(uri))
 
 
 def _fill(index: MilvusIndex, enrolled: Vectors) -> None:

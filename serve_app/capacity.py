@@ -14,8 +14,8 @@ from typing import Literal
 
 from serve_app.errors import InvalidRequest
 
-EMBEDDED_FACES = 50_000
-"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.milvus.EMBEDDED_ROWS``."""
+EMBEDDED_FACES = 200_000
+"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.milvus_lite.EMBEDDED_ROWS``."""
 
 LINK_BYTES = 2 * 16 * 4 * 1.1
 """Of a row in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for those above
@@ -50,6 +50,7 @@ class Times:
         embed, liveness: of one face.
         match: of one search in SQL and in an index with few rows.
         index: what ``index_faces`` faces in the index add to that.
+        server: whether that was measured on a Milvus server, and one is to hold the gallery; otherwise milvus-lite.
     """
 
     http: float
@@ -59,6 +60,7 @@ class Times:
     index: float
     index_faces: int
     liveness: float = 0.0
+    server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,11 @@ def pictures_per_second(load: Load, times: Times, cores: float) -> float:
 def index_ms(gallery: int, dimension: int, times: Times) -> float:
     """Processor milliseconds that a gallery of this size adds to one search.
 
-    milvus-lite looks at every row, so they grow with the rows. In a graph they grow with the logarithm of a segment's
-    rows, and with the number of segments.
+    Embedded, a search looks at every row, so they grow with the rows. In a server's graph they grow with the logarithm
+    of a segment's rows, and with the number of segments.
     """
-    if gallery <= EMBEDDED_FACES:
-        return times.index * gallery / times.index_faces if times.index_faces <= EMBEDDED_FACES else times.index
+    if not times.server:
+        return times.index * gallery / times.index_faces
     rows = SEGMENT_BYTES / row_bytes(dimension)
     depth = math.log(min(gallery, rows)) / math.log(max(2, min(times.index_faces, rows)))
     return times.index * max(1.0, depth) * max(1.0, gallery / rows) / max(1.0, times.index_faces / rows)
@@ -177,10 +179,10 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
     Raises:
         InvalidRequest: the times are of milvus-lite, and the gallery needs a server.
     """
-    if load.gallery > EMBEDDED_FACES >= times.index_faces:
+    if load.gallery > EMBEDDED_FACES and not times.server:
         raise InvalidRequest(
-            f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one, at more than "
-            f"{EMBEDDED_FACES:,} faces."
+            f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one: milvus-lite is meant "
+            f"for {EMBEDDED_FACES:,}."
         )
     rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
     busy = {  # cores
@@ -191,7 +193,7 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
         "liveness": 0.0 if gpu else faces * load.live * times.liveness / 1e3,
     }
     index = faces * index_ms(load.gallery, load.dimension, times) / 1e3
-    embedded = load.gallery <= EMBEDDED_FACES
+    embedded = not times.server
     if embedded:
         busy["matcher"] += index
     replicas: dict[Stage, int] = {}

@@ -1,5 +1,5 @@
-"""Concurrent searches of the embedded index made one: it searches 32 probes in twice the time of one, and no two calls
-of it run at the same time, since they hold Python's interpreter.
+"""Concurrent searches of the embedded index made one: each reads all rows from memory, which costs more than the
+arithmetic, so that 32 probes at once take ten times as long as one.
 
 The first caller runs at once; those who come meanwhile wait, and the first of them searches for all. So there is no
 time to tune, and a single caller pays nothing.

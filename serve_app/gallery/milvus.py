@@ -1,4 +1,4 @@
-"""The vector index on Milvus: the embedded milvus-lite or a server (2.3 or newer), through ``MilvusClient`` alone.
+"""The vector index on a Milvus server (2.3 or newer), through ``MilvusClient`` alone; :mod:`.milvus_lite` is embedded.
 
 One Milvus collection for each model, one row for each face in each collection. Only ``upsert`` is used, since a server
 keeps both rows of an inserted duplicate. Ids consist of hex digits, which is checked before they reach an expression:
@@ -7,12 +7,8 @@ the client quotes them without escaping.
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,17 +16,13 @@ import sqlalchemy as sa
 
 from serve_app import tracing
 from serve_app.domain import Vectors
-from serve_app.errors import InvalidRequest, StoreUnavailable
-from serve_app.gallery.coalescing import Coalescer
+from serve_app.errors import InvalidRequest
 from serve_app.gallery.index import Hit, IndexRow, RowKey
 from serve_app.gallery.milvus_calls import Calls
 from serve_app.gallery.milvus_connection import connect, disconnect
 from serve_app.gallery.milvus_keys import quoted, to_key, to_pk
 from serve_app.gallery.milvus_parts import Parts
 from serve_app.gallery.milvus_segments import Segments
-from serve_app.gallery.places import is_embedded
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -39,40 +31,41 @@ MIN_EF = 128
 
 BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
 MAX_LIMIT = 16_384  # of one search on a server
+ITERATED = 10_000  # rows at a time; milvus-lite walks all of them for each time
 
-FLUSH_ROWS = 100  # milvus-lite: a row not yet flushed costs every search some 10 to 60 microseconds
-FLUSH_IDLE_S = 1.0
 
-EMBEDDED_ROWS = 50_000
-"""Rows that milvus-lite searches in some 30 ms; it takes in proportion longer for more, a server does not."""
+class Query(NamedTuple):
+    """What a search asks for, beside its probes."""
+
+    model: str
+    name: str
+    collections: tuple[str, ...]
+    limit: int
 
 
 class MilvusIndex:
     """See :class:`~serve_app.gallery.index.VectorIndex`.
 
     Args:
-        uri: a path ending in ``.db`` for milvus-lite, or a server's URL.
+        uri: a server's URL.
         token: of that server; may be empty.
         namespace: tells apart the installations that share a server: hex digits.
         timeout_s: after which a call counts as failed.
 
     Raises:
-        ConfigurationError: another process has the file open, or the path is no place for it.
         StoreUnavailable: the server does not answer.
     """
 
+    KIND = "milvus"
+    EMBEDDED = False
+
     def __init__(self, uri: str, token: str, namespace: str, timeout_s: float) -> None:
-        self._embedded = is_embedded(uri)
-        self._uri = str(Path(uri).resolve()) if self._embedded else uri
+        self._uri = uri
         self._timeout_s = timeout_s
-        self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
-        self._unflushed: dict[str, int] = {}
-        self._last_write = 0.0
-        self._client = connect(self._uri, token, timeout_s)
-        self._coalescer = Coalescer(self._search)
+        self._client = connect(uri, token, timeout_s)
         self._segments = Segments(self._client, timeout_s)
         self._calls = Calls(lambda wait_s: self._client.get_server_version(timeout=wait_s), timeout_s)
-        self._parts = Parts(self._client, self._embedded, namespace, timeout_s, self._calls)
+        self._parts = Parts(self._client, self.EMBEDDED, namespace, timeout_s, self._calls)
         try:
             with self._calls.made():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
@@ -94,32 +87,32 @@ class MilvusIndex:
         for row in rows:
             if len(row.vector) != expected:
                 raise InvalidRequest(f"Templates of {model} have {expected} dimensions, got {len(row.vector)}.")
-        data = [
-            {
-                "pk": to_pk(row.key),
-                "collection_id": row.key.collection_id,
-                "face_id": row.key.face_id,
-                "vector": row.vector,
-            }
-            for row in rows
-        ]
-        for batch in _batches(data):
+        for batch in _batches(rows):
+            data = [
+                {
+                    "pk": to_pk(row.key),
+                    "collection_id": row.key.collection_id,
+                    "face_id": row.key.face_id,
+                    "vector": row.vector,
+                }
+                for row in batch
+            ]
             with self._writing(name, len(batch)):
-                self._client.upsert(name, batch, timeout=self._timeout_s)
+                self._client.upsert(name, data, timeout=self._timeout_s)
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
         """See :class:`VectorIndex`."""
         part = self._parts.find(model)
         if part is None:
             return
-        for batch in _batches([to_pk(key) for key in keys]):
+        for batch in _batches(keys):
             with self._writing(part.name, len(batch)):
-                self._client.delete(part.name, ids=batch, timeout=self._timeout_s)
+                self._client.delete(part.name, ids=[to_pk(key) for key in batch], timeout=self._timeout_s)
 
     def settle(self, model: str, key: RowKey) -> None:
         """See :class:`VectorIndex`."""
         part = self._parts.find(model)
-        if self._embedded or part is None:
+        if part is None:
             return
         with self._calls.made(), tracing.span("index settle"):
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
@@ -129,7 +122,7 @@ class MilvusIndex:
             )
 
     def warm_up(self) -> None:
-        """See :class:`VectorIndex`: the first search of a process takes a third of a second more than all others."""
+        """See :class:`VectorIndex`."""
         for model in self.models():
             part = self._parts.find(model)
             if part is not None:
@@ -143,22 +136,20 @@ class MilvusIndex:
         name, dimension = part
         if probes.shape[1] != dimension:
             raise InvalidRequest(f"Templates of {model} have {dimension} dimensions, got {probes.shape[1]}.")
-        query = _Query(name, f"collection_id in [{quoted(collections)}]", limit)
         with tracing.span("index search"):
-            return self._coalescer.search(query, probes) if self._embedded else self._search(query, probes)
+            return self._search(Query(model, name, tuple(collections), limit), probes)
 
-    def _search(self, query: _Query, probes: Vectors) -> list[list[Hit]]:
-        name, places, limit = query
+    def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
         with self._calls.made():
             answers = self._client.search(
-                name,
+                query.name,
                 data=list(probes),
-                filter=places,
-                limit=min(limit, MAX_LIMIT),
-                output_fields=["pk"],  # without it milvus-lite sends the vectors too
-                search_params={"metric_type": "COSINE", "params": {"ef": max(MIN_EF, limit)}},
+                filter=f"collection_id in [{quoted(query.collections)}]",
+                limit=min(query.limit, MAX_LIMIT),
+                output_fields=["pk"],
+                search_params={"metric_type": "COSINE", "params": {"ef": max(MIN_EF, query.limit)}},
                 anns_field="vector",
-                consistency_level="Bounded",  # 2 ms on a server, where Strong waits 200 ms; writers wait instead
+                consistency_level="Bounded",  # 2 ms, where Strong waits 200 ms; writers wait instead
                 timeout=self._timeout_s,
             )
         return [[Hit(to_key(hit["pk"]), float(hit["distance"])) for hit in hits] for hits in answers]
@@ -169,9 +160,13 @@ class MilvusIndex:
         if part is None:
             return
         self.count(model)  # waits for the latest writes, which an iterator on a server does not
+        for row in self._iterate(part.name, "pk"):
+            yield to_key(row["pk"])
+
+    def _iterate(self, name: str, *fields: str) -> Iterator[Mapping[str, Any]]:
         with self._calls.made():
             iterator = self._client.query_iterator(
-                part.name, batch_size=5000, output_fields=["pk"], timeout=self._timeout_s
+                name, batch_size=ITERATED, output_fields=list(fields), timeout=self._timeout_s
             )
         try:
             while True:
@@ -179,7 +174,7 @@ class MilvusIndex:
                     rows = iterator.next()
                 if not rows:
                     return
-                yield from (to_key(row["pk"]) for row in rows)
+                yield from rows
         finally:
             iterator.close()
 
@@ -197,7 +192,7 @@ class MilvusIndex:
                     output_fields=["pk"],
                     limit=MAX_LIMIT,
                     timeout=self._timeout_s,
-                    **self._strong,
+                    consistency_level="Strong",
                 )
             found.update(to_key(row["pk"]) for row in rows)
         return found
@@ -209,7 +204,7 @@ class MilvusIndex:
             return 0
         with self._calls.made():
             rows = self._client.query(
-                part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, **self._strong
+                part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, consistency_level="Strong"
             )
         return int(rows[0]["count(*)"])
 
@@ -221,11 +216,9 @@ class MilvusIndex:
 
     def drop(self, model: str) -> None:
         """See :class:`VectorIndex`."""
-        with self._lock:
-            name = self._parts.drop(model)
-            if name is not None:
-                self._unflushed.pop(name, None)
-                self._segments.dropped(name)
+        name = self._parts.drop(model)
+        if name is not None:
+            self._segments.dropped(name)
 
     # -- life
 
@@ -233,14 +226,9 @@ class MilvusIndex:
         """See :class:`VectorIndex`."""
         self._calls.probe()
         self._segments.seal()
-        if not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
-            return
-        with self._lock:
-            for name in list(self._unflushed):
-                self._flush(name)
 
     def doubtful(self) -> bool:
-        """See :class:`VectorIndex`. A failed flush loses rows of milvus-lite; a server may come back without any."""
+        """See :class:`VectorIndex`. A server may come back without any rows."""
         was, self._calls.failed = self._calls.failed, False
         if was:
             self._parts.forget()
@@ -250,63 +238,28 @@ class MilvusIndex:
         """See :class:`VectorIndex`."""
         with self._calls.made():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
-        version = self._version.removeprefix("milvus_lite-").removeprefix("v")
-        return {"kind": "milvus-lite" if self._embedded else "milvus", "version": version}
+        return {"kind": self.KIND, "version": self._version.removeprefix("milvus_lite-").removeprefix("v")}
 
     def capacity(self) -> int | None:
         """See :class:`VectorIndex`."""
-        return EMBEDDED_ROWS if self._embedded else None
+        return None
 
     def unindexed(self) -> int:
-        """See :class:`VectorIndex`; milvus-lite has indexed what it has written."""
-        if self._embedded:
-            return 0
+        """See :class:`VectorIndex`."""
         counted = [(part.name, self.count(model)) for model in self.models() if (part := self._parts.find(model))]
         with self._calls.made():
             return sum(self._segments.unindexed(name, rows) for name, rows in counted)
 
     def close(self) -> None:
         """See :class:`VectorIndex`."""
-        with self._lock:
-            for name in list(self._unflushed):
-                try:
-                    self._flush(name)
-                except StoreUnavailable as error:
-                    log.warning("%s", error)  # nothing is lost: the next start repairs the index from the records
-            disconnect(self._client, self._uri)
-
-    def _flush(self, name: str) -> None:
-        with self._calls.made(), tracing.span("index flush"):
-            self._client.flush(name, timeout=max(60.0, self._timeout_s))
-        self._unflushed.pop(name, None)
-
-    @property
-    def _strong(self) -> dict[str, str]:
-        return {} if self._embedded else {"consistency_level": "Strong"}
+        disconnect(self._client, self._uri)
 
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
-        if not self._embedded:
-            with self._calls.made(), tracing.span("index write"):
-                yield
-            self._segments.written(name, rows)
-            return
-        with self._lock:
-            with self._calls.made(), tracing.span("index write"):
-                yield
-            self._last_write = time.monotonic()
-            self._unflushed[name] = self._unflushed.get(name, 0) + rows
-            if self._unflushed[name] >= FLUSH_ROWS:
-                self._flush(name)
+        with self._calls.made(), tracing.span("index write"):
+            yield
+        self._segments.written(name, rows)
 
 
-class _Query(NamedTuple):
-    """What searches that can be combined have in common."""
-
-    name: str
-    places: str
-    limit: int
-
-
-def _batches(items: list[T], size: int = BATCH) -> Iterator[list[T]]:
+def _batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))

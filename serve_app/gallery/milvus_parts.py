@@ -126,9 +126,11 @@ class Parts:
 
     def _indexes(self) -> Any:
         indexes = self._client.prepare_index_params()
+        if self._embedded:  # no graph, which would be built for nobody: rows are searched in memory
+            indexes.add_index("vector", index_type="FLAT", metric_type="COSINE", params={})
+            return indexes
         indexes.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
-        if not self._embedded:
-            indexes.add_index("collection_id", index_type="Trie")
+        indexes.add_index("collection_id", index_type="Trie")
         return indexes
 
     def _name(self, model: str) -> str:

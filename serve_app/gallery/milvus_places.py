@@ -6,6 +6,7 @@ import shutil
 
 from serve_app.gallery.milvus import MilvusIndex
 from serve_app.gallery.milvus_calls import IndexUnavailable as IndexUnavailable
+from serve_app.gallery.milvus_lite import LiteIndex
 from serve_app.gallery.places import Place, is_embedded
 
 
@@ -23,6 +24,8 @@ class MilvusPlaces:
 
     def open(self, place: Place) -> MilvusIndex:
         """See :class:`~serve_app.gallery.places.Places`."""
+        if is_embedded(place.uri):
+            return LiteIndex(place.uri, self._namespace, self._timeout_s)
         token = "" if place.token is None else place.token.get_secret_value()
         return MilvusIndex(place.uri, token, self._namespace, self._timeout_s)
 

@@ -12,7 +12,7 @@ import pytest
 from serve_app.domain import Vectors
 from serve_app.gallery.coalescing import MAX_PROBES, Coalescer
 from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.milvus import MilvusIndex
+from serve_app.gallery.milvus_lite import LiteIndex
 
 
 class Slow:
@@ -66,7 +66,7 @@ def test_an_error_reaches_its_callers_alone() -> None:
 
 
 def test_the_embedded_index_answers_many_threads_at_once(tmp_path: Path) -> None:
-    index = MilvusIndex(str(tmp_path / "index.db"), "", "0" * 32, 20)
+    index = LiteIndex(str(tmp_path / "index.db"), "0" * 32, 20)
     try:
         index.warm_up()  # nothing to search yet
         vectors = np.eye(32, dtype=np.float32)

@@ -1,0 +1,57 @@
+"""docs/python-handle.md names every method of the handle, with the parameters and defaults that the code has."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serve_app.domain import PersonFields
+from serve_app.stages.ingress import Ingress
+from serve_app.stages.protocols import Matcher
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs/python-handle.md").read_text("utf-8")
+NOT_SHOWN = re.findall(r"!\^(\w+)\$", (ROOT / "docs/reference/handle.md").read_text("utf-8"))
+"""What the reference leaves out, too: Serve calls it, no caller does."""
+
+METHODS = [name for name, _ in inspect.getmembers(Ingress, inspect.isfunction) if name not in ("__init__", *NOT_SHOWN)]
+CALLS = re.findall(r"`(\w+)\(([^`]*)\)`", PAGE)
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """Parameters of a method and their defaults, without the tenant, which is a keyword of nearly all."""
+    method = getattr(Ingress, name)
+    if method.__qualname__.startswith("_gallery"):
+        method = getattr(Matcher, name)
+    known = inspect.signature(method).parameters.values()
+    return {each.name: each.default for each in known if each.name not in {"self", "tenant"}}
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("_")])
+def test_every_method_is_named(name: str) -> None:
+    table = PAGE.partition("| method | answers |")[2].partition("\n## ")[0]
+    assert re.search(rf"`{name}\b", table)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [call for call in CALLS if call[0] in METHODS and "..." not in call[1] and "**" not in call[1]]
+)
+def test_parameters_and_defaults_are_those_of_the_code(name: str, written: str) -> None:
+    call = ast.parse(f"def call({written}): ...").body[0]
+    assert isinstance(call, ast.FunctionDef)
+    arguments, defaults = call.args.args, call.args.defaults
+    stated = dict.fromkeys((each.arg for each in arguments), inspect.Parameter.empty)
+    for each, default in zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True):
+        whole = ast.unparse(default) == "PersonFields()"
+        stated[each.arg] = PersonFields() if whole else ast.literal_eval(default)
+    assert stated == parameters(name)
+
+
+def test_there_are_methods() -> None:
+    assert {"search", "merge_persons", "check_receipt"} <= set(METHODS)
+    assert len(CALLS) > 20

@@ -4,8 +4,8 @@
 role        may, besides what the roles above it may
 ==========  ==========================================================================================================
 search      search, detect, compare, verify, liveness, embed; read collections, face images and ``/v1/info``
-enroll      read, write and delete persons and faces
-admin       write and delete collections; list, create and revoke API keys
+enroll      read, write and delete persons and faces; unknowns, duplicates, bulk enrolment, tasks; check receipts
+admin       write and delete collections; API keys; the audit log, ``/v1/status`` and ``/v1/embedder``
 ==========  ==========================================================================================================
 """
 

@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from serve_app import store_calls
+
 if TYPE_CHECKING:
     from serve_app.settings import Settings
     from serve_app.trace_recorder import Door, Moment, Recorder
@@ -77,9 +79,14 @@ def door(name: str, headers: Carrier, request_id: str) -> AbstractContextManager
     return NOTHING if _recorder is None else _recorder.door(name, headers, request_id)
 
 
-def span(name: str) -> AbstractContextManager[None]:
-    """What is done inside, as part of the recorded trace that is under way; without one, nothing."""
+def operation(name: str) -> AbstractContextManager[None]:
+    """What a stage does inside, as part of the recorded trace that is under way; without one, nothing."""
     return NOTHING if _recorder is None else _recorder.span(name)
+
+
+def span(name: str) -> AbstractContextManager[None]:
+    """The same of a call of a store, as ``index search``: timed besides, traced or not (:mod:`.store_calls`)."""
+    return store_calls.timed(name, operation(name))
 
 
 def outgoing(name: str) -> AbstractContextManager[Carrier | None]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from serve_app import store_calls, tracing
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.checks import is_id
@@ -54,7 +55,7 @@ class BlobStore:
         path = self._path(tenant, face_id, kind)
         if self._cipher is not None:
             content = self._cipher.seal(content, _context(face_id, kind))
-        with _outages():
+        with _outages(), tracing.span("images write"):
             if self._local:
                 _write_file(Path(path), content)
             else:
@@ -62,7 +63,7 @@ class BlobStore:
 
     def read(self, tenant: str, face_id: str, kind: Kind) -> bytes | None:
         """The content, None if there is no such blob. Raises StoreUnavailable."""
-        with _outages():
+        with _outages(), tracing.span("images read"):
             try:
                 content: bytes = self._fs.cat_file(self._path(tenant, face_id, kind))
             except FileNotFoundError:
@@ -71,7 +72,7 @@ class BlobStore:
 
     def delete(self, tenant: str, face_id: str, kinds: Sequence[Kind] = KINDS) -> None:
         """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
-        with _outages():
+        with _outages(), tracing.span("images delete"):
             for kind in kinds:
                 path = self._path(tenant, face_id, kind)
                 if self._local:
@@ -87,21 +88,21 @@ class BlobStore:
 
     def delete_tenant(self, tenant: str) -> None:
         """Erase all blobs of a tenant. Raises StoreUnavailable."""
-        with _outages():
+        with _outages(), tracing.span("images delete"):
             folder = self._folder(tenant)
             if self._fs.exists(folder):
                 self._fs.rm(folder, recursive=True)
 
     def count(self, tenant: str) -> int:
         """How many blobs a tenant has. Raises StoreUnavailable."""
-        with _outages():
+        with _outages(), tracing.span("images count"):
             if not self._local:
                 self._fs.invalidate_cache()
             return len(self._fs.find(self._folder(tenant)))
 
     def holds(self, tenant: str, face_id: str) -> int:
         """How many blobs of a face there are. Raises StoreUnavailable."""
-        with _outages():
+        with _outages(), tracing.span("images count"):
             if not self._local:
                 self._fs.invalidate_cache()
             return sum(self._fs.exists(self._path(tenant, face_id, kind)) for kind in KINDS)
@@ -127,6 +128,7 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except OSError as error:  # what fsspec's file systems raise, timeouts included
+        store_calls.failed("images")
         log.warning("face images: %s", error)
         raise StoreUnavailable("The store of face images does not answer; try again.") from error
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from serve_app import tracing
+from serve_app import store_calls, tracing
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.sealing import Cipher
@@ -101,11 +101,13 @@ class Database:
         except _OUTAGES as error:
             if getattr(getattr(error, "orig", None), "sqlstate", None) in RETRYABLE_SQLSTATES:
                 raise LostRace("The database gave way to another writer; try again.") from error
+            store_calls.failed("records")
             log.warning("database: %s", error)
             raise StoreUnavailable("The database does not answer; try again.") from error
         except exc.DatabaseError as error:
             if type(error) is not exc.DatabaseError:
                 raise
+            store_calls.failed("records")
             log.exception("database")
             raise StoreUnavailable("The database is damaged or does not answer.") from error
 
@@ -132,6 +134,7 @@ def retried(attempt: Callable[[], T]) -> T:
     try:
         return attempt()
     except LostRace as error:
+        store_calls.failed("records")
         log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
         raise
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import grpc  # type: ignore[import-untyped]
 from pymilvus.exceptions import MilvusException
 
+from serve_app import store_calls
 from serve_app.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Calls:
     def made(self) -> Iterator[None]:
         """Whatever fails inside is IndexUnavailable; so is, at once, every call to a server that is silent."""
         if self._silent and not self._answers_again():
+            store_calls.failed("index")
             raise IndexUnavailable("The vector index does not answer; try again.")
         began = time.monotonic()
         try:
@@ -66,6 +68,7 @@ class Calls:
             self.failed = True
             if time.monotonic() - began >= IN_VAIN * self._timeout_s:
                 self._asked, self._silent = time.monotonic(), True
+            store_calls.failed("index")
             log.warning("vector index: %s", error)
             raise IndexUnavailable("The vector index does not answer; try again.") from error
 
@@ -81,6 +84,7 @@ class Calls:
             try:
                 self._ask(min(PROBE_S, self._timeout_s))
             except FAILURES as error:
+                store_calls.failed("index")
                 raise IndexUnavailable("The vector index still does not answer.") from error
             finally:
                 self._asked = time.monotonic()

@@ -13,7 +13,7 @@ from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_app import tracing
+from serve_app import store_calls, tracing
 from serve_app.api.limits import request_id_of
 from serve_app.api.server import HttpServer
 from serve_app.listener import borrow
@@ -24,7 +24,7 @@ from serve_app.stages.ingress import Ingress
 from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.logs import join_serve_log
 from serve_app.stages.matcher import MatcherStage
-from serve_app.stages.metrics import ServeMetrics, http_observer
+from serve_app.stages.metrics import ServeMetrics, StoreMetrics, http_observer
 from serve_app.stages.remote import Remote
 
 
@@ -77,6 +77,7 @@ class MatcherReplica(MatcherStage):
     def __init__(self, settings: Settings) -> None:
         join_serve_log()
         tracing.start(settings, "Matcher")
+        store_calls.listen(StoreMetrics())
         super().__init__(settings, ServeMetrics)
 
     async def __del__(self) -> None:
@@ -105,6 +106,7 @@ class IngressReplica(Ingress):
     ) -> None:
         join_serve_log()
         tracing.start(settings, "Ingress")
+        store_calls.listen(StoreMetrics())  # the ingress reads keys
         super().__init__(
             settings,
             remote(matcher, "matcher", settings.matcher, tell_caller=True) if matcher else None,

@@ -3,8 +3,9 @@
 Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
 stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
-``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``. No
-gauges: Ray 2.60 does not export those that a replica sets.
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``. Those
+of the stores have no stage, since stages in one process share them: ``facegraph_store_seconds{store, operation}``,
+``facegraph_store_failures_total{store}``. No gauges: Ray 2.60 does not export those that a replica sets.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 from serve_app import tracing
 from serve_app.errors import FacegraphError
+from serve_app.store_calls import Store
 
 UNEXPECTED = "internal_error"
 """Label of failures that are none of :mod:`serve_app.errors`."""
@@ -33,7 +35,7 @@ class Metrics:
         """Time the enclosed work as operation ``name``, which is also a span of the request's trace."""
         started = time.perf_counter()
         try:
-            with tracing.span(f"{self._stage} {name}"):
+            with tracing.operation(f"{self._stage} {name}"):
                 yield
         except Exception as error:
             self.operation_failed(name, error.code if isinstance(error, FacegraphError) else UNEXPECTED)
@@ -103,6 +105,21 @@ class ServeMetrics(Metrics):
             self._series.outcomes.inc(1, {**self._tags, "outcome": outcome})
 
 
+class StoreMetrics:
+    """Exports what it hears of the stores, as a :class:`~serve_app.store_calls.Listener`; only inside a replica."""
+
+    def __init__(self) -> None:
+        self._series = _series()
+
+    def store_seconds(self, store: str, operation: str, seconds: float) -> None:
+        """See :class:`~serve_app.store_calls.Listener`."""
+        self._series.store_seconds.observe(seconds, {"store": store, "operation": operation})
+
+    def store_failed(self, store: Store) -> None:
+        """See :class:`~serve_app.store_calls.Listener`."""
+        self._series.store_failures.inc(1, {"store": store})
+
+
 class _Series(NamedTuple):
     seconds: Any
     failures: Any
@@ -112,6 +129,8 @@ class _Series(NamedTuple):
     models: Any
     faces: Any
     outcomes: Any
+    store_seconds: Any
+    store_failures: Any
 
 
 @cache  # a metric may be registered once in a process, and several stages may share one
@@ -120,6 +139,7 @@ def _series() -> _Series:
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
     tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
+    store: Any = ("store",)
     # Ray passes on how many observations fell between which bounds, and sums up the middles: here whole numbers.
     counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
     return _Series(
@@ -131,6 +151,8 @@ def _series() -> _Series:
         Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
         Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
         Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
+        Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, (*store, "operation")),
+        Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
     )
 
 

@@ -42,6 +42,7 @@ def prometheus(service: RunningService, tmp_path_factory: pytest.TempPathFactory
             asked = {"collections": "observed", "liveness": "true"}
             assert client.post("/v1/search", files={"image": picture}, data=asked).status_code == 200
         assert client.post("/v1/search", files={"image": b"no picture"}, data=asked).status_code == 415
+    assert enrol_without_a_store(service, "failing", "prometheus").status_code == 503
     port = free_port()
     arguments = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "log").open("wb") as log:
@@ -52,6 +53,24 @@ def prometheus(service: RunningService, tmp_path_factory: pytest.TempPathFactory
     finally:
         process.terminate()
         process.wait(20)
+
+
+def enrol_without_a_store(service: RunningService, collection: str, request_id: str) -> httpx.Response:
+    """The answer to an enrolment while no face image can be stored."""
+    blobs, away = service.data_dir / "blobs", service.data_dir / "away"
+    with service.client() as client:
+        client.post("/v1/collections", json={"name": collection}).raise_for_status()
+        blobs.rename(away)
+        try:
+            blobs.touch()  # no folder any more
+            return client.put(
+                f"/v1/collections/{collection}/persons/ada",
+                files={"image": photos.astronaut()},
+                headers={"X-Request-ID": request_id},
+            )
+        finally:
+            blobs.unlink()
+            away.rename(blobs)
 
 
 def ask(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
@@ -90,6 +109,10 @@ def wait_for(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
         'facegraph_models_total{stage="liveness", provider="cpu"}',
         'facegraph_outcomes_total{stage="liveness"}',
         'facegraph_outcomes_total{stage="matcher", outcome="no_match"}',
+        'facegraph_store_seconds_count{store="index", operation="search"}',
+        'facegraph_store_seconds_count{store="records", operation="write"}',
+        'facegraph_store_seconds_count{store="images", operation="write"}',
+        'facegraph_store_failures_total{store="images"}',
         'serve_http_request_latency_ms_count{route="/v1/search"}',
         'serve_num_http_error_requests_total{error_code="415"}',
     ],
@@ -127,20 +150,7 @@ def test_alerts_and_panels_name_series_that_exist(prometheus: httpx.Client) -> N
 
 
 def test_the_log_tells_which_request_met_what(service: RunningService) -> None:
-    blobs, away = service.data_dir / "blobs", service.data_dir / "away"
-    with service.client() as client:
-        client.post("/v1/collections", json={"name": "logged"}).raise_for_status()
-        blobs.rename(away)
-        try:
-            blobs.touch()  # no folder any more: nothing can be stored there
-            answer = client.put(
-                "/v1/collections/logged/persons/ada",
-                files={"image": photos.astronaut()},
-                headers={"X-Request-ID": "the-logged-one"},
-            )
-        finally:
-            blobs.unlink()
-            away.rename(blobs)
+    answer = enrol_without_a_store(service, "logged", "the-logged-one")
     assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
     logs = [file.read_text() for file in service.ray_logs().glob("replica_facegraph_Ingress_*.log")]
     lines = [json.loads(line) for log in logs for line in log.splitlines()]

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from pydantic import ValidationError
 from ray.scripts.scripts import start as ray_start
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.settings import Settings
+from tests.deploy.kuberay import RayService
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 COMPOSE = yaml.safe_load((DEPLOY / "docker/compose.yaml").read_text())
 RAY_SERVICE = yaml.safe_load((KUBERNETES / "rayservice.yaml").read_text())
+RESOURCES = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["resources"]
 CLUSTER = RAY_SERVICE["spec"]["rayClusterConfig"]
 GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
 PODS = [group["template"] for group in GROUPS]
@@ -33,6 +39,31 @@ UV = Path(sys.executable).parent / "uv"
 
 def test_the_ray_service_runs_the_cluster_configuration() -> None:
     assert RAY_SERVICE["spec"]["serveConfigV2"] == (ROOT / "configs/cluster.yaml").read_text()
+
+
+def test_the_ray_service_is_one() -> None:
+    RayService.model_validate(RAY_SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.rayClusterConfig.enableInTreeAutoscaler", True),  # misspelt
+        ("spec.serveConfig", "applications: []"),  # of v1alpha1
+        ("spec.rayClusterConfig.headGroupSpec.rayStartParams.num-cpus", 0),  # not a string
+        ("spec.rayClusterConfig.autoscalerOptions.upscalingMode", "Fast"),
+    ],
+)
+def test_a_wrong_ray_service_would_be_noticed(path: str, value: Any) -> None:
+    wrong = copy.deepcopy(RAY_SERVICE)
+    *parents, last = path.split(".")
+    part = wrong
+    for parent in parents:
+        part = part[parent]
+    part[last] = value
+    with pytest.raises(ValidationError) as refused:
+        RayService.model_validate(wrong)
+    assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [path]
 
 
 def test_the_ray_service_names_the_locked_ray() -> None:
@@ -50,13 +81,14 @@ def test_pods_are_valid_and_have_no_rights(pod: dict[str, Any]) -> None:
     for container in pod["spec"]["containers"]:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert not container["securityContext"]["allowPrivilegeEscalation"]
-        assert not [each for each in container["env"] if re.search("KEY|TOKEN|PASSWORD|URL", each["name"])]
+        assert "env" not in container  # what is secret comes from the Secret, all else from the configuration
+        assert container["envFrom"] == [{"secretRef": {"name": "facegraph"}}]
 
 
 @pytest.mark.parametrize(
     ("file", "kinds"),
     [
-        ("network.yaml", ["NetworkPolicy", "ServiceAccount", "Ingress"]),
+        ("network.yaml", ["NetworkPolicy", "NetworkPolicy", "ServiceAccount", "Ingress"]),
         ("availability.yaml", ["PodDisruptionBudget"]),
     ],
 )
@@ -65,6 +97,14 @@ def test_the_other_objects_are_valid(file: str, kinds: list[str]) -> None:
     for each in objects:
         kubernetes_validate.validate(each, KUBERNETES_VERSION, strict=True)
     assert [each["kind"] for each in objects] == kinds
+
+
+def test_the_operators_page_names_the_labels_and_the_secrets() -> None:
+    page = (ROOT / "docs/operations.md").read_text().split("### Kubernetes", 1)[1]
+    labels = set(re.findall(r"facegraph\.io/\w+", (KUBERNETES / "network.yaml").read_text()))
+    secrets = set(re.findall(r"\b(?:FACEGRAPH_STORAGE__|AWS_)\w+", (KUBERNETES / "rayservice.yaml").read_text()))
+    assert len(labels) == 3
+    assert [name for name in labels | secrets if name not in page] == []
 
 
 def test_the_disruption_budget_is_of_the_workers() -> None:
@@ -77,6 +117,13 @@ def test_ray_is_started_with_options_that_it_has() -> None:
     known = {option.removeprefix("--") for each in ray_start.params for option in each.opts}
     for group in GROUPS:
         assert group["rayStartParams"].keys() <= known
+
+
+@pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
+def test_pods_have_both_probes(pod: dict[str, Any]) -> None:
+    """Or versions of KubeRay put in their own, which run a program that the image does not have."""
+    for container in pod["spec"]["containers"]:
+        assert container.keys() >= {"readinessProbe", "livenessProbe"}
 
 
 @pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
@@ -113,8 +160,52 @@ def test_a_wrong_object_would_be_noticed() -> None:
 
 
 def test_kustomize_lists_every_file() -> None:
-    listed = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["resources"]
-    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in KUBERNETES.iterdir())
+    assert sorted([*RESOURCES, "kustomization.yaml"]) == sorted(path.name for path in KUBERNETES.iterdir())
+
+
+def test_kustomize_renders_every_object(tmp_path: Path) -> None:
+    folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    named_image = {"name": "facegraph", "newName": "registry.example/facegraph", "newTag": "1.2.3"}
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert [image["name"] for image in kustomization["images"]] == ["facegraph"]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({**kustomization, "images": [named_image]}))
+    command = ["kubectl", "kustomize"] if shutil.which("kubectl") else ["kustomize", "build"]
+    if shutil.which(command[0]) is None:
+        pytest.skip("neither kubectl nor kustomize is installed (Debian: kubernetes-client)")
+    done = subprocess.run([*command, folder], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rendered = list(yaml.safe_load_all(done.stdout))
+    written = [each for file in RESOURCES for each in yaml.safe_load_all((KUBERNETES / file).read_text())]
+    assert sorted(map(named, rendered)) == sorted(map(named, written))
+    (service,) = (each for each in rendered if each["kind"] == "RayService")
+    RayService.model_validate(service)
+    assert service["spec"]["serveConfigV2"] == RAY_SERVICE["spec"]["serveConfigV2"]
+    assert re.findall(r"image: (\S+)", done.stdout) == ["registry.example/facegraph:1.2.3"] * len(PODS)
+
+
+def named(each: dict[str, Any]) -> tuple[str, str]:
+    """Kind and name of a Kubernetes object."""
+    return each["kind"], each["metadata"]["name"]
+
+
+def compose_schema() -> Any:
+    """A validator of the schema of compose files, which check-jsonschema carries."""
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
+def test_the_compose_file_is_one() -> None:
+    assert [error.message for error in compose_schema().iter_errors(COMPOSE)] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("helthcheck", {}), ("read_only", 1), ("depends_on", {"postgres": {"condition": "healthy"}})],
+)
+def test_a_wrong_compose_file_would_be_noticed(field: str, value: Any) -> None:
+    wrong = copy.deepcopy(COMPOSE)
+    wrong["services"]["facegraph"][field] = value
+    assert not compose_schema().is_valid(wrong)
 
 
 def test_the_compose_file_sets_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:

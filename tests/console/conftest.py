@@ -18,7 +18,7 @@ from tests.graph.inprocess import InProcessService
 
 ARTEFACTS = photos.ROOT / "tests" / "artefacts" / "console"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 180_000
+PATIENCE_MS = 60_000
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -112,6 +112,17 @@ class Console:
             for file in files
         ]
         self.page.locator("main input[type=file]").nth(nth).set_input_files(chosen)  # type: ignore[arg-type]
+
+    def drop(self, onto: str, *paths: Path) -> None:
+        """Drag files and folders of the disk from outside onto an element, as a file manager does."""
+        place = self.page.locator(onto).bounding_box()
+        assert place is not None
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        devtools = self.page.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+        devtools.detach()
 
     def shot(self, name: str) -> None:
         """Keep a picture of the page."""

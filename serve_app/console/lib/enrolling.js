@@ -39,14 +39,17 @@ export function batches(files, most, mostBytes) {
   return made;
 }
 
-/** One person's pictures; those that the service refuses are left out. Returns {faces, errors: [{file, code, message}]}. */
+/**
+ * One person's pictures; those that the service refuses are left out. A person's own `mode` goes before that of all.
+ * Returns {faces, errors: [{file, code, message}]}.
+ */
 export async function enrolPerson(api, collection, person, { limits, faces, mode }, signal) {
   const errors = [];
   let added = 0;
   for (const batch of batches(person.files, limits.max_images_per_request, limits.max_body_bytes * SHARE_OF_BODY)) {
     const left = [...batch];
     while (left.length) {
-      const body = form({ image: left, name: person.name, faces, mode: added ? "add" : mode });
+      const body = form({ image: left, name: person.name, faces, mode: added ? "add" : person.mode ?? mode });
       try {
         const answer = await api.put(path(collection, person.id), body, signal);
         added += answer.added_faces.length;

@@ -28,7 +28,7 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   const give = (items) => {
     const pictures = items.filter((item) => isPicture(item.file));
     if (pictures.length) take(multiple ? pictures : pictures.slice(0, 1), items.length - pictures.length);
-    else if (items.length) refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are understood.");
+    else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are understood.");
   };
   for (const source of [input, folderInput]) {
     source?.addEventListener("change", () => {
@@ -50,7 +50,11 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
     ondrop: async (event) => {
       event.preventDefault();
       zone.classList.remove("over");
-      give(await droppedFiles(event.dataTransfer));
+      try {
+        give(await droppedFiles(event.dataTransfer));
+      } catch (error) {
+        refuse(`This cannot be read: ${error.message}`); // a file that was moved meanwhile, a folder without permission
+      }
     },
   },
   icon("picture"),
@@ -118,7 +122,7 @@ export function showReceipt(title, answer) {
   const text = answer.erased
     ? "The records, the templates and the stored pictures are gone."
     : "It was taken out here; it is still in other collections.";
-  const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: () => dialog.remove() },
+  const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: closed },
     h("h2", {}, icon("check"), title), h("p", {}, text),
     h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
     h("div", { class: "actions" },
@@ -130,6 +134,12 @@ export function showReceipt(title, answer) {
       h("button", { class: "button primary", type: "button", onclick: () => dialog.close() }, "Done")));
   document.body.append(dialog);
   dialog.showModal();
+
+  /** The focus goes back to where it was; if that went with what was deleted, to the view's heading. */
+  function closed() {
+    dialog.remove();
+    if (document.activeElement === document.body) document.querySelector("main h1")?.focus({ preventScroll: true });
+  }
 }
 
 /** Chips to choose collections by; `chosen` is a Set of names that it keeps up to date. */

@@ -1,21 +1,26 @@
 // Enrol one person, or a folder of people, with progress and the reason for every picture that was refused.
 import { allCollections } from "../lib/collections.js";
-import { field, fill, h, save, select, toast } from "../lib/dom.js";
+import { field, fill, h, save, select } from "../lib/dom.js";
 import { enrolAll, planned } from "../lib/enrolling.js";
 import { icon } from "../lib/icons.js";
 import { count, number } from "../lib/meaning.js";
-import { dropzone, problem } from "../lib/parts.js";
+import { dropzone, nothing, problem } from "../lib/parts.js";
 
 const SHOWN = 60;
 const NEW = "\u0000new";
 
-export async function enrol(body, { session, api, may, signal }) {
+/** `#/enrol` or `#/enrol/collection`. */
+export async function enrol(body, { session, api, may, signal, rest: [wanted] }) {
   const collections = await allCollections(api, signal);
+  if (!collections.length && !may("admin")) {
+    fill(body, nothing("people", "No collections yet", "Whoever has an administrator's key makes the first one, under People."));
+    return;
+  }
   let persons = [];
   let run = null;
 
   const names = collections.map((collection) => [collection.name, `${collection.name} (${count(collection.person_count, "person", "persons")})`]);
-  const target = select(may("admin") ? [...names, [NEW, "A new collection …"]] : names, [...session.chosen][0] ?? names[0]?.[0] ?? NEW);
+  const target = select(may("admin") ? [...names, [NEW, "A new collection …"]] : names, first());
   const fresh = h("input", { type: "text", value: collections.length ? "" : "people", maxlength: 64, pattern: "[A-Za-z0-9_.\\-]+", autocomplete: "off" });
   const freshField = field("Name of the new collection", fresh, "Letters, digits, underscore, dot and hyphen.");
   const several = select([["one", "Refuse the picture"], ["largest", "Take the largest face"]], "one");
@@ -47,6 +52,11 @@ export async function enrol(body, { session, api, may, signal }) {
     plan.querySelector("input")?.focus();
   }
 
+  /** The collection to begin with: the one of the address, else the first of those that searches look through. */
+  function first() {
+    return [wanted, ...session.chosen, names[0]?.[0]].find((name) => collections.some((collection) => collection.name === name)) ?? NEW;
+  }
+
   function showFresh() {
     freshField.hidden = target.value !== NEW;
   }
@@ -67,7 +77,6 @@ export async function enrol(body, { session, api, may, signal }) {
     const pictures = persons.reduce((sum, person) => sum + person.files.length, 0);
     const progress = h("progress", { max: persons.length || 1, value: 0, "aria-label": "Progress", hidden: true });
     const told = h("p", { class: "hint", role: "status" }, `${count(persons.length, "person", "persons")}, ${count(pictures, "picture")}`);
-    const begin = h("button", { class: "button primary", type: "button", onclick: () => start(progress, told, begin) }, icon("check"), "Enrol");
     const clear = h("button", {
       class: "button",
       type: "button",
@@ -75,12 +84,17 @@ export async function enrol(body, { session, api, may, signal }) {
         run?.abort();
         persons = [];
         fill(plan);
+        fill(said);
+        zone.classList.remove("small");
+        zone.querySelector("input").focus();
       },
     }, "Clear");
-    fill(plan,
-      persons.length > 1 && pictures === persons.length && persons.length <= 40
-        ? h("p", { class: "hint" }, "Each picture is a person of its own. ",
-          h("button", { class: "link", type: "button", onclick: together }, "They are all of one person")) : null,
+    const hint = persons.length > 1 && pictures === persons.length && persons.length <= 40
+      ? h("p", { class: "hint" }, "Each picture is a person of its own. ",
+        h("button", { class: "link", type: "button", onclick: together }, "They are all of one person")) : null;
+    const begin = h("button", { class: "button primary", type: "button", onclick: () => start(progress, told, begin, hint) }, icon("check"), "Enrol");
+    zone.classList.add("small");
+    fill(plan, hint,
       h("div", { class: "plan-head" }, told, progress, h("div", { class: "actions" }, clear, begin)),
       h("ul", { class: "persons" }, persons.slice(0, SHOWN).map(row)),
       persons.length > SHOWN ? h("p", { class: "hint" }, `… and ${number(persons.length - SHOWN)} more`) : null);
@@ -106,7 +120,7 @@ export async function enrol(body, { session, api, may, signal }) {
     return person.row;
   }
 
-  async function start(progress, told, begin) {
+  async function start(progress, told, begin, hint) {
     fill(said);
     const waiting = persons.filter((person) => !person.outcome);
     try {
@@ -119,6 +133,7 @@ export async function enrol(body, { session, api, may, signal }) {
     run = new AbortController();
     signal.addEventListener("abort", () => run.abort());
     begin.disabled = true;
+    hint?.remove(); // what is sent is not put together any more
     progress.hidden = false;
     plan.querySelectorAll("input").forEach((input) => { input.disabled = true; });
     const collection = target.value;
@@ -164,7 +179,7 @@ export async function enrol(body, { session, api, may, signal }) {
     if (!person.row) return;
     const { faces, errors } = person.outcome;
     person.row.classList.add(errors.length ? (faces ? "partly" : "failed") : "done");
-    fill(person.note, errors.length ? null : [icon("check"), "Enrolled"]);
+    fill(person.note, errors.length ? (faces ? `${count(faces, "face")} enrolled` : "Refused") : [icon("check"), "Enrolled"]);
     if (errors.length) {
       person.row.append(h("ul", { class: "reasons" }, errors.map((error) =>
         h("li", {}, error.file ? h("strong", {}, `${error.file}: `) : null, error.message))));
@@ -175,10 +190,9 @@ export async function enrol(body, { session, api, may, signal }) {
     const faces = done.reduce((sum, person) => sum + person.outcome.faces, 0);
     const failed = done.filter((person) => person.outcome.errors.length);
     const errors = failed.flatMap((person) => person.outcome.errors.map((error) => ({ person: person.id, ...error })));
-    toast(`${count(faces, "face")} enrolled in ${collection}.`, errors.length ? "info" : "good");
     fill(said, h("div", { class: `note ${errors.length ? "warn" : "good"}`, role: "status" },
       icon(errors.length ? "warn" : "check"),
-      h("span", {}, `${count(faces, "face")} enrolled`, errors.length ? `, ${count(errors.length, "picture or person", "pictures or persons")} refused.` : ". "),
+      h("span", {}, `${count(faces, "face")} enrolled in ${collection}`, errors.length ? `, ${count(errors.length, "picture or person", "pictures or persons")} refused.` : ". "),
       errors.length ? h("button", {
         class: "link",
         type: "button",
@@ -186,13 +200,16 @@ export async function enrol(body, { session, api, may, signal }) {
       }, "Save the list") : null,
       errors.length ? h("button", { class: "link", type: "button", onclick: () => retry(failed) }, "Try these again") : null,
       h("a", { class: "link", href: `#/people/${encodeURIComponent(collection)}` }, "See the collection")));
+    said.scrollIntoView({ block: "nearest" }); // a long list may have been scrolled
   }
 
   /** Only the files that failed: the others are enrolled. */
   function retry(failed) {
     persons = failed.map((person) => {
       const wrong = new Set(person.outcome.errors.map((error) => error.file));
-      return { id: person.id, name: person.name, files: wrong.has("") ? person.files : person.files.filter((file) => wrong.has(file.name)) };
+      // Those of the person that were taken stay, whatever the option says.
+      const mode = person.outcome.faces ? "add" : person.mode;
+      return { id: person.id, name: person.name, mode, files: wrong.has("") ? person.files : person.files.filter((file) => wrong.has(file.name)) };
     });
     draw();
   }
@@ -200,6 +217,6 @@ export async function enrol(body, { session, api, may, signal }) {
 
 function pace(done, total, seconds) {
   const rate = done / seconds;
-  const left = Math.round((total - done) / rate);
+  const left = Math.ceil((total - done) / rate);
   return `${number(done)} of ${number(total)}, ${rate.toFixed(1)} a second${done < total ? `, ${left} s left` : ""}`;
 }

@@ -10,24 +10,34 @@ const HISTORY = 60;
 export async function status(body, { api, signal }) {
   const history = [];
   const tiles = h("div", { class: "tiles" });
-  const said = h("div", {});
+  const said = h("div", { class: "stack" });
+  let warned = null;
   const stages = h("div", { class: "table-frame" });
   const facts = h("section", { class: "card" });
   fill(body, said, tiles, stages, facts);
   drawFacts(facts, await api.get("v1/info", {}, signal));
   await tick();
 
+  /** Only when they have changed: screen readers would read them out every two seconds. */
+  function warn(messages) {
+    const now = messages.join("\n");
+    if (now === warned) return;
+    warned = now;
+    fill(said, messages.map((message) => h("p", { class: "note warn", role: "status" }, icon("warn"), h("span", {}, message))));
+  }
+
   async function tick() {
     try {
       const answer = await api.get("v1/status", {}, signal);
       history.push(answer);
       if (history.length > HISTORY) history.shift();
-      fill(said, answer.warnings.map(({ message }) => h("p", { class: "note", role: "status" }, icon("warn"), h("span", {}, message))));
+      warn(answer.warnings.map(({ message }) => message));
       drawTiles(tiles, history);
       drawStages(stages, answer);
     } catch (error) {
       if (signal.aborted) return;
       fill(said, problem(error));
+      warned = null;
     }
     const timer = setTimeout(tick, EVERY_MS);
     signal.addEventListener("abort", () => clearTimeout(timer));
@@ -57,20 +67,32 @@ function spark(values) {
     values.map((value) => h("span", { vars: { "--height": value / most } })));
 }
 
+const COLUMNS = ["State", "Replicas", "Under way", "Queue", "Median", "99th percentile", "Turned away", "Failed"];
+
 function drawStages(frame, answer) {
-  const head = ["Stage", "State", "Replicas", "Working or waiting", "Median", "99th percentile", "Turned away"];
-  fill(frame, h("table", {},
-    h("caption", {}, `Stages (topology ${answer.topology}), as this ingress replica saw them in the last ${answer.window_s} s`),
-    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, answer.stages.map((stage) => h("tr", {},
-      h("th", { scope: "row" }, stage.name),
-      h("td", {}, h("span", { class: `badge ${stage.ready ? "good" : "bad"}` }, stage.ready ? "Ready" : "Not ready"),
-        stage.message ? h("span", { class: "hint" }, ` ${stage.message}`) : null),
-      h("td", {}, stage.replicas === null ? "in the ingress" : replicas(stage.replicas)),
-      h("td", { class: "num" }, number(stage.in_flight)),
-      h("td", { class: "num" }, milliseconds(stage.median_ms)),
-      h("td", { class: "num" }, milliseconds(stage.p99_ms)),
-      h("td", { class: "num" }, number(stage.refused)))))));
+  fill(frame, h("table", { class: "stages" },
+    h("caption", {}, `Topology ${answer.topology}: the last ${answer.window_s} s as the replica of the ingress that answers saw them.`),
+    h("thead", {}, h("tr", {}, ["Stage", ...COLUMNS].map((text) => h("th", { scope: "col" }, text)))),
+    h("tbody", {}, answer.stages.map((stage) => stageRow(stage, stage.replicas === null ? "in the ingress" : replicas(stage.replicas))),
+      stageRow({ ...answer.requests, name: "ingress", ready: true }, answer.ingress_replicas === null ? "this process" : replicas(answer.ingress_replicas)))));
+}
+
+function stageRow(stage, replicated) {
+  const state = [
+    h("span", { class: `badge ${stage.ready ? "good" : "bad"}` }, stage.ready ? "Ready" : "Not ready"),
+    stage.message ? h("span", { class: "hint" }, ` ${stage.message}`) : null,
+  ];
+  const values = [
+    state, replicated, number(stage.in_flight), typeof stage.waiting === "number" ? number(stage.waiting) : "–",
+    milliseconds(stage.median_ms), milliseconds(stage.p99_ms), alarm(stage.refused), alarm(stage.failed),
+  ];
+  // At phone width a row is a list, and each value has its column's name beside it.
+  return h("tr", {}, h("th", { scope: "row" }, stage.name),
+    values.map((value, index) => h("td", { class: index > 1 ? "num" : null, "data-column": COLUMNS[index] }, h("span", {}, value))));
+}
+
+function alarm(many) {
+  return many ? h("strong", { class: "alarm" }, number(many)) : "0";
 }
 
 function replicas(states) {

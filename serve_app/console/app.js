@@ -107,7 +107,7 @@ function drawBar(current) {
   bar.hidden = false;
   fill(bar,
     h("a", { class: "brand", href: "#/search", "aria-label": "facegraph, to the search" },
-      h("img", { src: "console/icon.svg", alt: "", width: 26, height: 26 }), h("span", {}, "facegraph")),
+      h("span", { class: "logo" }), h("span", {}, "facegraph")),
     h("nav", { "aria-label": "Views" }, links),
     h("div", { class: "bar-end" },
       h("span", { class: "who", title: `Role: ${session.role}` }, session.info.key.name),

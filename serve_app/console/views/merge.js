@@ -1,7 +1,7 @@
 // Two records of one person become one.
 import { called, path } from "../lib/collections.js";
 import { fill, h } from "../lib/dom.js";
-import { problem } from "../lib/parts.js";
+import { confirmed, problem } from "../lib/parts.js";
 import { personChoices } from "./choose.js";
 
 /** Lets people choose whom to merge into `person`; {person, from} once it is done, else null. */
@@ -19,6 +19,8 @@ export function mergeDialog(api, collection, person) {
     dialog.showModal();
 
     async function merge(other) {
+      const text = `${called(other)} (${other.id}) is deleted once the faces have gone to ${called(person)} (${person.id}). This cannot be undone.`;
+      if (!await confirmed(`Merge ${called(other)} into ${called(person)}?`, text, "Merge")) return;
       try {
         done = { person: await mergePersons(api, collection, person.id, other.id), from: other };
         dialog.close();

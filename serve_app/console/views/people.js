@@ -16,12 +16,18 @@ export async function people(body, page) {
 
 async function collections(body, { api, may, signal, heading }) {
   heading.textContent = "Collections";
-  const again = () => collections(body, { api, may, signal, heading });
+  /** After something was done: the button that had the focus is gone. */
+  async function again() {
+    await collections(body, { api, may, signal, heading });
+    heading.focus({ preventScroll: true });
+  }
   const found = await allCollections(api, signal);
   const add = may("admin")
     ? h("button", { class: "button primary", type: "button", onclick: () => edit(null) }, icon("plus"), "New collection") : null;
   if (!found.length) {
-    fill(body, nothing("people", "No collections yet", "A collection holds the people that a search looks for.", add));
+    fill(body, nothing("people", "No collections yet", may("admin")
+      ? "A collection holds the people that a search looks for. Make one, then enrol people into it."
+      : "A collection holds the people that a search looks for. Whoever has an administrator's key makes the first one.", add));
     return;
   }
   fill(body,
@@ -32,6 +38,8 @@ async function collections(body, { api, may, signal, heading }) {
       h("p", { class: "figures" },
         h("span", {}, count(collection.person_count, "person", "persons")), h("span", {}, count(collection.face_count, "face"))),
       h("p", { class: "hint" }, policyText(collection.policy)),
+      may("enroll") && !collection.person_count
+        ? h("p", {}, "Nobody here yet: ", h("a", { href: `#/enrol/${encodeURIComponent(collection.name)}` }, "enrol people")) : null,
       may("admin") ? h("div", { class: "actions" },
         h("button", { class: "button small", type: "button", "aria-label": `Settings of ${collection.name}`, onclick: () => edit(collection) }, "Settings"),
         h("button", { class: "button small", type: "button", "aria-label": `Delete ${collection.name}`, onclick: () => remove(collection) }, "Delete")) : null))));
@@ -41,8 +49,9 @@ async function collections(body, { api, may, signal, heading }) {
       + "unless they are also in another collection. This cannot be undone.";
     if (!await confirmed(`Delete ${collection.name}?`, text, "Delete the collection")) return;
     try {
-      showReceipt(`${collection.name} is deleted`, await api.delete(path(collection.name)));
+      const answer = await api.delete(path(collection.name));
       await again();
+      showReceipt(`${collection.name} is deleted`, answer);
     } catch (error) {
       toast(error.message, "error");
     }

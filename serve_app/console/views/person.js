@@ -99,6 +99,7 @@ export async function person(body, page, collection, personId) {
       await api.delete(path(collection, personId, "faces", face.id));
       shown = { ...shown, faces: shown.faces.filter((other) => other.id !== face.id) };
       drawFaces();
+      heading.focus({ preventScroll: true }); // the button that had the focus went with the face
       toast("The face is erased.", "good");
     } catch (error) {
       toast(error.message, "error");

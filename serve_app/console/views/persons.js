@@ -9,6 +9,7 @@ const PAGE = 60;
 const TYPING_MS = 250;
 
 export async function persons(body, { api, signal, heading }, collection) {
+  const enrolling = `#/enrol/${encodeURIComponent(collection)}`;
   heading.textContent = collection;
   const filter = h("input", { type: "search", placeholder: "Name or id", "aria-label": "Filter by name or id" });
   const list = h("ul", { class: "cards people" });
@@ -18,7 +19,7 @@ export async function persons(body, { api, signal, heading }, collection) {
   fill(body,
     h("div", { class: "view-head" }, filter, said,
       h("a", { class: "button", href: `#/review/${encodeURIComponent(collection)}` }, icon("review"), "Review"),
-      h("a", { class: "button primary", href: "#/enrol" }, icon("enrol"), "Enrol")),
+      h("a", { class: "button primary", href: enrolling }, icon("enrol"), "Enrol")),
     list, foot);
 
   let turn = 0;
@@ -48,7 +49,9 @@ export async function persons(body, { api, signal, heading }, collection) {
       : `${count(about.person_count, "person", "persons")}, ${count(about.face_count, "face")}`;
     fill(foot, page.cursor ? h("button", { class: "button", type: "button", onclick: () => load(page.cursor) }, "Show more") : null);
     if (!list.children.length) {
-      fill(foot, nothing("empty", q ? "Nobody of that name" : "Nobody here yet", q ? "Try a part of the name or of the id." : "Enrol somebody."));
+      fill(foot, q ? nothing("empty", "Nobody of that name", "Try a part of the name or of the id.")
+        : nothing("empty", "Nobody here yet", "Give a photograph or two of each person; then a search knows them.",
+          h("a", { class: "button primary", href: enrolling }, icon("enrol"), "Enrol people")));
     }
   }
 

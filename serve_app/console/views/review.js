@@ -13,7 +13,8 @@ const FINAL = new Set(["done", "failed", "cancelled"]);
 export async function review(body, { api, signal, rest, session }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
-    fill(body, nothing("review", "Nothing to review", "Persons who were enrolled twice are found here once there are some."));
+    fill(body, nothing("review", "Nothing to review", "Persons who were enrolled twice are found here, once people are enrolled.",
+      h("a", { class: "button", href: "#/enrol" }, icon("enrol"), "Enrol people")));
     return;
   }
   const wanted = rest[0] ?? [...session.chosen][0];

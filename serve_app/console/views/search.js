@@ -17,8 +17,10 @@ const STRICTNESS = [
 export async function search(body, { session, api, may, go, signal, rest: [storedFace, within] }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
-    fill(body, nothing("people", "No collections yet", "A search looks through collections of people. Enrol somebody first.",
-      may("enroll") ? h("a", { class: "button primary", href: "#/enrol" }, "Enrol people") : null));
+    fill(body, nothing("people", "No collections yet", "A search looks through collections of people. "
+      + (may("admin") ? "Enrol somebody first: the first collection is made on the way."
+        : "Whoever has an administrator's key makes the first one."),
+    may("admin") ? h("a", { class: "button primary", href: "#/enrol" }, icon("enrol"), "Enrol people") : null));
     return;
   }
   if (collections.some(({ name }) => name === within)) {
@@ -49,10 +51,15 @@ export async function search(body, { session, api, may, go, signal, rest: [store
       h("details", {}, h("summary", {}, "Options"),
         h("div", { class: "row" }, field("How strict", strictness), field("Matches for each face", most),
           keeping.length ? field("Keep unknown faces, to name them later", keep) : null), live.label)),
-    zone, result);
+    collections.some((collection) => collection.face_count) ? null : nobody(), zone, result);
 
   let latest = 0;
   if (storedFace) await lookStored(storedFace);
+
+  function nobody() {
+    return h("p", { class: "note" }, icon("people"), h("span", {}, "Nobody is enrolled yet, so a search finds nobody."),
+      may("enroll") ? h("a", { class: "link", href: `#/enrol/${encodeURIComponent([...session.chosen][0])}` }, "Enrol people") : null);
+  }
 
   /** With the photograph if that is kept, else with the face. */
   async function lookStored(faceId) {

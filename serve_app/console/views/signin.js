@@ -28,7 +28,7 @@ export function signIn({ enter }) {
       }
     },
   },
-  h("img", { src: "console/icon.svg", alt: "", width: 52, height: 52 }),
+  h("span", { class: "logo" }),
   h("h1", {}, "facegraph"),
   h("p", { class: "hint" }, "Face search on your own machines"),
   field("API key", key, "It stays in this tab and is forgotten when the tab closes."),

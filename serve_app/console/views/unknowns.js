@@ -12,7 +12,8 @@ const SHOWN = 6;
 export async function unknowns(body, { api, may, signal, rest, session, heading }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
-    fill(body, nothing("unknown", "No collections yet", "A collection may keep faces that a search did not know."));
+    fill(body, nothing("unknown", "No collections yet", "A collection may keep faces that a search did not know, to be named here.",
+      h("a", { class: "button", href: "#/people" }, icon("people"), "Collections")));
     return;
   }
   const keeping = collections.filter(({ policy }) => policy.keep_unknown_h);

@@ -227,6 +227,52 @@ def test_a_person_enrolled_twice_is_merged(console: Console, gallery: Client) ->
     assert [found["id"] for found in gallery.all_persons("staff")] == ["eileen"]
 
 
+def test_another_record_is_merged_into_a_person(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    gallery.put_person("staff", "collins", [photos.variant(photos.astronaut())], name="E. Collins", notes="visitor")
+    gallery.put_person("staff", "grace", [photos.grace_hopper()], name="Grace Hopper")
+    page = console.open("people/staff/eileen").page
+    page.get_by_role("button", name="Merge with …").click()
+    dialog = page.get_by_role("dialog", name="Merge into Eileen Collins")
+    choices = dialog.locator(".choice")
+    expect(choices).to_have_count(2)  # the person is no choice
+    expect(choices.locator(".thumb img")).to_have_count(2)
+    dialog.get_by_label("Find the other record").fill("nobody of this name")
+    expect(dialog.get_by_text("Nobody of that name.")).to_be_visible()
+    dialog.get_by_label("Find the other record").fill("collins")
+    expect(choices).to_have_text(["E. Collins collins, 1 face"])
+    console.shot("merge")
+    choices.click()
+    question = page.get_by_role("dialog", name="Merge E. Collins into Eileen Collins?")
+    expect(question).to_contain_text("E. Collins (collins) is deleted")
+    console.shot("merge-question")
+    question.get_by_role("button", name="Cancel").click()
+    assert len(list(gallery.all_persons("staff"))) == 3
+    choices.click()
+    question.get_by_role("button", name="Merge", exact=True).click()
+    expect(page.locator("#toasts")).to_contain_text("E. Collins is merged into Eileen Collins.")
+    expect(page.get_by_role("heading", name="2 faces")).to_be_visible()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.get_by_label("Notes")).to_have_value("visitor")  # a gap that the other filled
+    assert sorted(person["id"] for person in gallery.all_persons("staff")) == ["eileen", "grace"]
+
+
+def test_a_merge_that_is_refused_is_said_in_the_dialog(console: Console, gallery: Client) -> None:
+    enrol_two(gallery)
+    gallery.put_person("staff", "grace", [photos.grace_hopper()], name="Grace Hopper")
+    page = console.open("people/staff/eileen").page
+    page.get_by_role("button", name="Merge with …").click()
+    choice = page.get_by_role("button", name="Grace Hopper")
+    expect(choice).to_be_visible()
+    gallery.delete_person("staff", "grace")  # by somebody else, meanwhile
+    choice.click()
+    page.get_by_role("button", name="Merge", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Merge into Eileen Collins")
+    expect(dialog.get_by_role("alert")).to_contain_text("grace")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="1 face")).to_be_visible()
+
+
 def test_different_people_are_not_shown_as_a_pair_again(console: Console, gallery: Client) -> None:
     enrol_two(gallery)
     gallery.put_person("staff", "twin", [photos.variant(photos.astronaut())], name="Her twin")

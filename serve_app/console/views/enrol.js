@@ -199,7 +199,8 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
         onclick: () => save("refused.jsonl", errors.map((error) => `${JSON.stringify(error)}\n`).join(""), "application/jsonl"),
       }, "Save the list") : null,
       errors.length ? h("button", { class: "link", type: "button", onclick: () => retry(failed) }, "Try these again") : null,
-      h("a", { class: "link", href: `#/people/${encodeURIComponent(collection)}` }, "See the collection")));
+      h("a", { class: "link", href: `#/people/${encodeURIComponent(collection)}` }, "See the collection"),
+      faces ? h("a", { class: "link", href: "#/search" }, "Search a picture") : null));
     said.scrollIntoView({ block: "nearest" }); // a long list may have been scrolled
   }
 

@@ -149,7 +149,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
     return h("li", { class: `match ${kind}` },
       thumbnail(api, match.face_id, `Enrolled picture of ${name}`),
       h("div", { class: "match-text" },
-        h("p", { class: "match-name" }, link, h("span", { class: "hint" }, match.collection)),
+        h("p", { class: "match-name" }, link, " ", h("span", { class: "hint" }, match.collection)),
         h("div", { class: "meter", vars: { "--score": match.score, "--from": threshold.min_score }, "aria-hidden": "true" }, h("span", {})),
         h("p", { class: "hint" }, h("strong", {}, `${words}. `), matchSentence(match.score, threshold.gallery_size))),
       h("p", { class: "score", "aria-label": `Score ${match.score.toFixed(3)}` }, match.score.toFixed(2)));

@@ -110,6 +110,9 @@ class IngressSettings(StageSettings):
     Attributes:
         max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, in the
             words of the API they speak. To be below ``max_ongoing_requests``, where Serve's own wordless 429 begins.
+        overload_in_flight: of these, requests that are worked on while more come than can be served, so that those who
+            are let in then do not wait for the whole queue; 0 for two for each processor where all stages share one
+            process, and for ``max_in_flight`` elsewhere.
         max_in_flight_per_key: of these, requests of one API key; 0 for no limit of its own.
         request_timeout_s: after which a request is given up with 503, its upload included. To be below Serve's own
             ``http_options.request_timeout_s``, whose answer has no words.
@@ -120,6 +123,7 @@ class IngressSettings(StageSettings):
 
     serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
     max_in_flight: int = Field(64, ge=1)
+    overload_in_flight: int = Field(0, ge=0)
     max_in_flight_per_key: int = Field(0, ge=0)
     request_timeout_s: float = Field(55.0, gt=0)
     own_port: bool = False

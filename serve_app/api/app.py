@@ -28,8 +28,12 @@ from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.native import native_dialect
 from serve_app.api.traced import TracedRequests
 from serve_app.errors import FacegraphError
-from serve_app.settings import Settings
+from serve_app.settings import Settings, Topology
 from serve_app.stages.watch import Window
+from serve_app.vision.cores import cpu_count
+
+IN_FLIGHT_PER_CORE = 2
+"""In an overload: one that computes, one that is read, looked up or answered meanwhile."""
 
 DESCRIPTION = """
 Face search: enrol people from photographs into collections, ask who is on a new one, get a calibrated score.
@@ -94,12 +98,20 @@ def create_app(
         context = get_context()
         settings = context.settings if context is not None else defaults
         ingress = settings.ingress
-        return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, ingress.request_timeout_s)
+        few = overload_in_flight(settings)
+        return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, few, ingress.request_timeout_s)
 
     app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
     if tracing.active():
         app.add_middleware(TracedRequests)
     return app
+
+
+def overload_in_flight(settings: Settings) -> int:
+    """Requests that a replica works on while more come than can be served."""
+    ingress = settings.ingress
+    alone = IN_FLIGHT_PER_CORE * cpu_count() if settings.topology is Topology.SINGLE else ingress.max_in_flight
+    return min(ingress.overload_in_flight or alone, ingress.max_in_flight)
 
 
 def _operation_ids(dialect: str) -> Callable[[APIRoute], str]:

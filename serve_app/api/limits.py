@@ -10,7 +10,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from fastapi import Request
@@ -18,6 +19,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.api.admission import Admission
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.paths import keep_escaped_slashes
@@ -38,11 +40,16 @@ WATCHERS = frozenset({*ALWAYS_ANSWERED, "/", "/v1/status", "/v1/info"})
 """Paths that look at the service instead of using it: not counted in its traffic."""
 
 
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+"""Methods whose handlers may never ask for the body; what they read of one all the same is small."""
+
+
 class Bounds(NamedTuple):
     """Of one request, and of all at the same time."""
 
     max_body_bytes: int
     max_in_flight: int
+    overload_in_flight: int
     timeout_s: float
 
 
@@ -67,7 +74,7 @@ class RequestGuard:
         self._app = app
         self._bounds = bounds
         self._translate = translate
-        self._in_flight = 0
+        self._admission = Admission()
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,18 +100,16 @@ class RequestGuard:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        max_body_bytes, max_in_flight, timeout_s = self._bounds()
-        limited = _limited(receive, headers.get(b"content-length", b""), max_body_bytes)
-        self._in_flight += 1
+        bounds = self._bounds()
+        limited = _limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
         if counted:
             counted.in_flight += 1
         try:
-            if self._in_flight > max_in_flight and scope["path"] not in ALWAYS_ANSWERED:
-                raise Overloaded(
-                    f"{max_in_flight} requests are being worked on, which is the most; try again in 1 s.",
-                    retry_after_s=1,
-                )
-            await self._within(timeout_s, scope, limited, send_with_id)
+            if scope["path"] in ALWAYS_ANSWERED:
+                await self._within(bounds.timeout_s, scope, limited, send_with_id)
+            else:
+                with self._admitted(scope, limited, bounds) as admitted:
+                    await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
             logger.info("request %s: the client went away", request_id)
         except Exception as error:
@@ -115,12 +120,42 @@ class RequestGuard:
             response = self._translate(request, expected)
             await response(scope, receive, send_with_id)
         finally:
-            self._in_flight -= 1
             if counted:
                 counted.in_flight -= 1
                 if status:  # else its client has gone, which is nobody's failure
                     served = status < 500 and status != 429
                     counted.add(time.perf_counter() - began if served else None, refused=status == 429)
+
+    @contextmanager
+    def _admitted(self, scope: Scope, receive: Receive, bounds: Bounds) -> Iterator[Receive]:
+        """A place among the requests; yields ``receive``, which raises Overloaded if there is none for the work."""
+        admission, few = self._admission, bounds.overload_in_flight
+        if not admission.enter(bounds.max_in_flight, few):
+            raise _overloaded()
+        working = False
+
+        def start() -> None:
+            nonlocal working
+            if not working:
+                working = admission.start(few)
+                if not working:
+                    raise _overloaded()
+
+        async def admitted() -> Message:
+            message = await receive()
+            # A slow upload keeps nobody from work, so it does not count as work.
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                start()
+            return message
+
+        try:
+            if scope["method"] in WITHOUT_BODY:
+                start()
+            yield admitted
+        finally:
+            if working:
+                admission.end()
+            admission.leave()
 
     async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
         timer = asyncio.timeout(timeout_s)
@@ -136,6 +171,10 @@ class RequestGuard:
                 "all; which one can be read.",
                 outcome="unknown",
             ) from None
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
 
 
 def request_id_of(sent: bytes) -> str:

@@ -152,7 +152,7 @@ def test_a_declared_length_is_believed_before_anything_is_read() -> None:
         "query_string": b"",
         "headers": [(b"content-length", b"11")],
     }
-    asyncio.run(RequestGuard(app, lambda: Bounds(10, 10, 60))(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(RequestGuard(app, lambda: Bounds(10, 10, 10, 60))(scope, receive, send))  # type: ignore[arg-type]
     assert asked == 0
     assert sent[0]["status"] == 413
 

@@ -27,7 +27,7 @@ def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
-        guard = RequestGuard(app, lambda: Bounds(1000, 3, 60))
+        guard = RequestGuard(app, lambda: Bounds(1000, 3, 3, 60))
 
         async def call(path: str) -> None:
             async def receive() -> Any:
@@ -81,7 +81,7 @@ def test_a_request_that_takes_too_long_is_given_up() -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "headers": [], "query_string": b""}
-    asyncio.run(RequestGuard(app, lambda: Bounds(1000, 3, 0.05))(scope, receive, send))
+    asyncio.run(RequestGuard(app, lambda: Bounds(1000, 3, 3, 0.05))(scope, receive, send))
     assert cancelled == [True]
     assert messages[0]["status"] == 503
     assert b'"code":"request_timeout"' in messages[1]["body"]

@@ -52,7 +52,7 @@ def test_enrolling(console: Console, gallery: Client) -> None:
     tab_to(page, "Choose pictures")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
-    chooser.value.set_files([{"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": photos.grace_hopper()}])
+    chooser.value.set_files({"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": photos.grace_hopper()})
     expect(page.locator(".plan-row")).to_have_count(1)
     for field, text in (("Id", "grace"), ("Name", "Grace Hopper")):
         tab_to(page, field)  # what was in it is selected, and typed over

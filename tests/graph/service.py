@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -149,6 +150,27 @@ class RunningService:
                     if found := re.fullmatch(r"--session[-_]dir=(\S+)", argument):
                         return Path(found.group(1)) / "logs/serve"
         raise AssertionError("no Ray process tells its session's folder")
+
+    def logged(self, deployment: str, request_id: str) -> list[dict[str, Any]]:
+        """What the replicas of one deployment have logged of a request so far."""
+        files = self.ray_logs().glob(f"replica_facegraph_{deployment}_*.log")
+        lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [line for line in whole if line.get("request_id") == request_id]
+
+    def enrol_without_a_store(self, image: bytes, collection: str, request_id: str) -> httpx.Response:
+        """The answer to an enrolment in a new collection while no face image can be stored."""
+        blobs, away = self.data_dir / "blobs", self.data_dir / "away"
+        with self.client() as client:
+            client.post("/v1/collections", json={"name": collection}).raise_for_status()
+            blobs.rename(away)
+            try:
+                blobs.touch()  # no folder any more
+                path = f"/v1/collections/{collection}/persons/ada"
+                return client.put(path, files={"image": image}, headers={"X-Request-ID": request_id})
+            finally:
+                blobs.unlink()
+                away.rename(blobs)
 
     def printed_key(self) -> str:
         """The admin key that a new installation prints once."""

@@ -83,6 +83,10 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
                 ("Matcher", "index search"),
             }
             await_spans(tmp_path / "data/traces", "the-traced-one", wanted)
+            # A line that a stage in another process writes has the id that the caller gave.
+            answer = service.enrol_without_a_store(photos.astronaut(), "logged", "the-logged-one")
+            assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
+            await_warning(service, "Matcher", "the-logged-one", "face images")
             # A photograph larger than gRPC's usual limit for a message.
             large = photos.noisy(photos.astronaut(), side=2000)
             assert len(large) > 5 * 2**20
@@ -108,6 +112,17 @@ def await_spans(traces: Path, request_id: str, wanted: set[tuple[str, str]]) -> 
         mine = [span for span in spans if span["attributes"]["facegraph.request_id"] == request_id]
         names = {(span["resource"]["attributes"]["facegraph.process"], span["name"]) for span in mine}
     assert len({span["context"]["trace_id"] for span in mine}) == 1
+
+
+def await_warning(service: RunningService, deployment: str, request_id: str, begins: str) -> None:
+    """Until a replica of the deployment has logged a warning of this request."""
+    deadline = time.monotonic() + 60
+    found: list[tuple[str, str]] = []
+    while ("WARNING", begins) not in found:
+        assert time.monotonic() < deadline, f"logged: {found}"
+        time.sleep(0.5)
+        lines = service.logged(deployment, request_id)
+        found = [(line["levelname"], line["message"].split(":")[0]) for line in lines]
 
 
 def await_search(api: httpx.Client, allowed: set[int]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +44,11 @@ def prometheus(service: RunningService, tmp_path_factory: pytest.TempPathFactory
             asked = {"collections": "observed", "liveness": "true"}
             assert client.post("/v1/search", files={"image": picture}, data=asked).status_code == 200
         assert client.post("/v1/search", files={"image": b"no picture"}, data=asked).status_code == 415
-    assert enrol_without_a_store(service, "failing", "prometheus").status_code == 503
+    assert service.enrol_without_a_store(photos.astronaut(), "failing", "prometheus").status_code == 503
+    # Serve counts what waits for a deployment where its handle is used, which only other programs do in this topology.
+    example = [sys.executable, ROOT / "examples/handle_client.py"]
+    environment = {**os.environ, "RAY_ADDRESS": service.ray_address()}
+    subprocess.run(example, env=environment, check=True, capture_output=True, timeout=300)
     port = free_port()
     arguments = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "log").open("wb") as log:
@@ -53,24 +59,6 @@ def prometheus(service: RunningService, tmp_path_factory: pytest.TempPathFactory
     finally:
         process.terminate()
         process.wait(20)
-
-
-def enrol_without_a_store(service: RunningService, collection: str, request_id: str) -> httpx.Response:
-    """The answer to an enrolment while no face image can be stored."""
-    blobs, away = service.data_dir / "blobs", service.data_dir / "away"
-    with service.client() as client:
-        client.post("/v1/collections", json={"name": collection}).raise_for_status()
-        blobs.rename(away)
-        try:
-            blobs.touch()  # no folder any more
-            return client.put(
-                f"/v1/collections/{collection}/persons/ada",
-                files={"image": photos.astronaut()},
-                headers={"X-Request-ID": request_id},
-            )
-        finally:
-            blobs.unlink()
-            away.rename(blobs)
 
 
 def ask(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
@@ -150,9 +138,7 @@ def test_alerts_and_panels_name_series_that_exist(prometheus: httpx.Client) -> N
 
 
 def test_the_log_tells_which_request_met_what(service: RunningService) -> None:
-    answer = enrol_without_a_store(service, "logged", "the-logged-one")
+    answer = service.enrol_without_a_store(photos.astronaut(), "logged", "the-logged-one")
     assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
-    logs = [file.read_text() for file in service.ray_logs().glob("replica_facegraph_Ingress_*.log")]
-    lines = [json.loads(line) for log in logs for line in log.splitlines()]
-    mine = [line for line in lines if line.get("request_id") == "the-logged-one"]
+    mine = service.logged("Ingress", "the-logged-one")
     assert ("WARNING", "face images") in {(line["levelname"], line["message"].split(":")[0]) for line in mine}

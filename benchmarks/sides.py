@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.launcher import SHARED_MODELS, ServiceProcess, free_port
 from benchmarks.report import ROOT
-from benchmarks.rivals.pipeline import DATA
+from benchmarks.rivals.pipeline import DATA, SESSIONS
 
 SERVE_DEFAULTS = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "1",
@@ -31,6 +31,14 @@ SERVE_DEFAULTS = {
 }
 METRICS_PERIOD_S = 11  # Ray's replicas report every 10 s
 PACKAGES = {"litserve": "litserve==0.2.19", "bentoml": "bentoml==1.4.39"}
+RIVALS = {
+    "fastapi": ("FastAPI + uvicorn", ["-m", "benchmarks.rivals.with_fastapi"]),
+    "litserve": ("LitServe", ["-m", "benchmarks.rivals.with_litserve"]),
+    "bentoml": (
+        "BentoML",
+        ["-m", "bentoml", "serve", "benchmarks.rivals.with_bentoml:Search", "--host", "127.0.0.1", "--port"],
+    ),
+}
 ENVIRONMENTS = Path(sys.prefix) / "rivals"
 
 
@@ -111,10 +119,17 @@ class ServeSide(Side):
 
 
 class RivalSide(Side):
-    """Another server over the same pipeline, in a process of its own; its port is the command's last argument."""
+    """Another server over the same pipeline, in a process of its own; its port is the command's last argument.
 
-    def __init__(self, name: str, data: Path, folder: Path, python: Path, arguments: Sequence[str]) -> None:
+    Args:
+        tuned: whether it gets the service's own sessions instead of onnxruntime's usual ones.
+    """
+
+    def __init__(
+        self, name: str, data: Path, folder: Path, python: Path, arguments: Sequence[str], tuned: bool
+    ) -> None:
         self.name = name
+        self._sessions = "shipped" if tuned else "default"
         self._data, self._python, self._arguments = _copy(data, folder / _slug(name)), python, arguments
         self._log = folder / f"{_slug(name)}.log"
         self._port = free_port()
@@ -127,6 +142,7 @@ class RivalSide(Side):
             **({"FACEGRAPH_MODEL_DIR": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {}),
             **os.environ,
             DATA: str(self._data),
+            SESSIONS: self._sessions,
             "PYTHONPATH": str(ROOT),
             "BENTOML_DO_NOT_TRACK": "True",
         }
@@ -169,15 +185,12 @@ def all_sides(data: Path, folder: Path, wanted: Sequence[str]) -> list[Side]:
     here = Path(sys.executable)
     made: list[Side] = []
     for name in wanted:
-        if name == "fastapi":
-            made.append(RivalSide("FastAPI + uvicorn", data, folder, here, ["-m", "benchmarks.rivals.with_fastapi"]))
-        elif name == "litserve":
-            arguments = ["-m", "benchmarks.rivals.with_litserve"]
-            made.append(RivalSide("LitServe", data, folder, own_environment("litserve"), arguments))
-        elif name == "bentoml":
-            service = "benchmarks.rivals.with_bentoml:Search"
-            arguments = ["-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port"]
-            made.append(RivalSide("BentoML", data, folder, own_environment("bentoml"), arguments))
+        rival = name.removesuffix("-tuned")
+        if rival in RIVALS:
+            title, arguments = RIVALS[rival]
+            python = own_environment(rival) if rival in PACKAGES else here
+            title += ", facegraph's sessions" if name != rival else ""
+            made.append(RivalSide(title, data, folder, python, arguments, tuned=name != rival))
         elif name == "default":
             options = {"FACEGRAPH_TOPOLOGY": "distributed", **SERVE_DEFAULTS}
             made.append(ServeSide("Serve graph, default flags", data, folder, **options))

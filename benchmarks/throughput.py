@@ -3,7 +3,9 @@
 All sides search the same pictures in copies of the same data with the same model files, on the same machine in one run.
 They take turns, round by round, and each is started for its turn and stopped after it: a service that is idle takes
 processor time from the others (Ray's own processes a tenth of two cores). The floor is the pipeline in a tight loop in
-one process on all cores, without a server and without a client: a server can only be faster by computing less.
+one process on all cores, without a server and without a client: a server can only be faster by computing less. The
+other servers come twice: with onnxruntime's sessions as it opens them, which is what a user writes, and (``-tuned``)
+with the service's own.
 
 Then the service as shipped gets an open load: requests at a constant rate, up to twice what it can do.
 """
@@ -40,10 +42,22 @@ from benchmarks.statistics import quartiles
 from serve_app.client import Client
 from serve_app.vision.cores import cpu_count
 
-SIDES = ("fastapi", "litserve", "bentoml", "default", "distributed", "shipped", "behind-proxy")
+SIDES = (
+    "fastapi",
+    "litserve",
+    "bentoml",
+    "fastapi-tuned",
+    "litserve-tuned",
+    "bentoml-tuned",
+    "default",
+    "distributed",
+    "shipped",
+    "behind-proxy",
+)
 FLOOR = "floor: tight loop in one process"
 SHIPPED, DISTRIBUTED = "facegraph, as shipped", "facegraph, distributed"
 COMPARED_AT = 16
+FILLING_S = 3.0
 TARGETS = {"shipped / floor at concurrency 16": ">= 0.80", "distributed / floor at concurrency 16": ">= 0.65"}
 
 
@@ -175,11 +189,17 @@ class Load:
             self._bodies.append(str(path))
 
     def apply(
-        self, side: Side, seconds: float, clients: int = 0, rate: float = 0.0, samples: bool = False
+        self,
+        side: Side,
+        seconds: float,
+        clients: int = 0,
+        rate: float = 0.0,
+        samples: bool = False,
+        warm_up: float = 0.5,
     ) -> dict[str, Any]:
         """One step's figures, with processor seconds."""
         headers = {**side.headers, "Content-Type": self._type}
-        plan = Plan(side.url, headers, self._bodies, seconds, clients=clients, rate=rate, samples=samples)
+        plan = Plan(side.url, headers, self._bodies, seconds, warm_up, clients=clients, rate=rate, samples=samples)
         write_plan(plan, self._plan)
         used, own = side.cpu_seconds(), _children_seconds()
         command = [sys.executable, "-m", "benchmarks.load", str(self._plan)]
@@ -235,11 +255,14 @@ def closed_loop(sides: Sequence[Side], floor: Floor, load: Load, options: argpar
 
 
 def open_loop(side: Side, load: Load, shares: Sequence[float], capacity: float, seconds: float) -> list[dict[str, Any]]:
-    """One step for each rate; the lowest tells the unloaded times and lasts longer."""
+    """One step for each rate; the lowest tells the unloaded times and lasts longer.
+
+    The first seconds of a step do not count: an overload first fills the queue that serves bursts.
+    """
     opened = []
     for share in shares:
         rate = max(1.0, share * capacity)
-        step = load.apply(side, seconds * (2 if rate < 5 else 1), rate=round(rate, 2))
+        step = load.apply(side, seconds * (2 if rate < 5 else 1), rate=round(rate, 2), warm_up=FILLING_S)
         opened.append({"share_of_capacity": share, **step})
         print(
             f"open loop {rate:6.1f}/s: {step['per_second']}/s, p99 {step['p99']}, 429 {step['share_429']}", flush=True

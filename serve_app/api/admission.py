@@ -35,7 +35,7 @@ class Admission:
         self._came = self._refused = 0
 
     def enter(self, most: int, few: int) -> bool:
-        """Whether one more may come in: there are fewer than ``most``, and in an overload ``few`` are not worked on yet.
+        """Whether one more may come in: fewer than ``most`` are there, and in an overload fewer than ``few`` worked on.
 
         A request that may is to :meth:`leave`.
         """

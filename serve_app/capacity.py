@@ -181,8 +181,8 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
     """
     if load.gallery > EMBEDDED_FACES and not times.server:
         raise InvalidRequest(
-            f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one: milvus-lite is meant "
-            f"for {EMBEDDED_FACES:,}."
+            f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one: milvus-lite is "
+            f"meant for {EMBEDDED_FACES:,}."
         )
     rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
     busy = {  # cores

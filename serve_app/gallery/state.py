@@ -13,8 +13,8 @@ from serve_app.gallery.records import collections
 log = logging.getLogger(__name__)
 
 OUTGROWN = (
-    "The gallery has {faces} faces, more than the {capacity} that milvus-lite is meant for (each start reads all of them, "
-    "each search looks at all of them): move the index to a Milvus server with 'facegraph index move --to URL'."
+    "The gallery has {faces} faces, more than the {capacity} that milvus-lite is meant for (each start reads all of "
+    "them, each search looks at all of them): move the index to a Milvus server with 'facegraph index move --to URL'."
 )
 
 

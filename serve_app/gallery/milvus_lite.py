@@ -80,9 +80,22 @@ class LiteIndex(MilvusIndex):
             found = self._resident.nearest(query.model, probes, query.collections, query.limit)
             if found is not None:
                 return found
-            with self._lock:  # nobody writes meanwhile
-                if query.model not in self._resident:
-                    self._resident.read(query.model, self._stored(query.model, query.name))
+            self._read(query.model, query.name)
+
+    def keys(self, model: str) -> Iterator[RowKey]:
+        """See :class:`VectorIndex`; a start, which compares them with the records, reads the rows but once."""
+        part = self._parts.find(model)
+        while part is not None:
+            keys = self._resident.keys(model)
+            if keys is not None:
+                yield from keys
+                return
+            self._read(model, part.name)
+
+    def _read(self, model: str, name: str) -> None:
+        with self._lock:  # nobody writes meanwhile
+            if model not in self._resident:
+                self._resident.read(model, self._stored(model, name))
 
     def _stored(self, model: str, name: str) -> Iterator[IndexRow]:
         number = self.count(model)

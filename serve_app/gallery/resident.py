@@ -35,6 +35,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self._ids)
 
+    @property
+    def faces(self) -> tuple[str, ...]:
+        """Whose rows they are."""
+        return tuple(self._ids)
+
     def put(self, face_id: str, vector: NDArray[np.float32]) -> None:
         """Add a face's row, or overwrite it."""
         place = self._places.setdefault(face_id, len(self._ids))
@@ -115,6 +120,14 @@ class Resident:
                 self._models.clear()
             else:
                 self._models.pop(model, None)
+
+    def keys(self, model: str) -> list[RowKey] | None:
+        """Of all rows of a model; None if they are to be read first."""
+        with self._lock:
+            held = self._models.get(model)
+            if held is None:
+                return None
+            return [RowKey(id_, face) for id_, rows in held.items() for face in rows.faces]
 
     def nearest(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]] | None:
         """As ``VectorIndex.search``; None if the model's rows are to be read first."""

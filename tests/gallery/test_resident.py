@@ -132,4 +132,5 @@ def test_writers_and_searchers_at_the_same_time(index: LiteIndex) -> None:
     for thread in [*writers, *searchers]:
         thread.join()
     found = {hit.key for hit in index.search("m", vectors(1), ["c" * 32], 1_000)[0]}
+    index._resident.forget()
     assert found == set(index.keys("m")) == {key(n) for n in range(240) if n % 5} | {key(999)}

@@ -18,7 +18,7 @@ from tests.graph.inprocess import InProcessService
 
 ARTEFACTS = photos.ROOT / "tests" / "artefacts" / "console"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -30,7 +30,7 @@ from serve_app.api.traced import TracedRequests
 from serve_app.errors import FacegraphError
 from serve_app.settings import Settings, Topology
 from serve_app.stages.watch import Window
-from serve_app.vision.cores import cpu_count
+from serve_app.vision import cores
 
 IN_FLIGHT_PER_CORE = 2
 """In an overload: one that computes, one that is read, looked up or answered meanwhile."""
@@ -110,7 +110,7 @@ def create_app(
 def overload_in_flight(settings: Settings) -> int:
     """Requests that a replica works on while more come than can be served."""
     ingress = settings.ingress
-    alone = IN_FLIGHT_PER_CORE * cpu_count() if settings.topology is Topology.SINGLE else ingress.max_in_flight
+    alone = IN_FLIGHT_PER_CORE * cores.NUMBER if settings.topology is Topology.SINGLE else ingress.max_in_flight
     return min(ingress.overload_in_flight or alone, ingress.max_in_flight)
 
 

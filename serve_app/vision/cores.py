@@ -87,5 +87,8 @@ class Cores:
                 self._waiting.popleft().release()
 
 
-HERE = Cores(cpu_count())
+NUMBER = cpu_count()
+"""Processors of this process, as they were at its start."""
+
+HERE = Cores(NUMBER)
 """Those of this process."""

@@ -42,6 +42,16 @@ class Replica:
         gaps = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds))
         return [self.request(float(at)) for at in self.now + np.cumsum(gaps)]
 
+    def clients(self, number: int, seconds: float, retry_s: float = 1.0) -> list[float | None]:
+        """Answers to clients that each send the next request with their answer, or after a wait when refused."""
+        end, answers = self.now + seconds, []
+        due = [(self.now + 0.001 * client, client) for client in range(number)]
+        while due[0][0] < end:
+            at, client = heapq.heappop(due)
+            answers.append(self.request(at))
+            heapq.heappush(due, (at + (answers[-1] or retry_s) + 1e-6, client))
+        return answers
+
 
 def served(answers: list[float | None]) -> list[float]:
     return [answer for answer in answers if answer is not None]
@@ -74,6 +84,23 @@ def test_an_overload_ends_also_into_a_high_load(rate: float) -> None:
     replica.load(rate=rate, seconds=3 * WINDOW_S)
     answers = replica.load(rate=rate, seconds=60, seed=2)
     assert len(served(answers)) >= 0.99 * len(answers)
+
+
+def test_a_load_just_above_the_capacity_fills_the_queue_seldom() -> None:
+    replica = Replica()
+    replica.load(rate=120, seconds=200)
+    answers = served(replica.load(rate=120, seconds=200, seed=1))
+    assert np.median(answers) <= FEW / 2 * 0.02
+    assert np.quantile(answers, 0.75) <= FEW / 2 * 0.02
+    assert len(answers) / 200 == pytest.approx(100, rel=0.15)
+
+
+def test_after_an_overload_as_many_clients_as_there_is_room_for_are_all_served() -> None:
+    replica = Replica()
+    replica.clients(MOST + 20, seconds=5)
+    replica.clients(20, seconds=3 * WINDOW_S)
+    answers = replica.clients(20, seconds=20)
+    assert len(served(answers)) == len(answers)
 
 
 def test_uploads_take_room_but_keep_nobody_from_work() -> None:

@@ -62,8 +62,9 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores as this process sees them, memory, system."""
+    """The processor, its cores as this process sees them, memory, system; what holds numpy back from its best kernels."""
     return {
+        **{name.lower(): value for name, value in sorted(os.environ.items()) if name.startswith("OPENBLAS_")},
         "cpu": _cpu_model(),
         "cores": cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),

@@ -62,7 +62,7 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores as this process sees them, memory, system; what holds numpy back from its best kernels."""
+    """The processor, its cores as this process sees them, memory, system; what keeps numpy from its best kernels."""
     return {
         **{name.lower(): value for name, value in sorted(os.environ.items()) if name.startswith("OPENBLAS_")},
         "cpu": _cpu_model(),

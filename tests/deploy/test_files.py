@@ -253,6 +253,14 @@ def test_the_image_copies_what_there_is_and_runs_without_rights() -> None:
     assert "USER 10001" in dockerfile().splitlines()
 
 
+def test_the_image_writes_into_its_volume_alone() -> None:
+    """compose.yaml and Kubernetes run it on a read-only file system."""
+    settings = dict(re.findall(r"\b(FACEGRAPH_\w+)=(\S+)", dockerfile().rpartition("\nENV ")[2].partition("\nUSER")[0]))
+    assert "VOLUME /data" in dockerfile().splitlines()
+    for name in ("FACEGRAPH_DATA_DIR", "FACEGRAPH_MODEL_CACHE_DIR"):
+        assert Path(settings[name]).is_relative_to("/data"), name
+
+
 def test_what_the_image_copies_suffices_to_install_the_service(tmp_path: Path) -> None:
     """The Dockerfile's last installation, from a copy of what it copies: the models and configurations are in it."""
     source, target = tmp_path / "src", tmp_path / "installed"

@@ -175,20 +175,23 @@ class YuNet:
 
     def _decode(self, outputs: list[Array], columns: int) -> RawFaces:
         named = dict(zip(self._session.output_names, outputs, strict=True))
-        parts = [self._decode_stride(named, stride, columns // stride) for stride in STRIDES]
-        boxes, landmarks, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
+        # All strides as one: they are small, and each call of numpy costs more than its arithmetic.
+        cls, obj, bbox, kps = (np.concatenate([named[f"{head}_{stride}"][0] for stride in STRIDES]) for head in _HEADS)
+        all_scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+        found = np.flatnonzero(all_scores >= self._min_score)
+        first = np.cumsum([0, *(len(named[f"{_HEADS[0]}_{stride}"][0]) for stride in STRIDES[:-1])])
+        level = np.searchsorted(first, found, side="right") - 1
+        strides = np.asarray(STRIDES)[level]
+        rows, places = np.divmod(found - first[level], columns // strides)
+        cells = np.stack([places, rows], axis=1).astype(np.float32)
+        steps = strides.astype(np.float32)[:, None]
+        centres = (cells + bbox[found, :2]) * steps
+        sizes = np.exp(np.minimum(bbox[found, 2:], _MAX_LOG_SIZE)) * steps
+        boxes = np.concatenate([centres - sizes / 2, sizes], axis=1)
+        landmarks = (cells[:, None] + kps[found].reshape(-1, 5, 2)) * steps[:, None]
+        scores = all_scores[found]
         kept = np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, self._nms_iou), np.intp)
         return RawFaces(boxes[kept], landmarks[kept], scores[kept])
-
-    def _decode_stride(self, named: dict[str, Array], stride: int, columns: int) -> tuple[Array, Array, Array]:
-        cls, obj, bbox, kps = (named[f"{head}_{stride}"][0] for head in _HEADS)
-        scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
-        found = np.flatnonzero(scores >= self._min_score)
-        cells = np.stack([found % columns, found // columns], axis=1).astype(np.float32)
-        centres = (cells + bbox[found, :2]) * stride
-        sizes = np.exp(np.minimum(bbox[found, 2:], _MAX_LOG_SIZE)) * stride
-        landmarks = (cells[:, None] + kps[found].reshape(-1, 5, 2)) * stride
-        return np.concatenate([centres - sizes / 2, sizes], axis=1), landmarks, scores[found]
 
 
 def _narrower(faces: RawFaces, width: float) -> RawFaces:

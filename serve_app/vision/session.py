@@ -147,8 +147,9 @@ def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSe
     def on(threads: int) -> OnnxSession:
         options = _options(_ERROR)
         options.intra_op_num_threads = threads
-        # Several stages share the cores: a thread that waits in a loop takes one from a stage that has work.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # The threads of one call wait for each other at every node, and a thread that sleeps wakes too late for it. So
+        # they wait in a loop, on processors that the call holds; between calls, when others may need these, they sleep.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
 
     threads = min(inference.threads or cpu_count(), cpu_count())

@@ -1,9 +1,9 @@
 """Embedder and detector alone, by batch size: against plain onnxruntime on the file as published, against OpenCV's own
 classes, and against the machine's measured float32 matrix-multiply peak.
 
-All of them take turns, and each uses all cores, by one call or by one call for each core. The share of the peak counts the multiplications and additions of the
-published graph's convolutions and matrix products only, twice each product: work that a rewriting adds counts for
-nothing, work that it saves counts in full.
+All of them take turns, and each uses all cores, by one call or by one call for each core. The share of the peak counts
+the multiplications and additions of the published graph's convolutions and matrix products only, twice each product:
+work that a rewriting adds counts for nothing, work that it saves counts in full.
 """
 
 from __future__ import annotations

@@ -56,6 +56,14 @@ def per_second(side: str) -> float:
     return float(run("throughput")["closed"][side]["16"]["per_second"])
 
 
+def search_100_000(store: str) -> float:
+    return float(run("gallery")["stores"][store]["100000"]["search_ms"]["median"])
+
+
+def overload(step: int) -> float:
+    return float(run("throughput")["open"]["steps"][step]["p99"])
+
+
 README, COMPARISON, ACCURACY = "README.md", "docs/comparison.md", "docs/accuracy.md"
 FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
     (README, rf"median search, .* \({N} ms by", [lambda: milliseconds("in process, threads as shipped")]),
@@ -75,6 +83,12 @@ FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
             lambda: float(run("throughput")["floor_per_second"]["median"]),
         ],
     ),
+    (
+        README,
+        rf"nearest of 100,000 faces: .*\| {N} ms; {N} ms \|",
+        [lambda: search_100_000("milvus-lite"), lambda: search_100_000("server")],
+    ),
+    (README, rf"\({N} ms without load\); .*\| {N} ms \|", [lambda: overload(0), lambda: overload(-1)]),
     (COMPARISON, rf"LFW 10-fold {N} % ", [lambda: 100 * ten_fold()]),
     (COMPARISON, rf"TAR {N} % at FMR 1e-4 \| all pairs of", [lambda: 100 * tar()]),
     (COMPARISON, rf"all pairs of {N} pictures of LFW", [lambda: float(run("accuracy")["pictures"])]),

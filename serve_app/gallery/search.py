@@ -66,27 +66,24 @@ class Searcher:
             raise InvalidRequest("A search cannot be left out of the audit log here (audit.allow_untraced).")
         if not 1 <= query.max_results <= MAX_RESULTS:
             raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
-        # One transaction for all: beside threads that compute, each statement costs more than it does alone, since the
-        # driver lets Python's interpreter go and waits for it again several times.
         with self._database.read() as connection:
             searched = (
                 collections.everywhere(connection, tenant)
                 if names is None
                 else collections.by_names(connection, tenant, names)
             )
-            liveness = _check_liveness(query, searched)
-            threshold = _threshold(query, searched)
-            if not len(query.probes):
-                self._record(tenant, query, searched, [])
-                return GalleryAnswer((), threshold, liveness)
-            calibration = self._calibrations.get(checks.check_model(query.model))
-            if calibration is None:
-                raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
-            probes = checks.check_template(query.probes)
-            found = self._nearest(connection, query, probes, searched, calibration.cosine(threshold.min_score))
-            self._record(tenant, query, searched, found)
-            matches = _matches(connection, found, searched, calibration, threshold)
-        return GalleryAnswer(matches, threshold, liveness)
+        liveness = _check_liveness(query, searched)
+        threshold = _threshold(query, searched)
+        if not len(query.probes):
+            self._record(tenant, query, searched, [])
+            return GalleryAnswer((), threshold, liveness)
+        calibration = self._calibrations.get(checks.check_model(query.model))
+        if calibration is None:
+            raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
+        probes = checks.check_template(query.probes)
+        found = self._nearest(query, probes, searched, calibration.cosine(threshold.min_score))
+        self._record(tenant, query, searched, found)
+        return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
 
     def _record(
         self,
@@ -103,12 +100,7 @@ class Searcher:
         self._log.put(tenant, audit.Draft("search", subjects[: audit.MOST_SUBJECTS], places, details))
 
     def _nearest(
-        self,
-        connection: sa.Connection,
-        query: GalleryQuery,
-        probes: Vectors,
-        searched: Sequence[Collection],
-        lowest: float,
+        self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float
     ) -> list[dict[Subject, Hit]]:
         """For each probe the best row of each subject, at most ``max_results`` subjects, best first."""
         wanted = query.max_results
@@ -122,7 +114,10 @@ class Searcher:
             rows = self._index.search(query.model, probes[open_probes], ids, limit)
             near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
             keys = {hit.key for hits in near for hit in hits}
-            owners: dict[RowKey, str | None] = faces.owners(connection, keys) if keys else {}
+            owners: dict[RowKey, str | None] = {}
+            if keys:
+                with self._database.read() as connection:
+                    owners = faces.owners(connection, keys)
             if query.persons_only:
                 owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
@@ -134,32 +129,32 @@ class Searcher:
             open_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
         return found
 
-
-def _matches(
-    connection: sa.Connection,
-    found: Sequence[Mapping[Subject, Hit]],
-    searched: Sequence[Collection],
-    calibration: Calibration,
-    threshold: Threshold,
-) -> tuple[tuple[Match, ...], ...]:
-    subjects = {subject for hits in found for subject in hits}
-    if not subjects:
-        return tuple(() for _ in found)
-    people, loose = _load(connection, subjects)
-    names = {c.id: "" if c.name == collections.POOL else c.name for c in searched}
-    answer = []
-    for hits in found:
-        matches = []
-        for (kind, id_), hit in hits.items():
-            cosine = min(1.0, max(-1.0, round(hit.cosine, ROUNDING)))
-            score = calibration.score(cosine)
-            person = people.get(id_) if kind == "person" else None
-            faces_by_id = {face.id: face for face in person.faces} if person is not None else loose
-            face = faces_by_id.get(hit.key.face_id)
-            if face is not None and score >= threshold.min_score:  # else it was erased a moment ago
-                matches.append(Match(names[hit.key.collection_id], person, face, score, 1.0 - cosine))
-        answer.append(tuple(matches))
-    return tuple(answer)
+    def _matches(
+        self,
+        found: Sequence[Mapping[Subject, Hit]],
+        searched: Sequence[Collection],
+        calibration: Calibration,
+        threshold: Threshold,
+    ) -> tuple[tuple[Match, ...], ...]:
+        subjects = {subject for hits in found for subject in hits}
+        if not subjects:
+            return tuple(() for _ in found)
+        with self._database.read() as connection:
+            people, loose = _load(connection, subjects)
+        names = {c.id: "" if c.name == collections.POOL else c.name for c in searched}
+        answer = []
+        for hits in found:
+            matches = []
+            for (kind, id_), hit in hits.items():
+                cosine = min(1.0, max(-1.0, round(hit.cosine, ROUNDING)))
+                score = calibration.score(cosine)
+                person = people.get(id_) if kind == "person" else None
+                faces_by_id = {face.id: face for face in person.faces} if person is not None else loose
+                face = faces_by_id.get(hit.key.face_id)
+                if face is not None and score >= threshold.min_score:  # else it was erased a moment ago
+                    matches.append(Match(names[hit.key.collection_id], person, face, score, 1.0 - cosine))
+            answer.append(tuple(matches))
+        return tuple(answer)
 
 
 def _best(

@@ -189,8 +189,9 @@ def all_sides(data: Path, folder: Path, wanted: Sequence[str]) -> list[Side]:
         if rival in RIVALS:
             title, arguments = RIVALS[rival]
             python = own_environment(rival) if rival in PACKAGES else here
-            title += ", facegraph's sessions" if name != rival else ""
-            made.append(RivalSide(title, data, folder, python, arguments, tuned=name != rival))
+            tuned = name != rival
+            title += ", facegraph's sessions" if tuned else ""
+            made.append(RivalSide(title, data, folder, python, arguments, tuned))
         elif name == "default":
             options = {"FACEGRAPH_TOPOLOGY": "distributed", **SERVE_DEFAULTS}
             made.append(ServeSide("Serve graph, default flags", data, folder, **options))

@@ -62,17 +62,14 @@ class Database:
         self.engine.dialect.facegraph_cipher = cipher  # type: ignore[attr-defined]  # for the column type Sealed
 
     @contextmanager
-    def read(self, once: bool = False) -> Iterator[sa.Connection]:
+    def read(self) -> Iterator[sa.Connection]:
         """A connection for SELECTs; on SQLite they see one moment in time.
-
-        Args:
-            once: there is only one of them, which sees one moment anyway: it needs no transaction.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
         with self._outages(), tracing.span("records read"), self.engine.connect() as connection:
-            yield connection.execution_options(facegraph_once=once)
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -170,9 +167,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A writer takes the lock at once: upgrading a read lock later fails instead of waiting.
-        options = connection.get_execution_options()
-        if not options.get("facegraph_once"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("facegraph_write") else "BEGIN")
+        write = connection.get_execution_options().get("facegraph_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
 

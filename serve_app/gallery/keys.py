@@ -112,7 +112,7 @@ class KeyStore:
             KeyInvalid: unknown, revoked or expired.
         """
         wanted = digest(secret)
-        with self._database.read(once=True) as connection:
+        with self._database.read() as connection:
             row = connection.execute(_LOOKUP, {"digest": wanted}).first()
         if row is None or not hmac.compare_digest(row.digest, wanted):
             raise KeyInvalid("The API key is unknown.")

@@ -258,6 +258,9 @@ class MilvusIndex:
     def _writing(self, name: str, rows: int) -> Iterator[None]:
         with self._calls.made(), tracing.span("index write"):
             yield
+        self._written(name, rows)
+
+    def _written(self, name: str, rows: int) -> None:
         self._segments.written(name, rows)
 
 

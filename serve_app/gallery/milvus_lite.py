@@ -127,10 +127,7 @@ class LiteIndex(MilvusIndex):
                 self._resident.forget(model)  # some of it may have been written
                 raise
 
-    @contextmanager
-    def _writing(self, name: str, rows: int) -> Iterator[None]:
-        with self._calls.made(), tracing.span("index write"):
-            yield
+    def _written(self, name: str, rows: int) -> None:
         self._last_write = time.monotonic()
         self._unflushed[name] = self._unflushed.get(name, 0) + rows
         if self._unflushed[name] >= FLUSH_ROWS:

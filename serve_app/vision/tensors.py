@@ -26,9 +26,8 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
     tensor = np.empty((count, 3, height, width), np.float32)
     order = (2, 1, 0) if spec.channels == "RGB" else (0, 1, 2)
     for image, planes in zip(images, tensor, strict=True):
-        channels = cv2.split(
-            np.ascontiguousarray(image)
-        )  # a third of the time of slices, whose pixels are 3 bytes apart
+        # A third of the time of slices, whose pixels are 3 bytes apart.
+        channels = cv2.split(np.ascontiguousarray(image))
         for plane, channel in zip(planes, order, strict=True):
             plane[:] = channels[channel]
     if any(spec.mean):

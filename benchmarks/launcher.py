@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 import psutil
 
 from benchmarks.report import ROOT
+from tests.servers.ports import free_port
 
 SHARED_MODELS = ROOT.parent / "shared" / "models"
 READY = "facegraph is ready"
@@ -117,11 +117,3 @@ def running_service(data_dir: Path, **environment: str) -> Iterator[ServiceProce
         yield process
     finally:
         process.stop()
-
-
-def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

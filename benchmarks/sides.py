@@ -16,9 +16,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.launcher import SHARED_MODELS, ServiceProcess, free_port
+from benchmarks.launcher import SHARED_MODELS, ServiceProcess
 from benchmarks.report import ROOT
 from benchmarks.rivals.pipeline import DATA, SESSIONS
+from tests.servers.ports import free_port
 
 SERVE_DEFAULTS = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -11,8 +12,9 @@ import time
 from typing import Any
 
 import httpx
+import psutil
 
-from serve_app.cli.output import stderr, stdout
+from serve_app.cli.output import stderr, stdout, warn
 from serve_app.configuration import ServeFile
 from serve_app.errors import ConfigurationError, FacegraphError
 from serve_app.listener import Listener
@@ -97,13 +99,12 @@ def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | No
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
-    import ray
     from ray import serve
     from ray.serve.schema import LoggingConfig
 
     from serve_app.app import NAME, build
 
-    ray.init(
+    _start_node(
         include_dashboard=False,
         logging_level=logging.WARNING if verbose else logging.ERROR,
         log_to_driver=verbose,
@@ -123,6 +124,25 @@ def _start(file: ServeFile, http_options: dict[str, Any], metrics_port: int | No
         route_prefix="/",
         logging_config=LoggingConfig(**file.serve.get("logging_config", {})),
     )
+
+
+def _start_node(**options: Any) -> None:
+    """Start Ray's own servers, and once more if they did not come up: one that ended is waited for in vain."""
+    import ray
+
+    for last in (False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception:
+            if last:
+                raise
+            warn("Ray's servers did not start; they are started once more.")
+            remains = psutil.Process().children(recursive=True)
+            for process in remains:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(remains, timeout=10)
 
 
 def _on_stop(stop: threading.Event) -> None:

@@ -15,7 +15,8 @@ import uvicorn
 from serve_app.settings import Settings
 from serve_app.stages.ingress import Ingress
 from tests import photos
-from tests.graph.service import free_port, key_of_tenant
+from tests.graph.service import key_of_tenant
+from tests.servers.ports import free_port
 
 VARIABLE = "FACEGRAPH_TEST_WITHOUT_RAY"
 

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,17 +21,10 @@ from serve_app.domain import Role
 from serve_app.errors import TenantExists
 from serve_app.gallery import KeyStore, TenantStore, open_database
 from serve_app.settings import Settings
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MODELS = ROOT.parent / "shared" / "models"
-
-
-def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def model_environment() -> dict[str, str]:

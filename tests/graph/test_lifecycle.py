@@ -19,7 +19,8 @@ import pytest
 from serve_app.cli.serve import STOP_WITHIN_S
 from serve_app.client import Client
 from tests import photos
-from tests.graph.service import ROOT, RunningService, free_port, key_of_tenant, model_environment
+from tests.graph.service import ROOT, RunningService, key_of_tenant, model_environment
+from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -177,6 +178,31 @@ def test_an_impossible_configuration_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="milvus-lite"):
         service.start()
     assert "Traceback" not in service.log()
+
+
+def test_servers_of_ray_that_end_while_they_start_are_started_again(tmp_path: Path) -> None:
+    service = RunningService(tmp_path / "data", RAY_raylet_start_wait_time_s="10")
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(_kill_first_raylet)
+        try:
+            service.start()
+            assert killed.result()
+            assert "started once more" in service.log()
+        finally:
+            service.stop()
+    assert service.survivors() == []
+
+
+def _kill_first_raylet() -> bool:
+    others = {process.pid for process in psutil.process_iter()}
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in psutil.process_iter(["name"]):
+            if process.pid not in others and process.info["name"] == "raylet":
+                process.kill()
+                return True
+        time.sleep(0.05)
+    return False
 
 
 def test_serve_run_works_as_well(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from tests import photos
-from tests.graph.service import ROOT, RunningService, free_port
+from tests.graph.service import ROOT, RunningService
+from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.graph
 

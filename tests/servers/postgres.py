@@ -7,13 +7,14 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import sqlalchemy as sa
+
+from tests.servers.ports import free_port
 
 START_TIMEOUT_S = 240
 
@@ -121,10 +122,3 @@ class PostgresServer:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise RuntimeError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()}") from None
                 time.sleep(0.1)
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

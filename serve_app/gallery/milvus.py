@@ -26,9 +26,6 @@ from serve_app.gallery.milvus_segments import Segments
 
 T = TypeVar("T")
 
-MIN_EF = 128
-"""Candidates of the graph search: of 100,000 faces on a server 64 find 99.5 % of the nearest ones, 128 all of 2,000."""
-
 BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
 MAX_LIMIT = 16_384  # of one search on a server
 ITERATED = 10_000  # rows at a time; milvus-lite walks all of them for each time
@@ -140,6 +137,7 @@ class MilvusIndex:
             return self._search(Query(model, name, tuple(collections), limit), probes)
 
     def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
+        ef = max(self._segments.candidates(query.name), query.limit)
         with self._calls.made():
             answers = self._client.search(
                 query.name,
@@ -147,7 +145,7 @@ class MilvusIndex:
                 filter=f"collection_id in [{quoted(query.collections)}]",
                 limit=min(query.limit, MAX_LIMIT),
                 output_fields=["pk"],
-                search_params={"metric_type": "COSINE", "params": {"ef": max(MIN_EF, query.limit)}},
+                search_params={"metric_type": "COSINE", "params": {"ef": ef}},
                 anns_field="vector",
                 consistency_level="Bounded",  # 2 ms, where Strong waits 200 ms; writers wait instead
                 timeout=self._timeout_s,
@@ -226,6 +224,8 @@ class MilvusIndex:
         """See :class:`VectorIndex`."""
         self._calls.probe()
         self._segments.seal()
+        for part in self._parts.opened():
+            self._segments.look(part.name)
 
     def doubtful(self) -> bool:
         """See :class:`VectorIndex`. A server may come back without any rows."""

@@ -65,6 +65,11 @@ class Parts:
             part = self._known.get(model)
         return part
 
+    def opened(self) -> list[Part]:
+        """Those that were found so far."""
+        with self._lock:
+            return list(self._known.values())
+
     def forget(self) -> None:
         """Look again for what was known: it may be gone, or loaded no more."""
         with self._lock:

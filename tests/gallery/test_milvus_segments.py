@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pymilvus.exceptions import MilvusException
 from serve_app.gallery import milvus_segments
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.milvus import MilvusIndex
-from serve_app.gallery.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, Segments
+from serve_app.gallery.milvus_segments import LOOK_PERIOD_S, SEAL_PERIOD_S, SEAL_ROWS, Segments
 from tests.servers.milvus import MilvusServer
 from tests.waiting import until
 
@@ -30,6 +31,28 @@ class FlushingClient:
             self.refusals -= 1
             raise MilvusException(code=1, message="rate limit exceeded")
         self.flushed.append(name)
+
+
+class LoadedSegment(NamedTuple):
+    segment_id: int
+    num_rows: int
+    index_name: str
+
+
+class SegmentsOfAServer:
+    """Names one of the indexes of each segment, not always the same one."""
+
+    def __init__(self, **indexes: set[str]) -> None:
+        self.indexes = indexes
+        self.sizes = [SEAL_ROWS] * len(indexes)
+        self.failing = False
+        self._chance = random.Random(7)
+
+    def list_loaded_segments(self, name: str, timeout: float) -> list[LoadedSegment]:
+        if self.failing:
+            raise MilvusException(code=1, message="not now")
+        names = [self._chance.choice(sorted(names) or [""]) for names in self.indexes.values()]
+        return [LoadedSegment(i, *told) for i, told in enumerate(zip(self.sizes, names, strict=True))]
 
 
 @pytest.fixture
@@ -77,6 +100,49 @@ def test_what_is_gone_is_not_sealed(clock: list[float]) -> None:
     segments.dropped("never written")
     segments.seal()
     assert client.flushed == []
+
+
+def test_only_an_index_of_the_vectors_counts() -> None:
+    """A segment's index of ids is loaded long before: of a million faces 150,000 were not found when that counted."""
+    both = {"vector", "collection_id"}
+    client = SegmentsOfAServer(first={"collection_id"}, second=set())
+    segments = Segments(client, 5)
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS
+    client.indexes = {"first": both, "second": {"collection_id"}}
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == SEAL_ROWS
+    client.indexes = {"first": both, "second": both}
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == 0
+    assert segments.unindexed("large", 2 * SEAL_ROWS + 10) == 0, "so few are searched exactly"
+    assert segments.unindexed("large", 3 * SEAL_ROWS) == SEAL_ROWS, "not in any segment yet"
+
+
+def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> None:
+    client = SegmentsOfAServer()
+    segments = Segments(client, 5)
+    assert segments.candidates("new") == 128
+    for size, expected in ((100_000, 128), (300_000, 300), (1_300_000, 1024)):
+        client.indexes = {"small": set(), "large": {"vector"}}
+        client.sizes = [20_000, size]
+        segments.look("grown")
+        clock[0] += LOOK_PERIOD_S / 2
+        client.sizes = [20_000, 20_000]
+        segments.look("grown")
+        assert segments.candidates("grown") == expected, "looked at now and then"
+        clock[0] += LOOK_PERIOD_S
+    segments.dropped("grown")
+    assert segments.candidates("grown") == 128
+
+
+def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    client = SegmentsOfAServer(large={"vector"})
+    client.sizes, client.failing = [500_000], True
+    segments = Segments(client, 5)
+    segments.look("grown")
+    assert "did not tell" in caplog.text
+    client.failing = False
+    clock[0] += LOOK_PERIOD_S
+    segments.look("grown")
+    assert segments.candidates("grown") == 500
 
 
 @pytest.mark.milvus_server

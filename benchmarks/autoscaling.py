@@ -33,6 +33,9 @@ from benchmarks.throughput import Load
 from serve_app.client import Client
 
 STAGES = ("detector", "liveness", "embedder", "matcher")
+TARGETS = {"DETECTOR": 4, "EMBEDDER": 16, "LIVENESS": 8}
+"""Calls under way for each replica."""
+
 POLL_S = 0.5
 BIN_S = 2.0
 
@@ -99,10 +102,11 @@ def run(options: argparse.Namespace) -> Path:
 def policies(options: argparse.Namespace) -> dict[str, str]:
     """What differs from configs/local.yaml, as environment variables."""
     made = {"FACEGRAPH_TOPOLOGY": "distributed", "FACEGRAPH_DETECTOR__WORKERS": "1"}
-    for stage in ("DETECTOR", "EMBEDDER", "LIVENESS"):
+    for stage in TARGETS:
         prefix = f"FACEGRAPH_{stage}__SERVE__AUTOSCALING__"
         made[f"{prefix}DOWNSCALE_DELAY_S"] = str(options.downscale_delay)
         made[f"FACEGRAPH_{stage}__INFERENCE__THREADS"] = "1"
+        made[f"{prefix}TARGET_ONGOING_REQUESTS"] = str(TARGETS[stage])
         if stage == "LIVENESS":
             made[f"{prefix}MIN_REPLICAS"] = "0"
         else:

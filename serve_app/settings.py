@@ -6,6 +6,7 @@ Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` b
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -72,6 +73,11 @@ class ServeOptions(Section):
     health_check_timeout_s: float = Field(30.0, gt=0)
     graceful_shutdown_timeout_s: float = Field(10.0, ge=0)
     max_surge_percent: int = Field(25, ge=0, le=100)
+
+    @property
+    def calls_at_full_size(self) -> int:
+        """Calls under way for which as many replicas are wanted as there may be."""
+        return max(1, math.ceil(self.autoscaling.max_replicas * self.autoscaling.target_ongoing_requests))
 
     @model_validator(mode="after")
     def _target(self) -> ServeOptions:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
@@ -16,8 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve_app import store_calls, tracing
 from serve_app.api.limits import request_id_of
 from serve_app.api.server import HttpServer
+from serve_app.errors import FacegraphError
 from serve_app.listener import borrow
 from serve_app.settings import ServeOptions, Settings, StageSettings
+from serve_app.stages.coalescing import Call, Outcome
 from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
 from serve_app.stages.ingress import Ingress
@@ -25,11 +30,32 @@ from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.logs import join_serve_log
 from serve_app.stages.matcher import MatcherStage
 from serve_app.stages.metrics import ServeMetrics, StoreMetrics, http_observer
-from serve_app.stages.remote import Remote
+from serve_app.stages.remote import Remote, request_id
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """What the replicas of all stages have besides: several calls may be sent to them as one."""
+
+    async def together(self, method: str, calls: Sequence[Call]) -> list[Outcome]:
+        """Make these calls of a method at the same time; as many outcomes, in their order."""
+        return await asyncio.gather(*(self._one(method, call) for call in calls))
+
+    async def _one(self, method: str, call: Call) -> Outcome:
+        context: _RequestContext = _serve_request_context.get() or _RequestContext()
+        _serve_request_context.set(replace(context, request_id=call.request_id))  # type: ignore[arg-type]  # as below
+        try:
+            return Outcome(await getattr(self, method)(*call.args, **call.kwargs))
+        except FacegraphError as error:
+            return Outcome(error=error)
+        except Exception as error:  # of a kind that may not exist where it is sent to
+            log.exception("%s failed", method)
+            return Outcome(error=RuntimeError(f"{method} failed: {error!r}"))
 
 
 @tracing.continues_traces
-class DetectorReplica(DetectorStage):
+class DetectorReplica(Replica, DetectorStage):
     """One replica of the detector."""
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +69,7 @@ class DetectorReplica(DetectorStage):
 
 
 @tracing.continues_traces
-class LivenessReplica(LivenessStage):
+class LivenessReplica(Replica, LivenessStage):
     """One replica of the liveness scorer."""
 
     def __init__(self, settings: Settings) -> None:
@@ -57,7 +83,7 @@ class LivenessReplica(LivenessStage):
 
 
 @tracing.continues_traces
-class EmbedderReplica(EmbedderStage):
+class EmbedderReplica(Replica, EmbedderStage):
     """One replica of the embedder."""
 
     def __init__(self, settings: Settings) -> None:
@@ -71,7 +97,7 @@ class EmbedderReplica(EmbedderStage):
 
 
 @tracing.continues_traces
-class MatcherReplica(MatcherStage):
+class MatcherReplica(Replica, MatcherStage):
     """One replica of the matcher."""
 
     def __init__(self, settings: Settings) -> None:
@@ -85,14 +111,8 @@ class MatcherReplica(MatcherStage):
         tracing.stop()
 
 
-def current_request_id() -> str:
-    """Of the call that this replica works on."""
-    context: _RequestContext | None = _serve_request_context.get()
-    return context.request_id if context is not None else ""
-
-
 @serve.ingress()
-@tracing.begins_traces(current_request_id)
+@tracing.begins_traces(request_id)
 class IngressReplica(Ingress):
     """One replica of the ingress; the stages that get no handle run inside it."""
 
@@ -156,11 +176,11 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
+            name_of_request = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
             others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
-            scope["headers"] = [*others, (b"x-request-id", request_id.encode())]
+            scope["headers"] = [*others, (b"x-request-id", name_of_request.encode())]
             # Not is_http_request, which would hand on answers of other stages as the bytes that they came in.
-            context = _RequestContext(route=scope["path"], request_id=request_id, app_name=name)
+            context = _RequestContext(route=scope["path"], request_id=name_of_request, app_name=name)
             _serve_request_context.set(context)  # type: ignore[arg-type]  # declared as holding None
         await app(scope, receive, send)
 
@@ -183,7 +203,9 @@ handles from synchronous code could not run with it."""
 
 def remote(handle: DeploymentHandle[Any], name: str, stage: StageSettings, tell_caller: bool = False) -> Any:
     """The stage behind the handle: it has the methods of the stage's protocol, which Python cannot see from here."""
-    return Remote(handle, name, stage.serve.retry_after_s, tell_caller, stage.serve.autoscaling.min_replicas == 0)
+    options = stage.serve
+    may_sleep = options.autoscaling.min_replicas == 0
+    return Remote(handle, name, options.retry_after_s, tell_caller, may_sleep, options.calls_at_full_size)
 
 
 def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:

@@ -7,16 +7,19 @@ was raised. Nothing above this module knows of Ray.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app import tracing
 from serve_app.calling import current
 from serve_app.errors import FacegraphError, Overloaded, Unavailable
+from serve_app.stages.coalescing import Call, CallCoalescer, Outcome
 
 REPEATABLE = frozenset(
     {
@@ -30,6 +33,15 @@ REPEATABLE = frozenset(
 )
 """Methods that change nothing: when a replica dies while it works on one, another replica is asked, once."""
 
+TOGETHER = frozenset({"detect", "score", "embed", "search"})
+"""Methods whose calls are sent together while a stage is busy (:mod:`.coalescing`): those that each search needs."""
+
+
+def request_id() -> str:
+    """Of the request that is under way here; empty where none is."""
+    context: _RequestContext | None = _serve_request_context.get()
+    return context.request_id if context is not None else ""
+
 
 async def _asleep() -> dict[str, Any]:
     """Ready to be woken, and nothing else is known."""
@@ -42,6 +54,7 @@ class Remote:
     Args:
         tell_caller: whether its methods, other than ``ready``, are told who asks.
         may_sleep: it may have no replica: asking whether it is ready must not wake it.
+        limit: calls of one method under way from which on further ones wait and are sent together.
     """
 
     def __init__(
@@ -51,6 +64,7 @@ class Remote:
         retry_after_s: int,
         tell_caller: bool = False,
         may_sleep: bool = False,
+        limit: int = 1,
     ) -> None:
         self._tell_caller = tell_caller
         if may_sleep:
@@ -58,11 +72,20 @@ class Remote:
         self._handle = handle
         self._name = name
         self._retry_after_s = retry_after_s
+        self._coalescers = {
+            method: CallCoalescer(getattr(handle, method).remote, partial(self._together, method), limit, request_id)
+            for method in TOGETHER
+        }
+
+    async def _together(self, method: str, calls: Sequence[Call]) -> Sequence[Outcome]:
+        outcomes: Sequence[Outcome] = await self._handle.together.remote(method, calls)
+        return outcomes
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         if method.startswith("_"):
             raise AttributeError(method)
-        remote = getattr(self._handle, method).remote
+        coalescer = self._coalescers.get(method)
+        remote = coalescer.call if coalescer is not None else getattr(self._handle, method).remote
 
         async def once(*args: Any, **kwargs: Any) -> Any:
             if self._tell_caller and method != "ready":

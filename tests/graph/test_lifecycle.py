@@ -88,6 +88,7 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
             answer = service.enrol_without_a_store(photos.astronaut(), "logged", "the-logged-one")
             assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
             await_warning(service, "Matcher", "the-logged-one", "face images")
+            search_many_at_once(api, tmp_path / "data/traces")
             # A photograph larger than gRPC's usual limit for a message.
             large = photos.noisy(photos.astronaut(), side=2000)
             assert len(large) > 5 * 2**20
@@ -99,6 +100,26 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
                 await_search(api, {200, 503})
     finally:
         service.stop()
+
+
+def search_many_at_once(api: httpx.Client, traces: Path) -> None:
+    """More than the stages take one by one: what is sent together comes apart again, each answer to its request."""
+    pictures = [photos.astronaut(), photos.grace_hopper(), b"not a picture"]
+    expected = [(200, "collins"), (200, "hopper"), (415, "image_format_unsupported")]
+
+    def ask(number: int) -> tuple[int, str]:
+        files, headers = {"image": ("a.jpg", pictures[number % 3])}, {"X-Request-ID": f"one-of-many-{number}"}
+        answer = api.post("/v1/search", files=files, data={"collections": "staff"}, headers=headers)
+        if answer.status_code != 200:
+            return answer.status_code, answer.json()["error"]["code"]
+        (match,) = answer.json()["faces"][0]["matches"]
+        return answer.status_code, match["person"]["id"]
+
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(ask, range(48)))
+    assert answers == expected * 16
+    for number in (28, 46):
+        await_spans(traces, f"one-of-many-{number}", {("Detector", "detector detect"), ("Matcher", "index search")})
 
 
 def await_spans(traces: Path, request_id: str, wanted: set[tuple[str, str]]) -> None:

@@ -192,9 +192,7 @@ REPLICA_ENVIRONMENT = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
-    # Stages talk over gRPC: a quarter more searches than by references in Ray's object store. Its limit of 4 MiB is
-    # less than a photograph; ours are the settings' limits.
-    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    # Serve's limit of 4 MiB for a gRPC message is less than a photograph; ours are the settings' limits.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**30),
 }
 """Serve's own tuning for replicas alone, unless the environment of whoever deploys says otherwise: a driver that uses

@@ -1,5 +1,9 @@
 """A stage in another process, with the methods of the stage itself.
 
+Calls that change nothing go over gRPC, which takes less processor time than Ray's own calls of actors; but when
+a replica dies, Serve cannot tell whether it had begun, and asks another one. So calls that change something go Ray's
+way, where it can, and are never made twice.
+
 Ray's own failures become the domain's: a full queue is ``Overloaded``, a lost or missing replica is ``Unavailable``,
 once a second replica was asked where that is safe, and an error raised over there arrives as the very exception that
 was raised. Nothing above this module knows of Ray.
@@ -11,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]  # its types are a package of their own
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
@@ -32,6 +37,9 @@ REPEATABLE = frozenset(
     }
 )
 """Methods that change nothing: when a replica dies while it works on one, another replica is asked, once."""
+
+LOST = (RayActorError, grpc.RpcError)
+"""What a call ends with whose replica died, or was cut off."""
 
 TOGETHER = frozenset({"detect", "score", "embed", "search"})
 """Methods whose calls are sent together while a stage is busy (:mod:`.coalescing`): those that each search needs."""
@@ -70,22 +78,25 @@ class Remote:
         if may_sleep:
             self.ready = _asleep
         self._handle = handle
+        self._over_grpc = handle.options(_by_reference=False)
         self._name = name
         self._retry_after_s = retry_after_s
-        self._coalescers = {
-            method: CallCoalescer(getattr(handle, method).remote, partial(self._together, method), limit, request_id)
-            for method in TOGETHER
-        }
+        self._coalescers = {method: self._coalescer(method, limit) for method in TOGETHER}
+
+    def _coalescer(self, method: str, limit: int) -> CallCoalescer:
+        alone = getattr(self._over_grpc, method).remote
+        return CallCoalescer(alone, partial(self._together, method), limit, request_id)
 
     async def _together(self, method: str, calls: Sequence[Call]) -> Sequence[Outcome]:
-        outcomes: Sequence[Outcome] = await self._handle.together.remote(method, calls)
+        outcomes: Sequence[Outcome] = await self._over_grpc.together.remote(method, calls)
         return outcomes
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         if method.startswith("_"):
             raise AttributeError(method)
         coalescer = self._coalescers.get(method)
-        remote = coalescer.call if coalescer is not None else getattr(self._handle, method).remote
+        handle = self._over_grpc if method in REPEATABLE else self._handle
+        remote = coalescer.call if coalescer is not None else getattr(handle, method).remote
 
         async def once(*args: Any, **kwargs: Any) -> Any:
             if self._tell_caller and method != "ready":
@@ -110,7 +121,7 @@ class Remote:
         async def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return await once(*args, **kwargs)
-            except RayActorError:
+            except LOST:
                 if method not in REPEATABLE:
                     raise Unavailable(
                         f"The {self._name} died while it worked on this. All of it was written or nothing; which one "
@@ -119,7 +130,7 @@ class Remote:
                     ) from None
             try:
                 return await once(*args, **kwargs)
-            except RayActorError:
+            except LOST:
                 raise Unavailable(f"The {self._name} is restarting; try again.") from None
 
         return call

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]  # its types are a package of their own
 import pytest
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
@@ -20,6 +21,10 @@ class Handle:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
+        self.over_grpc = self
+
+    def options(self, *, _by_reference: bool) -> Handle:
+        return self if _by_reference else self.over_grpc
 
     def __getattr__(self, method: str) -> Any:
         class Method:
@@ -77,3 +82,15 @@ def test_asking_a_stage_that_may_sleep_does_not_wake_it() -> None:
 def test_every_repeatable_method_exists() -> None:
     stages = (protocols.Detector, protocols.LivenessScorer, protocols.Embedder, protocols.Matcher)
     assert {name for name in REPEATABLE if any(hasattr(stage, name) for stage in stages)} == REPEATABLE
+
+
+@pytest.mark.parametrize(("method", "over_grpc"), [("search", True), ("person", True), ("put_person", False)])
+def test_only_what_may_be_made_twice_goes_over_grpc(method: str, over_grpc: bool) -> None:
+    """When a replica dies, Serve's gRPC asks another one, begun or not."""
+    handle = Handle("by Ray")
+    handle.over_grpc = Handle("over gRPC")
+    assert ask(handle, method) == ("over gRPC" if over_grpc else "by Ray")
+
+
+def test_a_call_that_was_cut_off_is_a_lost_one() -> None:
+    assert ask(Handle(grpc.RpcError("reset"), "found"), "search") == "found"

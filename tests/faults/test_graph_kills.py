@@ -76,14 +76,18 @@ class Caller(threading.Thread):
 
 @pytest.mark.parametrize(
     ("topology", "own_port"),
-    [("compact", False), ("compact", True), ("single", True)],
-    ids=["proxy", "own-port", "as-shipped"],
+    [("compact", False), ("compact", True), ("single", True), ("distributed", True)],
+    ids=["proxy", "own-port", "as-shipped", "distributed"],
 )
 def test_parts_of_the_service_are_killed(topology: str, own_port: bool, tmp_path: Path) -> None:
     environment = {"FACEGRAPH_TOPOLOGY": topology, "FACEGRAPH_INGRESS__OWN_PORT": str(own_port)}
     service = RunningService(tmp_path / "data", **environment).start()
     callers: list[Caller] = []
-    parts = ("Ingress", "all of it") if topology == "single" else ("Matcher", "Ingress", "all of it")
+    parts = {
+        "single": ("Ingress", "all of it"),
+        "compact": ("Matcher", "Ingress", "all of it"),
+        "distributed": ("Detector", "Embedder", "Matcher", "Ingress", "all of it"),
+    }[topology]
     away: dict[str, list[float]] = {part: [] for part in parts}
     try:
         with service.client() as api:

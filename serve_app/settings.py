@@ -6,7 +6,6 @@ Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` b
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +15,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from serve_app.errors import ConfigurationError
 from serve_app.settings_parts import AuditSettings as AuditSettings
+from serve_app.settings_parts import Autoscaling as Autoscaling
 from serve_app.settings_parts import ImageUrls as ImageUrls
 from serve_app.settings_parts import Limits as Limits
 from serve_app.settings_parts import Section
+from serve_app.settings_parts import ServeOptions as ServeOptions
 from serve_app.settings_parts import StorageSettings as StorageSettings
 from serve_app.settings_parts import TracingSettings as TracingSettings
 
@@ -34,60 +35,6 @@ class Topology(StrEnum):
     DISTRIBUTED = "distributed"
     COMPACT = "compact"
     SINGLE = "single"
-
-
-class Autoscaling(Section):
-    """Ray Serve autoscaling of one stage (see its autoscaling guide for the meaning of each)."""
-
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(1, ge=1)
-    target_ongoing_requests: float = Field(2.0, gt=0)
-    upscale_delay_s: float = Field(5.0, ge=0)
-    downscale_delay_s: float = Field(60.0, ge=0)
-    downscale_to_zero_delay_s: float | None = Field(None, ge=0)
-    look_back_period_s: float = Field(15.0, gt=0)
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Autoscaling:
-        if self.max_replicas < self.min_replicas:
-            raise ValueError(f"max_replicas ({self.max_replicas}) is below min_replicas ({self.min_replicas})")
-        return self
-
-
-class ServeOptions(Section):
-    """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After.
-
-    Attributes:
-        graceful_shutdown_timeout_s: what a replica that is replaced gets to finish its requests.
-        max_surge_percent: replicas, in percent and rounded up, that may run beyond the target while an update replaces
-            old ones: new ones start before old ones stop. Of stages with embedded stores one replica runs at any time.
-    """
-
-    autoscaling: Autoscaling = Autoscaling()
-    num_cpus: float = Field(0.1, ge=0)
-    num_gpus: float = Field(0.0, ge=0)
-    max_ongoing_requests: int = Field(32, ge=1)
-    max_queued_requests: int = Field(128, ge=1)
-    retry_after_s: int = Field(1, ge=1)
-    health_check_period_s: float = Field(10.0, gt=0)
-    health_check_timeout_s: float = Field(30.0, gt=0)
-    graceful_shutdown_timeout_s: float = Field(10.0, ge=0)
-    max_surge_percent: int = Field(25, ge=0, le=100)
-
-    @property
-    def calls_at_full_size(self) -> int:
-        """Calls under way for which as many replicas are wanted as there may be."""
-        return max(1, math.ceil(self.autoscaling.max_replicas * self.autoscaling.target_ongoing_requests))
-
-    @model_validator(mode="after")
-    def _target(self) -> ServeOptions:
-        target = self.autoscaling.target_ongoing_requests
-        if target >= self.max_ongoing_requests and self.autoscaling.max_replicas > 1:
-            raise ValueError(
-                f"target_ongoing_requests ({target}) must be below max_ongoing_requests "
-                f"({self.max_ongoing_requests}), or the stage never scales up"
-            )
-        return self
 
 
 class Inference(Section):

@@ -14,7 +14,7 @@ from pymilvus.exceptions import MilvusException
 from serve_app.gallery import milvus_segments
 from serve_app.gallery.index import IndexRow, RowKey
 from serve_app.gallery.milvus import MilvusIndex
-from serve_app.gallery.milvus_segments import LOOK_PERIOD_S, SEAL_PERIOD_S, SEAL_ROWS, Segments
+from serve_app.gallery.milvus_segments import LOOK_PERIOD_S, SEAL_PERIOD_S, SEAL_ROWS, USED_AFTER_S, Segments
 from tests.servers.milvus import MilvusServer
 from tests.waiting import until
 
@@ -102,18 +102,27 @@ def test_what_is_gone_is_not_sealed(clock: list[float]) -> None:
     assert client.flushed == []
 
 
-def test_only_an_index_of_the_vectors_counts() -> None:
+def test_only_an_index_of_the_vectors_counts_and_not_at_once(clock: list[float]) -> None:
     """A segment's index of ids is loaded long before: of a million faces 150,000 were not found when that counted."""
     both = {"vector", "collection_id"}
     client = SegmentsOfAServer(first={"collection_id"}, second=set())
     segments = Segments(client, 5)
     assert segments.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS
     client.indexes = {"first": both, "second": {"collection_id"}}
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS, "listed, but not used yet"
+    clock[0] += USED_AFTER_S
     assert segments.unindexed("large", 2 * SEAL_ROWS) == SEAL_ROWS
     client.indexes = {"first": both, "second": both}
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == SEAL_ROWS
+    clock[0] += USED_AFTER_S
     assert segments.unindexed("large", 2 * SEAL_ROWS) == 0
     assert segments.unindexed("large", 2 * SEAL_ROWS + 10) == 0, "so few are searched exactly"
     assert segments.unindexed("large", 3 * SEAL_ROWS) == SEAL_ROWS, "not in any segment yet"
+
+
+def test_what_is_indexed_when_a_process_begins_is_in_use() -> None:
+    segments = Segments(SegmentsOfAServer(first={"vector", "collection_id"}, second={"vector"}), 5)
+    assert segments.unindexed("large", 2 * SEAL_ROWS) == 0
 
 
 def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> None:
@@ -149,6 +158,7 @@ def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: 
 def test_a_server_has_sealed_and_indexed_it(milvus: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
     number = 2000  # of fewer than some 1,000 rows a server never builds an index
     monkeypatch.setattr(milvus_segments, "SEAL_ROWS", number)
+    monkeypatch.setattr(milvus_segments, "USED_AFTER_S", 1)
     index = MilvusIndex(milvus.uri, "", "5ea1", 60)
     try:
         vectors = np.eye(16, dtype=np.float32)

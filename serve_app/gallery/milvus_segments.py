@@ -64,6 +64,7 @@ class Segments:
         """So many rows were written to this collection."""
         with self._lock:
             self._open[name] += rows
+        self._graphs.setdefault(name, {})  # indexes that are found from now on may be new
 
     def dropped(self, name: str) -> None:
         """The collection is gone."""
@@ -98,7 +99,7 @@ class Segments:
         Raises one of :data:`FAILURES`.
         """
         now = time.monotonic()
-        seen = now if name in self._graphs else -math.inf  # those that this process finds there are in use
+        seen = now if name in self._graphs else -math.inf  # found there by a process that wrote nothing: in use
         graphs = self._graphs.setdefault(name, {})
         for _ in range(ASKED):
             segments = self._client.list_loaded_segments(name, timeout=self._timeout_s)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 MOST_CALLS = 16
@@ -105,6 +106,14 @@ class CallCoalescer:
             task = asyncio.get_running_loop().create_task(self._send(group), context=group[0].context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            for waiting in group:
+                waiting.future.add_done_callback(partial(self._left, task, group))
+
+    @staticmethod
+    def _left(task: asyncio.Task[None], group: Sequence[_Waiting], future: asyncio.Future[Any]) -> None:
+        """Give up what nobody waits for any more: it may be on its way to a machine that will never answer."""
+        if all(waiting.future.cancelled() for waiting in group):
+            task.cancel()
 
     def _next(self) -> list[_Waiting]:
         group: list[_Waiting] = []

@@ -121,8 +121,11 @@ def test_only_an_index_of_the_vectors_counts_and_not_at_once(clock: list[float])
 
 
 def test_what_is_indexed_when_a_process_begins_is_in_use() -> None:
-    segments = Segments(SegmentsOfAServer(first={"vector", "collection_id"}, second={"vector"}), 5)
-    assert segments.unindexed("large", 2 * SEAL_ROWS) == 0
+    client = SegmentsOfAServer(first={"vector", "collection_id"}, second={"vector"})
+    assert Segments(client, 5).unindexed("large", 2 * SEAL_ROWS) == 0
+    writer = Segments(client, 5)
+    writer.written("large", 1)
+    assert writer.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS, "they may be of what it wrote"
 
 
 def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> None:

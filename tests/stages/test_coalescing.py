@@ -134,6 +134,26 @@ def test_who_has_gone_away_is_not_sent() -> None:
     asyncio.run(run())
 
 
+def test_what_all_have_given_up_is_given_up_and_makes_room() -> None:
+    """A machine that lost its power does not say so: each caller has a timeout, and then others shall get through."""
+
+    async def run() -> None:
+        stage = Stage(limit=1)
+        tasks = await stage.ask(1, 2, 3)
+        await stage.answer(1)
+        later = await stage.ask(4)
+        tasks[1].cancel()
+        await asyncio.sleep(0.01)
+        assert stage.sent == [[1], [2, 3]], "one still waits for it"
+        tasks[2].cancel()
+        await asyncio.sleep(0.01)
+        assert stage.sent[2:] == [[4]]
+        await stage.answer(1)
+        assert await later[0] == "did 4"
+
+    asyncio.run(run())
+
+
 def test_what_is_sent_together_has_limits() -> None:
     async def run() -> None:
         stage = Stage(limit=1)

@@ -50,6 +50,9 @@ class Handle:
         self._replica = replica
         self.sent: list[str] = []
 
+    def options(self, *, _by_reference: bool) -> Handle:
+        return self
+
     def __getattr__(self, name: str) -> Any:
         async def remote(*args: Any, **kwargs: Any) -> Any:
             self.sent.extend(kwargs)

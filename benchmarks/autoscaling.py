@@ -102,11 +102,11 @@ def run(options: argparse.Namespace) -> Path:
 def policies(options: argparse.Namespace) -> dict[str, str]:
     """What differs from configs/local.yaml, as environment variables."""
     made = {"FACEGRAPH_TOPOLOGY": "distributed", "FACEGRAPH_DETECTOR__WORKERS": "1"}
-    for stage in TARGETS:
+    for stage, target in TARGETS.items():
         prefix = f"FACEGRAPH_{stage}__SERVE__AUTOSCALING__"
         made[f"{prefix}DOWNSCALE_DELAY_S"] = str(options.downscale_delay)
         made[f"FACEGRAPH_{stage}__INFERENCE__THREADS"] = "1"
-        made[f"{prefix}TARGET_ONGOING_REQUESTS"] = str(TARGETS[stage])
+        made[f"{prefix}TARGET_ONGOING_REQUESTS"] = str(target)
         if stage == "LIVENESS":
             made[f"{prefix}MIN_REPLICAS"] = "0"
         else:

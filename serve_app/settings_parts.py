@@ -56,7 +56,7 @@ class ServeOptions(Section):
     @property
     def calls_at_full_size(self) -> int:
         """Calls under way for which as many replicas are wanted as there may be."""
-        return max(1, math.ceil(self.autoscaling.max_replicas * self.autoscaling.target_ongoing_requests))
+        return math.ceil(self.autoscaling.max_replicas * self.autoscaling.target_ongoing_requests)
 
     @model_validator(mode="after")
     def _target(self) -> ServeOptions:

@@ -30,7 +30,7 @@ from serve_app.stages.liveness import LivenessStage
 from serve_app.stages.logs import join_serve_log
 from serve_app.stages.matcher import MatcherStage
 from serve_app.stages.metrics import ServeMetrics, StoreMetrics, http_observer
-from serve_app.stages.remote import Remote, request_id
+from serve_app.stages.remote import Remote, current_request_id
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class MatcherReplica(Replica, MatcherStage):
 
 
 @serve.ingress()
-@tracing.begins_traces(request_id)
+@tracing.begins_traces(current_request_id)
 class IngressReplica(Ingress):
     """One replica of the ingress; the stages that get no handle run inside it."""
 
@@ -176,11 +176,11 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            name_of_request = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
+            request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
             others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
-            scope["headers"] = [*others, (b"x-request-id", name_of_request.encode())]
+            scope["headers"] = [*others, (b"x-request-id", request_id.encode())]
             # Not is_http_request, which would hand on answers of other stages as the bytes that they came in.
-            context = _RequestContext(route=scope["path"], request_id=name_of_request, app_name=name)
+            context = _RequestContext(route=scope["path"], request_id=request_id, app_name=name)
             _serve_request_context.set(context)  # type: ignore[arg-type]  # declared as holding None
         await app(scope, receive, send)
 

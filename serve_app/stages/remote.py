@@ -45,7 +45,7 @@ TOGETHER = frozenset({"detect", "score", "embed", "search"})
 """Methods whose calls are sent together while a stage is busy (:mod:`.coalescing`): those that each search needs."""
 
 
-def request_id() -> str:
+def current_request_id() -> str:
     """Of the request that is under way here; empty where none is."""
     context: _RequestContext | None = _serve_request_context.get()
     return context.request_id if context is not None else ""
@@ -85,7 +85,7 @@ class Remote:
 
     def _coalescer(self, method: str, limit: int) -> CallCoalescer:
         alone = getattr(self._over_grpc, method).remote
-        return CallCoalescer(alone, partial(self._together, method), limit, request_id)
+        return CallCoalescer(alone, partial(self._together, method), limit, current_request_id)
 
     async def _together(self, method: str, calls: Sequence[Call]) -> Sequence[Outcome]:
         outcomes: Sequence[Outcome] = await self._over_grpc.together.remote(method, calls)

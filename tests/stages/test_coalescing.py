@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -202,8 +203,6 @@ def test_the_weight_of_a_call_is_that_of_its_pictures() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_under_any_load_each_call_is_made_once(seed: int) -> None:
-    import random
-
     async def run() -> None:
         chance = random.Random(seed)
         seen: list[int] = []

@@ -11,7 +11,7 @@ from ray.serve.context import _RequestContext, _serve_request_context
 from serve_app.errors import ImageError
 from serve_app.stages.coalescing import Call
 from serve_app.stages.deployments import Replica
-from serve_app.stages.remote import request_id
+from serve_app.stages.remote import current_request_id
 
 
 class Stage(Replica):
@@ -24,7 +24,7 @@ class Stage(Replica):
         await self._all_here.wait()
         if isinstance(item, Exception):
             raise item
-        return f"{request_id()}: {item * times}"
+        return f"{current_request_id()}: {item * times}"
 
 
 def test_all_are_worked_on_at_once_and_each_has_its_own_outcome(caplog: pytest.LogCaptureFixture) -> None:
@@ -38,7 +38,7 @@ def test_all_are_worked_on_at_once_and_each_has_its_own_outcome(caplog: pytest.L
         assert bad.error is items[1]
         assert isinstance(fault.error, RuntimeError)
         assert "a fault" in str(fault.error)
-        assert request_id() == "of the first"
+        assert current_request_id() == "of the first"
 
     asyncio.run(run())
     assert [record.message for record in caplog.records] == ["tell failed"]

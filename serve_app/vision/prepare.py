@@ -3,22 +3,21 @@
 * Constants are folded. The OpenCV Zoo's files store weights in int8 blocks, unpacked by ``DequantizeLinear`` and
   ``Reshape`` nodes; SFace also lists its weights as inputs, for which onnxruntime refuses it.
 * The batch dimension becomes symbolic; a detector's height and width too.
-* For the CPU, ``PRelu`` is written as two depthwise 1x1 convolutions (see :func:`_rewrite_prelu`).
+* For the CPU, some nodes are written in another form (see :mod:`.cpu_graph`).
 * For CUDA, weights and arithmetic may become float16; inputs and outputs stay float32.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from serve_app.vision.catalogue import Task
+from serve_app.vision.cpu_graph import keep_packed_products, rewrite_prelu
 
 Target = Literal["cpu", "cuda"]
 
@@ -44,11 +43,13 @@ def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> 
         raise ValueError(f"fp16 is for the target 'cuda', got {target!r}")
     proto = onnx.load_model_from_string(model)
     graph = proto.graph
+    if target == "cpu":
+        keep_packed_products(proto)
     _fold_constants(proto)
     _keep_real_input(graph)
     _free_dimensions(graph, spatial=task == "detector")
     if target == "cpu":
-        _rewrite_prelu(graph)
+        rewrite_prelu(graph)
     del graph.value_info[:]  # holds the sizes of the export
     _drop_unused_initialisers(graph)
     onnx.checker.check_model(proto)
@@ -111,67 +112,6 @@ def _free_reshapes(graph: onnx.GraphProto) -> None:
         if shape.size > 1 and shape[0] == 1:
             shape[0] = 0
             target.CopyFrom(numpy_helper.from_array(shape, target.name))
-
-
-def _rewrite_prelu(graph: onnx.GraphProto) -> None:
-    """Write ``PRelu(x) = x + Relu((a - 1)*x)`` with both products as depthwise 1x1 convolutions.
-
-    onnxruntime's CPU provider keeps convolutions, ReLU and sums in its blocked channel layout, but leaves it for PRelu:
-    that was half of SFace's time. It makes the ReLU part of the first convolution and the sum part of the second, so
-    that a layer is read three times and written twice, which is what it costs.
-
-    That holds for ``a`` up to 1. A channel of a larger slope is computed negated, as ``-a*x + Relu((a - 1)*x)``, and so
-    are the weights of the convolutions that read it. Where something else reads it too, and where slopes are not one
-    per channel of an NCHW tensor, the node is left alone.
-    """
-    initialisers = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        slope = numpy_helper.to_array(initialisers[node.input[1]]) if _is_channel_prelu(node, initialisers) else None
-        if slope is None or not _negate_readers(graph, node.output[0], slope.ravel() > 1):
-            nodes.append(node)
-            continue
-        (source, _), (result,) = node.input, node.output
-        channels = slope.shape[0]
-        names = {part: f"{result}__{part}" for part in ("identity", "rest", "same", "scaled", "relu")}
-        identity = np.where(slope > 1, -slope, np.ones_like(slope))
-        for name, weight in ((names["identity"], identity), (names["rest"], slope - 1)):
-            graph.initializer.append(numpy_helper.from_array(weight.reshape(channels, 1, 1, 1), name))
-        make = onnx.helper.make_node
-        nodes += [
-            make("Conv", [source, names["rest"]], [names["scaled"]], group=channels, kernel_shape=[1, 1]),
-            make("Relu", [names["scaled"]], [names["relu"]]),
-            make("Conv", [source, names["identity"]], [names["same"]], group=channels, kernel_shape=[1, 1]),
-            make("Add", [names["same"], names["relu"]], [result]),
-        ]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def _negate_readers(graph: onnx.GraphProto, name: str, negated: NDArray[np.bool_]) -> bool:
-    """Make up for channels of a tensor being negated, in the weights of what reads it; False where that cannot be."""
-    if not negated.any():
-        return True
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    uses = Counter(used for node in graph.node for used in node.input)
-    readers = [node for node in graph.node if name in node.input]
-    own_weights = [node.op_type == "Conv" and node.input[1] in weights and uses[node.input[1]] == 1 for node in readers]
-    if not all(own_weights) or any(output.name == name for output in graph.output):
-        return False
-    for node in readers:
-        weight = numpy_helper.to_array(weights[node.input[1]]).copy()
-        signs = np.where(negated, -1, 1).astype(weight.dtype).reshape(-1, weight.shape[1])  # a row for each group
-        per_output = np.repeat(signs, weight.shape[0] // len(signs), axis=0)
-        weight *= per_output.reshape(*per_output.shape, *[1] * (weight.ndim - 2))
-        weights[node.input[1]].CopyFrom(numpy_helper.from_array(weight, node.input[1]))
-    return True
-
-
-def _is_channel_prelu(node: onnx.NodeProto, initialisers: dict[str, onnx.TensorProto]) -> bool:
-    if node.op_type != "PRelu" or node.input[1] not in initialisers:
-        return False
-    shape = list(initialisers[node.input[1]].dims)
-    return len(shape) == 3 and shape[1:] == [1, 1]
 
 
 def _drop_unused_initialisers(graph: onnx.GraphProto) -> None:

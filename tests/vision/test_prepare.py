@@ -7,11 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -21,17 +17,9 @@ from serve_app.vision.files import ModelFiles
 from serve_app.vision.prepare import Target, prepare
 from serve_app.vision.tensors import to_tensor
 from tests import photos
+from tests.vision.graphs import Array, run
 
-Array = NDArray[np.float32]
 MODELS = ("yunet-2023mar", "sface-2021dec", "fr-feature", "minifasnet-v2", "minifasnet-v1se", "fr-liveness")
-
-
-def run(graph: bytes, batch: Array) -> list[Array]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, 1
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    outputs: list[Array] = session.run(None, {session.get_inputs()[0].name: batch})
-    return outputs
 
 
 def original(entry: ModelEntry, files: ModelFiles, batch: Array) -> list[Array]:
@@ -71,8 +59,15 @@ def test_prepared_and_published_graphs_agree(
     expected = original(entry, files, batch)
     found = run(files.prepared(entry, target).read_bytes(), batch)
     assert len(found) == len(expected)
+    if (model, target) == ("sface-2021dec", "cpu"):  # the input of its last product is rounded to 8 bits
+        assert cosines(found[0], expected[0]).min() > 0.99999
+        return
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def cosines(a: Array, b: Array) -> Array:
+    return np.asarray((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
 
 
 @pytest.mark.parametrize(
@@ -111,72 +106,12 @@ def test_half_precision_is_close(catalogue: Catalogue, files: ModelFiles, collin
     (half,) = run(files.prepared(entry, "cuda", fp16=True).read_bytes(), batch)
     (full,) = run(files.prepared(entry, "cpu").read_bytes(), batch)
     assert half.dtype == np.float32
-    cosines = (half * full).sum(1) / np.linalg.norm(half, axis=1) / np.linalg.norm(full, axis=1)
-    assert cosines.min() > 0.9999
+    assert cosines(half, full).min() > 0.9999
 
 
 def test_half_precision_is_for_cuda() -> None:
     with pytest.raises(ValueError, match="fp16 is for the target 'cuda'"):
         prepare(b"", "embedder", "cpu", fp16=True)
-
-
-def prelu_graph(slope: Array, readers: dict[str, int] | None = None) -> onnx.ModelProto:
-    """A PRelu of four channels, whose result is the output, or is read by a convolution of each name and groups."""
-    rng = np.random.default_rng(0)
-    nodes = [helper.make_node("PRelu", ["x", "slope"], ["y"])]
-    initialisers = [numpy_helper.from_array(slope, "slope")]
-    for reader, groups in (readers or {}).items():
-        weight = rng.normal(0, 1, (8, 4 // groups, 3, 3)).astype(np.float32)
-        initialisers.append(numpy_helper.from_array(weight, f"{reader}_weight"))
-        nodes.append(helper.make_node("Conv", ["y", f"{reader}_weight"], [reader], group=groups, pads=[1, 1, 1, 1]))
-    shapes = {"x": [1, 4, 5, 6], **({reader: [1, 8, 5, 6] for reader in readers} if readers else {"y": [1, 4, 5, 6]})}
-    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()]
-    graph = helper.make_graph(nodes, "g", values[:1], values[1:], initialisers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def operators(graph: bytes) -> set[str]:
-    return {node.op_type for node in onnx.load_model_from_string(graph).graph.node}
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([(1,), (2,), (4,), (1, 4)]))
-def test_the_rewritten_prelu_is_a_prelu(seed: int, offset: float, groups: tuple[int, ...]) -> None:
-    rng = np.random.default_rng(seed)
-    slope = (rng.normal(0, 1, (4, 1, 1)) + offset).astype(np.float32)
-    published = prelu_graph(slope, {f"reader_{count}": count for count in groups}).SerializeToString()
-    prepared = prepare(published, "embedder", "cpu")
-    assert "PRelu" not in operators(prepared)
-    batch = rng.normal(0, 3, (2, 4, 5, 6)).astype(np.float32)
-    expected = [np.concatenate(parts) for parts in zip(*(run(published, one[None]) for one in batch), strict=True)]
-    for a, b in zip(run(prepared, batch), expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)
-
-
-def test_a_prelu_whose_result_is_the_output() -> None:
-    gentle, steep = (np.array(slope, np.float32).reshape(4, 1, 1) for slope in ([-2, 0, 0.5, 1], [-2, 0, 0.5, 1.5]))
-    batch = np.random.default_rng(0).normal(0, 3, (2, 4, 5, 6)).astype(np.float32)
-    for slope, kept in ((gentle, False), (steep, True)):  # a steep channel is computed negated; nobody undoes that here
-        prepared = prepare(prelu_graph(slope).SerializeToString(), "embedder", "cpu")
-        assert ("PRelu" in operators(prepared)) == kept
-        np.testing.assert_allclose(run(prepared, batch)[0], np.where(batch > 0, batch, slope * batch), atol=1e-5)
-
-
-def test_a_steep_prelu_is_left_alone_where_more_than_convolutions_read_it() -> None:
-    slope = np.full((4, 1, 1), 1.5, np.float32)
-    added = prelu_graph(slope, {"reader": 1})
-    added.graph.node.append(helper.make_node("Relu", ["y"], ["other"]))
-    shared = prelu_graph(slope, {"reader": 1})
-    shared.graph.node.append(helper.make_node("Conv", ["x", "reader_weight"], ["other"], pads=[1, 1, 1, 1]))
-    for model in (added, shared):
-        assert "PRelu" in operators(prepare(model.SerializeToString(), "embedder", "cpu"))
-
-
-@pytest.mark.parametrize("shape", [(1,), (1, 1, 6), (4, 5, 6)])
-def test_other_slopes_are_left_alone(shape: tuple[int, ...]) -> None:
-    slope = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
-    prepared = prepare(prelu_graph(slope).SerializeToString(), "embedder", "cpu")
-    assert [node.op_type for node in onnx.load_model_from_string(prepared).graph.node] == ["PRelu"]
 
 
 def test_a_graph_of_two_inputs_is_refused() -> None:

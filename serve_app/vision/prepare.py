@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,13 +18,15 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from serve_app.vision import cpu_graph
 from serve_app.vision.catalogue import Task
-from serve_app.vision.cpu_graph import keep_packed_products, rewrite_prelu
 
 Target = Literal["cpu", "cuda"]
 
-PREPARATION_VERSION = 3
-"""Part of the name of cached results: raise it with every change here."""
+PREPARATION = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, cpu_graph.__file__))).hexdigest()[
+    :8
+]
+"""Part of the name of cached results: of the code that makes them, so that a change of it finds no old ones."""
 
 _FOLDABLE = frozenset({"Constant", "DequantizeLinear", "Reshape", "Identity"})
 
@@ -44,12 +48,12 @@ def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> 
     proto = onnx.load_model_from_string(model)
     graph = proto.graph
     if target == "cpu":
-        keep_packed_products(proto)
+        cpu_graph.keep_packed_products(proto)
     _fold_constants(proto)
     _keep_real_input(graph)
     _free_dimensions(graph, spatial=task == "detector")
     if target == "cpu":
-        rewrite_prelu(graph)
+        cpu_graph.rewrite_prelu(graph)
     del graph.value_info[:]  # holds the sizes of the export
     _drop_unused_initialisers(graph)
     onnx.checker.check_model(proto)

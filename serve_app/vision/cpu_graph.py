@@ -21,7 +21,7 @@ def keep_packed_products(proto: onnx.ModelProto) -> None:
     bits in the same blocks, and with that the templates differ by a cosine of 2e-6 at most (200 faces of LFW).
 
     Called before constants are folded. Products of another form stay as they are: what is taken is
-    ``Gemm(x, DequantizeLinear(weight), bias)`` with a transposed weight in blocks along its rows.
+    ``Gemm(x, DequantizeLinear(weight), bias)`` with a transposed weight in blocks along its rows and a bias for each.
     """
     graph = proto.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -30,7 +30,7 @@ def keep_packed_products(proto: onnx.ModelProto) -> None:
     for node in graph.node:
         source = unpacked.get(node.input[1]) if _is_plain_gemm(node) else None
         blocks = None if source is None else _blocks(source, constants)
-        if blocks is None:
+        if blocks is None or _shape(node.input[2], unpacked, constants) != blocks[0].shape[:1]:
             continue
         weight, scales, zeros = blocks
         (rows, count, size) = weight.shape
@@ -60,6 +60,14 @@ def _is_plain_gemm(node: onnx.NodeProto) -> bool:
     attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
     plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | attributes
     return plain == {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
+
+
+def _shape(
+    name: str, unpacked: dict[str, onnx.NodeProto], constants: dict[str, NDArray[np.generic]]
+) -> tuple[int, ...] | None:
+    """Of a constant, packed or not; None: it is none."""
+    source = unpacked[name].input[0] if name in unpacked else name
+    return constants[source].shape if source in constants else None
 
 
 def _blocks(

@@ -70,7 +70,9 @@ def test_other_slopes_are_left_alone(shape: tuple[int, ...]) -> None:
     assert [node.op_type for node in onnx.load_model_from_string(prepared).graph.node] == ["PRelu"]
 
 
-def packed_graph(weight: NDArray[np.int8], scales: Array, zeros: NDArray[np.int8], **gemm: int) -> bytes:
+def packed_graph(
+    weight: NDArray[np.int8], scales: Array, zeros: NDArray[np.int8], *, one_bias: bool = False, **gemm: int
+) -> bytes:
     """A product with a weight that is published in int8 blocks: (rows, columns), and scales for each of its blocks."""
     size = weight.shape[1] // scales.shape[1]
     nodes = [
@@ -78,7 +80,7 @@ def packed_graph(weight: NDArray[np.int8], scales: Array, zeros: NDArray[np.int8
         helper.make_node("Gemm", ["x", "weight", "bias"], ["y"], **gemm),
     ]
     bias = np.linspace(-1, 1, weight.shape[1 - gemm["transB"]], dtype=np.float32)
-    constants = {"w": weight, "scales": scales, "zeros": zeros, "bias": bias}
+    constants = {"w": weight, "scales": scales, "zeros": zeros, "bias": bias[:1] if one_bias else bias}
     shapes = {"x": [1, weight.shape[gemm["transB"]]], "y": [1, len(bias)]}
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()]
     initialisers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
@@ -105,11 +107,13 @@ def test_a_product_with_packed_weights(seed: int, rows: int, blocks: int, size: 
     assert (np.abs(run(graph, x)[0] - expected) <= bound * 1.01 + 1e-3).all()
 
 
-@pytest.mark.parametrize(("size", "transposed"), [(24, 1), (8, 1), (16, 0)])
-def test_other_packed_products_are_unpacked(size: int, transposed: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "transposed", "one_bias"), [(24, 1, False), (8, 1, False), (16, 0, False), (16, 1, True)]
+)
+def test_other_packed_products_are_unpacked(size: int, transposed: int, one_bias: bool) -> None:
     weight = np.ones((size * 2, size * 2), np.int8)
     scales, zeros = np.ones((size * 2, 2), np.float32), np.zeros((size * 2, 2), np.int8)
-    graph = cpu_form(packed_graph(weight, scales, zeros, transB=transposed))
+    graph = cpu_form(packed_graph(weight, scales, zeros, one_bias=one_bias, transB=transposed))
     assert "MatMulNBits" not in operators(graph)
 
 

@@ -67,8 +67,7 @@ def run(options: argparse.Namespace) -> Path:
             portraits.apply(side, 3.0, clients=4)
             alone = [portraits.apply(side, options.seconds / 2, clients=1)["cpu_ms"] for _ in range(options.rounds)]
             http = max(0.0, float(np.median(alone)) - sum(steps.values()))
-            detect, place, embed, match = (steps[name] for name in ("detect", "place", "embed", "match"))
-            times = Times(http, detect, place, embed, match, 0.0, options.people)
+            times = Times(http, steps["detect"], steps["place"], steps["embed"], steps["match"], 0.0, options.people)
             points = [
                 point(Load(1, faces=faces, gallery=options.people), times, generator, side, options)
                 for faces, generator in ((1, portraits), (FACES, crowds))

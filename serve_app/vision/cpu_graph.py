@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ def keep_packed_products(proto: onnx.ModelProto) -> None:
     graph = proto.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     unpacked = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
-    found = False
+    packed_names = set()
     for node in graph.node:
         source = unpacked.get(node.input[1]) if _is_plain_gemm(node) else None
         blocks = None if source is None else _blocks(source, constants)
@@ -49,16 +50,21 @@ def keep_packed_products(proto: onnx.ModelProto) -> None:
             accuracy_level=4,  # multiply in int8
         )
         node.CopyFrom(replacement)
-        found = True
-    if found:
+        packed_names.add(name)
+    if packed_names:
         proto.opset_import.append(onnx.helper.make_opsetid(_MICROSOFT, 1))
+    for name in packed_names.difference(*(node.input for node in graph.node)):
+        graph.node.remove(unpacked[name])
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def _is_plain_gemm(node: onnx.NodeProto) -> bool:
     if node.op_type != "Gemm" or len(node.input) != 3:
         return False
-    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | attributes
+    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | _attributes(node)
     return plain == {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
 
 
@@ -74,7 +80,7 @@ def _blocks(
     node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]] | None:
     """Weights of (rows, blocks, size), with scales and zero points of (rows, blocks); None for another form."""
-    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    attributes = _attributes(node)
     size = attributes.get("block_size", 0)
     if len(node.input) != 3 or any(name not in constants for name in node.input):
         return None
@@ -102,7 +108,7 @@ def rewrite_prelu(graph: onnx.GraphProto) -> None:
     nodes = []
     for node in graph.node:
         slope = numpy_helper.to_array(initialisers[node.input[1]]) if _is_channel_prelu(node, initialisers) else None
-        if slope is None or not _negate_readers(graph, node.output[0], slope.ravel() > 1):
+        if slope is None or not _negate_readers(graph, node.output[0], slope.ravel() > 1, initialisers):
             nodes.append(node)
             continue
         (source, _), (result,) = node.input, node.output
@@ -122,11 +128,12 @@ def rewrite_prelu(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _negate_readers(graph: onnx.GraphProto, name: str, negated: NDArray[np.bool_]) -> bool:
+def _negate_readers(
+    graph: onnx.GraphProto, name: str, negated: NDArray[np.bool_], weights: dict[str, onnx.TensorProto]
+) -> bool:
     """Make up for channels of a tensor being negated, in the weights of what reads it; False where that cannot be."""
     if not negated.any():
         return True
-    weights = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(used for node in graph.node for used in node.input)
     readers = [node for node in graph.node if name in node.input]
     own_weights = [node.op_type == "Conv" and node.input[1] in weights and uses[node.input[1]] == 1 for node in readers]

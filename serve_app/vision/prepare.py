@@ -23,9 +23,8 @@ from serve_app.vision.catalogue import Task
 
 Target = Literal["cpu", "cuda"]
 
-PREPARATION = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, cpu_graph.__file__))).hexdigest()[
-    :8
-]
+_CODE = (__file__, cpu_graph.__file__)
+PREPARATION = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _CODE)).hexdigest()[:8]
 """Part of the name of cached results: of the code that makes them, so that a change of it finds no old ones."""
 
 _FOLDABLE = frozenset({"Constant", "DequantizeLinear", "Reshape", "Identity"})

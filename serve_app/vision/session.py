@@ -26,6 +26,7 @@ Array = NDArray[np.float32]
 _ROWS = 4
 """Of a batch that the processors compute at once: those of more fall out of their caches (SFace on 2 cores of an EPYC:
 284 faces/s in batches of 4, 228 in batches of 32), and others get their turn in between."""
+
 _ERROR, _FATAL = 3, 4  # onnxruntime's log severities
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
 _HINT = "install facegraph[cuda] (CUDA 13 and cuDNN 9) and a driver that supports it"

@@ -23,18 +23,18 @@ import httpx
 import numpy as np
 
 from benchmarks import plots
+from benchmarks.contenders import ServeSide
 from benchmarks.dataset import DEFAULT_IMAGES, read_people, split
 from benchmarks.identification import enrol
 from benchmarks.latency import probe_pictures
 from benchmarks.launcher import running_service
 from benchmarks.report import Report, overrides
-from benchmarks.sides import ServeSide
 from benchmarks.throughput import Load
 from serve_app.client import Client
 
 STAGES = ("detector", "liveness", "embedder", "matcher")
 TARGETS = {"DETECTOR": 4, "EMBEDDER": 16, "LIVENESS": 8}
-"""Calls under way for each replica."""
+"""CircuitBreaker under way for each replica."""
 
 POLL_S = 0.5
 BIN_S = 2.0

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks import plots
+from benchmarks.contenders import ServeSide
 from benchmarks.dataset import DEFAULT_IMAGES, read_people, split
 from benchmarks.identification import COLLECTION, enrol
 from benchmarks.inprocess import PlainPipeline, open_copy, shipped_settings
@@ -26,12 +27,11 @@ from benchmarks.latency import probe_pictures
 from benchmarks.launcher import running_service
 from benchmarks.pictures import HEIGHT, WIDTH, encode
 from benchmarks.report import Report, overrides
-from benchmarks.sides import ServeSide
 from benchmarks.statistics import quartiles
 from benchmarks.throughput import Load as Generator
 from serve_app.capacity import Load, Times, picture_ms
 from serve_app.client import Client
-from serve_app.vision.cores import cpu_count
+from serve_app.vision.cpu_slots import cpu_count
 
 FACES = 4
 CLIENTS = 16

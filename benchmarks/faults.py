@@ -14,12 +14,12 @@ from rich.progress import track
 from benchmarks.statistics import wilson
 from serve_app.domain import Box, DetectedFace, DetectOptions, Pixels, QualityCode
 from serve_app.settings import Settings
-from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.files import ModelFiles
+from serve_app.vision.face_analyser import FaceAnalyser
+from serve_app.vision.face_reader import central_face
 from serve_app.vision.image import encode_jpeg, read_image
-from serve_app.vision.reader import central_face
-from serve_app.vision.session import open_session
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 
 Fault = Callable[[Pixels, Box, np.random.Generator], tuple[Pixels, bool]]
 """A picture and its face's box become another picture; and whether that has the fault."""

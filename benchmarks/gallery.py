@@ -27,10 +27,10 @@ from benchmarks import plots
 from benchmarks.report import ROOT, Report
 from benchmarks.statistics import Spread
 from serve_app.domain import Vectors
-from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.milvus import MilvusIndex
-from serve_app.gallery.milvus_places import MilvusPlaces
-from serve_app.gallery.places import Place
+from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.index.locations import IndexLocation
+from serve_app.gallery.index.milvus_backends import MilvusBackends
+from serve_app.gallery.index.milvus_server import MilvusIndex
 
 MODEL, COLLECTION, NAMESPACE = "benchmark", "c" * 32, "b" * 32
 DIMENSION, GENUINE_COSINE, FACES_PER_PERSON = 128, 0.65, 4
@@ -89,7 +89,7 @@ def running(store: str, uri: str | None) -> Iterator[str | None]:
     if store != "server" or uri:
         yield uri if store == "server" else None
         return
-    from tests.servers.milvus import MilvusServer
+    from scripts.servers.milvus import MilvusServer
 
     server = MilvusServer()
     try:
@@ -170,7 +170,7 @@ def measure(uri: str, size: int, searches: int) -> dict[str, Any]:
 
 
 def _open(uri: str) -> MilvusIndex:
-    return MilvusPlaces(NAMESPACE, 120).open(Place(uri))
+    return MilvusBackends(NAMESPACE, 120).open(IndexLocation(uri))
 
 
 def _fill(index: MilvusIndex, enrolled: Vectors) -> None:

@@ -24,8 +24,8 @@ from benchmarks.statistics import quartiles
 from serve_app.errors import ConfigurationError
 from serve_app.settings import Inference
 from serve_app.vision.catalogue import Catalogue, ModelEntry
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import OnnxSession, has_nvidia_device, open_session
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import OnnxSession, has_nvidia_device, open_session
 
 TARGET = "embedder on an H200: >= 20,000 faces/s"
 KINDS = {

@@ -15,16 +15,16 @@ from typing import Literal
 import numpy as np
 import onnxruntime
 
-from serve_app.configuration import read_serve_file
 from serve_app.domain import DEFAULT_TENANT, DetectOptions, GalleryQuery
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
-from serve_app.vision.analyser import FaceAnalyser
+from serve_app.settings.serve_file import read_serve_file
 from serve_app.vision.catalogue import Catalogue, ModelEntry
 from serve_app.vision.embedding import FaceEmbedder
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import InferenceSession, OnnxSession, open_session
+from serve_app.vision.face_analyser import FaceAnalyser
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import InferenceSession, OnnxSession, open_session
 
 Threads = Literal["shipped", "default", "one"]
 """``shipped``: sessions as the service opens them; ``default``: as onnxruntime opens them when nothing is said;

@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from benchmarks.report import ROOT
-from tests.servers.ports import free_port
+from scripts.servers.ports import free_port
 
 SHARED_MODELS = ROOT.parent / "shared" / "models"
 READY = "facegraph is ready"

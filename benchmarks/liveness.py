@@ -32,14 +32,14 @@ from benchmarks.inprocess import shipped_settings
 from benchmarks.report import ROOT, Report
 from benchmarks.statistics import wilson
 from serve_app.domain import DetectOptions, Pixels
-from serve_app.service.base import LIVENESS_UNUSABLE
+from serve_app.service.operations import LIVENESS_UNUSABLE
 from serve_app.settings import Settings
-from serve_app.vision.analyser import FaceAnalyser
-from serve_app.vision.antispoof import LivenessEnsemble, open_ensemble
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.files import ModelFiles
+from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.image import encode_jpeg, read_image
-from serve_app.vision.session import open_session
+from serve_app.vision.liveness_ensemble import LivenessEnsemble, open_ensemble
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 
 DEFAULT_IMAGES = ROOT.parent / "shared" / "data" / "liveness"
 LIVE_NAMES = frozenset({"live", "bona_fide", "bonafide", "genuine", "real"})

@@ -171,7 +171,7 @@ def gallery(path: Path, stores: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def memory(path: Path, samples: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    """Resident memory of each process over the requests answered."""
+    """FlatRows memory of each process over the requests answered."""
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for name, values in sorted(samples.items(), key=lambda item: -item[1][-1][1]):
         axes.plot(*np.array(values, np.float64).T, label=f"{name}: {values[-1][1]:,.0f} MB")

@@ -31,7 +31,7 @@ from benchmarks.report import Report
 from serve_app.domain import DetectedFace
 from serve_app.score import fmr_to_score
 from serve_app.settings import Settings
-from serve_app.vision.reader import FaceReader
+from serve_app.vision.face_reader import FaceReader
 
 FMRS = (1e-4, 1e-6)
 REJECTED = tuple(round(share / 100, 2) for share in range(41))

@@ -16,9 +16,9 @@ from rich.progress import track
 
 from serve_app.domain import DetectedFace, Pixels
 from serve_app.settings import Limits
+from serve_app.vision.face_reader import FaceReader
 from serve_app.vision.image import encode_jpeg, read_image
 from serve_app.vision.quality import burdens
-from serve_app.vision.reader import FaceReader
 
 Floats = NDArray[np.float64]
 

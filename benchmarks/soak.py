@@ -1,8 +1,8 @@
 """Soak: ``python -m benchmarks.soak``. Does the memory of each process stay flat over thousands of mixed requests?
 
 A service as shipped gets searches, enrolments, changes, deletions and requests that must be refused
-(:mod:`benchmarks.mix`) from several clients at the same time. Meanwhile the resident memory of each of its processes is
-measured. At the end everything that was acknowledged is looked up.
+(:mod:`benchmarks.workload`) from several clients at the same time. Meanwhile the resident memory of each of its
+processes is measured. At the end everything that was acknowledged is looked up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks import mix, plots
+from benchmarks import plots, workload
 from benchmarks.dataset import DEFAULT_IMAGES, DataMissing, read_people, thin
 from benchmarks.launcher import ServiceProcess, running_service
 from benchmarks.pictures import camera_picture
@@ -60,19 +60,19 @@ def run(options: argparse.Namespace) -> Path:
         running_service(Path(name) / "data", **environment) as service,
         httpx.Client(base_url=service.url, headers={"X-API-Key": service.key}, timeout=60, trust_env=False) as api,
     ):
-        api.post("/v1/collections", json={"name": mix.COLLECTION}).raise_for_status()
-        tally = mix.Tally()
-        clients = [mix.Client(api, number, pictures, tally) for number in range(options.clients)]
+        api.post("/v1/collections", json={"name": workload.COLLECTION}).raise_for_status()
+        tally = workload.Tally()
+        clients = [workload.Client(api, number, pictures, tally) for number in range(options.clients)]
         started = time.monotonic()
         with sampled(service, tally) as samples:
-            mix.run(clients, tally, options.requests, started + 60 * options.minutes)
+            workload.run(clients, tally, options.requests, started + 60 * options.minutes)
         took = time.monotonic() - started
         figures = {
             "target": TARGET,
             **summary(tally, samples),
             "seconds": round(took, 1),
             "per_second": round(tally.requests / took, 1),
-            "lost": mix.lost(api, clients),
+            "lost": workload.lost(api, clients),
         }
     plots.memory(report.plot_path(), samples)
     for process, memory in figures["memory_mb"].items():
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> Path:
 
 
 @contextlib.contextmanager
-def sampled(service: ServiceProcess, tally: mix.Tally, period_s: float = 2.0) -> Iterator[Samples]:
+def sampled(service: ServiceProcess, tally: workload.Tally, period_s: float = 2.0) -> Iterator[Samples]:
     """Measure resident memory meanwhile."""
     samples: dict[str, list[tuple[int, float]]] = defaultdict(list)
     ended = threading.Event()
@@ -124,7 +124,7 @@ def role(process: psutil.Process) -> str:
     return "Ray: agents and idle workers"
 
 
-def summary(tally: mix.Tally, samples: Samples) -> dict[str, Any]:
+def summary(tally: workload.Tally, samples: Samples) -> dict[str, Any]:
     """What came back, and how memory went: medians of the tenth after settling and of the last one, and the slope."""
     by_kind: dict[str, dict[str, int]] = defaultdict(dict)
     for (kind, status), number in sorted(tally.answers.items()):

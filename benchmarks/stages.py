@@ -32,12 +32,12 @@ from serve_app.domain import Pixels
 from serve_app.settings import DetectorSettings, Inference, Limits
 from serve_app.vision.align import align
 from serve_app.vision.catalogue import Catalogue, ModelEntry
-from serve_app.vision.cores import cpu_count
+from serve_app.vision.cpu_slots import cpu_count
 from serve_app.vision.embedding import FaceEmbedder
-from serve_app.vision.files import ModelFiles
+from serve_app.vision.graph_preparation import prepare
 from serve_app.vision.image import read_image
-from serve_app.vision.prepare import prepare
-from serve_app.vision.session import open_session
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 from serve_app.vision.tensors import to_tensor
 from serve_app.vision.yunet import YuNet
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import plots
+from benchmarks.contenders import Side, all_sides
 from benchmarks.dataset import DEFAULT_IMAGES, DataMissing, read_people, split
 from benchmarks.identification import COLLECTION, enrol
 from benchmarks.inprocess import PlainPipeline, Threads, open_copy, shipped_settings
@@ -37,10 +38,9 @@ from benchmarks.latency import multipart, probe_pictures
 from benchmarks.launcher import running_service
 from benchmarks.load import Plan, write_plan
 from benchmarks.report import ROOT, Report, overrides
-from benchmarks.sides import Side, all_sides
 from benchmarks.statistics import quartiles
 from serve_app.client import Client
-from serve_app.vision.cores import cpu_count
+from serve_app.vision.cpu_slots import cpu_count
 
 SIDES = (
     "fastapi",

@@ -36,13 +36,13 @@ if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # no job of a cluster, whic
 import ray
 from ray import serve
 
+from serve_app.bulk.bounded_concurrency import outcomes
+from serve_app.bulk.checkpoint import Checkpoint
 from serve_app.bulk.enroller import Enroller
 from serve_app.bulk.entries import BadSource, Entry, PictureFile, Status
 from serve_app.bulk.files import Files
-from serve_app.bulk.handle import HandleDoor
+from serve_app.bulk.handle_target import HandleTarget
 from serve_app.bulk.sources import Source
-from serve_app.bulk.state import State
-from serve_app.bulk.window import outcomes
 from serve_app.bulk.worklist import WorkList
 from serve_app.errors import CollectionExists
 
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         work, files = stack.enter_context(closing(WorkList())), stack.enter_context(closing(Files()))
         try:
             Source(chosen.source, files).load(work)
-            state = stack.enter_context(closing(State(chosen.state)))
+            state = stack.enter_context(closing(Checkpoint(chosen.state)))
         except BadSource as error:
             print(error, file=sys.stderr)
             return 2
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
                     yield entry
 
         async def run() -> None:
-            enroller = Enroller(HandleDoor(handle, chosen.collection), read)
+            enroller = Enroller(HandleTarget(handle, chosen.collection), read)
             began = said = time.monotonic()
             pictures = 0
             async for outcome in outcomes(to_do(), enroller.enroll, chosen.window):

@@ -9,10 +9,9 @@ from typing import Any
 
 from ray.serve import Application
 
-from serve_app import tracing
 from serve_app.api.dialects import chosen
-from serve_app.settings import Topology, load_settings
-from serve_app.stages.deployments import (
+from serve_app.observability import tracing
+from serve_app.serving.deployments import (
     DetectorReplica,
     EmbedderReplica,
     IngressReplica,
@@ -20,6 +19,7 @@ from serve_app.stages.deployments import (
     MatcherReplica,
     deployment,
 )
+from serve_app.settings import Topology, load_settings
 
 NAME = "facegraph"
 """Of the Serve application: ``serve.get_app_handle("facegraph")``."""

@@ -15,7 +15,7 @@ from typing import Literal
 from serve_app.errors import InvalidRequest
 
 EMBEDDED_FACES = 200_000
-"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.milvus_lite.EMBEDDED_ROWS``."""
+"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.index.milvus_lite.EMBEDDED_ROWS``."""
 
 LINK_BYTES = 2 * 16 * 4 * 1.1
 """Of a row in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for those above

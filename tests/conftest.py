@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from scripts.servers import milvus as milvus_server_module
+from scripts.servers import postgres as postgres_module
 from tests.graph.service import RunningService
-from tests.servers import milvus as milvus_server_module
-from tests.servers import postgres as postgres_module
 
 # How long an example takes depends on what else the machine does; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("facegraph", deadline=None)

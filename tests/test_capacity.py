@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.capacity import EMBEDDED_FACES, GpuRates, Load, Machine, Times, picture_ms, pictures_per_second, plan
 from serve_app.errors import InvalidRequest
-from serve_app.gallery.milvus_lite import EMBEDDED_ROWS
+from serve_app.gallery.index.milvus_lite import EMBEDDED_ROWS
 
 LITE = Times(http=10, detect=16, place=4, embed=20, match=3, index=7, index_faces=10_000, liveness=15)
 SERVER = dataclasses.replace(LITE, index=2, index_faces=100_000, server=True)

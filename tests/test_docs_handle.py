@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from serve_app.contracts.matcher import Matcher
 from serve_app.domain import PersonFields
-from serve_app.stages.ingress import Ingress
-from serve_app.stages.protocols import Matcher
+from serve_app.serving.ingress import Ingress
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/python-handle.md").read_text("utf-8")

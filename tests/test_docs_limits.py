@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.api import auth, bodies, fetch, limits
+from serve_app.api import auth, image_url, request_bodies, request_guard
 from serve_app.api.app import create_app
 from serve_app.api.schemas.base import COLLECTION_NAME
 from serve_app.api.schemas.collections import CollectionBody, PolicyBody
@@ -20,8 +20,9 @@ from serve_app.api.schemas.search import SearchBody
 from serve_app.api.schemas.unknowns import MergeUnknownsBody
 from serve_app.domain import CollectionPolicy, Consent, PersonFields
 from serve_app.errors import InvalidRequest
-from serve_app.gallery import bulk, checks, directory, gallery, loose_faces, search, tasks, unknowns
-from serve_app.service import sets
+from serve_app.gallery import checks, directory, gallery, search, unassigned_faces, unknowns
+from serve_app.gallery.jobs import bulk_uploads, tasks
+from serve_app.service import image_sets
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTION = (ROOT / "docs/configuration.md").read_text("utf-8").partition("\n## Fixed limits\n")[2].partition("\n## ")[0]
@@ -83,21 +84,25 @@ EXPECTED = {
     "an API key that is sent": [auth.MAX_SECRET],
     "collections in one search": [of(SearchBody, "collections")],
     "matches of a face (`max_results`), whatever `limits.max_results` allows": [search.MAX_RESULTS],
-    "`image_url`": [fetch.MAX_URL],
-    "fields of a form, files not counted": [bodies.MAX_FORM_FIELDS],
+    "`image_url`": [image_url.MAX_URL],
+    "fields of a form, files not counted": [request_bodies.MAX_FORM_FIELDS],
     "items of a page (`limit`), its `cursor`, the filter `q`": [parameter(name) for name in ("limit", "cursor", "q")],
     "persons that are changed or erased at once (vendors' wire formats)": [directory.MAX_PERSONS_PER_REQUEST],
     "faces that are added, or put into or taken out of a collection, at once (Face++, Python handle)": [
-        loose_faces.MAX_LOOSE_FACES_PER_REQUEST
+        unassigned_faces.MAX_UNASSIGNED_FACES_PER_REQUEST
     ],
     "stored images that are read at once (Python handle)": [checks.MAX_PAGE],
-    "the `user_id` of a face (Face++)": [loose_faces.MAX_USER_ID],
-    "a face crop (OpenCV cloud)": [sets.CROP_SIDE, sets.CROP_SIDE, sets.CROP_LIMITS.max_image_bytes // 2**20],
+    "the `user_id` of a face (Face++)": [unassigned_faces.MAX_USER_ID],
+    "a face crop (OpenCV cloud)": [
+        image_sets.CROP_SIDE,
+        image_sets.CROP_SIDE,
+        image_sets.CROP_LIMITS.max_image_bytes // 2**20,
+    ],
     "unknowns that are merged into one at once": [of(MergeUnknownsBody, "others", "maxItems")],
     "faces kept of an unknown, of all unknowns of a collection": [unknowns.MAX_FACES, unknowns.MAX_AREA],
     "pairs that a search for duplicates lists": [tasks.MAX_PAIRS],
-    "unfinished bulk uploads of a tenant": [bulk.MOST_AT_ONCE],
-    "`X-Request-ID`": [repeated(limits.SANE_REQUEST_ID.pattern.decode())],
+    "unfinished bulk uploads of a tenant": [bulk_uploads.MOST_AT_ONCE],
+    "`X-Request-ID`": [repeated(request_guard.SANE_REQUEST_ID.pattern.decode())],
 }
 
 
@@ -116,7 +121,7 @@ def test_requests_and_gallery_have_the_same_limits() -> None:
     assert repeated(checks.PLAIN_NAME.pattern) == repeated(COLLECTION_NAME.pattern)
     assert parameter("limit") == checks.MAX_PAGE
     assert of(MergeUnknownsBody, "others", "maxItems") == unknowns.MAX_MERGED
-    assert gallery.MAX_FACES_PER_REQUEST == loose_faces.MAX_LOOSE_FACES_PER_REQUEST
+    assert gallery.MAX_FACES_PER_REQUEST == unassigned_faces.MAX_UNASSIGNED_FACES_PER_REQUEST
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from benchmarks.dataset import DEFAULT_IMAGES, read_people, split
 from benchmarks.inprocess import shipped_settings
 from benchmarks.report import Report
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.reader import FaceReader
+from serve_app.vision.face_reader import FaceReader
 
 __all__ = ["add_arguments", "run"]
 

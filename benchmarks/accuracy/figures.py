@@ -16,7 +16,7 @@ from benchmarks.report import Report
 from benchmarks.statistics import wilson
 from serve_app.score import fmr_to_score, fpir_to_fmr
 from serve_app.vision.catalogue import ModelEntry
-from serve_app.vision.comparisons import Counting, Floats, Impostors, measure_anchors
+from serve_app.vision.fmr_statistics import Counting, Floats, Impostors, measure_anchors
 
 GALLERIES = (100, 300, 1000, 3000)
 ENROLLED = (2, 3, 5)

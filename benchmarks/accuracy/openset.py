@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
-from serve_app.vision.comparisons import Floats, Templates
+from serve_app.vision.fmr_statistics import Floats, Templates
 
 Fusion = Literal["best", "mean", "quality"]
 """A person with several enrolled pictures: the most similar one counts, or their mean, or the mean by quality."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from serve_app.vision.comparisons import Floats, Templates
-from serve_app.vision.reader import FaceReader
+from serve_app.vision.face_reader import FaceReader
+from serve_app.vision.fmr_statistics import Floats, Templates
 
 
 @dataclass(frozen=True, eq=False)

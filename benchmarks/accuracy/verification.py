@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_app.vision.comparisons import Floats, Impostors, Templates
+from serve_app.vision.fmr_statistics import Floats, Impostors, Templates
 
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 FEWEST = 10

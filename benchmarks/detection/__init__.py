@@ -25,8 +25,8 @@ from benchmarks.inprocess import shipped_settings
 from benchmarks.report import Report
 from benchmarks.statistics import Spread, wilson
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import open_session
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 from serve_app.vision.yunet import YuNet
 
 WIDTHS = (16, 20, 24, 32, 48, 96)

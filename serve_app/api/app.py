@@ -18,19 +18,20 @@ from fastapi.utils import generate_unique_id
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
-from serve_app import __version__, tracing
-from serve_app.api.console import add_console
-from serve_app.api.context import ContextGetter
+from serve_app import __version__
+from serve_app.api.api_context import ContextGetter
+from serve_app.api.console_files import add_console
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
-from serve_app.api.docs import DocumentedApp, add_docs_page
 from serve_app.api.errors import from_http_exception, from_validation
-from serve_app.api.limits import Bounds, RequestGuard
 from serve_app.api.native import native_dialect
-from serve_app.api.traced import TracedRequests
+from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
+from serve_app.api.request_guard import Bounds, RequestGuard
+from serve_app.api.tracing_middleware import TracedRequests
 from serve_app.errors import FacegraphError
+from serve_app.observability import tracing
+from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.settings import Settings, Topology
-from serve_app.stages.watch import Window
-from serve_app.vision import cores
+from serve_app.vision import cpu_slots
 
 IN_FLIGHT_PER_CORE = 2
 """In an overload: one that computes, one that is read, looked up or answered meanwhile."""
@@ -78,7 +79,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.get_context = get_context
-    app.state.traffic = Window()
+    app.state.traffic = RecentStatistics()
     native = native_dialect()
     spoken = (native, *dialects)
     for dialect in spoken:
@@ -110,7 +111,7 @@ def create_app(
 def overload_in_flight(settings: Settings) -> int:
     """Requests that a replica works on while more come than can be served."""
     ingress = settings.ingress
-    alone = IN_FLIGHT_PER_CORE * cores.NUMBER if settings.topology is Topology.SINGLE else ingress.max_in_flight
+    alone = IN_FLIGHT_PER_CORE * cpu_slots.CPU_COUNT if settings.topology is Topology.SINGLE else ingress.max_in_flight
     return min(ingress.overload_in_flight or alone, ingress.max_in_flight)
 
 

@@ -17,10 +17,10 @@ from typing import Annotated
 from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
 
-from serve_app.api.context import ApiContext, Context
-from serve_app.calling import current
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
+from serve_app.request_context import current
 
 MAX_SECRET = 1000
 """Characters of a header value that may be a key."""
@@ -51,7 +51,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
         raise RoleInsufficient(
             f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
         )
-    context.shares.take(key)
+    context.concurrency.take(key)
     context.rates.take(key)
     current().actor = f"key:{key.id}"
     return key

@@ -53,7 +53,7 @@ class InternalError(FacegraphError):
 
 
 def request_id_of(request: Request) -> str:
-    """The id that :mod:`serve_app.api.limits` gave to the request."""
+    """The id that :mod:`serve_app.api.request_guard` gave to the request."""
     return str(getattr(request.state, "request_id", ""))
 
 

@@ -12,7 +12,7 @@ from serve_app.errors import KeyInvalid, KeyNotFound
 
 
 class FakeKeyStore:
-    """Implements :class:`~serve_app.api.context.KeyStore`."""
+    """Implements :class:`~serve_app.api.api_context.KeyStore`."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}  # by secret

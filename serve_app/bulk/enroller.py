@@ -26,15 +26,15 @@ class Refused(Exception):
         self.code, self.message, self.picture, self.fatal = code, message, picture, fatal
 
 
-class Gone(Exception):
+class TargetUnreachable(Exception):
     """Whether a request was carried out is not known."""
 
 
-class Door(Protocol):
+class EnrolmentTarget(Protocol):
     """How persons get into one collection."""
 
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
-        """Enrol from these pictures, all or none; the number of faces added. Raises Refused, Gone."""
+        """Enrol from these pictures, all or none; the number of faces added. Raises Refused, TargetUnreachable."""
         ...
 
     async def returns(self) -> bool:
@@ -51,7 +51,7 @@ class Enroller:
         most, most_bytes: pictures of one request, and their bytes together.
     """
 
-    door: Door
+    target: EnrolmentTarget
     read: Callable[[PictureFile], Awaitable[bytes]]
     most: int = 20
     most_bytes: int = 32 * 2**20
@@ -60,18 +60,18 @@ class Enroller:
         """Make the person's faces those of the entry; pictures that are refused are left out.
 
         Raises:
-            Gone: the service went away and did not come back.
+            TargetUnreachable: the service went away and did not come back.
             Refused: for a reason that holds for everybody.
         """
         try:
             return await self._enroll(entry)
-        except Gone:
-            if not await self.door.returns():
+        except TargetUnreachable:
+            if not await self.target.returns():
                 raise
         try:
             # From the first picture on: whether the last request was carried out is not known.
             return await self._enroll(entry)
-        except Gone as error:
+        except TargetUnreachable as error:
             return failed(entry, "unreachable", str(error))
 
     async def _enroll(self, entry: Entry) -> Outcome:
@@ -103,7 +103,7 @@ class Enroller:
                 refused.append(PictureError(file.location, error.code, str(error)))
         while images:
             try:
-                return await self.door.put(entry.person, [content for _, content in images], entry.fields, mode)
+                return await self.target.put(entry.person, [content for _, content in images], entry.fields, mode)
             except Refused as error:
                 if error.picture is None:
                     raise

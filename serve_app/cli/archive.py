@@ -40,7 +40,7 @@ def export(
     The service may run meanwhile. The file holds biometric data: encrypt it, unless the disk is.
     """
     from serve_app.gallery.archive import ArchiveWriter, export_archive
-    from serve_app.gallery.open import open_blobs
+    from serve_app.gallery.opening import open_blobs
 
     settings = settings_of(config)
     secret = _passphrase(passphrase_file)
@@ -129,12 +129,12 @@ def _target(file: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _sealed(stream: IO[bytes], secret: str) -> Iterator[IO[bytes]]:
-    from serve_app.gallery.archive.sealed import SealedWriter
+    from serve_app.gallery.archive.encrypted_file import EncryptedWriter
 
     if not secret:
         yield stream
         return
-    sealed: Any = SealedWriter(stream, secret)
+    sealed: Any = EncryptedWriter(stream, secret)
     yield sealed
     sealed.close()
 
@@ -143,12 +143,12 @@ def _sealed(stream: IO[bytes], secret: str) -> Iterator[IO[bytes]]:
 def _source(file: Path, secret: str) -> Iterator[IO[bytes]]:
     import io
 
-    from serve_app.gallery.archive.sealed import MAGIC, SealedReader, is_sealed
+    from serve_app.gallery.archive.encrypted_file import MAGIC, EncryptedReader, is_encrypted
 
     with file.open("rb") as stream:
-        if not is_sealed(stream.peek(len(MAGIC))):
+        if not is_encrypted(stream.peek(len(MAGIC))):
             yield stream
             return
         if not secret:
             raise fail("The archive is encrypted: give its passphrase with --passphrase-file.")
-        yield io.BufferedReader(SealedReader(stream, secret), 2**20)
+        yield io.BufferedReader(EncryptedReader(stream, secret), 2**20)

@@ -24,11 +24,11 @@ app = typer.Typer(help="The audit log: export, check; receipts of erasures.", no
 @app.command()
 def export(tenant: Tenant = "default", config: Config = None) -> None:
     """Print the log, oldest entry first, one JSON object a line. The service may run."""
-    from serve_app.gallery.records import audit
+    from serve_app.gallery.sql.records import audit_chain
 
     with _chain(config, tenant) as (database, chain), database.read() as connection:
-        for entry in audit.entries(connection, chain):
-            typer.echo(json.dumps(audit.plain(entry), ensure_ascii=False))
+        for entry in audit_chain.entries(connection, chain):
+            typer.echo(json.dumps(audit_chain.plain(entry), ensure_ascii=False))
 
 
 @app.command()
@@ -38,17 +38,17 @@ def check(
     config: Config = None,
 ) -> None:
     """Recompute every hash of the log: is any entry changed, missing or out of order?"""
-    from serve_app.gallery.records import audit
+    from serve_app.gallery.sql.records import audit_chain
 
     if file is not None:
         try:
-            entries = [audit.from_plain(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+            entries = [audit_chain.from_plain(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise fail(f"{file} is not what 'facegraph audit export' prints.") from None
-        result = audit.check(iter(entries), (entries[-1].sequence, entries[-1].hash) if entries else (0, ""))
+        result = audit_chain.check(iter(entries), (entries[-1].sequence, entries[-1].hash) if entries else (0, ""))
     else:
         with _chain(config, tenant) as (database, chain), database.read() as connection:
-            result = audit.check(audit.entries(connection, chain), audit.head(connection, chain))
+            result = audit_chain.check(audit_chain.entries(connection, chain), audit_chain.head(connection, chain))
     if result.broken is not None:
         warn(f"The log is broken at entry {result.broken}.")
         raise typer.Exit(FAILED)
@@ -65,7 +65,7 @@ def receipt(
 ) -> None:
     """Check a receipt's signature; with --public-key anywhere, without a database."""
     from serve_app.domain import ErasureReceipt
-    from serve_app.gallery.signing import is_genuine, load_signer
+    from serve_app.gallery.privacy.signing import is_genuine, load_signer
 
     try:
         content = json.loads(file.read_text("utf-8"))

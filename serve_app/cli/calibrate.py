@@ -31,7 +31,7 @@ def calibrate(
 
     Running services read the entry when they start.
     """
-    from serve_app.vision.anchors import read_report, write_anchors
+    from serve_app.vision.calibration_file import read_report, write_anchors
     from serve_app.vision.catalogue import Catalogue
 
     entry = Catalogue.load().get(model)
@@ -58,8 +58,8 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
     from serve_app.bulk.sources import Source
     from serve_app.bulk.worklist import WorkList
     from serve_app.vision.catalogue import Anchors
-    from serve_app.vision.comparisons import Templates, measure_anchors
-    from serve_app.vision.reader import FaceReader
+    from serve_app.vision.face_reader import FaceReader
+    from serve_app.vision.fmr_statistics import Templates, measure_anchors
 
     if not folder.is_dir():
         raise fail(f"There is no folder {folder}.")

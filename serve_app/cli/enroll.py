@@ -18,9 +18,9 @@ from serve_app.cli.options import AsJson, Key, Url, chosen_url, connect_async
 from serve_app.cli.output import FAILED, INTERRUPTED, fail, note, warn
 
 if TYPE_CHECKING:
-    from serve_app.bulk.state import State
+    from serve_app.bulk.checkpoint import Checkpoint
     from serve_app.bulk.worklist import WorkList
-    from serve_app.cli.tally import Tally
+    from serve_app.cli.enrol_report import EnrolReport
     from serve_app.client import AsyncClient
 
 SHARE_OF_BODY = 0.9
@@ -67,25 +67,25 @@ def enroll(
     Run the same command again to go on after an interruption, to try again what failed, or to take in changes: persons
     whose files are unchanged are skipped. Exit code 0 only if every picture is enrolled.
     """
-    from serve_app.bulk.enroller import Enroller, Gone, Refused
+    from serve_app.bulk.checkpoint import Checkpoint
+    from serve_app.bulk.enroller import Enroller, Refused, TargetUnreachable
     from serve_app.bulk.entries import BadSource
     from serve_app.bulk.files import Files
-    from serve_app.bulk.http import HttpDoor
+    from serve_app.bulk.http_target import HttpTarget
     from serve_app.bulk.sources import Source
-    from serve_app.bulk.state import State
     from serve_app.bulk.worklist import WorkList
-    from serve_app.cli.tally import Tally
+    from serve_app.cli.enrol_report import EnrolReport
 
     concurrency = min(concurrency, window)
     options = {"faces": faces, "liveness": liveness, "reject_below": reject_below}
 
-    async def run(work: WorkList, files: Files, state: State, tally: Tally, stop: threading.Event) -> None:
+    async def run(work: WorkList, files: Files, state: Checkpoint, tally: EnrolReport, stop: threading.Event) -> None:
         async with connect_async(url, key, timeout_s=120, patience_s=300) as client:
             await _note_present(client, collection, work, state)
             limits = (await client.info())["limits"]
             most_picture_bytes = int(limits["max_image_bytes"])
             enroller = Enroller(
-                HttpDoor(client, collection, options),
+                HttpTarget(client, collection, options),
                 lambda file: asyncio.to_thread(files.read, file.location, most_picture_bytes),
                 most=min(int(limits["max_images_per_request"]), window // concurrency),
                 most_bytes=int(limits["max_body_bytes"] * SHARE_OF_BODY),
@@ -98,16 +98,18 @@ def enroll(
         read = Source(source, files)
         try:
             read.load(work)
-            noted = stack.enter_context(contextlib.closing(State(state or _default_state(chosen_url(url), collection))))
+            noted = stack.enter_context(
+                contextlib.closing(Checkpoint(state or _default_state(chosen_url(url), collection)))
+            )
         except BadSource as error:
             raise fail(str(error)) from None
         for warning in read.warnings:
             warn(warning)
         stop = stack.enter_context(_stop_at_interrupt())
-        tally = stack.enter_context(Tally(work.persons, work.pictures, report, failures))
+        tally = stack.enter_context(EnrolReport(work.persons, work.pictures, report, failures))
         try:
             asyncio.run(run(work, files, noted, tally, stop))
-        except (Gone, Refused) as error:
+        except (TargetUnreachable, Refused) as error:
             raise fail(str(error)) from None
         finally:
             tally.show(as_json)
@@ -121,10 +123,10 @@ def enroll(
 
 
 async def _enroll_all(
-    work: WorkList, enroller: Any, concurrency: int, state: State, tally: Tally, stop: threading.Event
+    work: WorkList, enroller: Any, concurrency: int, state: Checkpoint, tally: EnrolReport, stop: threading.Event
 ) -> None:
+    from serve_app.bulk.bounded_concurrency import outcomes
     from serve_app.bulk.entries import Entry, Outcome, Status
-    from serve_app.bulk.window import outcomes
 
     def to_do() -> Iterator[Entry]:
         for entry in work:
@@ -157,7 +159,7 @@ def _stop_at_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-async def _note_present(client: AsyncClient, collection: str, work: WorkList, state: State) -> None:
+async def _note_present(client: AsyncClient, collection: str, work: WorkList, state: Checkpoint) -> None:
     """Which persons have faces in the collection, if that decides who is skipped; it is created if need be."""
     from serve_app.client import ApiError
 

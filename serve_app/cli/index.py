@@ -12,7 +12,7 @@ from serve_app.cli.options import AsJson, Config, records_of, settings_of
 from serve_app.cli.output import fail, note, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from serve_app.gallery import Database, IndexMoves, IndexPlace
+    from serve_app.gallery import Database, IndexMove, IndexMoves
     from serve_app.settings import Settings
 
 TAKEN_UP_WITHIN_S = 10.0
@@ -43,7 +43,7 @@ def move(
     set storage.milvus_uri to the new place; until then the service follows what the database says.
     """
     from serve_app.gallery import IndexMoves
-    from serve_app.gallery.places import parse, shown
+    from serve_app.gallery.index.locations import parse, shown
 
     if bool(to) == cancel:
         raise fail("Either --to or --cancel is needed.")
@@ -59,7 +59,7 @@ def move(
         moves.begin(settings.milvus_uri, target)
         _watch(settings, moves)
         row = moves.row()
-    if row.place is None or row.place.uri != target.uri:
+    if row.location is None or row.location.uri != target.uri:
         raise fail(f"The move was given up, and searches use the former index: {row.error}.")
     note(f"{row.total} rows are there, and searches use them.")
     if settings.milvus_uri != target.uri:
@@ -90,8 +90,8 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 def _check(settings: Settings, database: Database, target: Any) -> None:
     """Refuse a target that cannot be used, before anything begins."""
-    from serve_app.gallery.milvus_places import MilvusPlaces
-    from serve_app.gallery.places import is_embedded, shown
+    from serve_app.gallery.index.locations import is_embedded, shown
+    from serve_app.gallery.index.milvus_backends import MilvusBackends
     from serve_app.gallery.tenants import installation_id
 
     if is_embedded(target.uri):
@@ -100,7 +100,7 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
         return
     with database.read() as connection:
         namespace = installation_id(connection)
-    with contextlib.closing(MilvusPlaces(namespace, settings.storage.timeout_s).open(target)) as index:
+    with contextlib.closing(MilvusBackends(namespace, settings.storage.timeout_s).open(target)) as index:
         if any(index.count(model) for model in index.models()):
             raise fail(
                 f"{shown(target.uri)} holds an index of this installation already. If that is where the index is now, "
@@ -113,7 +113,7 @@ def _watch(settings: Settings, moves: IndexMoves) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from serve_app.errors import ConfigurationError
-    from serve_app.gallery.records.index_place import MoveState
+    from serve_app.gallery.sql.records.index_location import MoveState
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     patience = time.monotonic() + TAKEN_UP_WITHIN_S
@@ -134,7 +134,7 @@ def _watch(settings: Settings, moves: IndexMoves) -> None:
 def _work(settings: Settings, moves: IndexMoves) -> None:
     """Do all of it here: no service runs."""
     from serve_app.gallery import open_gallery
-    from serve_app.gallery.records.index_place import MoveState
+    from serve_app.gallery.sql.records.index_location import MoveState
     from serve_app.vision.catalogue import Catalogue
 
     note("No service runs, so the work is done here.")
@@ -145,11 +145,11 @@ def _work(settings: Settings, moves: IndexMoves) -> None:
                 time.sleep(POLL_S)
 
 
-def _facts(settings: Settings, row: IndexPlace) -> dict[str, Any]:
-    from serve_app.gallery.places import shown
+def _facts(settings: Settings, row: IndexMove) -> dict[str, Any]:
+    from serve_app.gallery.index.locations import shown
 
     return {
-        "place": shown(settings.milvus_uri if row.place is None else row.place.uri),
+        "place": shown(settings.milvus_uri if row.location is None else row.location.uri),
         "configured": shown(settings.milvus_uri),
         "state": str(row.state),
         "other": None if row.other is None else shown(row.other.uri),

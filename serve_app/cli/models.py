@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.calibrate import calibrate
+from serve_app.cli.embedder_status import switch
 from serve_app.cli.options import AsJson, Config, settings_of
 from serve_app.cli.output import FAILED, fail, note, print_json, show_whole, stderr, stdout, table, warn
-from serve_app.cli.switch import switch
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from serve_app.settings import Settings
-    from serve_app.vision.files import ModelFiles, ModelStatus
+    from serve_app.vision.model_files import ModelFiles, ModelStatus
 
 app = typer.Typer(help="The model files: list, fetch, verify, calibrate, switch.", no_args_is_help=True)
 app.command()(calibrate)
@@ -96,7 +96,7 @@ def verify(names: Names = None, config: Config = None, as_json: AsJson = False) 
 
 
 def _open(config: Any) -> tuple[Settings, ModelFiles]:
-    from serve_app.vision.files import ModelFiles
+    from serve_app.vision.model_files import ModelFiles
 
     settings = settings_of(config)
     return settings, ModelFiles(settings.model_dir, settings.model_cache_dir)

@@ -75,8 +75,8 @@ def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, pati
 
 def settings_of(config: Path | None) -> Settings:
     """The service's settings, for commands that work on its stores directly."""
-    from serve_app.configuration import read_serve_file
     from serve_app.resources import resource_dir
+    from serve_app.settings.serve_file import read_serve_file
 
     return read_serve_file(config or resource_dir("configs") / "local.yaml").settings
 

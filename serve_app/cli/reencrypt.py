@@ -11,15 +11,15 @@ def reencrypt(config: Config = None) -> None:
 
     After the first key was set, or a new one was put before the old ones. The service may run, with the same keys.
     """
-    from serve_app.gallery.open import open_blobs
-    from serve_app.gallery.resealing import reseal
-    from serve_app.gallery.sealing import cipher_of
+    from serve_app.gallery.opening import open_blobs
+    from serve_app.gallery.privacy.reencryption import reencrypt
+    from serve_app.gallery.sql.encryption import cipher_from_settings
 
     settings = settings_of(config)
     with records_of(settings) as database:
-        if cipher_of(settings) is None:
+        if cipher_from_settings(settings) is None:
             raise fail(
                 "There is no key: set FACEGRAPH_STORAGE__ENCRYPTION_KEY or FACEGRAPH_STORAGE__ENCRYPTION_KEY_FILE."
             )
-        number = reseal(database, open_blobs(settings))
+        number = reencrypt(database, open_blobs(settings))
     note(f"{number} faces are encrypted with the first key.")

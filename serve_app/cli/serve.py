@@ -9,17 +9,17 @@ from typing import Annotated
 
 import typer
 
-from serve_app.cli.graph import run_graph
 from serve_app.cli.output import fail, stderr, stdout, warn
-from serve_app.cli.supervise import supervised
-from serve_app.configuration import ServeFile, read_serve_file
+from serve_app.cli.ray_runtime import run_graph
+from serve_app.cli.supervisor import supervised
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
+from serve_app.settings.serve_file import ServeFile, read_serve_file
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.files import ModelFiles
+from serve_app.vision.model_files import ModelFiles
 
 STOP_WITHIN_S = 25
 """A stop that takes longer is cut off."""

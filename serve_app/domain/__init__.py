@@ -22,12 +22,12 @@ from serve_app.domain.persons import (
     Consent,
     EnrolledFace,
     Face,
-    LooseFacesChange,
     NewFace,
     Person,
     PersonFields,
     PersonUpdate,
     RegisteredFaces,
+    UnassignedFacesChange,
 )
 from serve_app.domain.pictures import (
     Box,
@@ -43,7 +43,7 @@ from serve_app.domain.pictures import (
     Vectors,
 )
 from serve_app.domain.privacy import AuditCheck, AuditEntry, ErasureReceipt, ReceiptCheck, canonical
-from serve_app.domain.searching import (
+from serve_app.domain.search import (
     Comparison,
     Enrolment,
     GalleryAnswer,
@@ -91,7 +91,6 @@ __all__ = [
     "ImageStorage",
     "LeftBehind",
     "Liveness",
-    "LooseFacesChange",
     "Match",
     "NewCollection",
     "NewFace",
@@ -115,6 +114,7 @@ __all__ = [
     "Tenant",
     "Threshold",
     "ThresholdRequest",
+    "UnassignedFacesChange",
     "Unknown",
     "Vectors",
     "canonical",

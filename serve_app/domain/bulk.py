@@ -28,7 +28,7 @@ class BulkWork:
     Attributes:
         collection: its name now; empty if it was deleted.
         options: as they came with the upload.
-        actor: who handed it in; see :mod:`serve_app.calling`.
+        actor: who handed it in; see :mod:`serve_app.request_context`.
         persons: by position.
     """
 

@@ -179,7 +179,7 @@ class EnrolledFace:
 
 
 @dataclass(frozen=True, slots=True)
-class LooseFacesChange:
+class UnassignedFacesChange:
     """What became of faces without a person that were to join or leave a collection.
 
     Attributes:

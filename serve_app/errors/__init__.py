@@ -4,8 +4,8 @@
     |- InvalidRequest
     |- ImageError: ImageTooLarge ImageFormatUnsupported ImageUndecodable ImageDimensions NotACrop
     |  `- ImageUrlError: ImageUrlRefused ImageDownloadFailed ImageDownloadTimeout
-    |- FaceError: FaceNotFound TooManyFaces FaceRejected(QualityTooLow) FaceNotLive LivenessRequired
-    |- NotFound: CollectionNotFound PersonNotFound FaceUnknown ImageNotStored TenantNotFound KeyNotFound
+    |- FaceError: NoFaceDetected TooManyFaces FaceRejected(QualityTooLow) FaceNotLive LivenessRequired
+    |- NotFound: CollectionNotFound PersonNotFound FaceIdNotFound ImageNotStored TenantNotFound KeyNotFound
     |            TaskNotFound UnknownNotFound
     |- Conflict: TenantExists CollectionExists CollectionNotEmpty PersonExists DuplicateFace FaceCountRefused
     |            TaskRunning
@@ -24,7 +24,6 @@ from __future__ import annotations
 from serve_app.errors.base import FacegraphError, InvalidRequest
 from serve_app.errors.picture import (
     FaceError,
-    FaceNotFound,
     FaceNotLive,
     FaceRejected,
     ImageDimensions,
@@ -37,6 +36,7 @@ from serve_app.errors.picture import (
     ImageUrlError,
     ImageUrlRefused,
     LivenessRequired,
+    NoFaceDetected,
     NotACrop,
     QualityTooLow,
     TooManyFaces,
@@ -63,7 +63,7 @@ from serve_app.errors.stored import (
     Conflict,
     DuplicateFace,
     FaceCountRefused,
-    FaceUnknown,
+    FaceIdNotFound,
     ImageNotStored,
     KeyNotFound,
     NotFound,
@@ -76,6 +76,10 @@ from serve_app.errors.stored import (
     UnknownNotFound,
 )
 
+FaceNotFound = NoFaceDetected
+FaceUnknown = FaceIdNotFound
+"""Names of these two errors until version 1: programs that use the Python handle may catch them by these."""
+
 __all__ = [
     "AuthError",
     "CollectionExists",
@@ -86,10 +90,9 @@ __all__ = [
     "DuplicateFace",
     "FaceCountRefused",
     "FaceError",
-    "FaceNotFound",
+    "FaceIdNotFound",
     "FaceNotLive",
     "FaceRejected",
-    "FaceUnknown",
     "FacegraphError",
     "ImageDimensions",
     "ImageDownloadFailed",
@@ -108,6 +111,7 @@ __all__ = [
     "LivenessRequired",
     "LivenessUnavailable",
     "ModelFileError",
+    "NoFaceDetected",
     "NotACrop",
     "NotFound",
     "Overloaded",

@@ -71,7 +71,7 @@ class FaceError(FacegraphError):
     code, status = "face_error", 422
 
 
-class FaceNotFound(FaceError):
+class NoFaceDetected(FaceError):
     """No face on the picture."""
 
     code, status = "face_not_found", 422

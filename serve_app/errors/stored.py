@@ -23,7 +23,7 @@ class PersonNotFound(NotFound):
     code = "person_not_found"
 
 
-class FaceUnknown(NotFound):
+class FaceIdNotFound(NotFound):
     """No enrolled face of that id."""
 
     code = "face_id_not_found"

@@ -1,20 +1,20 @@
 """The gallery: records (SQL, the system of record), vector index (Milvus) and face images (fsspec) as one store."""
 
-from serve_app.gallery.database import Database
-from serve_app.gallery.embedder_state import EmbedderState
+from serve_app.gallery.embedder_change.state import EmbedderState
 from serve_app.gallery.gallery import Gallery
+from serve_app.gallery.index_move.migration import IndexMoves
 from serve_app.gallery.keys import KeyStore
-from serve_app.gallery.moving import IndexMoves
-from serve_app.gallery.open import open_database, open_gallery, open_keys
-from serve_app.gallery.records.index_place import IndexPlace
+from serve_app.gallery.opening import open_database, open_gallery, open_keys
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records.index_location import IndexMove
 from serve_app.gallery.tenants import TenantStore
 
 __all__ = [
     "Database",
     "EmbedderState",
     "Gallery",
+    "IndexMove",
     "IndexMoves",
-    "IndexPlace",
     "KeyStore",
     "TenantStore",
     "open_database",

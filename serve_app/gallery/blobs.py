@@ -16,11 +16,11 @@ from typing import Any, Literal
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from serve_app import store_calls, tracing
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.checks import is_id
-from serve_app.gallery.sealing import Cipher, opened
+from serve_app.gallery.sql.encryption import Cipher, decrypted
+from serve_app.observability import store_metrics, tracing
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class BlobStore:
         """Store durably. Raises StoreUnavailable."""
         path = self._path(tenant, face_id, kind)
         if self._cipher is not None:
-            content = self._cipher.seal(content, _context(face_id, kind))
+            content = self._cipher.encrypt(content, _context(face_id, kind))
         with _outages(), tracing.span("images write"):
             if self._local:
                 _write_file(Path(path), content)
@@ -68,7 +68,7 @@ class BlobStore:
                 content: bytes = self._fs.cat_file(self._path(tenant, face_id, kind))
             except FileNotFoundError:
                 return None
-            return opened(self._cipher, content, _context(face_id, kind))
+            return decrypted(self._cipher, content, _context(face_id, kind))
 
     def delete(self, tenant: str, face_id: str, kinds: Sequence[Kind] = KINDS) -> None:
         """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
@@ -128,7 +128,7 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except OSError as error:  # what fsspec's file systems raise, timeouts included
-        store_calls.failed("images")
+        store_metrics.failed("images")
         log.warning("face images: %s", error)
         raise StoreUnavailable("The store of face images does not answer; try again.") from error
 

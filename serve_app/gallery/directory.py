@@ -24,17 +24,18 @@ from serve_app.domain import (
     Slice,
 )
 from serve_app.errors import InvalidRequest
-from serve_app.gallery import checks, directory_plans, plans
-from serve_app.gallery.database import Database
-from serve_app.gallery.erasure import Eraser
-from serve_app.gallery.records import audit, collections, persons
-from serve_app.gallery.writer import Writer
+from serve_app.gallery import checks
+from serve_app.gallery.privacy.erasure import Eraser
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, collections, persons
+from serve_app.gallery.writes import directory_plans, plans
+from serve_app.gallery.writes.writer import Writer
 
 MAX_PERSONS_PER_REQUEST = 1000
 
 
 class Directory:
-    """The methods of :class:`~serve_app.stages.directory.Directory`, synchronous."""
+    """The methods of :class:`~serve_app.contracts.directory.Directory`, synchronous."""
 
     _database: Database
     _writer: Writer
@@ -51,7 +52,9 @@ class Directory:
 
         def work(connection: sa.Connection) -> Collection:
             made = collections.create(connection, tenant, new)
-            audit.append(connection, tenant, [audit.Draft("create_collection", (), [made.id], {"name": made.name})])
+            audit_chain.append(
+                connection, tenant, [audit_chain.Draft("create_collection", (), [made.id], {"name": made.name})]
+            )
             return made
 
         return self._database.transact(work)
@@ -77,7 +80,7 @@ class Directory:
         def work(connection: sa.Connection) -> Collection:
             made = collections.update(connection, tenant, name, changes)
             details = {"name": made.name, "fields": sorted(changes)}
-            audit.append(connection, tenant, [audit.Draft("change_collection", (), [made.id], details)])
+            audit_chain.append(connection, tenant, [audit_chain.Draft("change_collection", (), [made.id], details)])
             return made
 
         return self._database.transact(work)

@@ -25,30 +25,31 @@ from serve_app.domain import (
     Slice,
     Vectors,
 )
-from serve_app.errors import FaceUnknown, InvalidRequest, StoreUnavailable
-from serve_app.gallery import checks, plans
+from serve_app.errors import FaceIdNotFound, InvalidRequest, StoreUnavailable
+from serve_app.gallery import checks
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
-from serve_app.gallery.audit import KEPT, Audit, AuditQueue
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.bulk import Bulk
-from serve_app.gallery.database import Database
 from serve_app.gallery.directory import Directory
-from serve_app.gallery.embedders import Embedders
-from serve_app.gallery.erasure import Eraser
-from serve_app.gallery.images import Images
-from serve_app.gallery.index import VectorIndex
-from serve_app.gallery.loose_faces import DEFAULT_LIFETIME, LooseFaces
-from serve_app.gallery.moving import Mover
-from serve_app.gallery.records import audit, collections, faces, persons, tasks
+from serve_app.gallery.embedder_change.change import Embedders
+from serve_app.gallery.face_images import Images
+from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.index_move.migration import IndexMigrator
+from serve_app.gallery.jobs.bulk_uploads import Bulk
+from serve_app.gallery.jobs.tasks import Tasks
+from serve_app.gallery.privacy.audit_log import KEPT, Audit, AuditQueue
+from serve_app.gallery.privacy.erasure import Eraser
+from serve_app.gallery.privacy.retention import Retention
+from serve_app.gallery.privacy.signing import load_signer
+from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
-from serve_app.gallery.retention import Retention
 from serve_app.gallery.search import Searcher
-from serve_app.gallery.signing import load_signer
-from serve_app.gallery.state import State
-from serve_app.gallery.tasks import Tasks
-from serve_app.gallery.tenant_erasure import erase_tenant
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, collections, faces, persons, tasks
+from serve_app.gallery.status import GalleryStatus
+from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
 from serve_app.gallery.unknowns import Unknowns
-from serve_app.gallery.writer import Writer
+from serve_app.gallery.writes import plans
+from serve_app.gallery.writes.writer import Writer
 from serve_app.score import Calibration
 
 log = logging.getLogger(__name__)
@@ -59,10 +60,10 @@ CHANGE_PERIOD_S = 5.0
 MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embedders, Retention):
+class Gallery(UnassignedFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embedders, Retention):
     """Records, index and images as one store.
 
-    The docstrings say what differs from or adds to :class:`~serve_app.stages.protocols.Matcher`, whose methods these
+    The docstrings say what differs from or adds to :class:`~serve_app.contracts.matcher.Matcher`, whose methods these
     are. Whatever cannot reach a store raises ``StoreUnavailable``.
 
     Args:
@@ -85,7 +86,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         lifetime: dt.timedelta = DEFAULT_LIFETIME,
         audit_kept: dt.timedelta = KEPT,
         allow_untraced: bool = True,
-        mover: Mover | None = None,
+        mover: IndexMigrator | None = None,
     ) -> None:
         super().__init__()
         self._database = database
@@ -95,7 +96,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         self._alone = alone
         self._lifetime = lifetime
         self._mover = mover
-        self._state = State(database, index, mover)
+        self._state = GalleryStatus(database, index, mover)
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
@@ -120,10 +121,10 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         checks.check_model(model)
         with self._database.read() as connection:
             person = persons.get(connection, tenant, person_id)
-            self._audit.put(tenant, audit.Draft("verify", [person.id]))
+            self._audit.put(tenant, audit_chain.Draft("verify", [person.id]))
             templates = faces.templates(connection, person.id, model)
             if not templates:
-                raise FaceUnknown(
+                raise FaceIdNotFound(
                     f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
                 )
             if any(template.size != row.size for template in templates.values()):
@@ -280,7 +281,7 @@ class Gallery(LooseFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embed
         return import_archive(self._database, self._writer, archive, with_keys)
 
     def erase_tenant(self, tenant: str) -> ErasureReceipt:
-        """See :func:`~serve_app.gallery.tenant_erasure.erase_tenant`."""
+        """See :func:`~serve_app.gallery.privacy.tenant_erasure.erase_tenant`."""
         self._audit.flush()
         return erase_tenant(self._database, self._index, self._blobs, self._writer, self._signer, tenant)
 

@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import InvalidRequest, KeyInvalid, KeyNotFound, StoreUnavailable
 from serve_app.gallery import checks
-from serve_app.gallery.database import Database
-from serve_app.gallery.records import audit
-from serve_app.gallery.records.audit import Draft
-from serve_app.gallery.schema import api_keys
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain
+from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.sql.schema import api_keys
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,9 @@ class KeyStore:
 
         def work(connection: sa.Connection) -> ApiKey:
             made = _insert(connection, tenant, name, role, secret, expires, rate_limit, installed=False)
-            audit.append(connection, tenant, [Draft("create_key", details={"key": made.id, "role": str(made.role)})])
+            audit_chain.append(
+                connection, tenant, [Draft("create_key", details={"key": made.id, "role": str(made.role)})]
+            )
             return made
 
         return self._database.transact(work), secret
@@ -150,7 +152,7 @@ class KeyStore:
             def work(connection: sa.Connection) -> int:
                 number = connection.execute(change).rowcount
                 drafts = [Draft("revoke_key", details={"key": key_id})] if number else []
-                audit.append(connection, tenant, drafts)
+                audit_chain.append(connection, tenant, drafts)
                 return number
 
             if self._database.transact(work):

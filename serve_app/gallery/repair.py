@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.database import Database
-from serve_app.gallery.index import RowKey, VectorIndex
-from serve_app.gallery.records import faces, journal, templates
+from serve_app.gallery.index.base import RowKey, VectorIndex
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import faces, journal, secondary_templates
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Repairer:
                 entries = journal.pending(connection, faces.BATCH, before, ids)
                 tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
                 faces.lock(connection, tenant_of)
-                further = templates.models_of(connection, tenant_of)
+                further = secondary_templates.models_of(connection, tenant_of)
                 # An entry names one model; while the default embedder changes, two have rows of the face.
                 models = {entry.model for entry in entries} | {model for some in further.values() for model in some}
                 for model in sorted(models | set(self._index.models())):
@@ -114,7 +114,7 @@ class Repairer:
                 return settled
 
     def _agree(self, connection: sa.Connection, model: str, face_ids: Iterable[str]) -> None:
-        rows = faces.index_rows(connection, model, faces.places(connection, face_ids))
+        rows = faces.index_rows(connection, model, faces.memberships(connection, face_ids))
         right = {row.key for row in rows}
         self._index.delete(model, sorted(self._index.rows_of(model, face_ids) - right))
         self._index.upsert(model, rows)
@@ -138,7 +138,7 @@ class Repairer:
             models = sorted({*faces.models(connection), *self._index.models()})
         for model in models:
             with self._database.read() as connection:
-                expected = faces.count_places(connection, model)
+                expected = faces.count_memberships(connection, model)
             if thorough or expected != self._index.count(model):
                 more, fewer = self.compare(model)
                 added, removed = added + more, removed + fewer
@@ -149,7 +149,7 @@ class Repairer:
     def compare(self, model: str) -> tuple[int, int]:
         """Bring the model's rows in line with the records, row by row; how many were added and removed."""
         with self._database.read() as connection:
-            right = set(faces.all_places(connection, model))
+            right = set(faces.all_memberships(connection, model))
         present = set(self._index.keys(model))
         added = sum(self.add(model, batch) for batch in faces.batches(sorted(right - present)))
         removed = sum(self._remove(model, batch) for batch in faces.batches(sorted(present - right)))
@@ -182,12 +182,12 @@ class Repairer:
         """
         with self._database.read() as connection:
             models = sorted({*faces.models(connection), *self._index.models()}) if model is None else [model]
-            total = sum(faces.count_places(connection, name) for name in models)
+            total = sum(faces.count_memberships(connection, name) for name in models)
         done = 0
         for name in models:
             self._index.drop(name)
             with self._database.read() as connection:
-                keys = list(faces.all_places(connection, name))
+                keys = list(faces.all_memberships(connection, name))
             for batch in faces.batches(keys):
                 done += self.add(name, batch)
                 if progress is not None:

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.gallery import checks
-from serve_app.gallery.audit import AuditQueue
-from serve_app.gallery.database import Database
-from serve_app.gallery.index import Hit, RowKey, VectorIndex
-from serve_app.gallery.records import audit, collections, faces, persons
+from serve_app.gallery.index.base import Hit, RowKey, VectorIndex
+from serve_app.gallery.privacy.audit_log import AuditQueue
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, collections, faces, persons
 from serve_app.score import Calibration, check_threshold, resolve_threshold
 
 MAX_RESULTS = 1000
@@ -97,7 +97,7 @@ class Searcher:
         subjects = sorted({id_ for hits in found for kind, id_ in hits if kind == "person"})
         details = {"faces": len(query.probes), "matches": sum(map(len, found))}
         places = [collection.id for collection in searched] if query.collections is not None else []
-        self._log.put(tenant, audit.Draft("search", subjects[: audit.MOST_SUBJECTS], places, details))
+        self._log.put(tenant, audit_chain.Draft("search", subjects[: audit_chain.MOST_SUBJECTS], places, details))
 
     def _nearest(
         self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float
@@ -140,7 +140,7 @@ class Searcher:
         if not subjects:
             return tuple(() for _ in found)
         with self._database.read() as connection:
-            people, loose = _load(connection, subjects)
+            people, unassigned = _load(connection, subjects)
         names = {c.id: "" if c.name == collections.POOL else c.name for c in searched}
         answer = []
         for hits in found:
@@ -149,7 +149,7 @@ class Searcher:
                 cosine = min(1.0, max(-1.0, round(hit.cosine, ROUNDING)))
                 score = calibration.score(cosine)
                 person = people.get(id_) if kind == "person" else None
-                faces_by_id = {face.id: face for face in person.faces} if person is not None else loose
+                faces_by_id = {face.id: face for face in person.faces} if person is not None else unassigned
                 face = faces_by_id.get(hit.key.face_id)
                 if face is not None and score >= threshold.min_score:  # else it was erased a moment ago
                     matches.append(Match(names[hit.key.collection_id], person, face, score, 1.0 - cosine))
@@ -175,8 +175,8 @@ def _best(
 
 def _load(connection: sa.Connection, subjects: set[Subject]) -> tuple[dict[str, Person], dict[str, Face]]:
     people = persons.load(connection, [id_ for kind, id_ in subjects if kind == "person"])
-    loose = [id_ for kind, id_ in subjects if kind == "face"]
-    return people, {row.id: faces.to_face(row, row.external_id) for row in faces.of_ids(connection, loose)}
+    unassigned = [id_ for kind, id_ in subjects if kind == "face"]
+    return people, {row.id: faces.to_face(row, row.external_id) for row in faces.of_ids(connection, unassigned)}
 
 
 def _check_liveness(query: GalleryQuery, searched: Sequence[Collection]) -> float | None:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from serve_app.domain import Tenant
 from serve_app.errors import TenantExists, TenantNotFound
 from serve_app.gallery import checks
-from serve_app.gallery.database import Database
-from serve_app.gallery.schema import installation, tenants
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.schema import installation, tenants
 
 
 class TenantStore:

@@ -24,12 +24,13 @@ from serve_app.domain import (
     Unknown,
 )
 from serve_app.errors import InvalidRequest
-from serve_app.gallery import checks, unknown_plans
-from serve_app.gallery.database import Database
-from serve_app.gallery.index import VectorIndex
-from serve_app.gallery.records import audit, collections, unknowns
-from serve_app.gallery.unknown_plans import Chosen
-from serve_app.gallery.writer import Writer
+from serve_app.gallery import checks
+from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, collections, unknowns
+from serve_app.gallery.writes import unknown_plans
+from serve_app.gallery.writes.unknown_plans import Chosen
+from serve_app.gallery.writes.writer import Writer
 from serve_app.score import Calibration, resolve_threshold
 
 MAX_FACES = 20
@@ -43,7 +44,7 @@ MAX_MERGED = 100
 
 
 class Unknowns:
-    """The methods of :class:`~serve_app.stages.unknowns.Unknowns`, synchronous."""
+    """The methods of :class:`~serve_app.contracts.unknowns.Unknowns`, synchronous."""
 
     _database: Database
     _index: VectorIndex
@@ -141,7 +142,7 @@ class Unknowns:
             unknowns.merge(connection, unknown_id, others)
             merged = unknowns.get(connection, place, unknown_id)
             count = {"unknowns_merged": len({unknown_id, *others})}
-            audit.append(connection, tenant, [audit.Draft("merge_unknowns", (), [place.id], count)])
+            audit_chain.append(connection, tenant, [audit_chain.Draft("merge_unknowns", (), [place.id], count)])
             return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.domain import EmbeddersInUse
-from serve_app.service.base import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
+from serve_app.service.image_sets import SetOperations
+from serve_app.service.operations import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.pictures import PictureOperations
-from serve_app.service.registering import RegisteringOperations
-from serve_app.service.searching import SearchOperations
-from serve_app.service.sets import SetOperations
+from serve_app.service.search import SearchOperations
+from serve_app.service.unassigned_faces import RegisteringOperations
 
 __all__ = ["EnrolmentChoice", "FaceChoice", "FaceService", "ProbeChoice", "refuse_not_live"]
 
 
 class FaceService(PictureOperations, SearchOperations, SetOperations, RegisteringOperations):
-    """All operations over the four stages; see :class:`~serve_app.service.base.Operations` for its arguments."""
+    """All operations over the four stages; see :class:`~serve_app.service.operations.Operations` for its arguments."""
 
     async def embedders_in_use(self) -> EmbeddersInUse:
         """What is embedded with, as of a moment ago."""

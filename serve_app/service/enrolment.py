@@ -24,7 +24,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import DuplicateFace, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.base import (
+from serve_app.service.operations import (
     NOTHING,
     EnrolmentChoice,
     Operations,

@@ -5,17 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from serve_app.domain import (
-    CheckedFace,
-    Comparison,
-    DetectedFace,
-    Detection,
-    DetectOptions,
-    Liveness,
-    QualityCode,
-)
+from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
-from serve_app.service.base import (
+from serve_app.service.operations import (
     LIVENESS_UNUSABLE,
     NOTHING,
     Embedded,
@@ -44,7 +36,7 @@ class PictureOperations(Operations):
         """Whether the one face of a picture is a live person's.
 
         Raises:
-            FaceNotFound, TooManyFaces: there is not one main face.
+            NoFaceDetected, TooManyFaces: there is not one main face.
             FaceRejected: the face is too small or cut off, which makes the models guess.
             LivenessUnavailable: no liveness model is installed.
         """
@@ -75,7 +67,7 @@ class PictureOperations(Operations):
             reject: refuse a probe whose face has one of these faults.
 
         Raises:
-            FaceNotFound, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` says on which, 0 or 1.
+            NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` says on which, 0 or 1.
         """
         detections = await asyncio.gather(
             self._one_detection(
@@ -100,7 +92,7 @@ class PictureOperations(Operations):
         """The largest face of a picture against all enrolled faces of one person.
 
         Raises:
-            FaceNotFound, PersonNotFound; FaceUnknown if the person has no faces.
+            NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.
         """
         detection = await self.detector.detect(image, DetectOptions(max_faces=1, liveness=liveness))
         face = main_face(detection, "largest")

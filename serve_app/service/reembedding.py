@@ -11,11 +11,11 @@ import logging
 import time
 import uuid
 
+from serve_app.contracts.matcher import Embedder, Matcher
 from serve_app.domain import CropsToEmbed, Pixels
 from serve_app.errors import FacegraphError, ImageError
 from serve_app.service.background import Background
-from serve_app.service.sets import CROP_LIMITS
-from serve_app.stages.protocols import Embedder, Matcher
+from serve_app.service.image_sets import CROP_LIMITS
 from serve_app.vision.align import CROP_SIDE
 from serve_app.vision.image import read_image
 

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from serve_app import tracing
 from serve_app.errors import Overloaded, Unavailable
+from serve_app.observability import tracing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from serve_app.domain import Detection, DetectOptions
+from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
-from serve_app.stages.metrics import Metrics
-from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.cores import HERE, cpu_count
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import open_session
+from serve_app.vision.cpu_slots import PROCESS_SLOTS, cpu_count
+from serve_app.vision.face_analyser import FaceAnalyser
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 
 
 class DetectorStage:
-    """Runs a :class:`~serve_app.vision.analyser.FaceAnalyser` on a few threads of its own.
+    """Runs a :class:`~serve_app.vision.face_analyser.FaceAnalyser` on a few threads of its own.
 
     Raises:
         ConfigurationError: a model file or the wanted provider is missing.
@@ -40,7 +40,7 @@ class DetectorStage:
         self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}
 
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
-        """See :class:`~serve_app.stages.protocols.Detector`."""
+        """See :class:`~serve_app.contracts.matcher.Detector`."""
         with self._metrics.operation("detect"):
             loop = asyncio.get_running_loop()
             detection = await loop.run_in_executor(self._executor, self._analyse, image, options)
@@ -50,11 +50,11 @@ class DetectorStage:
     def _analyse(self, image: bytes, options: DetectOptions) -> Detection:
         if self._facts["provider"] != "cpu":
             return self._analyser.analyse(image, options)
-        with HERE.hold():  # also while it decodes and aligns
+        with PROCESS_SLOTS.hold():  # also while it decodes and aligns
             return self._analyser.analyse(image, options)
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.stages.protocols.Stage`."""
+        """See :class:`~serve_app.contracts.matcher.Stage`."""
         return self._facts
 
     async def check_health(self) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.domain import Pixels, Vectors
+from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
-from serve_app.stages.metrics import Metrics
 from serve_app.vision.align import CROP_SIDE
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.embedding import FaceEmbedder
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import open_session
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class EmbedderStage:
         return self._models[model]
 
     async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
-        """See :class:`~serve_app.stages.protocols.Embedder`."""
+        """See :class:`~serve_app.contracts.matcher.Embedder`."""
         opened = await self._opened(model)
         if not crops:
             return np.empty((0, opened.dimension), np.float32)
@@ -84,7 +84,7 @@ class EmbedderStage:
             return np.stack(await opened.batcher.submit(crops))
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.stages.protocols.Stage`."""
+        """See :class:`~serve_app.contracts.matcher.Stage`."""
         return {
             "models": {
                 model: {"provider": opened.provider, "dimension": opened.dimension}

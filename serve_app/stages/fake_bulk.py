@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from serve_app.calling import current
 from serve_app.domain import BulkPerson, BulkWork, Collection, Page, Task, TaskState
 from serve_app.errors import TaskNotFound
+from serve_app.request_context import current
 from serve_app.stages.fake_directory import FakeTenant, FakeUpload
 
 
 class FakeBulk:
-    """Implements :class:`~serve_app.stages.bulk.Bulk`. There is one worker, and nobody crashes."""
+    """Implements :class:`~serve_app.contracts.bulk_uploads.Bulk`. There is one worker, and nobody crashes."""
 
     _tenants: dict[str, FakeTenant]
 
@@ -35,7 +35,7 @@ class FakeBulk:
         raise AssertionError("the fake matcher has it")
 
     async def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
-        """See :class:`~serve_app.stages.bulk.Bulk`."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`."""
         await self.collection(tenant, collection)
         task = await self.add_task(tenant, "bulk", {})
         arguments = {"collection": collection, **options}
@@ -45,16 +45,16 @@ class FakeBulk:
         return waiting
 
     async def add_bulk(self, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson]) -> None:
-        """See :class:`~serve_app.stages.bulk.Bulk`."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`."""
         self._of(tenant).uploads[task_id].people |= dict(enumerate(people, first))
 
     async def start_bulk(self, tenant: str, task_id: str) -> Task:
-        """See :class:`~serve_app.stages.bulk.Bulk`."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`."""
         people = self._of(tenant).uploads[task_id].people
         return self._changed(tenant, task_id, state=TaskState.RUNNING, total=len(people))
 
     async def bulk_work(self, worker: str, pictures: int) -> BulkWork | None:
-        """See :class:`~serve_app.stages.bulk.Bulk`."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`."""
         for tenant, store in self._tenants.items():
             for task_id, upload in store.uploads.items():
                 left = {at: person for at, person in upload.people.items() if at not in upload.outcomes}
@@ -65,7 +65,7 @@ class FakeBulk:
         return None
 
     async def note_bulk(self, worker: str, task_id: str, outcomes: Mapping[int, Mapping[str, Any]]) -> bool:
-        """See :class:`~serve_app.stages.bulk.Bulk`."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`."""
         tenant = next(name for name, store in self._tenants.items() if task_id in store.uploads)
         if (await self.task(tenant, task_id)).state is not TaskState.RUNNING:
             return False
@@ -82,7 +82,7 @@ class FakeBulk:
     async def bulk_report(
         self, tenant: str, task_id: str, failures: bool = False, limit: int = 100, cursor: str | None = None
     ) -> Page[Mapping[str, Any]]:
-        """See :class:`~serve_app.stages.bulk.Bulk`; one page."""
+        """See :class:`~serve_app.contracts.bulk_uploads.Bulk`; one page."""
         await self.task(tenant, task_id)
         upload = self._of(tenant).uploads.get(task_id)
         if upload is None:

@@ -26,8 +26,8 @@ from serve_app.domain import (
 from serve_app.errors import (
     CollectionNotFound,
     FaceCountRefused,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     InvalidRequest,
     LivenessRequired,
     PersonNotFound,
@@ -53,7 +53,7 @@ class FakeTenant:
     collections: dict[str, Collection] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     new_faces: dict[str, NewFace] = field(default_factory=dict)  # by face id
-    loose: dict[str, Face] = field(default_factory=dict)
+    unassigned: dict[str, Face] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)  # collection id -> loose faces
     unknowns: dict[str, FakeUnknown] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class FakeTenant:
 
 
 class FakeDirectory(FakeStage):
-    """Implements :class:`~serve_app.stages.directory.Directory` over dictionaries."""
+    """Implements :class:`~serve_app.contracts.directory.Directory` over dictionaries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class FakeDirectory(FakeStage):
         present = {face.id for face in person.faces}
         for face_id in update.removed_faces:
             if face_id not in present:
-                raise FaceUnknown(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
+                raise FaceIdNotFound(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
         removed = present if update.replace_faces else set(update.removed_faces)
         kept = tuple(face for face in person.faces if face.id not in removed)
         count = len(kept) + len(update.new_faces)

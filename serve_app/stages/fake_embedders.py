@@ -10,7 +10,7 @@ from serve_app.stages.fakes import FAKE_MODEL
 
 
 class FakeEmbedders(FakeDirectory):
-    """Implements :class:`~serve_app.stages.embedders.Embedders`."""
+    """Implements :class:`~serve_app.contracts.embedder_change.Embedders`."""
 
     async def embedders(self) -> EmbeddersInUse:
         """Always the same."""

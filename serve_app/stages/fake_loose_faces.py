@@ -1,4 +1,4 @@
-"""Faces without a person in a dictionary; the part of the fake matcher that :class:`LooseFaces` promises."""
+"""Faces without a person in a dictionary; the part of the fake matcher that :class:`UnassignedFaces` promises."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from serve_app.domain import Collection, Deletion, Face, LooseFacesChange, NewFace
-from serve_app.errors import FaceUnknown, LivenessRequired
+from serve_app.domain import Collection, Deletion, Face, NewFace, UnassignedFacesChange
+from serve_app.errors import FaceIdNotFound, LivenessRequired
 
 LIFETIME = dt.timedelta(hours=72)
 
 
 class FakeLooseFaces:
-    """Implements :class:`~serve_app.stages.loose_faces.LooseFaces`."""
+    """Implements :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`."""
 
     def _of(self, tenant: str) -> Any:
         raise AssertionError("the fake matcher has it")
@@ -33,29 +33,29 @@ class FakeLooseFaces:
         added = {uuid.uuid4().hex: new for new in faces}
         store.new_faces.update(added)
         stored = [replace(fake_face(id_, None, new, now), expires=now + LIFETIME) for id_, new in added.items()]
-        store.loose.update({face.id: face for face in stored})
+        store.unassigned.update({face.id: face for face in stored})
         return tuple(stored)
 
     async def attach_faces(
         self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
-    ) -> LooseFacesChange:
+    ) -> UnassignedFacesChange:
         """Takes the expiry away."""
         found, store = self._collection(tenant, collection), self._of(tenant)
         here = store.places.setdefault(found.id, [])
         wanted = list(dict.fromkeys(face_ids))
-        joining = [face_id for face_id in wanted if face_id in store.loose and face_id not in here]
+        joining = [face_id for face_id in wanted if face_id in store.unassigned and face_id not in here]
         demanded = found.policy.liveness_threshold if found.policy.liveness else 0.0
-        if any((store.loose[face_id].liveness or 0.0) < demanded for face_id in joining):
+        if any((store.unassigned[face_id].liveness or 0.0) < demanded for face_id in joining):
             raise LivenessRequired("The collection demands a liveness check.", threshold=demanded)
         room = len(joining) if limit is None else max(0, limit - found.face_count)
         for face_id in joining[:room]:
             here.append(face_id)
-            store.loose[face_id] = replace(store.loose[face_id], expires=None)
-        unknown = tuple(face_id for face_id in wanted if face_id not in store.loose)
+            store.unassigned[face_id] = replace(store.unassigned[face_id], expires=None)
+        unknown = tuple(face_id for face_id in wanted if face_id not in store.unassigned)
         after = self._collection(tenant, collection)
-        return LooseFacesChange(after, tuple(joining[:room]), unknown, tuple(joining[room:]))
+        return UnassignedFacesChange(after, tuple(joining[:room]), unknown, tuple(joining[room:]))
 
-    async def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> LooseFacesChange:
+    async def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> UnassignedFacesChange:
         """Lets those expire that are nowhere any more."""
         found, store = self._collection(tenant, collection), self._of(tenant)
         here = store.places.setdefault(found.id, [])
@@ -65,9 +65,9 @@ class FakeLooseFaces:
             here.remove(face_id)
             if not self._is_placed(store, face_id):
                 expires = dt.datetime.now(dt.UTC) + LIFETIME
-                store.loose[face_id] = replace(store.loose[face_id], expires=expires)
+                store.unassigned[face_id] = replace(store.unassigned[face_id], expires=expires)
         unknown = tuple(face_id for face_id in wanted if face_id not in leaving)
-        return LooseFacesChange(self._collection(tenant, collection), tuple(leaving), unknown)
+        return UnassignedFacesChange(self._collection(tenant, collection), tuple(leaving), unknown)
 
     async def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
         """Of a person's face: where the person is."""
@@ -79,15 +79,15 @@ class FakeLooseFaces:
     async def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
         """Changes the face."""
         store = self._of(tenant)
-        if face_id not in store.loose:
-            raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
-        store.loose[face_id] = replace(store.loose[face_id], user_id=user_id)
-        changed: Face = store.loose[face_id]
+        if face_id not in store.unassigned:
+            raise FaceIdNotFound(f"There is no face {face_id!r}.", face_id=face_id)
+        store.unassigned[face_id] = replace(store.unassigned[face_id], user_id=user_id)
+        changed: Face = store.unassigned[face_id]
         return changed
 
     def _loose_in(self, tenant: str, name: str) -> list[Face]:
         store = self._of(tenant)
-        return [store.loose[face_id] for face_id in store.places.get(self._collection(tenant, name).id, ())]
+        return [store.unassigned[face_id] for face_id in store.places.get(self._collection(tenant, name).id, ())]
 
     def _is_placed(self, store: Any, face_id: str) -> bool:
         return any(face_id in faces for faces in store.places.values())
@@ -95,11 +95,11 @@ class FakeLooseFaces:
     def _delete_loose(self, tenant: str, face_id: str, collection: str | None) -> Deletion:
         store = self._of(tenant)
         if collection is not None and face_id not in store.places.get(self._collection(tenant, collection).id, ()):
-            raise FaceUnknown(f"There is no face {face_id!r} in {collection!r}.", face_id=face_id)
+            raise FaceIdNotFound(f"There is no face {face_id!r} in {collection!r}.", face_id=face_id)
         for faces in store.places.values():
             if face_id in faces:
                 faces.remove(face_id)
-        del store.loose[face_id]
+        del store.unassigned[face_id]
         return Deletion(faces=1, erased=True)
 
 

@@ -28,7 +28,7 @@ from serve_app.domain import (
 from serve_app.errors import (
     CollectionExists,
     CollectionNotEmpty,
-    FaceUnknown,
+    FaceIdNotFound,
     ImageNotStored,
     InvalidRequest,
     LivenessRequired,
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeBulk, FakeUnknowns, FakePrivacy):
-    """Implements :class:`~serve_app.stages.protocols.Matcher` by exhaustive comparison."""
+    """Implements :class:`~serve_app.contracts.matcher.Matcher` by exhaustive comparison."""
 
     def __init__(self, calibration: Calibration = FAKE_CALIBRATION) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeB
             raise LivenessRequired("A collection demands a liveness check.", threshold=demanded)
         searched = [p for p in store.persons.values() if set(p.collections or ("",)) & set(names)]
         scores = [policy.min_score for policy in policies if policy.min_score is not None]
-        loose = {name: self._loose_in(tenant, name) for name in names if name and not query.persons_only}
-        size = sum(len(person.faces) for person in searched) + sum(map(len, loose.values()))
+        unassigned = {name: self._loose_in(tenant, name) for name in names if name and not query.persons_only}
+        size = sum(len(person.faces) for person in searched) + sum(map(len, unassigned.values()))
         threshold = resolve_threshold(query.threshold, size, max(scores, default=None))
         answers: list[tuple[Match, ...]] = []
         for probe in query.probes:
             matches = [self._best(store, person, probe, names) for person in searched if person.faces]
-            matches += [self._loose_match(store, name, face, probe) for name in loose for face in loose[name]]
+            matches += [self._loose_match(store, name, face, probe) for name in unassigned for face in unassigned[name]]
             found = sorted((m for m in matches if m.score >= threshold.min_score), key=lambda match: -match.score)
             answers.append(tuple(found[: query.max_results]))
         return GalleryAnswer(tuple(answers), threshold, demanded)
@@ -93,7 +93,7 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeB
         """The person's nearest face."""
         person = await self.person(tenant, person_id)
         if not person.faces:
-            raise FaceUnknown(f"The person {person_id!r} has no faces.")
+            raise FaceIdNotFound(f"The person {person_id!r} has no faces.")
         match = self._best(self._of(tenant), person, probe[0], person.collections)
         return match.face, 1.0 - match.distance
 
@@ -159,7 +159,7 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeB
         del store.collections[name]
         alone = [face_id for face_id in store.places.pop(collection.id, []) if not self._is_placed(store, face_id)]
         for face_id in alone:
-            del store.loose[face_id]
+            del store.unassigned[face_id]
         faces = sum(item.faces for item in gone) + len(alone)
         return Deletion(sum(item.persons for item in gone), faces, erased=True)
 
@@ -230,12 +230,12 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeB
             for face in person.faces:
                 if face.id == face_id:
                     return face
-        if face_id in self._of(tenant).loose:
-            return self._of(tenant).loose[face_id]
+        if face_id in self._of(tenant).unassigned:
+            return self._of(tenant).unassigned[face_id]
         for unknown in self._of(tenant).unknowns.values():
             if face_id in unknown.faces:
                 return fake_face(face_id, None, unknown.faces[face_id], unknown.last_seen)
-        raise FaceUnknown(f"There is no face {face_id!r}.", face_id=face_id)
+        raise FaceIdNotFound(f"There is no face {face_id!r}.", face_id=face_id)
 
     async def faces(
         self, tenant: str, collection: str, q: str = "", limit: int = 100, offset: int = 0
@@ -264,10 +264,10 @@ class FakeMatcher(FakeEmbedders, FakeDirectory, FakeLooseFaces, FakeTasks, FakeB
         if face.person_id is None and person_id is None:
             return self._delete_loose(tenant, face_id, collection)
         if face.person_id is None or person_id not in {None, face.person_id}:
-            raise FaceUnknown(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
+            raise FaceIdNotFound(f"There is no face {face_id!r} of {person_id!r}.", face_id=face_id)
         person = await self.person(tenant, face.person_id)
         if collection not in {None, *person.collections}:
-            raise FaceUnknown(f"There is no face {face_id!r} in {collection!r}.", face_id=face_id)
+            raise FaceIdNotFound(f"There is no face {face_id!r} in {collection!r}.", face_id=face_id)
         if with_person and len(person.faces) == 1:
             return await self.delete_person(tenant, person.id, collection)
         rest = tuple(other for other in person.faces if other.id != face_id)

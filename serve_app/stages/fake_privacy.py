@@ -1,4 +1,4 @@
-"""The part of the fake gallery that belongs to :mod:`serve_app.stages.privacy`: it keeps no log and signs nothing."""
+"""The part of the fake gallery about privacy: it keeps no log and signs nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from serve_app.domain import AuditCheck, AuditEntry, ErasureReceipt, Page, Recei
 
 
 class FakePrivacy:
-    """Implements :class:`~serve_app.stages.privacy.Privacy` for a service that records nothing."""
+    """Implements :class:`~serve_app.contracts.privacy.Privacy` for a service that records nothing."""
 
     async def audit(
         self, tenant: str, person_id: str | None = None, limit: int = 100, cursor: str | None = None

@@ -9,21 +9,13 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from serve_app.domain import (
-    DuplicatePair,
-    EnrolledFace,
-    Page,
-    Slice,
-    Task,
-    TaskState,
-    ThresholdRequest,
-)
+from serve_app.domain import DuplicatePair, EnrolledFace, Page, Slice, Task, TaskState, ThresholdRequest
 from serve_app.errors import InvalidRequest, PersonNotFound, TaskNotFound
 from serve_app.score import Calibration, resolve_threshold
 
 
 class FakeTasks:
-    """Implements :class:`~serve_app.stages.tasks.Tasks`."""
+    """Implements :class:`~serve_app.contracts.tasks.Tasks`."""
 
     _calibration: Calibration
 

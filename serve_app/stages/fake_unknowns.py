@@ -37,7 +37,7 @@ class FakeUnknown:
 
 
 class FakeUnknowns:
-    """Implements :class:`~serve_app.stages.unknowns.Unknowns`; nothing expires."""
+    """Implements :class:`~serve_app.contracts.unknowns.Unknowns`; nothing expires."""
 
     _calibration: Calibration
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from serve_app.domain import DetectedFace, Liveness, Pixels
 from serve_app.errors import LivenessUnavailable
+from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
-from serve_app.stages.metrics import Metrics
-from serve_app.vision.antispoof import open_ensemble
+from serve_app.vision.liveness_ensemble import open_ensemble
 
 Crops = Mapping[str, Pixels]
 
 
 class LivenessStage:
-    """Runs a :class:`~serve_app.vision.antispoof.LivenessEnsemble`; without any model it serves errors, never a pass.
+    """Runs a :class:`~serve_app.vision.liveness_ensemble.LivenessEnsemble`; without any model every call is an error.
 
     Those of the configured models that can be had are used; :meth:`ready` names the others.
 
@@ -43,7 +43,7 @@ class LivenessStage:
             )
 
     async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
-        """See :class:`~serve_app.stages.protocols.LivenessScorer`."""
+        """See :class:`~serve_app.contracts.matcher.LivenessScorer`."""
         if self._batcher is None:
             raise LivenessUnavailable(
                 "Liveness was asked for, but none of its models is installed: run 'facegraph models pull'.",
@@ -57,7 +57,7 @@ class LivenessStage:
         return scored
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.stages.protocols.Stage`. No model at all is a state to serve in, not a failure."""
+        """See :class:`~serve_app.contracts.matcher.Stage`. No model at all is a state to serve in, not a failure."""
         return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
 
     async def check_health(self) -> None:

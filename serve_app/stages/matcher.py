@@ -11,12 +11,12 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
-from serve_app.calling import Caller, become
 from serve_app.domain import GalleryAnswer, GalleryQuery
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import open_gallery
+from serve_app.observability.metrics import Metrics
+from serve_app.request_context import Caller, become
 from serve_app.settings import Settings
-from serve_app.stages.metrics import Metrics
 from serve_app.vision.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ def _threaded(name: str, index: bool = False) -> Any:
             )
 
     call.__name__ = name
-    call.__doc__ = f"See :meth:`serve_app.stages.protocols.Matcher.{name}`."
+    call.__doc__ = f"See :meth:`serve_app.contracts.matcher.Matcher.{name}`."
     return call
 
 
 class MatcherStage:
-    """Implements :class:`~serve_app.stages.protocols.Matcher` over a :class:`~serve_app.gallery.Gallery`.
+    """Implements :class:`~serve_app.contracts.matcher.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
     Opening it migrates and repairs the stores and takes as long as that takes.
 
@@ -131,13 +131,13 @@ class MatcherStage:
     add_templates = _threaded("add_templates", index=True)
 
     async def search(self, tenant: str, query: GalleryQuery, caller: Caller | None = None) -> GalleryAnswer:
-        """See :meth:`serve_app.stages.protocols.Matcher.search`."""
+        """See :meth:`serve_app.contracts.matcher.Matcher.search`."""
         answer: GalleryAnswer = await self._search(tenant, query, caller=caller)
         self._metrics.outcomes("match" if matches else "no_match" for matches in answer.matches)
         return answer
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.stages.protocols.Stage`."""
+        """See :class:`~serve_app.contracts.matcher.Stage`."""
         self._start_upkeep()
         facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
             self._recording, self._gallery.ready

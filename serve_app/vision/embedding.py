@@ -9,7 +9,7 @@ from serve_app.domain import Vectors
 from serve_app.errors import ConfigurationError
 from serve_app.vision.align import CROP_SIDE, placement
 from serve_app.vision.catalogue import ModelEntry
-from serve_app.vision.session import InferenceSession
+from serve_app.vision.onnx_session import InferenceSession
 from serve_app.vision.tensors import to_tensor
 
 

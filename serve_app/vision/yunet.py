@@ -15,7 +15,7 @@ from serve_app.domain import Pixels
 from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
 from serve_app.vision.catalogue import InputSpec
-from serve_app.vision.session import InferenceSession
+from serve_app.vision.onnx_session import InferenceSession
 from serve_app.vision.tensors import resize, to_tensor
 
 Array = NDArray[np.float32]

@@ -11,8 +11,8 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.context import ApiContext
 from serve_app.api.fakes import FakeKeyStore
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.service import FaceService

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from serve_app.api.console import FILES
+from serve_app.api.console_files import FILES
 from serve_app.api.dialects import ALL
 from tests.api.conftest import World
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.testclient import TestClient
 
+from serve_app.api.api_context import Context
 from serve_app.api.app import create_app
 from serve_app.api.auth import authenticate
-from serve_app.api.context import Context
 from serve_app.api.dialect import Dialect
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import FacegraphError

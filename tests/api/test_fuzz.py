@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi import checks
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.context import ApiContext
 from serve_app.api.dialects import chosen
-from serve_app.api.fetch import ImageFetcher
+from serve_app.api.image_url import ImageFetcher
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageUrlRefused
 from serve_app.stages.fakes import FakeFace, fake_picture

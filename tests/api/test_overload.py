@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.limits import Bounds, RequestGuard
-from serve_app.api.shares import Shares, request_scope
+from serve_app.api.concurrency_limit import ConcurrencyLimit, request_scope
+from serve_app.api.request_guard import Bounds, RequestGuard
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import RateLimited
 from tests.waiting import until
@@ -89,40 +89,40 @@ def test_a_request_that_takes_too_long_is_given_up() -> None:
 
 
 def test_a_key_has_so_many_places_and_gets_them_back() -> None:
-    shares = Shares(2)
+    concurrency = ConcurrencyLimit(2)
     one, other = (ApiKey(name, "t", name, Role.SEARCH, dt.datetime.now(dt.UTC)) for name in ("one", "other"))
     with request_scope():
-        shares.take(one)
-        shares.take(one)  # the same request
+        concurrency.take(one)
+        concurrency.take(one)  # the same request
 
     async def request(key: ApiKey, gate: asyncio.Event) -> None:
         with request_scope():
-            await asyncio.to_thread(shares.take, key)  # as FastAPI calls what is not async
+            await asyncio.to_thread(concurrency.take, key)  # as FastAPI calls what is not async
             await gate.wait()
 
     async def scenario() -> None:
         gate = asyncio.Event()
         waiting = [asyncio.create_task(request(one, gate)) for _ in range(2)]
-        await until(lambda: shares._busy == {"one": 2})
+        await until(lambda: concurrency._busy == {"one": 2})
         with pytest.raises(RateLimited) as refused:
             await request(one, gate)
         assert refused.value.details["retry_after_s"] == 1
         waiting.append(asyncio.create_task(request(other, gate)))
-        await until(lambda: shares._busy == {"one": 2, "other": 1})
+        await until(lambda: concurrency._busy == {"one": 2, "other": 1})
         waiting[0].cancel()  # a client that went away
-        await until(lambda: shares._busy == {"one": 1, "other": 1})
+        await until(lambda: concurrency._busy == {"one": 1, "other": 1})
         waiting.append(asyncio.create_task(request(one, gate)))
         gate.set()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert not shares._busy
+        assert not concurrency._busy
 
     asyncio.run(scenario())
 
 
 def test_no_limit_means_none() -> None:
-    shares = Shares(0)
+    concurrency = ConcurrencyLimit(0)
     key = ApiKey("one", "t", "one", Role.SEARCH, dt.datetime.now(dt.UTC))
     with request_scope():
         for _ in range(100):
-            shares.take(key)
-    assert not shares._busy
+            concurrency.take(key)
+    assert not concurrency._busy

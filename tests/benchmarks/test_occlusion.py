@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.occlusion import CLEAN, Faces, logistic, measure
-from benchmarks.occlusions import KINDS, cover_face
+from benchmarks.occlusion.accuracy import CLEAN, Faces, logistic, measure
+from benchmarks.occlusion.patterns import KINDS, cover_face
 from serve_app.vision.align import REFERENCE, align
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from serve_app.bulk.enroller import Enroller, Gone, Mode, Refused, batches
+from serve_app.bulk.bounded_concurrency import outcomes
+from serve_app.bulk.checkpoint import Checkpoint
+from serve_app.bulk.enroller import Enroller, Mode, Refused, TargetUnreachable, batches
 from serve_app.bulk.entries import Entry, Outcome, PictureFile, Status
 from serve_app.bulk.files import Files
-from serve_app.bulk.state import State
-from serve_app.bulk.window import outcomes
 from serve_app.bulk.worklist import WorkList
 
 
 @dataclass
-class FakeDoor:
+class FakeTarget:
     """Implements the door: a dictionary. Pictures that begin with ``bad`` are refused; ``faults`` come first."""
 
     faces: dict[str, list[bytes]] = field(default_factory=dict)
@@ -57,12 +57,12 @@ def entry_of(folder: Path, person: str, *contents: bytes) -> Entry:
 
 
 def test_pictures_go_in_bounded_requests_without_the_bad_ones(tmp_path: Path) -> None:
-    door = FakeDoor()
+    target = FakeTarget()
     entry = entry_of(tmp_path, "ada", b"1", b"bad", b"3", b"4", b"x" * 50, b"6")
-    outcome = asyncio.run(Enroller(door, read, most=3).enroll(entry))
+    outcome = asyncio.run(Enroller(target, read, most=3).enroll(entry))
     assert (outcome.status, outcome.faces) == (Status.PARTIAL, 4)
-    assert door.faces["ada"] == [b"1", b"3", b"4", b"6"]
-    assert door.calls == [("replace", 3), ("replace", 2), ("add", 2)]
+    assert target.faces["ada"] == [b"1", b"3", b"4", b"6"]
+    assert target.calls == [("replace", 3), ("replace", 2), ("add", 2)]
     assert [(error.name, error.code) for error in outcome.errors] == [
         ("ada1.jpg", "face_not_found"),
         ("ada4.jpg", "image_too_large"),
@@ -70,24 +70,24 @@ def test_pictures_go_in_bounded_requests_without_the_bad_ones(tmp_path: Path) ->
 
 
 def test_a_lost_answer_begins_the_person_again(tmp_path: Path) -> None:
-    door = FakeDoor(faults=[None, Gone("the answer was lost")])
-    outcome = asyncio.run(Enroller(door, read, most=1).enroll(entry_of(tmp_path, "ada", b"1", b"2", b"3")))
+    target = FakeTarget(faults=[None, TargetUnreachable("the answer was lost")])
+    outcome = asyncio.run(Enroller(target, read, most=1).enroll(entry_of(tmp_path, "ada", b"1", b"2", b"3")))
     assert (outcome.status, outcome.faces) == (Status.ENROLLED, 3)
-    assert door.faces["ada"] == [b"1", b"2", b"3"], "no face twice"
+    assert target.faces["ada"] == [b"1", b"2", b"3"], "no face twice"
 
 
 def test_a_service_that_stays_away_ends_the_run(tmp_path: Path) -> None:
-    door = FakeDoor(faults=[Gone("gone")], comes_back=False)
-    with pytest.raises(Gone):
-        asyncio.run(Enroller(door, read).enroll(entry_of(tmp_path, "ada", b"1")))
+    target = FakeTarget(faults=[TargetUnreachable("gone")], comes_back=False)
+    with pytest.raises(TargetUnreachable):
+        asyncio.run(Enroller(target, read).enroll(entry_of(tmp_path, "ada", b"1")))
 
 
 def test_a_refusal_of_the_request_is_the_persons_unless_it_is_everybodys(tmp_path: Path) -> None:
     entry = entry_of(tmp_path, "ada", b"1", b"bad")
-    door = FakeDoor(faults=[Refused("internal_error", "oops")])
-    outcome = asyncio.run(Enroller(door, read).enroll(entry))
+    target = FakeTarget(faults=[Refused("internal_error", "oops")])
+    outcome = asyncio.run(Enroller(target, read).enroll(entry))
     assert [error.code for error in outcome.errors] == ["face_not_found", "internal_error"]
-    fatal = FakeDoor(faults=[Refused("forbidden", "no", fatal=True)])
+    fatal = FakeTarget(faults=[Refused("forbidden", "no", fatal=True)])
     with pytest.raises(Refused):
         asyncio.run(Enroller(fatal, read).enroll(entry))
 
@@ -157,17 +157,17 @@ def test_a_failure_for_everybody_comes_after_who_was_under_way() -> None:
 def test_the_state_knows_who_is_done(tmp_path: Path) -> None:
     ada, bob = entry_of(tmp_path, "ada", b"1"), entry_of(tmp_path, "bob", b"2")
     path = tmp_path / "deep" / "state.db"
-    state = State(path)
+    state = Checkpoint(path)
     assert state.is_empty()
     state.add(ada)
-    other = State(path)  # another run at the same time
+    other = Checkpoint(path)  # another run at the same time
     assert other.holds(ada)
     other.add(bob)
     assert state.holds(bob)
     assert not state.holds(Entry("ada", bob.files))
     state.close()
     other.close()
-    assert not State(path).is_empty()
+    assert not Checkpoint(path).is_empty()
 
 
 def test_the_work_list_brings_lines_together() -> None:

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typer.testing import CliRunner, Result
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.context import ApiContext
 from serve_app.api.fakes import FakeKeyStore
 from serve_app.cli import app
 from serve_app.client import Client

@@ -12,8 +12,8 @@ import pytest
 from serve_app.cli import index as command
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.gallery import IndexMoves, open_database, open_gallery
-from serve_app.gallery.places import Place
-from serve_app.gallery.records.index_place import MoveState
+from serve_app.gallery.index.locations import IndexLocation
+from serve_app.gallery.sql.records.index_location import MoveState
 from serve_app.settings import Settings
 from tests.cli.conftest import facegraph
 from tests.gallery.samples import CALIBRATIONS, face, query
@@ -79,7 +79,7 @@ def test_a_running_service_does_the_work_and_the_command_watches(
 def test_a_move_that_was_given_up_is_said(settings: Settings, tmp_path: Path) -> None:
     with closing(open_database(settings)) as database:
         moves = IndexMoves(database)
-        moves.begin(settings.milvus_uri, Place(str(tmp_path / "x.db")))
+        moves.begin(settings.milvus_uri, IndexLocation(str(tmp_path / "x.db")))
         assert "0 of 0 rows" in facegraph("index", "status").stdout
         assert facegraph("index", "move", "--cancel").exit_code == 0
         assert moves.row().state is MoveState.CLEARING

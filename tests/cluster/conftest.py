@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripts.servers.milvus import MilvusServer
+from scripts.servers.postgres import PostgresServer
 from tests import photos
 from tests.cluster.nodes import Cluster, configuration
-from tests.servers.milvus import MilvusServer
-from tests.servers.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,12 @@ import httpx
 import psutil
 import yaml
 
-from serve_app.cli.graph import RAY_ENVIRONMENT
+from scripts.servers.ports import free_port
+from serve_app.cli.ray_runtime import RAY_ENVIRONMENT
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery import open_keys
 from serve_app.settings import load_settings
 from tests.graph.service import ROOT, model_environment
-from tests.servers.ports import free_port
 
 BIN = Path(sys.executable).parent
 HEAD, WORKERS = "127.0.0.2", ("127.0.0.3", "127.0.0.4")

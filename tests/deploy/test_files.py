@@ -323,7 +323,7 @@ def test_the_operators_page_has_every_alert_and_every_metric() -> None:
     alerts = {rule["alert"] for rule in group["rules"]}
     assert alerts == set(re.findall(r"\bFacegraph[A-Z]\w+", page.split("## Alerts", 1)[1].split("\n## ", 1)[0]))
     assert all(rule["annotations"].keys() == {"summary", "description"} for rule in group["rules"])
-    source = (ROOT / "serve_app/stages/metrics.py").read_text()
+    source = (ROOT / "serve_app/observability/metrics.py").read_text()
     for name in re.findall(r'\b(?:Counter|Gauge|Histogram)\(\s*"facegraph_(\w+)"', source):
         assert re.search(rf"^\| `{name}(_total)?`", page, re.MULTILINE), f"{name} is missing"
 

@@ -14,14 +14,14 @@ from unittest import mock
 import httpx
 import pytest
 
-from serve_app.api.server import CLIENT_GONE, HttpServer
 from serve_app.domain import DEFAULT_TENANT, Person
 from serve_app.gallery import Gallery
-from serve_app.listener import Listener, borrow
 from serve_app.service import FaceService
+from serve_app.serving.http_server import CLIENT_GONE, HttpServer
+from serve_app.serving.ingress import Ingress
+from serve_app.serving.socket_handoff import SocketHandoff, receive_socket
 from serve_app.settings import DetectorSettings, IngressSettings, Settings
-from serve_app.stages.ingress import Ingress
-from serve_app.vision.analyser import FaceAnalyser
+from serve_app.vision.face_analyser import FaceAnalyser
 from tests import photos
 from tests.faults.killing import KILLS
 from tests.faults.leaving import LeavingClient, request_bytes
@@ -55,7 +55,7 @@ class Served:
             detector=DetectorSettings(workers=1),
             ingress=IngressSettings(max_in_flight_per_key=PLACES),
         )
-        self._listener = Listener("127.0.0.1", 0)
+        self._listener = SocketHandoff("127.0.0.1", 0)
         self.port = self._listener.port
         self.url = f"http://127.0.0.1:{self.port}"
         self._up, self._end = threading.Event(), threading.Event()
@@ -67,7 +67,7 @@ class Served:
 
     async def _serve(self) -> None:
         ingress = Ingress(self._settings)
-        server = HttpServer(ingress.build_http_app(), borrow(self._listener.path), self._note)
+        server = HttpServer(ingress.build_http_app(), receive_socket(self._listener.path), self._note)
         self._up.set()
         await asyncio.to_thread(self._end.wait)
         await server.close()

@@ -11,14 +11,14 @@ from typing import Protocol
 
 import pytest
 
+from scripts.servers.milvus import MilvusServer
+from scripts.servers.postgres import PostgresServer
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.faults.killing import KILLS, Victim
 from tests.faults.ledger import Ledger
 from tests.gallery.samples import CALIBRATIONS
-from tests.servers.milvus import MilvusServer
-from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from scripts.servers.milvus import MilvusServer
+from scripts.servers.slow import SlowNetwork
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.errors import PersonNotFound, StoreUnavailable
 from serve_app.settings import Settings, StorageSettings
 from serve_app.stages.matcher import THREADS, MatcherStage
 from tests.gallery.samples import face, query
 from tests.gallery.stores import check_consistent
-from tests.servers.milvus import MilvusServer
-from tests.servers.slow import SlowNetwork
 
 pytestmark = [pytest.mark.slow, pytest.mark.milvus_server]
 

@@ -15,7 +15,7 @@ import sys
 import threading
 from types import FrameType
 
-import serve_app.gallery.milvus  # noqa: F401 - imported before the first fork
+import serve_app.gallery.index.milvus_server  # noqa: F401 - imported before the first fork
 from serve_app.domain import NewCollection
 from serve_app.errors import CollectionExists
 from serve_app.gallery import open_gallery

@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 
 from serve_app.api.app import create_app
 from serve_app.api.dialects import chosen
-from serve_app.api.fetch import ImageFetcher
+from serve_app.api.image_url import ImageFetcher
 from serve_app.domain import DEFAULT_TENANT, Detection, DetectOptions, Role
 from serve_app.errors import ImageUndecodable, ImageUrlRefused
 from serve_app.stages.fakes import fake_picture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from serve_app.api.images import decode_base64
+from serve_app.api.request_images import decode_base64
 from serve_app.domain import ImageStorage, NewCollection, PersonFields
 from serve_app.errors import ConfigurationError, ImageError, InvalidRequest
 from serve_app.gallery.archive import ArchiveReader, ArchiveWriter, export_archive

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve_app.gallery import Gallery
-from serve_app.gallery.schema import tenants
+from serve_app.gallery.sql.schema import tenants
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS
 
@@ -36,9 +36,9 @@ def gallery(settings: Settings) -> Iterator[Gallery]:
     """The gallery under test, on each kind of store in turn."""
     from serve_app.gallery import open_gallery
 
-    opened = open_gallery(settings, CALIBRATIONS)
-    yield opened
-    opened.close()
+    decrypted = open_gallery(settings, CALIBRATIONS)
+    yield decrypted
+    decrypted.close()
 
 
 @pytest.fixture

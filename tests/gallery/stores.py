@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.database import Database
-from serve_app.gallery.index import MemoryIndex, RowKey, VectorIndex
-from serve_app.gallery.migrations import upgrade_database
-from serve_app.gallery.milvus_lite import LiteIndex
-from serve_app.gallery.placed_index import PlacedIndex
-from serve_app.gallery.records import faces
-from serve_app.gallery.schema import collections, face_collections, index_journal, person_collections
+from serve_app.gallery.index.base import MemoryIndex, RowKey, VectorIndex
+from serve_app.gallery.index.milvus_lite import LiteIndex
+from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.migrations import upgrade_database
+from serve_app.gallery.sql.records import faces
+from serve_app.gallery.sql.schema import collections, face_collections, index_journal, person_collections
 from serve_app.settings import Settings
 from tests.gallery.samples import CALIBRATIONS
 
@@ -61,12 +61,12 @@ def check_consistent(gallery: Gallery) -> None:
                 assert count == really, f"{name} claims {count} in {table.name}, has {really}"
         assert connection.execute(sa.select(sa.func.count()).select_from(index_journal)).scalar_one() == 0
         models = {*faces.models(connection), *gallery._index.models()}
-        expected: dict[str, set[RowKey]] = {model: set(faces.all_places(connection, model)) for model in models}
+        expected: dict[str, set[RowKey]] = {model: set(faces.all_memberships(connection, model)) for model in models}
         ids = set(connection.execute(sa.select(faces.faces.c.id)).scalars())
-    index = gallery._index.layout.current if isinstance(gallery._index, PlacedIndex) else gallery._index
+    index = gallery._index.layout.current if isinstance(gallery._index, DualWriteIndex) else gallery._index
     if isinstance(index, LiteIndex):
         followed = {model: set(index.keys(model)) for model in models}
-        index._resident.forget()  # what the store itself has is read now
+        index._flat_rows.forget()  # what the store itself has is read now
         assert followed == {model: set(index.keys(model)) for model in models}, "the rows in memory are not the store's"
     for model in models:
         present = set(gallery._index.keys(model))

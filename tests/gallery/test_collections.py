@@ -11,7 +11,7 @@ from serve_app.errors import (
     CollectionExists,
     CollectionNotEmpty,
     CollectionNotFound,
-    FaceUnknown,
+    FaceIdNotFound,
     InvalidRequest,
     PersonNotFound,
 )
@@ -178,7 +178,7 @@ def test_deletion_erases_persons_who_are_nowhere_else(gallery: Gallery, tenant: 
         gallery.collection(tenant, "staff")
     with pytest.raises(PersonNotFound):
         gallery.person(tenant, "only")
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face_image(tenant, only.faces[0].id, "thumbnail")
     assert gallery.person(tenant, "both").collections == ("guests",)
     answer = gallery.search(tenant, query(1, 3, collections=("guests",)))

@@ -12,8 +12,8 @@ from serve_app.errors import (
     CollectionNotFound,
     FaceCountRefused,
     FacegraphError,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     InvalidRequest,
     LivenessRequired,
     PersonExists,
@@ -139,7 +139,7 @@ def test_a_person_changes_all_at_once_or_not_at_all(gallery: Gallery, tenant: st
     refused: list[tuple[PersonUpdate, type[FacegraphError]]] = [
         (update(removed_faces=(first.id, second.id), fields=PersonFields(name="Eve")), FaceCountRefused),
         (update(new_faces=(face(3), face(4)), collections=("guests",)), FaceCountRefused),
-        (update(removed_faces=("f" * 32,)), FaceUnknown),
+        (update(removed_faces=("f" * 32,)), FaceIdNotFound),
         (update(collections=("nowhere",)), CollectionNotFound),
         (update(fields=PersonFields(name="x" * 201)), InvalidRequest),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serve_app.domain import Deletion, NewCollection, PersonFields
-from serve_app.errors import CollectionNotFound, FaceUnknown, InvalidRequest, PersonNotFound
+from serve_app.errors import CollectionNotFound, FaceIdNotFound, InvalidRequest, PersonNotFound
 from serve_app.gallery import Gallery
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import face, query
@@ -78,7 +78,7 @@ def test_the_only_face_takes_its_person_along_when_told_so(gallery: Gallery, ten
     assert gallery.person(tenant, "bob").collections == ("visitors",)
     assert gallery.search(tenant, query(3, collections=(staff,))).matches == ((),)
     assert gallery.search(tenant, query(3, collections=("visitors",))).matches[0][0].face.id == only.id
-    with pytest.raises(FaceUnknown, match="staff"):
+    with pytest.raises(FaceIdNotFound, match="staff"):
         gallery.delete_face(tenant, only.id, collection=staff, with_person=True)
     deletion = gallery.delete_face(tenant, only.id, with_person=True)
     assert deletion == Deletion(persons=1, faces=1, erased=True)
@@ -95,10 +95,10 @@ def test_the_person_stays_unless_told_otherwise(gallery: Gallery, tenant: str, s
 
 def test_a_face_is_deleted_only_where_it_is(gallery: Gallery, tenant: str, staff: str) -> None:
     first, _ = gallery.person(tenant, "ada").faces
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.delete_face(tenant, first.id, collection="visitors")
     with pytest.raises(CollectionNotFound):
         gallery.delete_face(tenant, first.id, collection="nobody")
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.delete_face(new_tenant(gallery), first.id)
     assert gallery.faces(tenant, staff).total == 3

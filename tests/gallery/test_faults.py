@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields
-from serve_app.errors import ConfigurationError, FaceUnknown, PersonNotFound, StoreUnavailable
+from serve_app.errors import ConfigurationError, FaceIdNotFound, PersonNotFound, StoreUnavailable
 from serve_app.gallery import open_gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index import IndexRow, MemoryIndex, RowKey
-from serve_app.gallery.milvus_lite import LiteIndex
-from serve_app.gallery.placed_index import PlacedIndex
+from serve_app.gallery.index.base import IndexRow, MemoryIndex, RowKey
+from serve_app.gallery.index.milvus_lite import LiteIndex
+from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.settings import Settings
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
 from tests.gallery.stores import check_consistent, embedded, in_memory
@@ -36,7 +36,7 @@ from pathlib import Path
 from serve_app.domain import DEFAULT_TENANT, PersonFields
 from tests.gallery.samples import face
 from tests.gallery.stores import embedded
-import serve_app.gallery.milvus  # what takes seconds to import is imported before the first fork
+import serve_app.gallery.index.milvus_server  # what takes seconds to import is imported before the first fork
 
 def enroll(start):
     with embedded(Path(sys.argv[1])) as gallery:
@@ -142,7 +142,7 @@ def test_an_image_store_outage(tmp_path: Path) -> None:
         for missing in ("p", "q"):
             with pytest.raises(PersonNotFound):
                 gallery.person(TENANT, missing)
-        with pytest.raises(FaceUnknown):
+        with pytest.raises(FaceIdNotFound):
             gallery.face_image(TENANT, stored.id, "thumbnail")
         blobs.broken = False
         assert blobs.read(TENANT, stored.id, "thumbnail") == b"thumbnail"
@@ -259,7 +259,7 @@ def test_reindexing_reports_progress(tmp_path: Path) -> None:
 
 def test_unflushed_rows_are_flushed_when_idle(tmp_path: Path) -> None:
     with embedded(tmp_path) as gallery:
-        assert isinstance(gallery._index, PlacedIndex)
+        assert isinstance(gallery._index, DualWriteIndex)
         index = gallery._index.layout.current
         assert isinstance(index, LiteIndex)
         gallery.create_collection(TENANT, NewCollection("staff"))

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from scripts.servers.postgres import PostgresServer
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import InvalidRequest, KeyInvalid, KeyNotFound
 from serve_app.gallery import KeyStore, open_keys
-from serve_app.gallery.schema import api_keys
+from serve_app.gallery.sql.schema import api_keys
 from serve_app.settings import Settings, StorageSettings
-from tests.servers.postgres import PostgresServer
 
 TENANT = DEFAULT_TENANT
 

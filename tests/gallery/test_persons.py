@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.domain import (
-    Box,
-    CollectionPolicy,
-    Deletion,
-    ImageStorage,
-    NewCollection,
-    PersonFields,
-)
+from serve_app.domain import Box, CollectionPolicy, Deletion, ImageStorage, NewCollection, PersonFields
 from serve_app.errors import (
     CollectionNotFound,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     ImageNotStored,
     InvalidRequest,
     LivenessRequired,
@@ -103,7 +96,7 @@ def test_faces_replace_or_add(gallery: Gallery, staff: str) -> None:
     assert added.person.faces == (*first.faces, *added.faces)
     replaced = gallery.put_person(staff, "p", ["staff"], PersonFields(), [face(3)])
     assert replaced.person.faces == replaced.faces
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face(staff, first.faces[0].id)
     found = gallery.search(staff, query(1, 2, 3)).matches
     assert [len(matches) for matches in found] == [0, 0, 1]
@@ -228,7 +221,7 @@ def test_leaving_the_last_collection_erases_the_person(gallery: Gallery, staff: 
     ):
         with pytest.raises(PersonNotFound):
             call()
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face_image(staff, enrolled.faces[0].id, "thumbnail")
     assert gallery._index.rows_of(MODEL, [face.id for face in enrolled.faces]) == set()
     assert gallery._blobs.read(staff, enrolled.faces[0].id, "thumbnail") is None
@@ -244,10 +237,10 @@ def test_deleting_one_face_keeps_the_person(gallery: Gallery, staff: str) -> Non
     enrolled = gallery.put_person(staff, "p", ["staff", "guests"], PersonFields(), [face(1), face(2)])
     gallery.put_person(staff, "q", ["staff"], PersonFields())
     first, second = enrolled.faces
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.delete_face(staff, first.id, person_id="q")
     assert gallery.delete_face(staff, first.id, person_id="p") == Deletion(faces=1, erased=True)
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.delete_face(staff, first.id)
     assert gallery.person(staff, "p").faces == (second,)
     assert gallery._blobs.read(staff, first.id, "thumbnail") is None
@@ -269,7 +262,7 @@ def test_nothing_of_another_tenant_is_reachable(gallery: Gallery, staff: str) ->
         lambda: gallery.delete_person(other, "p"),
         lambda: gallery.verify(other, "p", template(1).reshape(1, -1), MODEL),
     ):
-        with pytest.raises((FaceUnknown, PersonNotFound)):
+        with pytest.raises((FaceIdNotFound, PersonNotFound)):
             call()
     assert gallery.persons(other).items == ()
     assert gallery.search(other, query(1)).matches == ((),)
@@ -280,7 +273,7 @@ def test_nothing_of_another_tenant_is_reachable(gallery: Gallery, staff: str) ->
 @pytest.mark.parametrize("face_id", ["", "x", "0" * 32, "A" * 32, '" or 1==1', "../../etc/passwd", "\x00" * 32, None])
 def test_impossible_face_ids_are_unknown(gallery: Gallery, staff: str, face_id: Any) -> None:
     for call in (gallery.face, gallery.template, gallery.delete_face):
-        with pytest.raises(FaceUnknown):
+        with pytest.raises(FaceIdNotFound):
             call(staff, face_id)
 
 
@@ -318,7 +311,7 @@ def test_verification_is_exact(gallery: Gallery, staff: str) -> None:
     assert nearest == enrolled.faces[1]
     assert cosine == pytest.approx(0.8, abs=1e-6)
     for person, model in (("none", MODEL), ("p", OTHER_MODEL)):
-        with pytest.raises(FaceUnknown):
+        with pytest.raises(FaceIdNotFound):
             gallery.verify(staff, person, template(1).reshape(1, -1), model)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.servers.milvus import MilvusServer
+from scripts.servers.postgres import PostgresServer
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.errors import NotFound, PersonNotFound, StoreUnavailable
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS, face, query
 from tests.gallery.stores import check_consistent
-from tests.servers.milvus import MilvusServer
-from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.milvus_server]
 
@@ -30,9 +30,9 @@ def replicas(tmp_path: Path, postgres: PostgresServer, milvus: MilvusServer) -> 
     """Two galleries on the same stores."""
     storage = StorageSettings(database_url=postgres.create_database(), milvus_uri=milvus.uri, timeout_s=TIMEOUT_S)
     settings = Settings(data_dir=tmp_path, storage=storage)
-    opened = open_gallery(settings, CALIBRATIONS), open_gallery(settings, CALIBRATIONS)
-    yield opened
-    for gallery in opened:
+    decrypted = open_gallery(settings, CALIBRATIONS), open_gallery(settings, CALIBRATIONS)
+    yield decrypted
+    for gallery in decrypted:
         gallery.close()
 
 

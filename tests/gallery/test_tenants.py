@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, Role
 from serve_app.errors import InvalidRequest, TenantNotFound
 from serve_app.gallery import Gallery, KeyStore
-from serve_app.gallery.schema import api_keys, audit_log, erased, installation, metadata
-from serve_app.gallery.signing import is_genuine
-from serve_app.gallery.tenant_erasure import OWNED
+from serve_app.gallery.privacy.signing import is_genuine
+from serve_app.gallery.privacy.tenant_erasure import OWNED
+from serve_app.gallery.sql.schema import api_keys, audit_log, erased, installation, metadata
 from serve_app.gallery.tenants import TenantStore
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import MODEL, face, query
@@ -26,8 +26,8 @@ def fill(gallery: Gallery, tenant: str) -> None:
         gallery.create_collection(tenant, NewCollection(name))
     gallery.put_person(tenant, "ada", ["staff", "visitors"], PersonFields(), [face(1, **full), face(2, **full)])
     gallery.put_person(tenant, "ben", [], PersonFields(), [face(3, **full)])
-    loose = gallery.add_faces(tenant, [face(4, **full), face(5, **full)])
-    gallery.attach_faces(tenant, "staff", [loose[0].id])
+    unassigned = gallery.add_faces(tenant, [face(4, **full), face(5, **full)])
+    gallery.attach_faces(tenant, "staff", [unassigned[0].id])
     gallery.add_task(tenant, "kind", {})
     gallery.find_duplicates(tenant, "staff", MODEL)
     gallery.search(tenant, query(1))

@@ -21,7 +21,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import (
     CollectionNotFound,
-    FaceUnknown,
+    FaceIdNotFound,
     InvalidRequest,
     LivenessRequired,
     PersonExists,
@@ -31,7 +31,7 @@ from serve_app.errors import (
 )
 from serve_app.gallery import Gallery
 from serve_app.gallery import unknowns as unknowns_module
-from serve_app.gallery.schema import unknown_faces, unknowns
+from serve_app.gallery.sql.schema import unknown_faces, unknowns
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import OTHER_MODEL, face, query, template
 from tests.gallery.stores import check_consistent, in_memory
@@ -51,9 +51,9 @@ def staff(gallery: Gallery, tenant: str) -> str:
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Gallery]:
     """A gallery of one's own, for what only the records decide."""
-    with in_memory(tmp_path) as opened:
-        opened.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=POLICY))
-        yield opened
+    with in_memory(tmp_path) as decrypted:
+        decrypted.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=POLICY))
+        yield decrypted
 
 
 def seen(gallery: Gallery, tenant: str, *seeds: int, near: int | None = None) -> list[str]:
@@ -176,7 +176,7 @@ def test_merging_and_discarding(gallery: Gallery, staff: str) -> None:
     ]
     faces = gallery.unknown(staff, "staff", one).faces
     assert gallery.discard_unknown(staff, "staff", one) == Deletion(faces=3, erased=True)
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face_image(staff, faces[0].id, "thumbnail")
     with pytest.raises(UnknownNotFound):
         gallery.discard_unknown(staff, "staff", one)
@@ -232,7 +232,7 @@ def test_a_deleted_collection_takes_them_with_it(gallery: Gallery, staff: str) -
     (ann,) = seen(gallery, staff, 1)
     (kept,) = gallery.unknown(staff, "staff", ann).faces
     assert gallery.delete_collection(staff, "staff", only_if_empty=True).faces == 1
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face(staff, kept.id)
     check_consistent(gallery)
 
@@ -242,7 +242,7 @@ def test_when_the_time_is_over_nothing_is_left(gallery: Gallery, staff: str) -> 
     (kept,) = gallery.unknown(staff, "staff", ann).faces
     assert gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER) >= 2
     assert gallery.forget_unknowns() >= 2
-    with pytest.raises(FaceUnknown):
+    with pytest.raises(FaceIdNotFound):
         gallery.face_image(staff, kept.id, "thumbnail")
     with gallery._database.read() as connection:
         for table, column in ((unknowns, unknowns.c.id), (unknown_faces, unknown_faces.c.unknown_id)):
@@ -252,7 +252,7 @@ def test_when_the_time_is_over_nothing_is_left(gallery: Gallery, staff: str) -> 
 
 
 def test_a_face_whose_time_is_over_is_gone_before_it_is_erased(memory: Gallery) -> None:
-    from serve_app.gallery.schema import faces
+    from serve_app.gallery.sql.schema import faces
 
     (ann,) = seen(memory, DEFAULT_TENANT, 1)
     with memory._database.write() as connection:

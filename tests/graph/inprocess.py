@@ -12,11 +12,11 @@ from pathlib import Path
 
 import uvicorn
 
+from scripts.servers.ports import free_port
+from serve_app.serving.ingress import Ingress
 from serve_app.settings import Settings
-from serve_app.stages.ingress import Ingress
 from tests import photos
 from tests.graph.service import key_of_tenant
-from tests.servers.ports import free_port
 
 VARIABLE = "FACEGRAPH_TEST_WITHOUT_RAY"
 

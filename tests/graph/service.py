@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import psutil
 
+from scripts.servers.ports import free_port
 from serve_app.domain import Role
 from serve_app.errors import TenantExists
 from serve_app.gallery import KeyStore, TenantStore, open_database
 from serve_app.settings import Settings
-from tests.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MODELS = ROOT.parent / "shared" / "models"

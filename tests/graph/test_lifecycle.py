@@ -16,11 +16,11 @@ import httpx
 import psutil
 import pytest
 
+from scripts.servers.ports import free_port
 from serve_app.cli.serve import STOP_WITHIN_S
 from serve_app.client import Client
 from tests import photos
 from tests.graph.service import ROOT, RunningService, key_of_tenant, model_environment
-from tests.servers.ports import free_port
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -16,9 +16,9 @@ import httpx
 import pytest
 import yaml
 
+from scripts.servers.ports import free_port
 from tests import photos
 from tests.graph.service import ROOT, RunningService
-from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.graph
 

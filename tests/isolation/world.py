@@ -17,27 +17,20 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.context import ApiContext
 from serve_app.api.dialects import ALL
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.database import Database
-from serve_app.gallery.index import MemoryIndex
-from serve_app.gallery.migrations import upgrade_database
-from serve_app.gallery.schema import metadata, tenants
+from serve_app.gallery.index.base import MemoryIndex
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.migrations import upgrade_database
+from serve_app.gallery.sql.schema import metadata, tenants
 from serve_app.gallery.tenants import TenantStore
 from serve_app.service import FaceService
 from serve_app.settings import Settings
-from serve_app.stages.fakes import (
-    FAKE_CALIBRATION,
-    FAKE_MODEL,
-    FakeDetector,
-    FakeEmbedder,
-    FakeLiveness,
-    fake_picture,
-)
+from serve_app.stages.fakes import FAKE_CALIBRATION, FAKE_MODEL, FakeDetector, FakeEmbedder, FakeLiveness, fake_picture
 
 SECRET = "Unmistakable"
 """In every text that the owner stores."""

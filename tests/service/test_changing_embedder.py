@@ -21,12 +21,12 @@ from serve_app.domain import (
 from serve_app.errors import ModelFileError
 from serve_app.gallery import EmbedderState, open_database
 from serve_app.service import FaceService
-from serve_app.service import base as service_base
+from serve_app.service import operations as service_base
 from serve_app.service.reembedding import Reembedder
+from serve_app.serving.in_process import LocalStages
 from serve_app.settings import EmbedderSettings, Inference, Settings
-from serve_app.stages.local import LocalStages
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.files import ModelFiles
+from serve_app.vision.model_files import ModelFiles
 from tests import photos
 from tests.cli.conftest import facegraph
 

@@ -10,9 +10,9 @@ import pytest
 from serve_app.domain import CollectionPolicy, ImageStorage, NewCollection, QualityCode
 from serve_app.errors import (
     DuplicateFace,
-    FaceNotFound,
     FaceRejected,
     InvalidRequest,
+    NoFaceDetected,
     PersonNotFound,
     QualityTooLow,
     TooManyFaces,
@@ -88,7 +88,7 @@ def test_one_face_wanted(service: FaceService) -> None:
         asyncio.run(service.search(TENANT, rivals, ["staff"], faces="one"))
     with pytest.raises(TooManyFaces):
         asyncio.run(service.compare(rivals, rivals, faces="one"))
-    with pytest.raises(FaceNotFound):
+    with pytest.raises(NoFaceDetected):
         asyncio.run(service.search(TENANT, fake_picture(), ["staff"], faces="one"))
     background = fake_picture(FakeFace("ada", size=100), FakeFace("passer-by", size=40))
     (face,) = asyncio.run(service.search(TENANT, background, ["staff"], faces="one")).faces

@@ -10,11 +10,11 @@ import pytest
 from serve_app.domain import DetectedFace, DetectOptions, Vectors
 from serve_app.errors import ModelFileError
 from serve_app.settings import DetectorSettings, Inference, Limits
-from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import Catalogue, ModelEntry
 from serve_app.vision.embedding import FaceEmbedder
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import open_session
+from serve_app.vision.face_analyser import FaceAnalyser
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import open_session
 from tests import photos
 
 ONE_THREAD = Inference(provider="cpu", threads=1)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
 from serve_app.vision.align import CROP_SIDE, REFERENCE, align, similarity
-from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.embedding import FaceEmbedder
+from serve_app.vision.face_analyser import FaceAnalyser
 from tests import photos
 
 angles = st.floats(-math.pi, math.pi)

@@ -9,7 +9,7 @@ import pytest
 from serve_app.errors import ConfigurationError
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
-from serve_app.vision.anchors import write_anchors
+from serve_app.vision.calibration_file import write_anchors
 from serve_app.vision.catalogue import Anchors, Catalogue
 
 ENTRY = """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from serve_app.vision.cpu_graph import keep_packed_products
-from serve_app.vision.prepare import prepare
+from serve_app.vision.graph_preparation import prepare
 from tests.vision.graphs import Array, operators, run
 
 

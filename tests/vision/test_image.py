@@ -16,13 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serve_app.domain import Pixels
-from serve_app.errors import (
-    ImageDimensions,
-    ImageError,
-    ImageFormatUnsupported,
-    ImageTooLarge,
-    ImageUndecodable,
-)
+from serve_app.errors import ImageDimensions, ImageError, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
 from serve_app.vision.image import encode_jpeg, read_image
 from tests import photos

@@ -14,10 +14,10 @@ from skimage import data as skimage_data
 
 from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
-from serve_app.vision.analyser import FaceAnalyser
 from serve_app.vision.catalogue import ModelEntry
-from serve_app.vision.files import ModelFiles
-from serve_app.vision.session import FakeSession
+from serve_app.vision.face_analyser import FaceAnalyser
+from serve_app.vision.model_files import ModelFiles
+from serve_app.vision.onnx_session import FakeSession
 from serve_app.vision.yunet import STRIDES, RawFaces, YuNet, _merged
 from tests import photos
 

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.bulk.payload import Content, Payload
-from serve_app.api.context import ApiContext
 from serve_app.api.schemas.persons import person_fields
-from serve_app.bulk.enroller import Enroller, Gone, Mode, Refused, blamed, failed
+from serve_app.bulk.enroller import Enroller, Mode, Refused, TargetUnreachable, blamed, failed
 from serve_app.bulk.entries import Entry, Outcome, PictureFile
 from serve_app.bulk.files import NotRead
-from serve_app.calling import Caller, become
 from serve_app.domain import BulkPerson, BulkWork, ImageStorage
 from serve_app.errors import FacegraphError, ImageError
+from serve_app.request_context import Caller, become
 from serve_app.service import FaceService
 from serve_app.service.background import Background
 
@@ -87,10 +87,10 @@ class BulkWorker:
             return await self._read(contents[file.location])
 
         limits = self._context.settings.limits
-        door = ServiceDoor(self._context.service, work)
+        target = ServiceTarget(self._context.service, work)
         try:
-            return await Enroller(door, read, limits.max_images_per_request, limits.max_body_bytes).enroll(entry)
-        except Gone as error:
+            return await Enroller(target, read, limits.max_images_per_request, limits.max_body_bytes).enroll(entry)
+        except TargetUnreachable as error:
             log.info("an upload has to wait: %s", error)
             return None
         except Exception:
@@ -130,14 +130,14 @@ class _NotFetched(NotRead):
 
 
 @dataclass(frozen=True)
-class ServiceDoor:
-    """Implements :class:`~serve_app.bulk.enroller.Door`: the operations of this very process."""
+class ServiceTarget:
+    """Implements :class:`~serve_app.bulk.enroller.EnrolmentTarget`: the operations of this very process."""
 
     service: FaceService
     work: BulkWork
 
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
-        """See :class:`~serve_app.bulk.enroller.Door`."""
+        """See :class:`~serve_app.bulk.enroller.EnrolmentTarget`."""
         options = dict(self.work.options)
         if options.get("image_storage"):
             options["image_storage"] = ImageStorage(options["image_storage"])
@@ -155,10 +155,10 @@ class ServiceDoor:
             )
         except FacegraphError as error:
             if error.status in BUSY:
-                raise Gone(error.message) from None
+                raise TargetUnreachable(error.message) from None
             raise Refused(error.code, error.message, blamed(error.details, error.status, len(images))) from None
         return len(enrolment.faces)
 
     async def returns(self) -> bool:
-        """See :class:`~serve_app.bulk.enroller.Door`; the worker tries again by itself."""
+        """See :class:`~serve_app.bulk.enroller.EnrolmentTarget`; the worker tries again by itself."""
         return False

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
 from serve_app.api.schemas.base import CollectionName, FaceId, Text
 from serve_app.errors import (
-    FaceNotFound,
     ImageDimensions,
     ImageDownloadFailed,
     ImageDownloadTimeout,
@@ -23,6 +22,7 @@ from serve_app.errors import (
     KeyInvalid,
     KeyMissing,
     LivenessUnavailable,
+    NoFaceDetected,
     Overloaded,
     RateLimited,
     RequestTimeout,
@@ -45,7 +45,7 @@ PICTURE_ERRORS = (
     ImageDownloadTimeout,
     LivenessUnavailable,
 )
-FACE_ERRORS = (*PICTURE_ERRORS, FaceNotFound)
+FACE_ERRORS = (*PICTURE_ERRORS, NoFaceDetected)
 
 InPathCollection = Annotated[CollectionName, Path(description="A collection's name.")]
 InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import Context
-from serve_app.api.docs import error_docs
 from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, reply
+from serve_app.api.openapi_docs import error_docs
+from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, KeyView, NewKey
 from serve_app.errors import InvalidRequest, KeyNotFound
 

@@ -11,15 +11,15 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.context import ApiContext, Context
-from serve_app.api.docs import error_docs
 from serve_app.api.native.common import COMMON_ERRORS, reply
+from serve_app.api.openapi_docs import error_docs
 from serve_app.api.schemas.keys import KeyView
 from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
+from serve_app.contracts.matcher import Stage
 from serve_app.errors import Unavailable
-from serve_app.stages.protocols import Stage
-from serve_app.stages.watch import WINDOW_S, Window
+from serve_app.observability.recent_statistics import WINDOW_S, RecentStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
     replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
     views = [
         StageView(
-            **StageView.fields_of(context.windows.get(name) or Window()),
+            **StageView.fields_of(context.statistics.get(name) or RecentStatistics()),
             name=name,
             ready=state == READY,
             message="" if state == READY else state,

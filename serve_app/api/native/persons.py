@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import Context
-from serve_app.api.docs import error_docs
-from serve_app.api.images import PICTURE_SIGNATURES, picture_type, pictures
+from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.common import (
     BODY_ERRORS,
     COMMON_ERRORS,
@@ -25,7 +23,9 @@ from serve_app.api.native.common import (
     Limit,
     reply,
 )
-from serve_app.api.paths import InPathPerson
+from serve_app.api.openapi_docs import error_docs
+from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import (
     AddedFaces,
@@ -40,9 +40,9 @@ from serve_app.api.schemas.privacy import DeletionAnswer
 from serve_app.errors import (
     CollectionNotFound,
     DuplicateFace,
+    FaceIdNotFound,
     FaceNotLive,
     FaceRejected,
-    FaceUnknown,
     ImageNotStored,
     InvalidRequest,
     LivenessRequired,
@@ -198,7 +198,7 @@ async def add_faces(
     PERSONS + "/{person_id}/faces/{face_id}",
     summary="Delete one face of a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound, FaceUnknown),
+    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound, FaceIdNotFound),
 )
 async def delete_face(
     name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
@@ -218,7 +218,7 @@ async def delete_face(
             "description": "The picture.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
         },
-        **error_docs(*COMMON_ERRORS, FaceUnknown, ImageNotStored),
+        **error_docs(*COMMON_ERRORS, FaceIdNotFound, ImageNotStored),
     },
 )
 async def face_image(

@@ -7,13 +7,13 @@ import asyncio
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import Context
-from serve_app.api.docs import error_docs
 from serve_app.api.errors import request_id_of
-from serve_app.api.images import one_of, picture
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, PICTURE_ERRORS, reply
+from serve_app.api.openapi_docs import error_docs
+from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_images import one_of, picture
 from serve_app.api.schemas.faces import FaceOnPicture, ImageView
 from serve_app.api.schemas.pictures import (
     CompareAnswer,
@@ -30,7 +30,7 @@ from serve_app.api.schemas.pictures import (
     VerifyAnswer,
     VerifyBody,
 )
-from serve_app.errors import CollectionNotFound, FaceRejected, FaceUnknown, PersonNotFound, TooManyFaces
+from serve_app.errors import CollectionNotFound, FaceIdNotFound, FaceRejected, PersonNotFound, TooManyFaces
 
 router = APIRouter(tags=["pictures"])
 
@@ -88,7 +88,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     "/v1/verify",
     summary="Is this the person they claim to be?",
     response_model=VerifyAnswer,
-    responses=error_docs(*FACE_ERRORS, PersonNotFound, CollectionNotFound, FaceUnknown),
+    responses=error_docs(*FACE_ERRORS, PersonNotFound, CollectionNotFound, FaceIdNotFound),
     openapi_extra=body_docs(
         VerifyBody,
         {"image_base64": EXAMPLE_BASE64, "person_id": "ada-lovelace"},

@@ -5,16 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.bodies import body_docs, exactly_one, read_body
-from serve_app.api.context import Context
-from serve_app.api.docs import error_docs
 from serve_app.api.errors import request_id_of
-from serve_app.api.images import picture
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, PICTURE_ERRORS, reply
+from serve_app.api.openapi_docs import error_docs
+from serve_app.api.request_bodies import body_docs, exactly_one, read_body
+from serve_app.api.request_images import picture
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, FaceUnknown, InvalidRequest, UnknownsNotKept
+from serve_app.errors import CollectionNotFound, FaceIdNotFound, InvalidRequest, UnknownsNotKept
 
 router = APIRouter(tags=["search"])
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["search"])
     "/v1/search",
     summary="Who is on this picture?",
     response_model=SearchAnswer,
-    responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceUnknown, UnknownsNotKept),
+    responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceIdNotFound, UnknownsNotKept),
     openapi_extra=body_docs(
         SearchBody,
         {"image_base64": EXAMPLE_BASE64, "collections": ["staff", "visitors"], "max_results": 5, "fpir": 0.01},

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from serve_app.api.schemas.base import Answer
 from serve_app.api.schemas.keys import KeyView
-from serve_app.stages.watch import Window
+from serve_app.observability.recent_statistics import RecentStatistics
 
 
 class LimitsView(Answer):
@@ -62,14 +62,14 @@ class TrafficView(Answer):
     per_second: float = Field(examples=[20.0])
 
     @classmethod
-    def of(cls, window: Window) -> TrafficView:
+    def of(cls, statistics: RecentStatistics) -> TrafficView:
         """From the window."""
-        return cls(**cls.fields_of(window))
+        return cls(**cls.fields_of(statistics))
 
     @classmethod
-    def fields_of(cls, window: Window) -> dict[str, Any]:
+    def fields_of(cls, statistics: RecentStatistics) -> dict[str, Any]:
         """The fields, rounded."""
-        fields = dataclasses.asdict(window.figures())
+        fields = dataclasses.asdict(statistics.figures())
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
 
 

@@ -15,10 +15,10 @@ from serve_app import __version__
 from serve_app.gallery.archive.container import ArchiveWriter
 from serve_app.gallery.archive.rows import lines, to_json
 from serve_app.gallery.blobs import KINDS, BlobStore
-from serve_app.gallery.database import Database
-from serve_app.gallery.records import distinct
-from serve_app.gallery.records.collections import AREA
-from serve_app.gallery.schema import (
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import distinct_persons
+from serve_app.gallery.sql.records.collections import AREA
+from serve_app.gallery.sql.schema import (
     api_keys,
     collections,
     erased,
@@ -125,7 +125,7 @@ def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]
     for rows in _pages(connection, sa.select(persons).where(persons.c.tenant_id == tenant), persons.c.id):
         ids = [row.id for row in rows]
         places = _grouped(connection, person_collections, person_collections.c.person_id, ids)
-        apart = distinct.earlier(connection, ids)
+        apart = distinct_persons.earlier(connection, ids)
         found = defaultdict(list)
         for row in connection.execute(sa.select(faces).where(faces.c.person_id.in_(ids)).order_by(faces.c.id)).all():
             found[row.person_id].append(row)
@@ -137,12 +137,12 @@ def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]
                 "distinct": apart.get(row.id, []),
                 "faces": [entries[face.id] for face in found[row.id]],
             }
-    loose = sa.select(faces).where(
+    unassigned = sa.select(faces).where(
         faces.c.tenant_id == tenant,
         faces.c.person_id.is_(None),
         faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # who is kept for hours is not for archives
     )
-    for rows in _pages(connection, loose, faces.c.id):
+    for rows in _pages(connection, unassigned, faces.c.id):
         for entry in _with_places(connection, rows).values():
             yield {"faces": [entry]}
 

@@ -1,7 +1,7 @@
 """Reading an archive into a gallery, beside what is there: nothing that exists is changed, nothing erased comes back.
 
-Every part is one write like any other (:mod:`serve_app.gallery.writer`): records, index and images together or not at
-all. An import that was cut off is begun again; it leaves out what it has already brought.
+Every part is one write like any other (:mod:`serve_app.gallery.writes.writer`): records, index and images together or
+not at all. An import that was cut off is begun again; it leaves out what it has already brought.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from serve_app.errors import ConfigurationError
 from serve_app.gallery.archive.container import ArchiveDamaged, ArchiveReader
 from serve_app.gallery.archive.exporting import FORMAT
 from serve_app.gallery.archive.rows import from_json, records
-from serve_app.gallery.database import Database, LostRace
-from serve_app.gallery.index import IndexRow, RowKey
-from serve_app.gallery.records import collections as collection_records
-from serve_app.gallery.records import distinct, erasures
-from serve_app.gallery.records.changes import Changes, Place
-from serve_app.gallery.records.faces import batches, to_vector
-from serve_app.gallery.schema import api_keys, collections, erased, faces, persons, tenants
-from serve_app.gallery.writer import Plan, Writer
+from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.sql.database import Database, LostRace
+from serve_app.gallery.sql.records import collections as collection_records
+from serve_app.gallery.sql.records import distinct_persons, tombstones
+from serve_app.gallery.sql.records.changes import Changes, Membership
+from serve_app.gallery.sql.records.faces import batches, to_vector
+from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
+from serve_app.gallery.writes.writer import Plan, Writer
 
 
 @dataclass
@@ -123,7 +123,7 @@ class _Import:
 
     def _take_erased(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         # Of the archive's tenants, whose ids may differ here; the ids of what was erased do not.
-        known = erasures.among(connection, (row["id"] for row in rows))
+        known = tombstones.among(connection, (row["id"] for row in rows))
         _insert(connection, erased, [from_json(row, erased) for row in rows if row["id"] not in known])
 
     def _take_tenants(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
@@ -142,7 +142,7 @@ class _Import:
 
     def _take_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         self._collections = {}
-        gone = erasures.among(connection, (row["id"] for row in rows))
+        gone = tombstones.among(connection, (row["id"] for row in rows))
         query = sa.select(collections.c.tenant_id, collections.c.name, collections.c.id)
         present = {(row.tenant_id, row.name): row.id for row in connection.execute(query)}
         for row in rows:
@@ -180,7 +180,7 @@ class _Import:
 
             def finish(connection: sa.Connection) -> tuple[Changes, int, int]:
                 apart = [(each["person"]["id"], other) for each in part for other in each.get("distinct", ())]
-                distinct.put(connection, tenant, apart)
+                distinct_persons.put(connection, tenant, apart)
                 return changes, kept, gone
 
             return changes, finish
@@ -194,7 +194,7 @@ class _Import:
         people = [record["person"] for record in part if "person" in record]
         entries = [entry["face"] for record in part for entry in record["faces"]]
         ids = [each["id"] for each in (*people, *entries)]
-        gone = erasures.among(connection, ids)
+        gone = tombstones.among(connection, ids)
         there = _present(connection, persons.c.id, ids) | _present(connection, faces.c.id, ids)
         named = sa.select(persons.c.external_id).where(persons.c.tenant_id == tenant)
         taken = {
@@ -215,7 +215,7 @@ class _Import:
                     continue
                 changes.insert_persons.append(from_json(person, persons) | {"tenant_id": tenant})
                 places = self._places(record["collections"]) or [pool]
-                changes.joins += [Place(place, person["id"]) for place in places]
+                changes.joins += [Membership(place, person["id"]) for place in places]
             for entry in record["faces"]:
                 if entry["face"]["id"] not in gone | there:
                     places = self._places(entry["collections"]) or ([pool] if person is not None else [])

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from serve_app.errors import ConfigurationError
 from serve_app.gallery.archive.container import ArchiveDamaged
-from serve_app.gallery.columns import UtcDateTime
-from serve_app.gallery.sealing import Sealed
+from serve_app.gallery.sql.column_types import UtcDateTime
+from serve_app.gallery.sql.encryption import EncryptedBytes
 
 
 def to_json(row: sa.Row[Any], table: sa.Table) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _out(value: Any) -> Any:
 def _in(value: Any, column: sa.Column[Any]) -> Any:
     if value is None:
         return None
-    if isinstance(column.type, sa.LargeBinary | Sealed):
+    if isinstance(column.type, sa.LargeBinary | EncryptedBytes):
         return base64.b64decode(value)
     if isinstance(column.type, UtcDateTime):
         return dt.datetime.fromisoformat(value)

@@ -8,15 +8,7 @@ from serve_app.domain import Role
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
 from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64, header
-from tests.api.dialects.fr_server import (
-    ADA,
-    NOBODY,
-    TEXTS,
-    is_row,
-    put,
-    search,
-    search_many,
-)
+from tests.api.dialects.fr_server import ADA, NOBODY, TEXTS, is_row, put, search, search_many
 
 EVERYTHING = [
     ("POST", "/face-search"),

@@ -10,18 +10,7 @@ from serve_app.domain import DEFAULT_TENANT
 from serve_app.errors import StoreUnavailable
 from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World
-from tests.api.dialects.fr_server import (
-    ADA,
-    NOBODY,
-    TEXTS,
-    bulk,
-    is_row,
-    is_thumbnail,
-    item,
-    picture,
-    put,
-    search,
-)
+from tests.api.dialects.fr_server import ADA, NOBODY, TEXTS, bulk, is_row, is_thumbnail, item, picture, put, search
 
 # -- persons
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy.openset import Searches, against, cumulative_match, rates, search
-from tests.vision.test_comparisons import templates
+from tests.vision.test_fmr_statistics import templates
 
 
 def test_everybody_is_enrolled_once_and_searched_with_the_rest() -> None:

@@ -7,16 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy.verification import (
-    Genuine,
-    best_threshold,
-    draw_pairs,
-    operating_points,
-    read_pairs,
-    ten_fold,
-)
-from serve_app.vision.comparisons import Impostors, Templates
-from tests.vision.test_comparisons import templates
+from benchmarks.accuracy.verification import Genuine, best_threshold, draw_pairs, operating_points, read_pairs, ten_fold
+from serve_app.vision.fmr_statistics import Impostors, Templates
+from tests.vision.test_fmr_statistics import templates
 
 
 def test_lfw_s_list_of_pairs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.detection.backgrounds import beside_faces, face_free, mosaic, skimage_pictures
 from benchmarks.detection.groups import IOU, Heads, compose, overlap
-from serve_app.vision.analyser import FaceAnalyser
+from serve_app.vision.face_analyser import FaceAnalyser
 from tests import photos
 from tests.vision.conftest import analyser, catalogue, files
 

@@ -29,8 +29,8 @@ from serve_app.errors import (
     CollectionNotFound,
     FaceError,
     FacegraphError,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     ImageDimensions,
     ImageFormatUnsupported,
     ImageTooLarge,
@@ -136,7 +136,7 @@ ADD = Operation(
 )
 DELETE = Operation(
     fields={"collectionId": 6018, "faceId": 6019},
-    faults={CollectionIdUnknown: 6020, CollectionNotFound: 6020, FaceElsewhere: 6021, FaceUnknown: 6022},
+    faults={CollectionIdUnknown: 6020, CollectionNotFound: 6020, FaceElsewhere: 6021, FaceIdNotFound: 6022},
     otherwise=6023,
 )
 LIST = Operation(

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey, SearchKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import ApiContext, Context
 from serve_app.api.dialects.argos.errors import (
     ADD,
     DELETE,
@@ -35,16 +34,17 @@ from serve_app.api.dialects.argos.schemas import (
     similarity_of,
 )
 from serve_app.api.errors import request_id_of
-from serve_app.api.images import decode_base64, picture_type
 from serve_app.api.native.common import EXAMPLE_BASE64, reply
+from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_images import decode_base64, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
 from serve_app.errors import (
     CollectionNotFound,
-    FaceNotFound,
-    FaceUnknown,
+    FaceIdNotFound,
     ImageFormatUnsupported,
     ImageTooLarge,
     ImageUndecodable,
+    NoFaceDetected,
 )
 from serve_app.service import refuse_not_live
 
@@ -112,7 +112,7 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
         min_face_side=MIN_FACE_SIDE,
     )
     if not result.faces:
-        raise FaceNotFound("No face was found on faceImage.")
+        raise NoFaceDetected("No face was found on faceImage.")
     (face,) = result.faces
     refuse_not_live(face.liveness)
     return reply(
@@ -239,7 +239,7 @@ async def delete_face(
     collection = await _collection(context, key.tenant_id, collection_id)
     try:
         await matcher.delete_face(key.tenant_id, face_id, collection=collection.name, with_person=True)
-    except FaceUnknown:
+    except FaceIdNotFound:
         await matcher.face(key.tenant_id, face_id)  # raises, unless it is elsewhere
         raise FaceElsewhere(f"The face {face_id} is not in the collection {collection.name}.") from None
     return reply(ArgosFaceDeleted(message="Success"))

@@ -25,8 +25,8 @@ from serve_app.api.schemas.base import Answer
 from serve_app.errors import (
     CollectionNotFound,
     FacegraphError,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     ImageDimensions,
     ImageDownloadTimeout,
     ImageError,
@@ -105,7 +105,7 @@ def in_words(error: FacegraphError) -> tuple[int, str]:
     """Status and ``error_message``."""
     if isinstance(error, Refused):
         return error.status, error.message
-    if isinstance(error, FaceUnknown):
+    if isinstance(error, FaceIdNotFound):
         return 400, f"INVALID_FACE_TOKEN: {error.details.get('face_id', '')}"
     return next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
 

@@ -9,24 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from serve_app.api.context import Context
+from serve_app.api.api_context import Context
 from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, LookParams, tokens_of
 from serve_app.api.dialects.facepp.errors import Refused, failures, missing
-from serve_app.api.dialects.facepp.params import (
-    FaceppBody,
-    Plain,
-    allow_browsers,
-    params_docs,
-    read,
-    reply,
-)
-from serve_app.api.dialects.facepp.views import (
-    FaceppAnswer,
-    FaceppFace,
-    FaceppFaceset,
-    FaceppRectangle,
-    image_id_of,
-)
+from serve_app.api.dialects.facepp.params import FaceppBody, Plain, allow_browsers, params_docs, read, reply
+from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFace, FaceppFaceset, FaceppRectangle, image_id_of
 from serve_app.domain import Role
 
 router = APIRouter(prefix="/face", tags=[TAG])

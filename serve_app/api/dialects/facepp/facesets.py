@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from serve_app.api.context import ApiContext, Context
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
 from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, Refused, failures, missing
 from serve_app.api.dialects.facepp.membership import (
@@ -34,7 +34,7 @@ from serve_app.api.dialects.facepp.params import (
     reply,
 )
 from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFaceset
-from serve_app.domain import Collection, LooseFacesChange, NewCollection, Role
+from serve_app.domain import Collection, NewCollection, Role, UnassignedFacesChange
 from serve_app.errors import CollectionExists, CollectionNotEmpty
 
 router = APIRouter(prefix="/faceset", tags=[TAG])
@@ -137,7 +137,7 @@ async def facepp_create(request: Request, context: Context) -> Response:
         if not params.force_merge:
             raise Refused("FACESET_EXIST") from None
         collection, created = await matcher.collection(key.tenant_id, name), False
-    change = LooseFacesChange(collection, ())
+    change = UnassignedFacesChange(collection, ())
     if tokens:
         try:
             change = await add(context, key.tenant_id, collection, tokens)

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
-from serve_app.api.context import ApiContext
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.facepp.common import FacesetParams, tokens_of
 from serve_app.api.dialects.facepp.errors import missing
 from serve_app.api.dialects.facepp.outer_ids import outer_id_of
 from serve_app.api.dialects.facepp.views import FaceppAnswer
 from serve_app.api.schemas.base import Answer
-from serve_app.domain import Collection, LooseFacesChange
+from serve_app.domain import Collection, UnassignedFacesChange
 
 MAX_FACES = 10_000
 """Of a FaceSet, as Face++ has it; the native API knows no such limit."""
@@ -69,12 +69,12 @@ class FaceppRemoved(FaceppAnswer):
     failure_detail: list[FaceppFailure]
 
 
-async def add(context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str]) -> LooseFacesChange:
+async def add(context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str]) -> UnassignedFacesChange:
     """Put faces into a FaceSet."""
     return await context.service.matcher.attach_faces(tenant, collection.name, tokens, limit=MAX_FACES)
 
 
-def added(change: LooseFacesChange) -> dict[str, Any]:
+def added(change: UnassignedFacesChange) -> dict[str, Any]:
     """The answer's fields."""
     return _fields(change, "face_added")
 
@@ -87,7 +87,7 @@ async def remove(
     return _fields(change, "face_removed")
 
 
-def _fields(change: LooseFacesChange, number: str) -> dict[str, Any]:
+def _fields(change: UnassignedFacesChange, number: str) -> dict[str, Any]:
     failed = [{"face_token": token, "reason": "INVALID_FACE_TOKEN"} for token in change.unknown]
     failed += [{"face_token": token, "reason": "QUOTA_EXCEEDED"} for token in change.refused]
     return {

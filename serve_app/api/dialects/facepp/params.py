@@ -16,11 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.auth import authenticate
-from serve_app.api.bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs
-from serve_app.api.context import ApiContext
 from serve_app.api.dialects.facepp.errors import CORS, bad, facepp_request_id, missing, time_used
 from serve_app.api.errors import RequestTooLarge
+from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs
 from serve_app.api.schemas.base import Answer, Body, Upload, UploadField
 from serve_app.domain import ApiKey, Role
 

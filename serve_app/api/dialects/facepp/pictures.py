@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from serve_app.api.context import ApiContext, Context
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.dialects.facepp.common import (
     EXAMPLE_TOKEN,
     EXAMPLE_URL,

@@ -15,11 +15,11 @@ from pydantic import Field
 from serve_app.api.errors import error_headers, presentable, request_id_of
 from serve_app.api.native.common import COMMON_ERRORS
 from serve_app.api.schemas.base import Answer
-from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceUnknown, ImageNotStored
+from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
 
 CODES: dict[type[FacegraphError], str] = {
     CollectionNotFound: "index_not_found",
-    FaceUnknown: "file_not_found",
+    FaceIdNotFound: "file_not_found",
     ImageNotStored: "file_not_found",
 }
 """Where the code differs from the native API's."""

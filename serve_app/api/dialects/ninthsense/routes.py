@@ -11,9 +11,8 @@ from fastapi.responses import Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from starlette.exceptions import HTTPException
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import authenticate
-from serve_app.api.bodies import form_docs, read_body
-from serve_app.api.context import ApiContext, Context
 from serve_app.api.dialects.ninthsense.errors import failures
 from serve_app.api.dialects.ninthsense.schemas import (
     NinthSenseComparison,
@@ -27,18 +26,19 @@ from serve_app.api.dialects.ninthsense.schemas import (
     NinthSenseSearchForm,
     NinthSenseVerdict,
 )
-from serve_app.api.images import one_of, picture_type
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, reply
+from serve_app.api.request_bodies import form_docs, read_body
+from serve_app.api.request_images import one_of, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.errors import (
     CollectionNotFound,
-    FaceNotFound,
+    FaceIdNotFound,
     FaceNotLive,
-    FaceUnknown,
     ImageNotStored,
     InvalidRequest,
     KeyInvalid,
     KeyMissing,
+    NoFaceDetected,
 )
 from serve_app.service import refuse_not_live
 
@@ -174,7 +174,7 @@ async def face_search(
         liveness=perform_liveness_check,
     )
     if not result.faces:
-        raise FaceNotFound("No face was found on source_image.")
+        raise NoFaceDetected("No face was found on source_image.")
     (face,) = result.faces
     refuse_not_live(face.liveness)
     kinds = {collection.name: collection.kind for collection in searched}
@@ -194,7 +194,7 @@ async def face_search(
                 "file_id": EXAMPLE_ID,
             }
         ),
-        **failures(FaceUnknown, ImageNotStored),
+        **failures(FaceIdNotFound, ImageNotStored),
     },
 )
 async def download(file_id: str, context: Context, key: Caller) -> Response:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from pydantic import Field
 
-from serve_app.api.context import ApiContext
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.bodies import MAX_SET, CloudGender
 from serve_app.api.dialects.opencv_cloud.names import shown_id, shown_name
 from serve_app.api.schemas.base import Answer

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
-from serve_app.api.bodies import body_docs
-from serve_app.api.context import Context
 from serve_app.api.dialects.opencv_cloud.answers import (
     CloudCollection,
     CloudCollections,
@@ -35,6 +34,7 @@ from serve_app.api.dialects.opencv_cloud.common import (
 from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
 from serve_app.api.dialects.opencv_cloud.names import collection_of, internal_id, name_and_title, shown_id, shown_name
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs
 from serve_app.domain import Collection, NewCollection, Slice
 from serve_app.errors import Conflict, NotFound
 

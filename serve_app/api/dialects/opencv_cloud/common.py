@@ -12,8 +12,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from serve_app.api.context import ApiContext
-from serve_app.api.images import one_of
+from serve_app.api.api_context import ApiContext
+from serve_app.api.request_images import one_of
 from serve_app.api.schemas.base import Answer, Text
 from serve_app.domain import PersonOrder
 from serve_app.errors import ImageError

@@ -22,13 +22,13 @@ from serve_app.errors import (
     Conflict,
     FaceCountRefused,
     FacegraphError,
-    FaceNotFound,
     FaceNotLive,
     FaceRejected,
     ImageError,
     InvalidRequest,
     LivenessRequired,
     LivenessUnavailable,
+    NoFaceDetected,
     NotACrop,
     NotFound,
     Overloaded,
@@ -90,7 +90,7 @@ ROWS: Mapping[type[FacegraphError], Row] = {
     NotFound: Row(404, "ERR_ENTITY_NOT_FOUND"),
     Conflict: Row(409, "ERR_DUPLICATE_ENTITY"),
     FaceCountRefused: TOO_MANY_THUMBNAILS,
-    FaceNotFound: Row(400, "ERR_NO_FACES_FOUND"),
+    NoFaceDetected: Row(400, "ERR_NO_FACES_FOUND"),
     TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
     FaceRejected: NOT_LIVE,
     QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the nearest that the vendor has
@@ -176,7 +176,16 @@ def _row_of(kind: type[FacegraphError]) -> Row:
 
 COMMON = (AuthError, RoleInsufficient, RateLimited, InternalError, Unavailable)
 BODY = (*COMMON, RequestTooLarge)
-PICTURE = (*BODY, ImageError, FaceNotFound, TooManyFaces, FaceRejected, QualityTooLow, FaceNotLive, LivenessUnavailable)
+PICTURE = (
+    *BODY,
+    ImageError,
+    NoFaceDetected,
+    TooManyFaces,
+    FaceRejected,
+    QualityTooLow,
+    FaceNotLive,
+    LivenessUnavailable,
+)
 THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
 
 

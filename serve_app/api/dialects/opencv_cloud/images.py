@@ -7,9 +7,8 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.bodies import body_docs
-from serve_app.api.context import Context
 from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudImage, CloudPerson, person_of, thumbnails
 from serve_app.api.dialects.opencv_cloud.bodies import MAX_SET, CloudNewImages, CloudPersonAndImages, read
 from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, pictures, reply_list
@@ -23,6 +22,7 @@ from serve_app.api.dialects.opencv_cloud.errors import (
 )
 from serve_app.api.dialects.opencv_cloud.persons import update_of
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import NotFound
 

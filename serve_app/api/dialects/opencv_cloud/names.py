@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from serve_app.api.context import ApiContext
+from serve_app.api.api_context import ApiContext
 from serve_app.api.schemas.base import COLLECTION_NAME
 from serve_app.domain import Collection
 

@@ -8,16 +8,9 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.bodies import body_docs
-from serve_app.api.context import ApiContext, Context
-from serve_app.api.dialects.opencv_cloud.answers import (
-    CloudDeleted,
-    CloudPerson,
-    CloudPersons,
-    person_of,
-    persons_of,
-)
+from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudPerson, CloudPersons, person_of, persons_of
 from serve_app.api.dialects.opencv_cloud.bodies import (
     MAX_SET,
     CloudNewPerson,
@@ -42,6 +35,7 @@ from serve_app.api.dialects.opencv_cloud.common import (
 from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
 from serve_app.api.dialects.opencv_cloud.names import collection_of, names_of
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import Conflict, NotACrop, NotFound
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.bodies import body_docs
-from serve_app.api.context import Context
 from serve_app.api.dialects.opencv_cloud.answers import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
 from serve_app.api.dialects.opencv_cloud.bodies import (
     LIVE_SCORE,
@@ -20,6 +19,7 @@ from serve_app.api.dialects.opencv_cloud.bodies import (
 from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, picture, pictures
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions
 
 router = APIRouter(tags=[TAG])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.bodies import body_docs
-from serve_app.api.context import ApiContext, Context
 from serve_app.api.dialects.opencv_cloud.answers import (
     CloudFace,
     CloudLiveMatches,
@@ -28,6 +27,7 @@ from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_ID, EXAMPLE_PICTU
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
 from serve_app.api.dialects.opencv_cloud.names import searched
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions, Match, ThresholdRequest
 from serve_app.errors import NotACrop, NotFound, PersonNotFound
 

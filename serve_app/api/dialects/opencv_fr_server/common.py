@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from serve_app.api.context import ApiContext
+from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
-from serve_app.api.images import one_of
+from serve_app.api.request_images import one_of
 from serve_app.domain import QualityCode
 from serve_app.errors import (
-    FaceNotFound,
     FaceNotLive,
     FaceRejected,
     ImageTooLarge,
@@ -18,6 +17,7 @@ from serve_app.errors import (
     InvalidRequest,
     KeyInvalid,
     KeyMissing,
+    NoFaceDetected,
     Overloaded,
     StoreUnavailable,
     Unavailable,
@@ -36,7 +36,7 @@ COMMON_ERRORS = (
     Unavailable,
 )
 BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
-PICTURE_ERRORS = (*BODY_ERRORS, FaceNotFound, ImageUndecodable, ImageTooLarge)
+PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
 
 LIVENESS_FAULTS = frozenset(QualityCode) - {QualityCode.FACE_BLURRED}

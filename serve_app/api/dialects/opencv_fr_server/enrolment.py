@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 from pydantic import ValidationError
 
-from serve_app.api.context import ApiContext
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_fr_server.common import faults, picture
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, in_words, known
 from serve_app.api.dialects.opencv_fr_server.schemas import EnrolmentOptions, FrServerPersonItem, UncheckedPersons

@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import ApiContext, Context
 from serve_app.api.dialects.opencv_fr_server.common import (
     BODY_ERRORS,
     COMMON_ERRORS,
@@ -31,8 +30,9 @@ from serve_app.api.dialects.opencv_fr_server.schemas import (
     UncheckedPersons,
     shown_face,
 )
+from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.common import Cursor, reply
-from serve_app.api.paths import InPathPerson
+from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import Person
 from serve_app.errors import CollectionNotFound, DuplicateFace, InvalidRequest, PersonNotFound
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.bodies import body_docs, read_body
-from serve_app.api.context import Context
 from serve_app.api.dialects.opencv_fr_server.common import (
     EXAMPLE_BASE64,
     LIVENESS_ERRORS,
@@ -29,8 +28,9 @@ from serve_app.api.dialects.opencv_fr_server.schemas import (
     FrServerSearchBody,
 )
 from serve_app.api.native.common import reply
+from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, FaceNotFound, InvalidRequest
+from serve_app.errors import CollectionNotFound, InvalidRequest, NoFaceDetected
 from serve_app.service import refuse_not_live
 from serve_app.vision.image import encode_jpeg
 
@@ -70,7 +70,7 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
         reject=faults(body.check_liveness),
     )
     if not result.faces:
-        raise FaceNotFound("No face was found on the picture.")
+        raise NoFaceDetected("No face was found on the picture.")
     refuse_not_live(result.faces[0].liveness)
     matches = result.faces[0].matches
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])
@@ -99,7 +99,7 @@ async def multi_face_search(request: Request, context: Context, key: SearchKey) 
         faces="all",
     )
     if not result.faces:
-        raise FaceNotFound("No face was found on the picture.")
+        raise NoFaceDetected("No face was found on the picture.")
     matches = sorted((face.matches[0] for face in result.faces if face.matches), key=lambda match: -match.score)
     unknown = [face.face for face in result.faces if face.face is not None and not face.matches]
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])

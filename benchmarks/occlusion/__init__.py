@@ -1,0 +1,1 @@
+"""Occluded faces: how recognition and quality respond to them."""

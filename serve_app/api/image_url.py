@@ -1,0 +1,182 @@
+"""Pictures by ``image_url``, without letting a caller reach into the network that the service stands in.
+
+The host is resolved once; every address of the answer must be public; the connection goes to that very address, so a
+second, different DNS answer changes nothing. Each redirect starts over. Proxies, netrc, cookies and compressed answers
+are never used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+import httpx
+
+from serve_app.api.public_addresses import Address, is_public, parse_address
+from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageTooLarge, ImageUrlRefused
+from serve_app.settings import ImageUrls
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host and port to the addresses that they stand for, as text."""
+
+MAX_URL = 2048
+MAX_PORT = 65535
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+PICTURE_TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
+HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "facegraph"}
+
+
+async def resolve_host(host: str, port: int) -> Sequence[str]:
+    """The system's resolver. It also reads the decimal, octal and hexadecimal ways to write an IPv4 address."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+class ImageFetcher:
+    """Downloads pictures.
+
+    Args:
+        settings: whether it is allowed at all, how long it may take, how many redirects.
+        max_bytes: of one picture.
+        resolve: name resolution.
+        transport: makes the connections; one HTTP exchange a call, without redirects, cookies or proxies.
+    """
+
+    def __init__(
+        self,
+        settings: ImageUrls,
+        max_bytes: int,
+        *,
+        resolve: Resolve = resolve_host,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._settings = settings
+        self._max_bytes = max_bytes
+        self._resolve = resolve
+        self._transport = transport
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes behind a URL.
+
+        Raises:
+            ImageUrlRefused: switched off, not http(s), with credentials, or leading to an address that is not public.
+            ImageDownloadFailed: no such host, no connection, another status than 200, no picture, or redirects.
+            ImageDownloadTimeout: not done in ``image_urls.timeout_s``, name resolution and redirects included.
+            ImageTooLarge: more than ``max_bytes``.
+        """
+        if not self._settings.enabled:
+            raise ImageUrlRefused(
+                "Pictures by URL are switched off here (image_urls.enabled); send the picture itself."
+            )
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._follow(url)
+        except (TimeoutError, httpx.TimeoutException):
+            raise ImageDownloadTimeout(
+                f"The picture did not arrive within {self._settings.timeout_s:g} s.", timeout_s=self._settings.timeout_s
+            ) from None
+        except httpx.HTTPError as error:
+            raise ImageDownloadFailed(f"The download failed: {type(error).__name__}.") from None
+
+    async def _follow(self, url: str) -> bytes:
+        target = _checked_url(url)
+        for _ in range(self._settings.max_redirects + 1):
+            addresses = await self._public_addresses(target)
+            response = await self._request(target, addresses)
+            try:
+                if response.status_code not in REDIRECTS:
+                    return await self._content(response)
+                location = response.headers.get("location")
+            finally:
+                await response.aclose()
+            if not location:
+                raise ImageDownloadFailed(f"The server answered {response.status_code} without a Location.")
+            target = _checked_url(location, base=target)
+        raise ImageDownloadFailed(f"More than {self._settings.max_redirects} redirects.")
+
+    async def _public_addresses(self, url: httpx.URL) -> list[Address]:
+        host = url.raw_host.decode("ascii")
+        if not self._is_allowed(host):
+            raise ImageUrlRefused(f"Pictures may not be fetched from the host {host!r} (image_urls.allowed_hosts).")
+        try:
+            answers = await self._resolve(host, _port(url))
+            addresses = list(dict.fromkeys(parse_address(answer) for answer in answers))
+        except (OSError, ValueError):
+            addresses = []
+        if not addresses:
+            raise ImageDownloadFailed(f"The host {host!r} of the URL has no address.")
+        # One private address among public ones is no accident; nothing says which of them a connection would take.
+        if not all(is_public(address) for address in addresses):
+            raise ImageUrlRefused(f"The host {host!r} of the URL is not on the public Internet.")
+        return addresses
+
+    def _is_allowed(self, host: str) -> bool:
+        name = host.lower().rstrip(".")
+        allowed = [each.lower() for each in self._settings.allowed_hosts]
+        return not allowed or any(name == each or (each.startswith(".") and name.endswith(each)) for each in allowed)
+
+    async def _request(self, url: httpx.URL, addresses: Sequence[Address]) -> httpx.Response:
+        if self._transport is None:
+            # Not a client: a client would bring cookies, and keep connections that the next host must not share.
+            self._transport = httpx.AsyncHTTPTransport(
+                trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+            )
+        timeout = httpx.Timeout(self._settings.timeout_s).as_dict()
+        failure: httpx.ConnectError | None = None
+        for address in addresses:
+            request = httpx.Request(
+                "GET",
+                url.copy_with(host=str(address), fragment=None),
+                headers={"Host": url.netloc.decode("ascii"), **HEADERS},
+                extensions={"timeout": timeout, "sni_hostname": url.raw_host.decode("ascii")},
+            )
+            try:
+                return await self._transport.handle_async_request(request)
+            except httpx.ConnectError as error:
+                failure = error
+        raise failure or httpx.ConnectError("no address")
+
+    async def _content(self, response: httpx.Response) -> bytes:
+        if response.status_code != 200:
+            raise ImageDownloadFailed(f"The server of the URL answered {response.status_code}, expected 200.")
+        kind = response.headers.get("content-type", "image/").strip().lower()
+        if not kind.startswith(PICTURE_TYPES):
+            raise ImageDownloadFailed(f"The URL leads to {kind[:60]!r}, expected a picture.")
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ImageDownloadFailed("The server of the URL compressed its answer, which was not asked for.")
+        declared = response.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            self._too_large()
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > self._max_bytes:
+                self._too_large()
+        return bytes(content)
+
+    def _too_large(self) -> NoReturn:
+        raise ImageTooLarge(
+            f"The picture behind the URL has more than {self._max_bytes} bytes.", max_image_bytes=self._max_bytes
+        )
+
+
+def _checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    if len(text) > MAX_URL:
+        raise ImageUrlRefused(f"A URL may have {MAX_URL} characters, this one has {len(text)}.")
+    try:
+        url = base.join(text) if base is not None else httpx.URL(text)
+        if _port(url) > MAX_PORT:
+            raise ValueError
+    except (httpx.InvalidURL, ValueError):
+        raise ImageUrlRefused("This is not a URL.") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ImageUrlRefused(f"A picture's URL starts with http:// or https:// and a host, got {text[:60]!r}.")
+    if url.userinfo:
+        raise ImageUrlRefused("A picture's URL carries no user name or password.")
+    return url
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)

@@ -1,0 +1,126 @@
+"""Request bodies: JSON and multipart forms read into the same model, and both shown in the OpenAPI document.
+
+A form's texts become the model's fields as they are (pydantic reads numbers and booleans from text), a field sent
+several times becomes a list, and files become :class:`~serve_app.api.schemas.base.Upload`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from serve_app.api.api_context import ApiContext
+from serve_app.api.errors import MediaTypeUnsupported, from_validation
+from serve_app.api.schemas.base import BINARY, Body, Upload
+from serve_app.errors import InvalidRequest
+
+B = TypeVar("B", bound=Body)
+
+JSON = "application/json"
+FORM = "multipart/form-data"
+MAX_FORM_FIELDS = 1000
+
+
+async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
+    """The request's body as ``model``.
+
+    Args:
+        max_files: pictures that a form may bring; 0: the path reads JSON only.
+
+    Raises:
+        InvalidRequest, MediaTypeUnsupported, RequestTooLarge.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == JSON:
+            return model.model_validate_json(await request.body() or b"{}")
+        if kind == FORM and max_files:
+            return model.model_validate(await _form(request, context, max_files))
+        if not kind and not await request.body():
+            return model()
+    except ValidationError as error:
+        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+    accepted = [JSON, FORM] if max_files else [JSON]
+    raise MediaTypeUnsupported(
+        f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
+    )
+
+
+async def _form(request: Request, context: ApiContext, max_files: int) -> dict[str, Any]:
+    limits = context.settings.limits
+    values: dict[str, list[Any]] = {}
+    async with request.form(
+        max_files=max_files, max_fields=MAX_FORM_FIELDS, max_part_size=limits.max_body_bytes
+    ) as form:
+        for name, value in form.multi_items():
+            sent = Upload(await value.read()) if isinstance(value, UploadFile) else value
+            values.setdefault(name, []).append(sent)
+    return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+
+
+def exactly_one(ways: Mapping[str, Any]) -> str:
+    """The name of the one field among these that was sent.
+
+    Raises:
+        InvalidRequest: none was, or more than one.
+    """
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) != 1:
+        raise InvalidRequest(
+            f"Send exactly one of {', '.join(ways)}; got {' and '.join(given) or 'none'}.",
+            expected=list(ways),
+            got=given,
+        )
+    return given[0]
+
+
+# -- documentation
+
+
+def body_docs(
+    model: type[Body], example: Mapping[str, Any], *, form: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """``openapi_extra`` for a path that reads ``model`` with :func:`read_body`.
+
+    Args:
+        example: a JSON body.
+        form: the example of the same as a form's fields; None: the path reads JSON only.
+    """
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=False)
+    files = [name for name, field in schema["properties"].items() if BINARY in (field, *_branches(field))]
+    as_json = copy.deepcopy(schema)
+    for name in files:
+        del as_json["properties"][name]
+    content = {JSON: {"schema": as_json, "example": dict(example)}}
+    if form is not None:
+        properties = {name: _without_null(field) for name, field in schema["properties"].items()}
+        as_form = {**schema, "title": f"{schema['title']}Form", "properties": properties}
+        content[FORM] = {"schema": as_form, "example": dict(form)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def form_docs(model: type[Body], example: Mapping[str, Any]) -> dict[str, Any]:
+    """``openapi_extra`` for a path that reads ``model`` from a form alone."""
+    documented = body_docs(model, {}, form=example)
+    content = documented["requestBody"]["content"]
+    content[FORM]["schema"]["title"] = model.__name__
+    del content[JSON]
+    return documented
+
+
+def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A field's schema in a form: forms cannot send null, and beside it clients do not see that a field is a file."""
+    branches = [branch for branch in field.get("anyOf", ()) if branch != {"type": "null"}]
+    others = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return {**branches[0], **others} if len(branches) == 1 else {**others, **({"anyOf": branches} if branches else {})}
+
+
+def _branches(field: Mapping[str, Any]) -> list[Any]:
+    """The schemas inside a field's schema that are the field's own type: optional, or repeated."""
+    branches = [{key: branch[key] for key in branch if key in BINARY} for branch in field.get("anyOf", [])]
+    return [*branches, field.get("items")]

@@ -1,0 +1,206 @@
+"""The outermost ASGI layer: a request id for everyone, bounds on bodies and numbers, an answer when all else fails.
+
+Plain ASGI, because a middleware that wraps requests and responses into objects costs more than the whole native API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.api.admission_control import Admission
+from serve_app.api.concurrency_limit import request_scope
+from serve_app.api.dialect import ErrorTranslation
+from serve_app.api.errors import RequestTooLarge, error_response, internal_error
+from serve_app.api.escaped_paths import keep_escaped_slashes
+from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
+from serve_app.observability.recent_statistics import RecentStatistics
+from serve_app.request_context import Caller, become
+
+logger = logging.getLogger(__name__)
+
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+"""Client-chosen ids that may be written into logs and headers; others are replaced."""
+
+ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
+"""A busy service is not a dead one."""
+
+WATCHERS = frozenset({*ALWAYS_ANSWERED, "/", "/v1/status", "/v1/info"})
+"""Paths that look at the service instead of using it: not counted in its traffic."""
+
+
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+"""Methods whose handlers may never ask for the body; what they read of one all the same is small."""
+
+
+class Bounds(NamedTuple):
+    """Of one request, and of all at the same time."""
+
+    max_body_bytes: int
+    max_in_flight: int
+    overload_in_flight: int
+    timeout_s: float
+
+
+class RequestGuard:
+    """Gives each request its id, bounds its body and time, turns unexpected exceptions into a 500, refuses what is too
+    much.
+
+    Args:
+        app: what is guarded.
+        bounds: asked for each request, since the settings come with the replica's context.
+        translate: words the errors that get here.
+        traffic: counts the requests.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        bounds: Callable[[], Bounds],
+        translate: ErrorTranslation = error_response,
+        traffic: RecentStatistics | None = None,
+    ) -> None:
+        self._app = app
+        self._bounds = bounds
+        self._translate = translate
+        self._admission = Admission()
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = keep_escaped_slashes(scope)
+        headers = dict(scope["headers"])
+        request_id = request_id_of(headers.get(b"x-request-id", b""))
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        become(Caller())
+        started = False
+        status = 0
+        began = time.perf_counter()
+        counted = None if scope["path"] in WATCHERS or scope["path"].startswith("/console/") else self._traffic
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started, status
+            if message["type"] == "http.response.start":
+                started = True
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        bounds = self._bounds()
+        limited = _limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
+        if counted:
+            counted.in_flight += 1
+        try:
+            if scope["path"] in ALWAYS_ANSWERED:
+                await self._within(bounds.timeout_s, scope, limited, send_with_id)
+            else:
+                with self._admitted(scope, limited, bounds) as admitted:
+                    await self._within(bounds.timeout_s, scope, admitted, send_with_id)
+        except ClientDisconnect:
+            logger.info("request %s: the client went away", request_id)
+        except Exception as error:
+            if started:
+                raise
+            request = Request(scope)
+            expected = error if isinstance(error, FacegraphError) else internal_error(request, error)
+            response = self._translate(request, expected)
+            await response(scope, receive, send_with_id)
+        finally:
+            if counted:
+                counted.in_flight -= 1
+                if status:  # else its client has gone, which is nobody's failure
+                    served = status < 500 and status != 429
+                    counted.add(time.perf_counter() - began if served else None, refused=status == 429)
+
+    @contextmanager
+    def _admitted(self, scope: Scope, receive: Receive, bounds: Bounds) -> Iterator[Receive]:
+        """A place among the requests; yields ``receive``, which raises Overloaded if there is none for the work."""
+        admission, few = self._admission, bounds.overload_in_flight
+        if not admission.enter(bounds.max_in_flight, few):
+            raise _overloaded()
+        working = False
+
+        def start() -> None:
+            nonlocal working
+            if not working:
+                working = admission.start(few)
+                if not working:
+                    raise _overloaded()
+
+        async def admitted() -> Message:
+            message = await receive()
+            # A slow upload keeps nobody from work, so it does not count as work.
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                start()
+            return message
+
+        try:
+            if scope["method"] in WITHOUT_BODY:
+                start()
+            yield admitted
+        finally:
+            if working:
+                admission.end()
+            admission.leave()
+
+    async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
+        timer = asyncio.timeout(timeout_s)
+        try:
+            with request_scope():
+                async with timer:
+                    await self._app(scope, receive, send)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise RequestTimeout(
+                f"The request was given up after {timeout_s:g} s. A change that it asked for was made whole or not at "
+                "all; which one can be read.",
+                outcome="unknown",
+            ) from None
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
+
+
+def request_id_of(sent: bytes) -> str:
+    """The id that a client sent in ``X-Request-ID`` if it may be used, else a new one."""
+    return sent.decode("ascii") if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
+    """``receive`` that raises RequestTooLarge instead of passing on more than ``limit`` bytes.
+
+    It raises when the body is asked for, not before: the error then reaches the dialect that the request speaks, and a
+    caller without a key learns about the key first.
+    """
+    declared = int(content_length) if content_length.isdigit() else 0
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        if declared <= limit:
+            message = await receive()
+            received += len(message.get("body", b""))
+        if max(declared, received) > limit:
+            raise RequestTooLarge(
+                f"The request's body may have {limit} bytes; this one has {max(declared, received)} or more.",
+                max_body_bytes=limit,
+            )
+        return message
+
+    return bounded

@@ -1,0 +1,112 @@
+"""Picture bytes, however they were sent: as a file, as base64 (bare or a ``data:`` URL), or by URL."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.api.api_context import ApiContext
+from serve_app.api.request_bodies import exactly_one
+from serve_app.api.schemas.base import Upload
+from serve_app.api.schemas.persons import PicturesBody
+from serve_app.api.schemas.pictures import PictureBody
+from serve_app.errors import ImageError, ImageTooLarge, ImageUndecodable, InvalidRequest
+
+PICTURE_SIGNATURES = (
+    (b"\xff\xd8\xff", b"", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
+    (b"RIFF", b"WEBP", "image/webp"),
+    (b"BM", b"", "image/bmp"),
+)
+"""First bytes, bytes from the eighth on, media type."""
+
+
+async def picture(context: ApiContext, body: PictureBody) -> bytes:
+    """The one picture of a body.
+
+    Raises:
+        InvalidRequest: none, or given in two ways. ImageError.
+    """
+    return await one_of(context, {"image": body.image, "image_base64": body.image_base64, "image_url": body.image_url})
+
+
+async def one_of(context: ApiContext, ways: Mapping[str, Any]) -> bytes:
+    """The picture that was sent in one of these fields, whose names end in ``_base64``, ``_url``, or neither."""
+    name = exactly_one(ways)
+    return await _load(context, name, ways[name])
+
+
+async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
+    """All pictures of a body: files, then base64 texts, then URLs.
+
+    Raises:
+        InvalidRequest: too many. ImageError with ``details["image"]``, the position from 0.
+    """
+    sources: list[tuple[str, Any]] = [
+        *(("image", upload) for upload in body.image),
+        *(("image_base64", text) for text in body.image_base64),
+        *(("image_url", url) for url in body.image_url),
+    ]
+    most = context.settings.limits.max_images_per_request
+    if len(sources) > most:
+        raise InvalidRequest(f"One request may bring {most} pictures, this one brings {len(sources)}.", limit=most)
+
+    async def load(index: int, name: str, value: Any) -> bytes:
+        try:
+            return await _load(context, name, value)
+        except ImageError as error:
+            raise type(error)(f"Picture {index}: {error.message}", **error.details, image=index) from None
+
+    return await asyncio.gather(*(load(index, *source) for index, source in enumerate(sources)))
+
+
+async def _load(context: ApiContext, name: str, value: Any) -> bytes:
+    limit = context.settings.limits.max_image_bytes
+    if isinstance(value, Upload):
+        content = value.content
+    elif name.endswith("_url"):
+        content = await context.by_url.fetch(value)
+    else:
+        content = decode_base64(value, limit)
+    if not content:
+        raise ImageUndecodable(f"The picture in {name} is empty.")
+    if len(content) > limit:
+        raise ImageTooLarge(
+            f"A picture may have {limit} bytes, this one has {len(content)}.", max_image_bytes=limit, bytes=len(content)
+        )
+    return content
+
+
+def decode_base64(text: str, limit: int) -> bytes:
+    """The bytes of a base64 text, with or without padding, line breaks and a ``data:...;base64,`` in front.
+
+    Raises:
+        ImageTooLarge: it stands for more than ``limit`` bytes. ImageUndecodable: it is not base64.
+    """
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise ImageUndecodable("A data: URL with base64 was expected: data:image/jpeg;base64,...")
+    if len(text) // 4 * 3 > limit + 2 and len(text.split()) == 1:
+        raise ImageTooLarge(
+            f"A picture may have {limit} bytes; this base64 text stands for more.", max_image_bytes=limit
+        )
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        pass  # nearly all texts are plain; only others pay for a second look
+    compact = "".join(text.split())
+    try:
+        return binascii.a2b_base64(compact + "=" * (-len(compact) % 4), strict_mode=True)
+    except ValueError:
+        raise ImageUndecodable("The picture's text is not base64.") from None
+
+
+def picture_type(content: bytes) -> str:
+    """The media type of a stored picture, by its first bytes."""
+    for start, eighth, kind in PICTURE_SIGNATURES:
+        if content.startswith(start) and content[8:].startswith(eighth):
+            return kind
+    return "application/octet-stream"

@@ -1,0 +1,39 @@
+"""The ASGI layer outside all others where traces are recorded: each request is a span. Elsewhere it is left out."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.api.request_guard import WATCHERS, request_id_of
+from serve_app.observability import tracing
+
+
+class TracedRequests:
+    """Begins a trace for each request, or goes on with its client's, if that sent a ``traceparent``.
+
+    Spans are named by method and pattern of the route: paths hold ids of persons.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http" or scope["path"] in WATCHERS or scope["path"].startswith("/console/"):
+            await self._app(scope, receive, send)
+            return
+        sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = request_id_of(sent.get("x-request-id", "").encode("latin-1"))
+        others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
+        scope["headers"] = [*others, (b"x-request-id", request_id.encode())]  # so that all layers have the same
+        method = scope["method"]
+        with tracing.request_span(method, sent, request_id) as request_span:
+
+            async def noted_send(message: Message) -> None:
+                if message["type"] == "http.response.start" and request_span is not None:
+                    route = getattr(scope.get("route"), "path", "")
+                    attributes = {"http.request.method": method, "http.route": route}
+                    request_span.answered(message["status"], f"{method} {route}".rstrip(), **attributes)
+                await send(message)
+
+            await self._app(scope, receive, noted_send)

@@ -1,0 +1,104 @@
+"""What a run of ``facegraph enroll`` has come to: counts, progress, reports, the words at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from serve_app.bulk.entries import Outcome, PictureError, Status
+from serve_app.cli.output import note, print_json, stderr, table
+from serve_app.cli.progress import Meter, progress
+
+SHOWN_ERRORS = 20
+
+
+class EnrolReport:
+    """Keeps numbers and the first few errors, whatever the number of persons.
+
+    Args:
+        report: gets a line for each person.
+        failures: gets a line for each person of whom something was not enrolled.
+    """
+
+    def __init__(self, persons: int, pictures: int, report: Path | None, failures: Path | None) -> None:
+        self._persons = persons
+        self._pictures = pictures
+        self._paths = (report, failures)
+        self._files: list[IO[str] | None] = [None, None]
+        self._counts: Counter[str] = Counter()
+        self._faces = self._errors = 0
+        self._shown: list[tuple[Outcome, PictureError]] = []
+        self._stack = contextlib.ExitStack()
+        self._meter: Meter | None = None
+
+    def __enter__(self) -> Self:
+        self._files = [
+            self._stack.enter_context(path.open("w", encoding="utf-8")) if path else None for path in self._paths
+        ]
+        self._meter = self._stack.enter_context(progress(self._pictures))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def add(self, outcome: Outcome) -> None:
+        """One person more."""
+        self._counts[str(outcome.status)] += 1
+        self._faces += outcome.faces
+        self._errors += len(outcome.errors)
+        room = SHOWN_ERRORS - len(self._shown)
+        self._shown += [(outcome, error) for error in outcome.errors[:room]]
+        report, failures = self._files
+        for file in (report, failures if outcome.errors else None):
+            if file:
+                file.write(_line(outcome))
+                file.flush()
+        if self._meter:
+            move = self._meter.skip if outcome.status is Status.SKIPPED else self._meter.advance
+            move(len(outcome.entry.files))
+
+    @property
+    def not_begun(self) -> int:
+        """Persons of whom nothing was said yet."""
+        return self._persons - self._counts.total()
+
+    @property
+    def unfinished(self) -> int:
+        """Persons of whom something was not enrolled."""
+        return self._counts[Status.FAILED] + self._counts[Status.PARTIAL]
+
+    def show(self, as_json: bool) -> None:
+        """The end of the run in words, or as JSON."""
+        rate = self._meter.rate if self._meter else 0.0
+        if as_json:
+            numbers = {"faces": self._faces, "errors": self._errors, "not_begun": self.not_begun}
+            rounded = {"pictures_per_s": round(rate, 2)}
+            print_json({"persons": self._persons, "pictures": self._pictures, **self._counts, **numbers, **rounded})
+            return
+        if self._shown:
+            shown = table("", "person", "picture", "reason")
+            for outcome, error in self._shown:
+                shown.add_row(outcome.entry.person, error.name, error.message)
+            stderr.print(shown)
+            if self._errors > len(self._shown):
+                note(f"... and {self._errors - len(self._shown)} more; --failures FILE writes them all.")
+        words = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "none"
+        note(
+            f"{self._persons} persons: {words}; {self._faces} faces added, {self._errors} errors, "
+            f"{rate:.1f} pictures/s."
+        )
+
+
+def _line(outcome: Outcome) -> str:
+    line = json.dumps(outcome.as_json(), ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # names of files need not be UTF-8
+        line = json.dumps(outcome.as_json())
+    return line + "\n"

@@ -1,0 +1,180 @@
+"""Ray and the application on it, on this machine: started, made ready, and stopped in order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import httpx
+import psutil
+
+from serve_app.cli.output import stderr, stdout, warn
+from serve_app.errors import ConfigurationError, FacegraphError
+from serve_app.serving.socket_handoff import SocketHandoff
+from serve_app.settings.serve_file import ServeFile
+
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
+    # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # On a busy machine Ray's agents take longer than the 30 s after which it would give up.
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_worker_niceness": "0",  # by default everything else on the machine goes before the replicas
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.serving.proxy_middleware.middlewares",
+    # Serve's controller looks at everything ten times a second by default, which costs an idle service half its
+    # processor time: it, and Ray's own servers that it asks.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
+}
+"""Set before Ray is imported, unless the caller's environment says otherwise."""
+
+READY_WITHIN_S = 240  # minutes, on a machine that is busy with something else
+
+
+def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None = None) -> int:
+    """Run the application until SIGTERM; 0 after an orderly stop.
+
+    Args:
+        http_options: of Serve's proxy, with ``host`` and ``port``.
+        metrics_port: on loopback, for Prometheus; None takes any free one.
+
+    Raises:
+        ConfigurationError: it cannot start; the message says why.
+    """
+    stop, ready = threading.Event(), threading.Event()
+    address = f"http://{http_options['host']}:{http_options['port']}"
+    failure: list[BaseException] = []
+
+    own = file.settings.ingress.own_port
+    listener = SocketHandoff(http_options["host"], http_options["port"]) if own else None
+
+    def life() -> None:
+        try:
+            _start(file, http_options, metrics_port, listener)
+            _wait_until_ready(address, stop)
+            ready.set()
+            stop.wait()
+            _shut_down()
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            if listener is not None:
+                listener.close()
+
+    # Ray blocks for long while it starts, so it does that on a thread, and a stop is heard at any time. The same thread
+    # has to live as long as Ray does: the kernel stops Ray's processes when the thread that started them ends.
+    thread = threading.Thread(target=life, name="graph", daemon=True)
+    with stderr.status("Starting the stages ..."):
+        thread.start()
+        while thread.is_alive() and not ready.is_set() and not stop.is_set():
+            _on_stop(stop)  # again and again, since Ray installs handlers of its own while it starts
+            ready.wait(0.2)
+    if ready.is_set():
+        stdout.print(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
+    while thread.is_alive() and not stop.is_set():
+        stop.wait(1)
+    if stop.is_set():
+        stdout.print("Stopping ...")
+        if ready.is_set():
+            thread.join()
+    if failure and not stop.is_set():
+        if isinstance(failure[0], FacegraphError):
+            raise failure[0]
+        raise ConfigurationError(
+            f"The stages did not start: {failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
+            "FACEGRAPH_VERBOSE=1 shows them here."
+        ) from failure[0]
+    stdout.print("Stopped.")
+    return 0
+
+
+def _start(
+    file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, listener: SocketHandoff | None
+) -> None:
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
+    from ray import serve
+    from ray.serve.schema import LoggingConfig
+
+    from serve_app.app import NAME, build
+
+    _start_node(
+        include_dashboard=False,
+        logging_level=logging.WARNING if verbose else logging.ERROR,
+        log_to_driver=verbose,
+        object_store_memory=256 * 2**20,  # crops and answers are small, pictures compressed
+        _node_ip_address="127.0.0.1",
+        _metrics_export_port=metrics_port,
+    )
+    logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
+    location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
+    serve.start(proxy_location=location, http_options=http_options)
+    arguments = file.settings.without_secrets().model_dump(mode="json")
+    if listener is not None:
+        arguments["ingress"] |= {"listener": str(listener.path)}
+    serve.run(
+        build(arguments),
+        name=NAME,
+        route_prefix="/",
+        logging_config=LoggingConfig(**file.serve.get("logging_config", {})),
+    )
+
+
+def _start_node(**options: Any) -> None:
+    """Start Ray's own servers, and once more if they did not come up: one that ended is waited for in vain."""
+    import ray
+
+    for last in (False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception:
+            if last:
+                raise
+            warn("Ray's servers did not start; they are started once more.")
+            remains = psutil.Process().children(recursive=True)
+            for process in remains:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(remains, timeout=10)
+
+
+def _on_stop(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _shut_down() -> None:
+    import ray
+    from ray import serve
+
+    if not os.environ.get("FACEGRAPH_VERBOSE"):
+        # Ray calls it an error that the controller, which is to end, has ended.
+        sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    serve.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
+
+
+def _wait_until_ready(address: str, stop: threading.Event) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    last = "no answer"
+    while time.monotonic() < deadline and not stop.is_set():
+        try:
+            response = httpx.get(f"{address}/readyz", timeout=10, trust_env=False)
+            if response.status_code == 200:
+                return
+            last = response.text
+        except httpx.HTTPError as error:
+            last = str(error)
+        stop.wait(0.2)
+    if not stop.is_set():
+        raise ConfigurationError(f"The service did not become ready within {READY_WITHIN_S} s: {last}")

@@ -1,0 +1,193 @@
+"""Changing the embedder without an interruption. Part of ``Gallery``.
+
+    aim       a start finds that another model is configured than is active: it becomes the target
+    embed     a worker asks for stored crops and brings templates by the target; searches go on with the active model,
+              new faces come with templates by both (writes/secondary_templates.py keeps the index of both in step)
+    switch    when no face lacks a template by the target, it is active; the one before it is kept up for a while, since
+              other processes may still search with it
+    finish    the new templates become each face's first one, the former model's index and templates go
+
+Each step is a transaction of its own and finds by itself what is left to do, so a crash costs nothing but time. Aiming
+at the active model abandons a change. A face without a stored crop cannot be embedded: the switch waits until it was
+enrolled again or is given up (``leave_behind``), and then it stays stored, is listed, and is found by no search.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from serve_app.domain import CropsToEmbed, EmbeddersInUse, Face, Vectors
+from serve_app.errors import ConfigurationError
+from serve_app.gallery import checks
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.embedder_change.state import KEPT_UP, EmbedderState, state_of, switch_if_complete
+from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.repair import Repairer
+from serve_app.gallery.sql.records import embedder_state, faces, secondary_templates
+from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.writes.plans import unknown_face
+from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.score import Calibration
+
+log = logging.getLogger(__name__)
+
+LEASE = dt.timedelta(seconds=30)
+"""After so long without a sign of life another worker takes over."""
+
+AT_ONCE = 500
+
+
+class Embedders(EmbedderState):
+    """Which embedder is in use, and the change to another one."""
+
+    _index: VectorIndex
+    _blobs: BlobStore
+    _writer: Writer
+    _repairer: Repairer
+    _calibrations: Mapping[str, Calibration]
+    _to_clear = False
+
+    def aim(self, model: str) -> EmbeddersInUse:
+        """Make this the embedder: at once where there are no faces yet, else once these are embedded by it.
+
+        Raises:
+            ConfigurationError: the faces that there are were embedded by a model that the catalogue does not have.
+        """
+        checks.check_model(model)
+
+        def work(connection: sa.Connection) -> None:
+            present = embedder_state.by_use(connection)
+            row = embedder_state.get(connection, lock=True)
+            if row is None or not present:
+                active = model if model in present or not present else present[0]
+                embedder_state.put(connection, active)
+                row = state_of(connection)
+            if row.active == model:
+                if row.target is not None:  # abandoned: what the target has made is cleared away, and not kept up
+                    long_ago = dt.datetime.now(dt.UTC) - KEPT_UP
+                    embedder_state.update(connection, previous=row.previous or row.target, switched=long_ago)
+                embedder_state.update(connection, target=None, passed=None, leave_behind=False)
+            elif row.target != model:
+                previous = None if row.previous == model else row.previous
+                embedder_state.update(connection, target=model, passed=None, leave_behind=False, previous=previous)
+                switch_if_complete(connection)
+
+        self._database.transact(work)
+        used = self.embedders()
+        if used.active not in self._calibrations:
+            raise ConfigurationError(
+                f"The faces of this gallery were embedded by {used.active!r}, which is not in the catalogue: put its "
+                "entry back, so that they can be found until another model has embedded them."
+            )
+        if used.further is not None:
+            log.warning("the embedder changes from %s to %s", used.active, used.further)
+        return used
+
+    def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
+        """An enrolled face and its template: by the active embedder, if that has made one."""
+        with self._database.read() as connection:
+            row = faces.find(connection, tenant, face_id, template=True)
+            if row is None:
+                raise unknown_face(face_id)
+            model, vector = embedder_state.current_template(connection, row)
+        return replace(faces.to_face(row, row.external_id), model=model), vector.reshape(1, -1)
+
+    # -- the worker's part
+
+    def crops_to_embed(self, worker: str, after: str = "", limit: int = 32) -> CropsToEmbed | None:
+        """The next stored crops after a face's id; None at the end of the pass, or while another worker is at it.
+
+        Args:
+            worker: 32 hex digits that tell apart the processes that could do the work.
+        """
+        now = dt.datetime.now(dt.UTC)
+        with self._database.read() as connection:
+            row = state_of(connection)
+            goal = row.target or row.active
+            waiting = embedder_state.to_embed(connection, goal, after, limit)
+        if not waiting and row.target is None:
+            return None
+        if not self._database.transact(lambda c: embedder_state.lease(c, worker, now + LEASE, now)):
+            return None
+        if not waiting:
+            self._database.transact(lambda connection: _end_pass(connection, goal, now))
+            return None
+        crops = {}
+        for face in waiting:
+            crop = self._blobs.read(face.tenant_id, face.id, "thumbnail")
+            if crop is None:
+                log.warning("the stored crop of the face %s is missing, so %s cannot embed it", face.id, goal)
+            else:
+                crops[face.id] = crop
+        return CropsToEmbed(goal, crops, waiting[-1].id)
+
+    def add_templates(self, model: str, made: Mapping[str, Vectors]) -> int:
+        """Templates (dimension,) that a further model made of stored crops, by face; to how many faces they came.
+
+        Faces that are gone, or have one by now, are passed over.
+        """
+        for vector in made.values():
+            checks.check_new_template(model, vector)
+        with self._database.read() as connection:
+            lacking = embedder_state.lacking(connection, model, list(made))
+        by_tenant: dict[str, dict[str, NDArray[np.float32]]] = defaultdict(dict)
+        for face_id, tenant in lacking.items():
+            by_tenant[tenant][face_id] = made[face_id]
+        return sum(self._writer.run(_add_templates(tenant, model, some)) for tenant, some in by_tenant.items())
+
+    # -- house-keeping
+
+    def finish_change(self, now: dt.datetime | None = None) -> bool:
+        """A step of clearing away after a change; whether there is more. House-keeping calls it."""
+        now = now or dt.datetime.now(dt.UTC)
+        with self._database.read() as connection:
+            row = embedder_state.get(connection)
+            further = secondary_templates.are_there(connection)
+        if row is None or row.target is not None or (row.previous is not None and now < row.switched + KEPT_UP):
+            return False
+        if further:
+            self._to_clear = True  # lost in a crash, but then the start compares index and records
+            if not self._database.transact(
+                lambda connection: secondary_templates.promote(connection, row.active, AT_ONCE)
+            ):
+                self._database.transact(lambda connection: secondary_templates.discard(connection, row.active, AT_ONCE))
+            return True
+        if self._to_clear or row.previous is not None:
+            self._clear_index(row.active)
+            self._database.transact(lambda connection: _forget_previous(connection, row.previous))
+            self._to_clear = False
+        return False
+
+    def _clear_index(self, active: str) -> None:
+        """Of the models that are not in use, only the rows of faces that were left behind stay."""
+        for model in self._index.models():
+            if model != active:
+                self._repairer.reindex(model)
+
+
+def _end_pass(connection: sa.Connection, goal: str, now: dt.datetime) -> None:
+    if state_of(connection, lock=True).target == goal:
+        embedder_state.update(connection, passed=now)
+        switch_if_complete(connection)
+
+
+def _forget_previous(connection: sa.Connection, previous: str) -> None:
+    if state_of(connection, lock=True).previous == previous:
+        embedder_state.update(connection, previous=None, switched=None)
+
+
+def _add_templates(tenant: str, model: str, made: Mapping[str, NDArray[np.float32]]) -> Plan[int]:
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
+        lacking = embedder_state.lacking(connection, model, list(made))
+        changes = Changes(tenant, templates={face_id: {model: made[face_id]} for face_id in lacking})
+        return changes, lambda _: len(lacking)
+
+    return plan

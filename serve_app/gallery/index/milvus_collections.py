@@ -1,0 +1,146 @@
+"""The Milvus collections of an index, one for each model: their names, schema, creation and loading."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any, NamedTuple
+
+from pymilvus import DataType
+from pymilvus.client.types import LoadState
+from pymilvus.exceptions import MilvusException
+
+from serve_app.gallery.checks import check_model
+from serve_app.gallery.index.circuit_breaker import CircuitBreaker
+
+HNSW = {"M": 16, "efConstruction": 200}
+CREATION_S = 15.0
+"""How long another process may take to create and load a collection before it is taken for dead."""
+
+
+class MilvusCollection(NamedTuple):
+    """A model's Milvus collection."""
+
+    name: str
+    dimension: int
+
+
+class MilvusCollections:
+    """Finds, creates and drops them; remembers those that it has opened.
+
+    Args:
+        client: a ``MilvusClient``.
+        embedded: whether it is milvus-lite.
+        namespace: tells apart the installations that share a server: hex digits.
+        timeout_s: of one call.
+        calls: in which they are made.
+    """
+
+    def __init__(self, client: Any, embedded: bool, namespace: str, timeout_s: float, calls: CircuitBreaker) -> None:
+        self._client = client
+        self._embedded = embedded
+        self._prefix = f"facegraph_{namespace[:8]}_"
+        self._timeout_s = timeout_s
+        self._breaker = calls
+        self._known: dict[str, MilvusCollection] = {}
+        self._lock = threading.RLock()
+
+    def models(self) -> list[str]:
+        """Models that have a collection."""
+        with self._lock, self._breaker.made():
+            for name in self._client.list_collections(timeout=self._timeout_s):
+                if name.startswith(self._prefix) and self._model(name) not in self._known:
+                    self._open(name)
+            return sorted(self._known)
+
+    def find(self, model: str) -> MilvusCollection | None:
+        """The model's collection, if there is one."""
+        part = self._known.get(model)
+        if part is None:
+            name = self._name(model)
+            with self._lock, self._breaker.made():
+                if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
+                    self._open(name)
+            part = self._known.get(model)
+        return part
+
+    def opened(self) -> list[MilvusCollection]:
+        """Those that were found so far."""
+        with self._lock:
+            return list(self._known.values())
+
+    def forget(self) -> None:
+        """Look again for what was known: it may be gone, or loaded no more."""
+        with self._lock:
+            self._known.clear()
+
+    def create(self, model: str, dimension: int) -> MilvusCollection:
+        """The model's collection, new unless another process was faster."""
+        name = self._name(model)
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=65)
+        # Not a partition key: Milvus 2.3 puts single upserted rows into partitions where no search looks for them, and
+        # milvus-lite searches all partitions anyway.
+        schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
+        schema.add_field("face_id", DataType.VARCHAR, max_length=32)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+        with self._lock, self._breaker.made():
+            try:
+                self._client.create_collection(
+                    name,
+                    schema=schema,
+                    index_params=self._indexes(),
+                    consistency_level="Bounded",
+                    timeout=self._timeout_s,
+                )
+            except MilvusException:
+                if not self._client.has_collection(name, timeout=self._timeout_s):
+                    raise  # else another process created it at the same moment
+            self._open(name)
+            return self._known[model]
+
+    def drop(self, model: str) -> str | None:
+        """Remove the model's collection; its name, if there was one."""
+        with self._lock, self._breaker.made():
+            part = self.find(model)
+            if part is None:
+                return None
+            self._client.drop_collection(part.name, timeout=self._timeout_s)
+            del self._known[model]
+            return part.name
+
+    def _open(self, name: str) -> None:
+        described = self._client.describe_collection(name, timeout=self._timeout_s)
+        vector = next(field for field in described["fields"] if field["name"] == "vector")
+        if self._embedded:
+            self._client.load_collection(name, timeout=self._timeout_s)
+        else:
+            self._await_loading(name)
+        self._known[self._model(name)] = MilvusCollection(name, int(vector["params"]["dim"]))
+
+    def _await_loading(self, name: str) -> None:
+        # Whoever creates a collection also indexes and loads it, and loading it in between would stop the creator.
+        deadline = time.monotonic() + min(CREATION_S, self._timeout_s)
+        while self._client.get_load_state(name, timeout=self._timeout_s)["state"] != LoadState.Loaded:
+            if time.monotonic() > deadline:
+                self._client.create_index(name, self._indexes(), timeout=self._timeout_s)
+                self._client.load_collection(name, timeout=self._timeout_s)
+                return
+            time.sleep(0.05)
+
+    def _indexes(self) -> Any:
+        indexes = self._client.prepare_index_params()
+        if self._embedded:  # no graph, which would be built for nobody: rows are searched in memory
+            indexes.add_index("vector", index_type="FLAT", metric_type="COSINE", params={})
+            return indexes
+        indexes.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
+        indexes.add_index("collection_id", index_type="Trie")
+        return indexes
+
+    def _name(self, model: str) -> str:
+        # A name consists of letters, digits and underscores; the id can be read from it again.
+        return self._prefix + re.sub("[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", check_model(model))
+
+    def _model(self, name: str) -> str:
+        return re.sub("_([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name.removeprefix(self._prefix))

@@ -1,0 +1,63 @@
+"""Connecting to Milvus: milvus-lite in this process or a server, opened and closed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pymilvus import MilvusClient
+
+from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.folders import private_folder
+from serve_app.gallery.index.circuit_breaker import FAILURES
+from serve_app.gallery.index.locations import is_embedded, shown
+
+# The client installs handlers of its own and prints a traceback for every failed call; callers get the error instead.
+for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
+    _logger = logging.getLogger(_name)
+    _logger.handlers.clear()
+    _logger.propagate = True
+    _logger.setLevel(logging.CRITICAL)
+
+
+def connect(uri: str, token: str, timeout_s: float) -> Any:
+    """A ``MilvusClient``.
+
+    Raises:
+        ConfigurationError: another process has the file open, or the path is no place for it.
+        StoreUnavailable: the server does not answer.
+    """
+    if is_embedded(uri):
+        _prepare_folder(Path(uri))
+    quiet = logging.getLogger("milvus_lite")  # it logs a traceback before the error that is caught here
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL)
+    try:
+        return MilvusClient(uri, token=token, timeout=timeout_s)
+    except FAILURES as error:
+        if is_embedded(uri):
+            raise ConfigurationError(
+                f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
+                "allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
+            ) from error
+        raise StoreUnavailable(f"The vector index does not answer at {shown(uri)}; try again.") from error
+    finally:
+        quiet.setLevel(level)
+
+
+def disconnect(client: Any, uri: str) -> None:
+    """Close the client and, embedded, the server behind it with its files, lock and threads."""
+    client.close()
+    if is_embedded(uri):
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_server(uri)
+
+
+def _prepare_folder(path: Path) -> None:
+    if path.suffix != ".db":
+        raise ConfigurationError(f"storage.milvus_uri: a URL or a path ending in .db was expected, got {str(path)!r}.")
+    if path.is_file():
+        raise ConfigurationError(f"{path} is a file, but milvus-lite keeps an index in a folder of that name; move it.")
+    private_folder(path)

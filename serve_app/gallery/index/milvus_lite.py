@@ -1,0 +1,175 @@
+"""The vector index on milvus-lite, embedded in this process: it keeps the rows, and searches look at them in memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serve_app.domain import Vectors
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery.index.base import Hit, IndexRow, RowKey
+from serve_app.gallery.index.flat_rows import FlatRows
+from serve_app.gallery.index.milvus_keys import to_key
+from serve_app.gallery.index.milvus_server import MilvusIndex, Query
+from serve_app.gallery.index.search_batching import SearchBatcher
+from serve_app.observability import tracing
+
+log = logging.getLogger(__name__)
+
+FLUSH_ROWS = 100  # a row not yet flushed costs every query some 10 to 60 microseconds
+FLUSH_IDLE_S = 1.0
+
+EMBEDDED_ROWS = 200_000
+"""Rows that are read at a start in some 12 s, and searched in 3 ms; both grow in proportion."""
+
+READ_WITHIN_S = 300
+
+
+class LiteIndex(MilvusIndex):
+    """See :class:`~serve_app.gallery.index.base.VectorIndex`.
+
+    Args:
+        path: of a folder; ends in ``.db``.
+        namespace, timeout_s: as for a server.
+
+    Raises:
+        ConfigurationError: another process has the folder open, or the path is no place for it.
+        StoreUnavailable: what is there is damaged.
+    """
+
+    KIND = "milvus-lite"
+    EMBEDDED = True
+
+    def __init__(self, path: str, namespace: str, timeout_s: float) -> None:
+        self._lock = threading.RLock()  # milvus-lite corrupts its log when two threads write
+        self._unflushed: dict[str, int] = {}
+        self._last_write = 0.0
+        self._flat_rows = FlatRows()
+        self._search_batcher = SearchBatcher(self._nearest)
+        super().__init__(str(Path(path).resolve()), "", namespace, timeout_s)
+
+    # -- rows
+
+    def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
+        """See :class:`VectorIndex`."""
+        with self._changing(model):
+            super().upsert(model, rows)
+            self._flat_rows.put(model, rows)
+
+    def delete(self, model: str, keys: Sequence[RowKey]) -> None:
+        """See :class:`VectorIndex`."""
+        with self._changing(model):
+            super().delete(model, keys)
+            self._flat_rows.remove(model, keys)
+
+    def settle(self, model: str, key: RowKey) -> None:
+        """Writes are visible at once."""
+
+    def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
+        return self._search_batcher.search(query, probes)
+
+    def _nearest(self, query: Query, probes: Vectors) -> list[list[Hit]]:
+        while True:
+            found = self._flat_rows.nearest(query.model, probes, query.collections, query.limit)
+            if found is not None:
+                return found
+            self._read(query.model, query.name)
+
+    def keys(self, model: str) -> Iterator[RowKey]:
+        """See :class:`VectorIndex`; a start, which compares them with the records, reads the rows but once."""
+        part = self._milvus_collections.find(model)
+        while part is not None:
+            keys = self._flat_rows.keys(model)
+            if keys is not None:
+                yield from keys
+                return
+            self._read(model, part.name)
+
+    def _read(self, model: str, name: str) -> None:
+        with self._lock:  # nobody writes meanwhile
+            if model not in self._flat_rows:
+                self._flat_rows.read(model, self._stored(model, name))
+
+    def _stored(self, model: str, name: str) -> Iterator[IndexRow]:
+        number = self.count(model)
+        if number > EMBEDDED_ROWS:
+            rows: Iterable[Mapping[str, Any]] = self._iterate(name, "pk", "vector")
+        else:  # at once, since milvus-lite walks all rows for each part; twice the vectors' memory for a moment
+            with self._breaker.made(), tracing.span("index read"):
+                rows = self._client.query(
+                    name, filter="", output_fields=["pk", "vector"], limit=number + 1, timeout=READ_WITHIN_S
+                )
+        for row in rows:
+            yield IndexRow(to_key(row["pk"]), np.asarray(row["vector"], np.float32))
+
+    def drop(self, model: str) -> None:
+        """See :class:`VectorIndex`."""
+        with self._changing(model):
+            part = self._milvus_collections.find(model)
+            super().drop(model)
+            self._flat_rows.forget(model)
+            if part is not None:
+                self._unflushed.pop(part.name, None)
+
+    @contextmanager
+    def _changing(self, model: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except BaseException:
+                self._flat_rows.forget(model)  # some of it may have been written
+                raise
+
+    def _written(self, name: str, rows: int) -> None:
+        self._last_write = time.monotonic()
+        self._unflushed[name] = self._unflushed.get(name, 0) + rows
+        if self._unflushed[name] >= FLUSH_ROWS:
+            self._flush(name)
+
+    # -- life
+
+    def maintain(self) -> None:
+        """See :class:`VectorIndex`."""
+        self._breaker.probe()
+        if not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
+            return
+        with self._lock:
+            for name in list(self._unflushed):
+                self._flush(name)
+
+    def doubtful(self) -> bool:
+        """See :class:`VectorIndex`. A failed flush loses rows."""
+        was = super().doubtful()
+        if was:
+            self._flat_rows.forget()
+        return was
+
+    def capacity(self) -> int | None:
+        """See :class:`VectorIndex`."""
+        return EMBEDDED_ROWS
+
+    def unindexed(self) -> int:
+        """None: searches look at all rows."""
+        return 0
+
+    def close(self) -> None:
+        """See :class:`VectorIndex`."""
+        with self._lock:
+            for name in list(self._unflushed):
+                try:
+                    self._flush(name)
+                except StoreUnavailable as error:
+                    log.warning("%s", error)  # nothing is lost: the next start repairs the index from the records
+            super().close()
+
+    def _flush(self, name: str) -> None:
+        with self._breaker.made(), tracing.span("index flush"):
+            self._client.flush(name, timeout=max(60.0, self._timeout_s))
+        self._unflushed.pop(name, None)

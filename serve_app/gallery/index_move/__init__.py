@@ -1,0 +1,1 @@
+"""Moving the vector index to another store while the service runs."""

@@ -1,0 +1,1 @@
+"""Background work: tasks, the duplicate scan, bulk uploads."""

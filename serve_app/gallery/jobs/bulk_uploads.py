@@ -1,0 +1,186 @@
+"""Uploads of many persons, enrolled in the background by a worker of the ingress. A part of ``Gallery``.
+
+    begin    a task that no worker may claim yet, for the collection
+    add      persons, a few at a time: a row, then a blob with the fields and the pictures
+    start    all were received: the task may be claimed, and is acknowledged
+    work     a worker gets the next persons, enrols them, and notes what became of them
+    erase    a person's blob goes as soon as the outcome is noted, or the task has ended
+
+The row is there before the blob and until after it, so that whatever a crash leaves is found. A person may be dealt
+with twice after a crash, which replaces the faces by the same ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import BulkPerson, BulkWork, Page, Task, TaskState
+from serve_app.errors import TaskNotFound, TaskRunning
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.jobs.tasks import MAX_ATTEMPTS, TIME_LIMIT
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, bulk_uploads, collections, tasks
+from serve_app.request_context import current
+
+KIND = "bulk"
+
+MOST_AT_ONCE = 20
+"""Unfinished uploads of a tenant."""
+
+RECEIVING = dt.timedelta(minutes=10)
+"""How long an upload may take; a task whose upload was cut off fails then."""
+
+ERASED_AT_ONCE = 1000
+
+
+class Bulk:
+    """The methods of :class:`~serve_app.contracts.bulk_uploads.Bulk`, synchronous, and house-keeping."""
+
+    _database: Database
+    _blobs: BlobStore
+
+    def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
+        """Whoever calls this is recorded as the one who enrols."""
+        now = dt.datetime.now(dt.UTC)
+
+        def start(connection: sa.Connection) -> Task:
+            place = collections.get(connection, tenant, collection)
+            if len(tasks.unfinished(connection, tenant, KIND)) >= MOST_AT_ONCE:
+                raise TaskRunning(f"{MOST_AT_ONCE} uploads are waiting already, which is the most.", limit=MOST_AT_ONCE)
+            work = {
+                "complete": False,
+                "collection_id": place.id,
+                "options": dict(options),
+                "actor": current().actor,
+                "counts": {},
+            }
+            arguments = {"collection": collection, **options}
+            task = tasks.add(connection, tenant, KIND, {}, state=TaskState.WAITING, arguments=arguments, work=work)
+            tasks.hold_back(connection, task.id, now + RECEIVING)
+            return task
+
+        return self._database.transact(start)
+
+    def add_bulk(self, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson]) -> None:
+        """The persons from this position on."""
+        blobs = [uuid.uuid4().hex for _ in people]
+
+        def add(connection: sa.Connection) -> None:
+            _receiving(connection, tenant, task_id)
+            bulk_uploads.add(connection, tenant, task_id, first, people, blobs)
+
+        self._database.transact(add)
+        for person, blob in zip(people, blobs, strict=True):
+            self._blobs.write(tenant, blob, "upload", person.payload)
+
+    def start_bulk(self, tenant: str, task_id: str) -> Task:
+        """Everything is there."""
+
+        def start(connection: sa.Connection) -> Task:
+            row = _receiving(connection, tenant, task_id)
+            persons, pictures = bulk_uploads.size(connection, task_id)
+            arguments = {**row.arguments, "persons": persons, "pictures": pictures}
+            work = {**row.work, "complete": True}
+            tasks.set_work(connection, task_id, work, arguments=arguments, total=persons, claimed_until=None)
+            details = {"task": task_id, "persons": persons, "pictures": pictures}
+            audit_chain.append(
+                connection, tenant, [audit_chain.Draft("enrol_bulk", (), (row.work["collection_id"],), details)]
+            )
+            return tasks.get(connection, tenant, task_id)
+
+        return self._database.transact(start)
+
+    def bulk_work(self, worker: str, pictures: int) -> BulkWork | None:
+        """The next persons of the oldest upload that no other living worker has."""
+        now = dt.datetime.now(dt.UTC)
+        row = self._database.transact(
+            lambda connection: (
+                tasks.held(connection, worker, [KIND], now) or tasks.claim(connection, worker, [KIND], now)
+            )
+        )
+        if row is None:
+            return None
+        if trouble := _trouble(row, now):
+            self._end_bulk(worker, row.id, TaskState.FAILED, row.work["counts"], trouble)
+            return None
+        with self._database.read() as connection:
+            found = bulk_uploads.pending(connection, row.id, pictures)
+            collection = bulk_uploads.collection_name(connection, row.work["collection_id"])
+        if not found:
+            self._end_bulk(worker, row.id, TaskState.DONE, row.work["counts"], "")
+            return None
+        people = {
+            entry.position: BulkPerson(
+                entry.person, entry.pictures, self._blobs.read(row.tenant_id, entry.blob, "upload") or b""
+            )
+            for entry in found
+        }
+        return BulkWork(row.id, row.tenant_id, collection, row.work["options"], row.work["actor"], people)
+
+    def note_bulk(self, worker: str, task_id: str, outcomes: Mapping[int, Mapping[str, Any]]) -> bool:
+        """What became of persons, by position; False if the task is not the worker's any more, or was cancelled."""
+
+        def note(connection: sa.Connection) -> bool:
+            row = tasks.row_of(connection, task_id)
+            if row is None or row.claim != worker or row.state != str(TaskState.RUNNING):
+                return False
+            counts = Counter(row.work["counts"])
+            done = row.done
+            for position, outcome in outcomes.items():
+                if bulk_uploads.note(connection, task_id, position, outcome):
+                    counts[outcome["status"]] += 1
+                    counts["faces"] += outcome["faces"]
+                    done += 1
+            tasks.advance(connection, worker, task_id, {**row.work, "counts": dict(counts)}, done)
+            if done >= row.total:
+                tasks.finish(connection, worker, task_id, TaskState.DONE, counts)
+            return True
+
+        noted = self._database.transact(note)
+        self.erase_uploads()
+        return noted
+
+    def bulk_report(
+        self, tenant: str, task_id: str, failures: bool = False, limit: int = 100, cursor: str | None = None
+    ) -> Page[Mapping[str, Any]]:
+        """By position, so far."""
+        with self._database.read() as connection:
+            if tasks.get(connection, tenant, task_id).kind != KIND:
+                raise TaskNotFound(f"The task {task_id} is no upload.", task_id=task_id)
+            return bulk_uploads.outcomes(connection, task_id, limit, cursor, failures=failures)
+
+    def erase_uploads(self) -> int:
+        """Erase the blobs that nobody needs; how many. House-keeping calls it."""
+        with self._database.read() as connection:
+            rows = bulk_uploads.to_erase(connection, ERASED_AT_ONCE)
+        for row in rows:
+            self._blobs.delete(row.tenant_id, row.blob, ("upload",))
+        if rows:
+            self._database.transact(lambda connection: bulk_uploads.erased(connection, rows))
+        return len(rows)
+
+    def _end_bulk(self, worker: str, task_id: str, state: TaskState, counts: Mapping[str, int], error: str) -> None:
+        self._database.transact(lambda connection: tasks.finish(connection, worker, task_id, state, counts, error))
+        self.erase_uploads()
+
+
+def _receiving(connection: sa.Connection, tenant: str, task_id: str) -> sa.Row[Any]:
+    task = tasks.get(connection, tenant, task_id)
+    row = tasks.row_of(connection, task_id)
+    if row is None or task.kind != KIND or task.state is not TaskState.WAITING or row.work["complete"]:
+        raise TaskNotFound(f"The task {task_id} is not waiting for an upload.", task_id=task_id)
+    return row
+
+
+def _trouble(row: sa.Row[Any], now: dt.datetime) -> str:
+    if not row.work["complete"]:
+        return "The upload was not received completely; nobody was enrolled."
+    if row.attempts >= MAX_ATTEMPTS:
+        return f"The service was stopped {row.attempts} times while it worked on this."
+    return f"It took longer than {TIME_LIMIT}." if now - row.created > TIME_LIMIT else ""

@@ -1,0 +1,123 @@
+"""Opening the stores that the settings name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+
+from serve_app.folders import private_folder
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.gallery import Gallery
+from serve_app.gallery.index.locations import IndexBackends, IndexLocation, is_embedded
+from serve_app.gallery.index.log_handlers import log_handlers_kept
+from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
+from serve_app.gallery.index_move.migration import IndexMigrator
+from serve_app.gallery.keys import KeyStore
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.encryption import cipher_from_settings
+from serve_app.gallery.sql.migrations import upgrade_database
+from serve_app.gallery.sql.records import index_location
+from serve_app.gallery.tenants import installation_id
+from serve_app.score import Calibration
+from serve_app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *, recover: bool = True) -> Gallery:
+    """The gallery, its schema up to date and its index in line with the records; a damaged embedded index is made anew.
+
+    Args:
+        settings: ``storage`` and ``data_dir`` say where everything is.
+        calibrations: model id -> calibration, for the models that are searched with.
+        recover: False leaves the index as it is, for a caller who rebuilds it anyway.
+
+    Raises:
+        ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
+        StoreUnavailable: a server does not answer.
+    """
+    # This imports grpc and pandas: only whoever opens a gallery waits for it.
+    with log_handlers_kept():
+        from serve_app.gallery.index.milvus_backends import IndexUnavailable, MilvusBackends
+
+    database = open_database(settings)
+    try:
+        with database.read() as connection:
+            backends = MilvusBackends(installation_id(connection), settings.storage.timeout_s)
+        try:
+            return _open(settings, calibrations, recover, database, backends)
+        except IndexUnavailable:
+            location = database.transact(
+                lambda connection: index_location.settled(connection, settings.milvus_uri)
+            ).location
+            uri = settings.milvus_uri if location is None else location.uri
+            if not is_embedded(uri):
+                raise
+        log.warning("the vector index %s is damaged and is built again from the records", uri)
+        backends.discard(IndexLocation(uri))
+        return _open(settings, calibrations, recover, database, backends)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _open(
+    settings: Settings,
+    calibrations: Mapping[str, Calibration],
+    recover: bool,
+    database: Database,
+    backends: IndexBackends,
+) -> Gallery:
+    index = DualWriteIndex(database, backends, IndexLocation(settings.milvus_uri, settings.storage.milvus_token))
+    try:
+        blobs = open_blobs(settings)
+        gallery = Gallery(
+            database,
+            index,
+            blobs,
+            calibrations,
+            is_embedded(index.layout.location.uri),
+            dt.timedelta(hours=settings.matcher.unattached_face_ttl_h),
+            dt.timedelta(days=settings.audit.keep_days),
+            settings.audit.allow_untraced,
+            IndexMigrator(database, index, blobs),
+        )
+        if recover:
+            gallery.recover()
+            index.warm_up()
+    except BaseException:
+        index.close()
+        raise
+    return gallery
+
+
+def open_keys(settings: Settings) -> KeyStore:
+    """The API keys, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
+    return KeyStore(open_database(settings))
+
+
+def open_database(settings: Settings) -> Database:
+    """The records, their schema up to date, in any number of processes.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
+    """
+    if not settings.storage.database_url:
+        private_folder(settings.data_dir)
+    database = Database(settings.database_url, cipher_from_settings(settings))
+    try:
+        upgrade_database(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    """The face images. Raises ConfigurationError."""
+    return BlobStore(settings.blobs_url, cipher_from_settings(settings))

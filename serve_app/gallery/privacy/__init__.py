@@ -1,0 +1,1 @@
+"""Audit log, erasure with receipts, retention periods, signatures, re-encryption."""

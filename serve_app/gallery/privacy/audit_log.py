@@ -1,0 +1,126 @@
+"""The audit log: who searched for, looked at, enrolled and erased what. Part of ``Gallery``.
+
+Writes are recorded in the transaction that makes them (``writer.py``). What only reads waits for no disk: its entry is
+queued, and recorded by the next house-keeping, so that a crash may lose the entries of the last moments, never their
+order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from serve_app.domain import AuditCheck, AuditEntry, ErasureReceipt, Page, ReceiptCheck
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery.privacy.signing import Signer, is_genuine
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain, faces, persons
+from serve_app.gallery.sql.records.audit_chain import Draft
+
+log = logging.getLogger(__name__)
+
+MOST_QUEUED = 10_000
+"""Entries that wait while the database is away; more are counted and dropped, and the log will say so."""
+
+KEPT = dt.timedelta(days=365)
+
+
+class AuditQueue:
+    """Entries of searches, comparisons and looks at images on their way into the log. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[str, Draft]] = []
+        self._lost: dict[str, int] = defaultdict(int)
+
+    def put(self, tenant: str, draft: Draft) -> None:
+        """Record it soon. Returns at once."""
+        with self._lock:
+            if len(self._waiting) < MOST_QUEUED:
+                self._waiting.append((tenant, draft))
+            else:
+                self._lost[tenant] += 1
+
+    def flush(self) -> int:
+        """Record what waits; how many entries.
+
+        Raises:
+            StoreUnavailable: it goes on waiting.
+        """
+        with self._lock:
+            taken, lost = self._waiting, dict(self._lost)
+            self._waiting = []
+            self._lost.clear()
+        by_tenant: dict[str, list[Draft]] = defaultdict(list)
+        for tenant, draft in taken:
+            by_tenant[tenant].append(draft)
+        for tenant, number in lost.items():
+            by_tenant[tenant].append(Draft("entries_lost", details={"entries": number}))
+        if not by_tenant:
+            return 0
+        try:
+            self._database.transact(
+                lambda connection: [audit_chain.append(connection, *each) for each in sorted(by_tenant.items())]
+            )
+        except StoreUnavailable:
+            with self._lock:
+                self._waiting = taken + self._waiting
+                for tenant, number in lost.items():
+                    self._lost[tenant] += number
+            raise
+        return len(taken)
+
+
+class Audit:
+    """The methods of :class:`~serve_app.contracts.privacy.Privacy`, synchronous."""
+
+    _database: Database
+    _audit: AuditQueue
+    _signer: Signer
+
+    def audit(
+        self, tenant: str, person_id: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[AuditEntry]:
+        """Pages of 1 to 1,000."""
+        self._audit.flush()
+        with self._database.read() as connection:
+            subject = None if person_id is None else persons.get(connection, tenant, person_id).id
+            return audit_chain.page(connection, tenant, subject, limit, cursor)
+
+    def check_audit(self, tenant: str) -> AuditCheck:
+        """Reads the whole log."""
+        self._audit.flush()
+        with self._database.read() as connection:
+            return audit_chain.check(audit_chain.entries(connection, tenant), audit_chain.head(connection, tenant))
+
+    def export_audit(self, tenant: str) -> Iterator[AuditEntry]:
+        """All entries, oldest first, as they are at one moment."""
+        self._audit.flush()
+        with self._database.read() as connection:
+            yield from audit_chain.entries(connection, tenant)
+
+    def check_receipt(self, tenant: str, receipt: ErasureReceipt) -> ReceiptCheck:
+        """A receipt of another tenant is none here."""
+        statement = receipt.statement
+        genuine = is_genuine(receipt, self._signer.public_key) and statement.get("tenant") == tenant
+        if not genuine:
+            return ReceiptCheck(False, False, 0)
+        with self._database.read() as connection:
+            recorded = any(audit_chain.has(connection, tenant, hash_) for hash_ in _texts(statement, "entries"))
+            subjects = _texts(statement, "subjects")
+            residue = len(persons.load(connection, subjects)) + len(faces.of_persons(connection, subjects))
+        return ReceiptCheck(True, recorded, residue)
+
+    def forget_audit(self, now: dt.datetime | None = None, kept: dt.timedelta = KEPT) -> int:
+        """Erase entries that are older than ``kept``; how many. House-keeping calls it."""
+        before = (now or dt.datetime.now(dt.UTC)) - kept
+        return self._database.transact(lambda connection: audit_chain.forget(connection, before))
+
+
+def _texts(statement: Any, name: str) -> Sequence[str]:
+    return [value for value in statement.get(name, ()) if isinstance(value, str)]

@@ -1,0 +1,134 @@
+"""Erasures with a receipt: carried out, then looked for, then signed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Deletion, ErasureReceipt
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.privacy.signing import Signer
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import faces, journal
+from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.schema import face_collections, face_templates, person_collections, persons
+from serve_app.gallery.sql.schema import faces as face_table
+from serve_app.gallery.writes.writer import Plan, Writer
+
+log = logging.getLogger(__name__)
+
+STATEMENT = "facegraph erasure 1"
+"""What a receipt's statement is; the number changes with its fields."""
+
+
+class Eraser:
+    """Erases persons and proves it."""
+
+    def __init__(
+        self, database: Database, index: VectorIndex, blobs: BlobStore, writer: Writer, signer: Signer
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._blobs = blobs
+        self._writer = writer
+        self._signer = signer
+
+    def run(self, tenant: str, plan: Plan[Deletion], person_ids: Sequence[str]) -> Deletion:
+        """Carry a deletion out; if persons cease to exist, look for what is left of them and sign the receipt.
+
+        Args:
+            person_ids: the external ids that the caller knows them by.
+
+        Raises:
+            StoreUnavailable: nothing was written; except that when something is left it is erased by the next repair
+                (``details["residue"]``), and that when a store went away after the deletion there is no receipt
+                (``details["pending"]``).
+        """
+        seen = _Witness(plan)
+        outcome = self._writer.run(seen)
+        changes = seen.changes
+        if not changes.drop_persons:
+            return outcome
+        try:
+            self.confirm(changes)
+            return replace(outcome, receipt=self.sign(tenant, changes, person_ids, outcome))
+        except StoreUnavailable as error:
+            if error.details:
+                raise
+            raise StoreUnavailable(
+                "The deletion is made and no search finds the persons any more, but a store went away before that was "
+                "confirmed, so there is no receipt.",
+                pending="receipt",
+            ) from error
+
+    def confirm(self, changes: Changes) -> None:
+        """Raise StoreUnavailable if any row, vector or image of what these changes dropped is left."""
+        left = self.residue(changes)
+        if any(left.values()):
+            log.error("an erasure left %s", left)
+            models = {face.id: face.model for face in changes.drop_faces}
+            self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
+            raise StoreUnavailable(
+                "The erasure is not complete; it will be completed within minutes. Ask for it again to get a receipt.",
+                residue=left,
+            )
+
+    def residue(self, changes: Changes) -> dict[str, int]:
+        """How many rows, vectors and images of dropped persons and faces are stored."""
+        face_ids = [face.id for face in changes.drop_faces]
+        searched = (
+            (persons.c.id, changes.drop_persons),
+            (person_collections.c.person_id, changes.drop_persons),
+            (face_table.c.person_id, changes.drop_persons),
+            (face_table.c.id, face_ids),
+            (face_collections.c.face_id, face_ids),
+            (face_templates.c.face_id, face_ids),
+        )
+        with self._database.read() as connection:
+            records = sum(_count(connection, column, ids) for column, ids in searched)
+        models = self._index.models() if face_ids else []
+        vectors = sum(len(self._index.rows_of(model, face_ids)) for model in models)
+        images = sum(self._blobs.holds(changes.tenant, face_id) for face_id in face_ids)
+        return {"records": records, "vectors": vectors, "images": images}
+
+    def sign(self, tenant: str, changes: Changes, person_ids: Sequence[str], outcome: Deletion) -> ErasureReceipt:
+        """The receipt of an erasure in which nothing was left."""
+        return self._signer.receipt(
+            {
+                "statement": STATEMENT,
+                "id": uuid.uuid4().hex,
+                "tenant": tenant,
+                "persons": list(person_ids),
+                "subjects": list(changes.drop_persons),
+                "faces": outcome.faces,
+                "time": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
+                "left": {"records": 0, "vectors": 0, "images": 0},
+                "entries": [entry.hash for entry in changes.recorded],
+            }
+        )
+
+
+class _Witness:
+    """A plan that remembers what its last run, the one that counts, was to change."""
+
+    changes: Changes
+
+    def __init__(self, plan: Plan[Deletion]) -> None:
+        self._plan = plan
+
+    def __call__(self, connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        self.changes, result = self._plan(connection)
+        return self.changes, result
+
+
+def _count(connection: sa.Connection, column: sa.Column[Any], ids: Sequence[str]) -> int:
+    query = sa.select(sa.func.count()).select_from(column.table)
+    return sum(connection.execute(query.where(column.in_(batch))).scalar_one() for batch in faces.batches(ids))

@@ -1,0 +1,104 @@
+"""Persons and faces whose time is over: by a collection's retention period, or by the end of a consent.
+
+A part of ``Gallery``. A person's period begins anew with every change of the person.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Deletion
+from serve_app.errors import NotFound
+from serve_app.gallery.privacy.erasure import Eraser
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import persons as person_records
+from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.schema import collections, face_collections, faces, person_collections, persons
+from serve_app.gallery.writes import plans
+
+AT_ONCE = 200
+"""Of each collection in one round of house-keeping; the next round goes on."""
+
+StillDue = Callable[[Any], bool]
+
+
+class Retention:
+    """What house-keeping erases."""
+
+    _database: Database
+    _eraser: Eraser
+
+    def expire_persons(self, now: dt.datetime | None = None) -> int:
+        """Take out of collections what is kept too long, and erase what is in no other; how many were."""
+        now = now or dt.datetime.now(dt.UTC)
+        done = 0
+        consent = sa.select(persons.c.tenant_id, persons.c.external_id).where(persons.c.consent_expires <= now)
+        limited = sa.select(collections).where(collections.c.retention_days.is_not(None))
+        with self._database.read() as connection:
+            withdrawn = connection.execute(consent.limit(AT_ONCE)).all()
+            places = connection.execute(limited).all()
+        for row in withdrawn:
+            done += self._expire(row.tenant_id, row.external_id, None, partial(_ended, now))
+        for place in places:
+            before = now - dt.timedelta(days=place.retention_days)
+            with self._database.read() as connection:
+                people = connection.execute(_people(place.id, before)).scalars().all()
+                unassigned = connection.execute(_unassigned(place.id, before)).scalars().all()
+            for external_id in people:
+                done += self._expire(place.tenant_id, external_id, place.name, partial(_unchanged, before))
+            for face_id in unassigned:
+                with contextlib.suppress(NotFound):
+                    self._eraser.run(
+                        place.tenant_id, plans.delete_face(place.tenant_id, face_id, None, None, False), []
+                    )
+                    done += 1
+        return done
+
+    def _expire(self, tenant: str, external_id: str, collection: str | None, still_due: StillDue) -> int:
+        def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+            person = person_records.get(connection, tenant, external_id, lock=True)
+            if not still_due(person):
+                return Changes(tenant), lambda _: Deletion()
+            changes, result = plans.delete_person(tenant, external_id, collection)(connection)
+            changes.action = "retention"
+            return changes, result
+
+        try:
+            self._eraser.run(tenant, plan, [external_id])
+        except NotFound:  # somebody was quicker
+            return 0
+        return 1
+
+
+def _ended(now: dt.datetime, person: Any) -> bool:
+    return person.consent_expires is not None and person.consent_expires <= now
+
+
+def _unchanged(since: dt.datetime, person: Any) -> bool:
+    return bool(person.modified <= since)
+
+
+def _people(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
+    return (
+        sa.select(persons.c.external_id)
+        .join(person_collections, person_collections.c.person_id == persons.c.id)
+        .where(person_collections.c.collection_id == collection_id, persons.c.modified <= before)
+        .limit(AT_ONCE)
+    )
+
+
+def _unassigned(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
+    return (
+        sa.select(faces.c.id)
+        .join(face_collections, face_collections.c.face_id == faces.c.id)
+        .where(
+            face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None), faces.c.created <= before
+        )
+        .limit(AT_ONCE)
+    )

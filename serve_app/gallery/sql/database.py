@@ -1,0 +1,208 @@
+"""The connection to the system of record: SQLite or PostgreSQL, one way to read, one way to write."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from serve_app.errors import ConfigurationError, StoreUnavailable
+from serve_app.folders import private_folder
+from serve_app.gallery.sql.encryption import Cipher
+from serve_app.observability import store_metrics, tracing
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOCK_WAIT_S = 20
+"""How long a statement waits for another writer before the store counts as unavailable."""
+
+ATTEMPTS = 6
+"""How often a transaction that lost a race (unique key, deadlock) is run again."""
+
+RETRYABLE_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock detected
+
+_OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.DisconnectionError, exc.TimeoutError, exc.ResourceClosedError)
+
+
+class Database:
+    """An engine with the settings that durability needs.
+
+    Args:
+        url: SQLAlchemy URL of SQLite (a file) or PostgreSQL.
+        cipher: for the columns that are encrypted; None stores them as they are.
+
+    Raises:
+        ConfigurationError: not such a URL.
+    """
+
+    def __init__(self, url: str, cipher: Cipher | None = None) -> None:
+        try:
+            parsed = sa.make_url(url)
+        except exc.ArgumentError:
+            raise ConfigurationError(
+                "storage.database_url is not a database URL like sqlite:////path/file.db."
+            ) from None
+        self.kind = parsed.get_backend_name()
+        if self.kind == "sqlite":
+            self.engine = _sqlite(parsed)
+        elif self.kind == "postgresql":
+            self.engine = _postgresql(parsed)
+        else:
+            raise ConfigurationError(f"storage.database_url: SQLite or PostgreSQL was expected, got {self.kind!r}.")
+        self.engine.dialect.facegraph_cipher = cipher  # type: ignore[attr-defined]  # for the column type EncryptedBytes
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for SELECTs; on SQLite they see one moment in time.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        with self._outages(), tracing.span("records read"), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction: committed durably at the end, rolled back on an exception.
+
+        Raises:
+            StoreUnavailable: the database does not answer; nothing was written, unless it was lost during the commit.
+        """
+        with self._outages(), tracing.span("records write"), self.engine.connect() as connection:
+            connection = connection.execution_options(facegraph_write=True)
+            with connection.begin():
+                yield connection
+
+    def transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """``work`` in a transaction, run again when it lost a race with another writer."""
+
+        def attempt() -> T:
+            with self.write() as connection:
+                return work(connection)
+
+        return retried(attempt)
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.IntegrityError as error:
+            raise LostRace(f"The database refused the change: {error.orig}") from error
+        except _OUTAGES as error:
+            if getattr(getattr(error, "orig", None), "sqlstate", None) in RETRYABLE_SQLSTATES:
+                raise LostRace("The database gave way to another writer; try again.") from error
+            store_metrics.failed("records")
+            log.warning("database: %s", error)
+            raise StoreUnavailable("The database does not answer; try again.") from error
+        except exc.DatabaseError as error:
+            if type(error) is not exc.DatabaseError:
+                raise
+            store_metrics.failed("records")
+            log.exception("database")
+            raise StoreUnavailable("The database is damaged or does not answer.") from error
+
+    def close(self) -> None:
+        """Release all connections."""
+        self.engine.dispose()
+
+
+class LostRace(StoreUnavailable):
+    """Another writer came first; the same transaction may succeed when run again."""
+
+
+def retried(attempt: Callable[[], T]) -> T:
+    """What ``attempt`` gives, made again after a random pause when it lost a race with another writer.
+
+    Raises:
+        LostRace: it lost :data:`ATTEMPTS` times.
+    """
+    for pauses in range(ATTEMPTS - 1):
+        try:
+            return attempt()
+        except LostRace:
+            time.sleep(random.uniform(0.005, 0.02) * 2**pauses)  # noqa: S311 - jitter, not a secret
+    try:
+        return attempt()
+    except LostRace as error:
+        store_metrics.failed("records")
+        log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
+        raise
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database in (None, "", ":memory:") or "mode" in url.query:
+        raise ConfigurationError("storage.database_url: an SQLite database must be a file, sqlite:////path/records.db.")
+    path = Path(str(url.database))
+    private_folder(path.parent)
+    _create_private(path)
+    engine = sa.create_engine(
+        url, pool_size=8, max_overflow=32, pool_timeout=LOCK_WAIT_S, connect_args={"timeout": LOCK_WAIT_S}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        # The driver must not open transactions of its own: it would start them too late, as readers.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # in WAL mode NORMAL may lose acknowledged commits in a power cut
+            "foreign_keys = ON",
+            "secure_delete = ON",  # erased biometric data is overwritten, not merely unlinked
+            "temp_store = MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A writer takes the lock at once: upgrading a read lock later fails instead of waiting.
+        write = connection.get_execution_options().get("facegraph_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _create_private(path: Path) -> None:
+    """The database file, if there is none; its -wal and -shm files inherit the mode.
+
+    One that is there is not opened, not even to try: closing it would drop the locks that other connections of this
+    process hold on it (POSIX), and the next process that comes and goes would take itself for the last one and
+    delete the log under them, with all that they commit from then on.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_file() and os.access(path, os.R_OK | os.W_OK):
+            return
+        reason = "Permission denied" if path.is_file() else "It is not a file"
+        raise ConfigurationError(f"The database file {path} cannot be opened: {reason}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The database file {path} cannot be opened: {error.strerror}.") from None
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    options = f"{url.query.get('options', '')} -c lock_timeout={LOCK_WAIT_S}s".strip()
+    try:
+        return sa.create_engine(
+            url,
+            pool_size=8,
+            max_overflow=24,
+            pool_timeout=LOCK_WAIT_S,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "options": options, "keepalives_idle": 30, "tcp_user_timeout": 20_000},
+        )
+    except (exc.ArgumentError, ImportError) as error:
+        raise ConfigurationError(f"storage.database_url: {error}") from None

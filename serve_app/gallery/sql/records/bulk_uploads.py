@@ -1,0 +1,95 @@
+"""Statements about the persons of an upload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import BulkPerson, Page, TaskState
+from serve_app.errors import InvalidRequest
+from serve_app.gallery import checks
+from serve_app.gallery.sql.schema import bulk_entries as entries
+from serve_app.gallery.sql.schema import collections, tasks
+
+ENDED = [str(state) for state in TaskState if state.is_final]
+
+
+def add(
+    connection: sa.Connection, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson], blobs: Sequence[str]
+) -> None:
+    """From this position on; what they bring may be stored from now on."""
+    rows = [
+        {
+            "task_id": task_id,
+            "position": position,
+            "tenant_id": tenant,
+            "person": person.person,
+            "pictures": person.pictures,
+            "blob": blob,
+            "stored": True,
+        }
+        for position, (person, blob) in enumerate(zip(people, blobs, strict=True), first)
+    ]
+    connection.execute(entries.insert(), rows)
+
+
+def size(connection: sa.Connection, task_id: str) -> tuple[int, int]:
+    """Persons and pictures."""
+    counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(entries.c.pictures), 0))
+    persons, pictures = connection.execute(counted.where(entries.c.task_id == task_id)).one()
+    return int(persons), int(pictures)
+
+
+def pending(connection: sa.Connection, task_id: str, pictures: int) -> list[sa.Row[Any]]:
+    """The next persons who were not dealt with, with so many pictures together, at least one person."""
+    query = sa.select(entries).where(entries.c.task_id == task_id, entries.c.outcome.is_(None))
+    taken: list[sa.Row[Any]] = []
+    used = 0
+    for row in connection.execute(query.order_by(entries.c.position).limit(pictures)):
+        used += max(row.pictures, 1)
+        if taken and used > pictures:
+            break
+        taken.append(row)
+    return taken
+
+
+def note(connection: sa.Connection, task_id: str, position: int, outcome: Mapping[str, Any]) -> bool:
+    """What became of a person; False if that was known."""
+    new = (entries.c.task_id == task_id, entries.c.position == position, entries.c.outcome.is_(None))
+    return connection.execute(entries.update().where(*new).values(outcome=dict(outcome))).rowcount == 1
+
+
+def to_erase(connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
+    """Persons whose blobs nobody needs any more."""
+    needless = sa.or_(entries.c.outcome.is_not(None), tasks.c.state.in_(ENDED))
+    query = sa.select(entries).join(tasks, tasks.c.id == entries.c.task_id).where(entries.c.stored, needless)
+    return list(connection.execute(query.limit(limit)))
+
+
+def erased(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> None:
+    """Their blobs are gone."""
+    for row in rows:
+        place = (entries.c.task_id == row.task_id, entries.c.position == row.position)
+        connection.execute(entries.update().where(*place).values(stored=False))
+
+
+def outcomes(
+    connection: sa.Connection, task_id: str, limit: int, cursor: str | None, *, failures: bool
+) -> Page[Mapping[str, Any]]:
+    """A page of what became of whom, by position; with ``failures`` a page may be short."""
+    after = checks.decode_cursor(cursor) or "-1"
+    if not after.removeprefix("-").isdecimal() or len(after) > 10:
+        raise InvalidRequest("cursor must be one that the page before returned.")
+    query = sa.select(entries).where(entries.c.task_id == task_id, entries.c.outcome.is_not(None))
+    query = query.where(entries.c.position > int(after)).order_by(entries.c.position).limit(checks.check_limit(limit))
+    rows = list(connection.execute(query))
+    items = tuple({"person": row.person, **row.outcome} for row in rows if row.outcome["errors"] or not failures)
+    return Page(items, checks.encode_cursor(str(rows[-1].position)) if len(rows) == limit else None)
+
+
+def collection_name(connection: sa.Connection, collection_id: str) -> str:
+    """Its name now; empty if it is gone."""
+    query = sa.select(collections.c.name).where(collections.c.id == collection_id)
+    return connection.execute(query).scalar_one_or_none() or ""

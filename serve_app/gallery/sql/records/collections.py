@@ -1,0 +1,300 @@
+"""Statements about collections."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection, Page, Slice
+from serve_app.errors import CollectionExists, CollectionNotFound, InvalidRequest
+from serve_app.gallery import checks
+from serve_app.gallery.sql.records.paging import containing, page_of, search_text
+from serve_app.gallery.sql.schema import collections, person_collections
+
+MAX_KEEP_H = 24 * 366
+
+Lock = Literal["share", "update"]
+
+POOL = "*"
+"""Name of a tenant's pool: the hidden collection of everyone who is in no other one. No collection can be called so."""
+
+AREA = "?"
+"""First character of the name of a collection's area, the hidden collection of the faces of its unknowns."""
+
+_VISIBLE = sa.func.substr(collections.c.name, 1, 1).not_in([POOL, AREA])
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
+
+_BY_NAME = (
+    sa.select(collections)
+    .where(
+        collections.c.tenant_id == sa.bindparam("tenant"),
+        collections.c.name.in_(sa.bindparam("names", expanding=True)),
+        _VISIBLE,
+    )
+    .order_by(collections.c.id)  # writers lock in one order
+)
+
+
+def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
+    """Raises CollectionExists, InvalidRequest."""
+    values = _values(new)
+    if _row(connection, tenant, new.name) is not None:
+        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    _insert(connection, tenant, values)
+    return get(connection, tenant, new.name)
+
+
+def pool(connection: sa.Connection, tenant: str) -> Collection | None:
+    """The tenant's pool, if :func:`make_pool` was called for it."""
+    row = connection.execute(
+        sa.select(collections).where(collections.c.tenant_id == tenant, collections.c.name == POOL)
+    ).first()
+    return None if row is None else to_collection(row)
+
+
+def get_pool(connection: sa.Connection, tenant: str) -> Collection:
+    """The tenant's pool, which :func:`make_pool` has made."""
+    found = pool(connection, tenant)
+    if found is None:
+        raise AssertionError(f"the tenant {tenant} has no pool")
+    return found
+
+
+def make_pool(connection: sa.Connection, tenant: str) -> None:
+    """See to it that the tenant has a pool."""
+    if pool(connection, tenant) is None:
+        _insert(connection, tenant, {**_values(NewCollection("pool")), "name": POOL, "search_text": ""})
+
+
+def area(connection: sa.Connection, collection: Collection) -> Collection | None:
+    """The collection's area, if :func:`make_area` was called for it."""
+    query = sa.select(collections).where(
+        collections.c.tenant_id == collection.tenant_id, collections.c.name == AREA + collection.id
+    )
+    row = connection.execute(query).first()
+    return None if row is None else to_collection(row)
+
+
+def get_area(connection: sa.Connection, collection: Collection) -> Collection:
+    """The collection's area, which :func:`make_area` has made."""
+    found = area(connection, collection)
+    if found is None:
+        raise AssertionError(f"the collection {collection.id} has no area")
+    return found
+
+
+def make_area(connection: sa.Connection, collection: Collection) -> None:
+    """See to it that the collection has an area, and that it is not deleted meanwhile."""
+    get(connection, collection.tenant_id, collection.name, "share")
+    if area(connection, collection) is None:
+        values = {**_values(NewCollection("area")), "name": AREA + collection.id, "search_text": ""}
+        _insert(connection, collection.tenant_id, values)
+
+
+def of_areas(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Those of the ids that are areas' -> the collections that they belong to."""
+    query = sa.select(collections.c.id, collections.c.name).where(
+        collections.c.id.in_(list(ids)), sa.func.substr(collections.c.name, 1, 1) == AREA
+    )
+    return {row.id: row.name.removeprefix(AREA) for row in connection.execute(query)}
+
+
+def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
+    """All collections of the tenant and the pool."""
+    shown = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
+    query = sa.select(collections).where(*shown).order_by(collections.c.id)
+    return [to_collection(row) for row in connection.execute(query)]
+
+
+def get(connection: sa.Connection, tenant: str, name: str, lock: Lock | None = None) -> Collection:
+    """Raises CollectionNotFound."""
+    return by_names(connection, tenant, [name], lock)[0]
+
+
+def by_names(
+    connection: sa.Connection, tenant: str, names: Sequence[str], lock: Lock | None = None
+) -> list[Collection]:
+    """In the order of the names. Raises CollectionNotFound for the first that does not exist."""
+    wanted = [name for name in names if checks.is_text(name)]
+    query = _locked(_BY_NAME, lock)
+    found = {row.name: to_collection(row) for row in connection.execute(query, {"tenant": tenant, "names": wanted})}
+    for name in names:
+        if name not in found:
+            raise CollectionNotFound(f"There is no collection named {checks.shown(name)}.", collection=str(name)[:100])
+    return [found[name] for name in names]
+
+
+def present(connection: sa.Connection, tenant: str, names: Iterable[str]) -> list[Collection]:
+    """Those of the names that exist, in no order."""
+    wanted = [name for name in names if checks.is_text(name)]
+    return [to_collection(row) for row in connection.execute(_BY_NAME, {"tenant": tenant, "names": wanted})]
+
+
+def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
+    """Those that exist, by id; the pool may be among them."""
+    query = sa.select(collections).where(collections.c.id.in_(list(ids))).order_by(collections.c.id)
+    return [to_collection(row) for row in connection.execute(_locked(query, lock))]
+
+
+def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
+    """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
+    wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
+    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and c.name[0] not in (POOL, AREA)]
+    found = {collection.id: collection for collection in known}
+    for collection_id in ids:
+        if collection_id not in found:
+            raise CollectionNotFound(
+                f"There is no collection with the id {checks.shown(collection_id)}.",
+                collection_id=str(collection_id)[:100],
+            )
+    return [found[collection_id] for collection_id in ids]
+
+
+def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
+    """By name. Raises InvalidRequest."""
+    query = _listed(tenant, q)
+    rows, following = page_of(connection, query, collections.c.name, limit, cursor)
+    return Page(tuple(to_collection(row) for row in rows), following)
+
+
+def slice_of(
+    connection: sa.Connection,
+    tenant: str,
+    q: str,
+    limit: int,
+    offset: int,
+    descending: bool = False,
+    person_id: str | None = None,
+) -> Slice[Collection]:
+    """By name; ``person_id`` (internal) keeps those that the person is in. Raises InvalidRequest."""
+    query = _listed(tenant, q)
+    if person_id is not None:
+        here = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+        query = query.where(collections.c.id.in_(here))
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    name = collections.c.name
+    rows = connection.execute(query.order_by(name.desc() if descending else name).limit(limit).offset(offset))
+    return Slice(tuple(to_collection(row) for row in rows), int(total))
+
+
+def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
+    """Raises CollectionNotFound, CollectionExists, InvalidRequest."""
+    unknown = sorted(set(changes) - set(_FIELDS))
+    if unknown:
+        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.shown(unknown)}.")
+    stored = get(connection, tenant, name, "update")
+    new = dataclasses.replace(
+        NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
+        **changes,
+    )
+    values = _values(new)
+    if new.name != name and _row(connection, tenant, new.name) is not None:
+        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    connection.execute(
+        collections.update().where(collections.c.id == stored.id).values(modified=dt.datetime.now(dt.UTC), **values)
+    )
+    return get(connection, tenant, new.name)
+
+
+def totals(connection: sa.Connection) -> tuple[int, int, int]:
+    """Collections, and memberships of persons and of faces, over all tenants."""
+    row = connection.execute(
+        sa.select(
+            sa.func.count().filter(_VISIBLE),
+            sa.func.coalesce(sa.func.sum(collections.c.person_count), 0),
+            sa.func.coalesce(sa.func.sum(collections.c.face_count), 0),
+        ).select_from(collections)
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def to_collection(row: sa.Row[Any]) -> Collection:
+    """A row of the table as a domain value."""
+    return Collection(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        title=row.title,
+        description=row.description,
+        kind=CollectionKind(row.kind),
+        tags=tuple(row.tags),
+        user_data=row.user_data,
+        policy=CollectionPolicy(
+            liveness=row.liveness,
+            liveness_threshold=row.liveness_threshold,
+            min_score=row.min_score,
+            image_storage=ImageStorage(row.image_storage),
+            retention_days=row.retention_days,
+            reject_below=row.reject_below,
+            keep_unknown_h=row.keep_unknown_h,
+        ),
+        person_count=row.person_count,
+        face_count=row.face_count,
+        created=row.created,
+        modified=row.modified,
+    )
+
+
+def _insert(connection: sa.Connection, tenant: str, values: Mapping[str, Any]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    connection.execute(
+        collections.insert().values(
+            id=uuid.uuid4().hex, tenant_id=tenant, person_count=0, face_count=0, created=now, modified=now, **values
+        )
+    )
+
+
+def _listed(tenant: str, q: str) -> sa.Select[Any]:
+    return sa.select(collections).where(
+        collections.c.tenant_id == tenant, _VISIBLE, *containing(collections.c.search_text, q)
+    )
+
+
+def _locked(query: sa.Select[Any], lock: Lock | None) -> sa.Select[Any]:
+    return query if lock is None else query.with_for_update(read=lock == "share", key_share=lock == "share")
+
+
+def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | None:
+    query = sa.select(collections.c.id).where(collections.c.tenant_id == tenant, collections.c.name == name)
+    return connection.execute(query).first()
+
+
+def _values(new: NewCollection) -> dict[str, Any]:
+    policy = new.policy
+    if not isinstance(policy, CollectionPolicy):
+        raise InvalidRequest(f"policy must be a collection policy, got {checks.shown(policy)}.")
+    if not isinstance(policy.liveness, bool):
+        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.shown(policy.liveness)}.")
+    minimum = policy.min_score
+    return {
+        "name": checks.check_collection_name(new.name),
+        "title": checks.check_text("title", new.title, 256),
+        "description": checks.check_text("description", new.description, 10_000),
+        "search_text": search_text(new.name, new.title),
+        "kind": _choice("kind", CollectionKind, new.kind),
+        "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
+        "user_data": checks.check_text("user_data", new.user_data, 65_536),
+        "liveness": policy.liveness,
+        "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
+        "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
+        "retention_days": None
+        if policy.retention_days is None
+        else checks.check_number("policy.retention_days", policy.retention_days, 0.001, 36_500),
+        "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
+        "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_H),
+        "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
+    }
+
+
+def _choice(field: str, kind: type[CollectionKind] | type[ImageStorage], value: object) -> str:
+    try:
+        return str(kind(value))  # type: ignore[arg-type]
+    except ValueError:
+        words = ", ".join(kind)
+        raise InvalidRequest(f"{field} must be one of {words}; got {checks.shown(value)}.") from None

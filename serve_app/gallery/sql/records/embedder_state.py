@@ -1,0 +1,138 @@
+"""Statements about the one row that says which embedder is in use, and about who lacks a template."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from serve_app.domain import LeftBehind, Page
+from serve_app.gallery.sql.records import secondary_templates
+from serve_app.gallery.sql.records.faces import batches, embedded_by, not_embedded_by, to_vector
+from serve_app.gallery.sql.records.paging import page_of
+from serve_app.gallery.sql.schema import embedders, faces, persons
+
+ROW = 1
+
+
+def get(connection: sa.Connection, lock: bool = False) -> sa.Row[Any] | None:
+    """The row, None before the gallery's first start; ``lock`` makes other writers of it wait."""
+    query = sa.select(embedders).where(embedders.c.id == ROW)
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def put(connection: sa.Connection, active: str) -> None:
+    """The row as it is when no change is under way."""
+    connection.execute(embedders.delete())
+    connection.execute(embedders.insert().values(id=ROW, active=active, leave_behind=False))
+
+
+def by_use(connection: sa.Connection) -> list[str]:
+    """The models of the faces' first templates, the most frequent one first."""
+    query = sa.select(faces.c.model).group_by(faces.c.model).order_by(sa.func.count().desc(), faces.c.model)
+    return list(connection.execute(query).scalars())
+
+
+def update(connection: sa.Connection, **columns: Any) -> None:
+    """Change the row."""
+    connection.execute(embedders.update().where(embedders.c.id == ROW).values(**columns))
+
+
+def current_template(connection: sa.Connection, face: sa.Row[Any]) -> tuple[str, NDArray[np.float32]]:
+    """A face's template by the active model, else its first one, and the model; the row has ``template``."""
+    row = get(connection)
+    newer = None if row is None else secondary_templates.of_face(connection, face.id, row.active)
+    return (face.model, to_vector(face.template)) if row is None or newer is None else (row.active, newer)
+
+
+def lease(connection: sa.Connection, worker: str, until: dt.datetime, now: dt.datetime) -> bool:
+    """Whether the work is this worker's until then: it is, unless it is another one's."""
+    free = sa.or_(embedders.c.worker.is_(None), embedders.c.worker == worker, embedders.c.worker_until < now)
+    mine = embedders.update().where(embedders.c.id == ROW, free).values(worker=worker, worker_until=until)
+    return connection.execute(mine).rowcount == 1
+
+
+def to_embed(connection: sa.Connection, model: str, after: str, limit: int) -> list[sa.Row[Any]]:
+    """``id`` and ``tenant_id`` of faces after this id that have a stored crop and no template by this model."""
+    query = (
+        sa.select(faces.c.id, faces.c.tenant_id)
+        .where(not_embedded_by(model), faces.c.has_thumbnail, faces.c.id > after)
+        .order_by(faces.c.id)
+    )
+    return list(connection.execute(query.limit(limit)))
+
+
+def lacking(connection: sa.Connection, model: str, face_ids: list[str]) -> dict[str, str]:
+    """Those of the faces that exist and have no template by this model -> tenant."""
+    query = sa.select(faces.c.id, faces.c.tenant_id).where(not_embedded_by(model))
+    return {
+        row.id: row.tenant_id
+        for batch in batches(face_ids)
+        for row in connection.execute(query.where(faces.c.id.in_(batch)))
+    }
+
+
+def complete(connection: sa.Connection, model: str) -> bool:
+    """Whether every face has a template by this model."""
+    return connection.execute(sa.select(faces.c.id).where(not_embedded_by(model)).limit(1)).first() is None
+
+
+def counts(connection: sa.Connection, model: str, tenant: str | None) -> tuple[int, int, int]:
+    """Faces, those with a template by this model, and those with neither that nor a stored crop."""
+    query = sa.select(
+        sa.func.count(),
+        sa.func.count(sa.case((embedded_by(model), 1))),
+        sa.func.count(sa.case((sa.and_(not_embedded_by(model), ~faces.c.has_thumbnail), 1))),
+    ).select_from(faces)
+    if tenant is not None:
+        query = query.where(faces.c.tenant_id == tenant)
+    total, done, without = connection.execute(query).one()
+    return int(total), int(done), int(without)
+
+
+def left_behind(
+    connection: sa.Connection, model: str, tenant: str, limit: int, cursor: str | None, all_lacking: bool
+) -> Page[LeftBehind]:
+    """Persons by id, then faces without a person, that this model has no template and no crop of.
+
+    Args:
+        all_lacking: also those with a crop, which could not be read.
+    """
+    without = not_embedded_by(model) if all_lacking else sa.and_(not_embedded_by(model), ~faces.c.has_thumbnail)
+    # "p" sorts before "~": faces without a person come last.
+    name = sa.case(
+        (persons.c.id.is_(None), sa.literal("~") + faces.c.id), else_=sa.literal("p") + persons.c.external_id
+    )
+    key = sa.collate(name, "C" if connection.dialect.name == "postgresql" else "BINARY")
+    chosen = (
+        sa.select(key.label("key"))
+        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+        .where(faces.c.tenant_id == tenant, without)
+        .distinct()
+        .subquery()
+    )
+    rows, following = page_of(connection, sa.select(chosen.c.key), chosen.c.key, limit, cursor)
+    keys = [row.key for row in rows]
+    details = (
+        sa.select(key.label("key"), faces.c.id, persons.c.external_id, sa.case((without, 1), else_=0).label("lacks"))
+        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+        .where(faces.c.tenant_id == tenant)
+        .order_by(faces.c.created, faces.c.position, faces.c.id)
+    )
+    found: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+    for batch in batches(keys):
+        for row in connection.execute(details.where(key.in_(batch))):
+            found[row.key].append(row)
+    items = (
+        LeftBehind(
+            found[one][0].external_id,
+            tuple(row.id for row in found[one] if row.lacks),
+            sum(not row.lacks for row in found[one]),
+        )
+        for one in keys
+    )
+    return Page(tuple(items), following)

@@ -1,0 +1,264 @@
+"""Statements about faces and their places in collections."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from serve_app.domain import Appearance, Box, Face, ImageStorage
+from serve_app.gallery.checks import is_id
+from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.sql.records.paging import containing
+from serve_app.gallery.sql.schema import face_collections, face_templates, faces, persons
+
+T = TypeVar("T")
+
+BATCH = 1000
+
+_PLAIN: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
+_TEMPLATE_TYPE = np.dtype("<f4")
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+
+# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+_BY_ID = (
+    sa.select(*_PLAIN, persons.c.external_id)
+    .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+    .where(faces.c.id.in_(_IDS))
+)
+_BY_PERSON = (
+    sa.select(*_PLAIN).where(faces.c.person_id.in_(_IDS)).order_by(faces.c.created, faces.c.position, faces.c.id)
+)
+_BY_PERSON_WHOLE = _BY_PERSON.add_columns(faces.c.template)
+_PLACES = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
+    face_collections.c.face_id.in_(_IDS)
+)
+_OWNERS = _PLACES.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
+_MODEL: sa.BindParameter[Any] = sa.bindparam("model")
+_FURTHER = sa.and_(face_templates.c.face_id == faces.c.id, face_templates.c.model == _MODEL)
+_TEMPLATE = sa.case((faces.c.model == _MODEL, faces.c.template), else_=face_templates.c.template).label("template")
+_TEMPLATES = (
+    _PLACES.add_columns(_TEMPLATE)
+    .join(faces, faces.c.id == face_collections.c.face_id)
+    .outerjoin(face_templates, _FURTHER)
+    .where(_TEMPLATE.is_not(None))
+)
+
+
+def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
+    """The face's row with its person's ``external_id``; ``template`` includes that column."""
+    if not is_id(face_id):
+        return None
+    columns = [*_PLAIN, persons.c.external_id, *([faces.c.template] if template else [])]
+    query = (
+        sa.select(*columns)
+        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
+        .where(faces.c.id == face_id, faces.c.tenant_id == tenant, _lasting())
+    )
+    return connection.execute(query).first()
+
+
+def _lasting() -> sa.ColumnElement[bool]:
+    """A face whose time is over is gone, also while its erasure is still to come."""
+    return sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC))
+
+
+def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """Rows of faces with their persons' ``external_id``."""
+    return _rows(connection, _BY_ID, ids)
+
+
+def of_persons(connection: sa.Connection, person_ids: Iterable[str], template: bool = False) -> list[sa.Row[Any]]:
+    """Rows of all faces of these persons, oldest first; ``template`` includes that column."""
+    return _rows(connection, _BY_PERSON_WHOLE if template else _BY_PERSON, person_ids)
+
+
+def slice_of(
+    connection: sa.Connection, collection_id: str, q: str, limit: int, offset: int
+) -> tuple[list[sa.Row[Any]], int]:
+    """Rows of the collection's faces with their persons' ``external_id``, oldest first, and how many there are."""
+    query = (
+        sa.select(*_PLAIN, persons.c.external_id)
+        .select_from(
+            faces.join(face_collections, face_collections.c.face_id == faces.c.id).outerjoin(
+                persons, persons.c.id == faces.c.person_id
+            )
+        )
+        .where(face_collections.c.collection_id == collection_id, *containing(persons.c.search_text, q))
+    )
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    ordered = query.order_by(faces.c.created, faces.c.position, faces.c.id)
+    return list(connection.execute(ordered.limit(limit).offset(offset))), int(total)
+
+
+def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
+    """Rows of the collection's faces that stand for themselves."""
+    query = (
+        sa.select(*_PLAIN)
+        .join(face_collections, face_collections.c.face_id == faces.c.id)
+        .where(face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None))
+    )
+    return list(connection.execute(query))
+
+
+def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
+    """Face id -> template of a person's faces: the first one of each, or those by one model."""
+    if model is None:
+        rows = connection.execute(sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id))
+    else:
+        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _FURTHER))
+        rows = connection.execute(
+            by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None)), {"model": model}
+        )
+    return {row.id: to_vector(row.template) for row in rows}
+
+
+def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
+    """Those of the rows that the records know -> internal id of the face's person, None if it has none."""
+    wanted = set(keys)
+    rows = _rows(connection, _OWNERS, {key.face_id for key in wanted})
+    return {key: row.person_id for row in rows if (key := RowKey(row.collection_id, row.face_id)) in wanted}
+
+
+def memberships(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
+    """All memberships of these faces."""
+    return [RowKey(row.collection_id, row.face_id) for row in _rows(connection, _PLACES, face_ids)]
+
+
+def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
+    """Make other writers of these faces wait: whoever changes index rows holds this until it commits."""
+    if connection.dialect.name == "sqlite":
+        return  # has one writer anyway
+    query = sa.select(faces.c.id).order_by(faces.c.id).with_for_update()
+    for batch in batches(sorted(face_ids)):
+        connection.execute(query.where(faces.c.id.in_(batch))).all()
+
+
+def index_rows(connection: sa.Connection, model: str, keys: Iterable[RowKey]) -> list[IndexRow]:
+    """What the index of this model shall hold for those of the rows that exist."""
+    wanted = set(keys)
+    rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted}, model=model)
+    return [
+        IndexRow(key, to_vector(row.template))
+        for row in rows
+        if (key := RowKey(row.collection_id, row.face_id)) in wanted
+    ]
+
+
+def models(connection: sa.Connection) -> list[str]:
+    """Ids of the models that any face was embedded with."""
+    both = sa.union(sa.select(faces.c.model), sa.select(face_templates.c.model))
+    return sorted(connection.execute(both).scalars())
+
+
+def embedded_by(model: str) -> sa.ColumnElement[bool]:
+    """The condition that a face has a template by this model."""
+    return sa.or_(faces.c.model == model, _has_further(model))
+
+
+def not_embedded_by(model: str) -> sa.ColumnElement[bool]:
+    """The opposite, in a form in which an index on the model soon finds that there is none."""
+    return sa.and_(sa.or_(faces.c.model < model, faces.c.model > model), ~_has_further(model))
+
+
+def _has_further(model: str) -> sa.ColumnElement[bool]:
+    return (
+        sa.select(face_templates.c.face_id)
+        .where(face_templates.c.face_id == faces.c.id, face_templates.c.model == model)
+        .exists()
+    )
+
+
+def count_memberships(connection: sa.Connection, model: str) -> int:
+    """How many rows the index of this model shall have."""
+    query = sa.select(sa.func.count()).select_from(_places_of(model).subquery())
+    return int(connection.execute(query).scalar_one())
+
+
+def all_memberships(connection: sa.Connection, model: str) -> Iterator[RowKey]:
+    """Every row that the index of this model shall have, by collection and face."""
+    after: RowKey | None = None
+    while rows := memberships_after(connection, model, after, 10 * BATCH):
+        yield from rows
+        after = rows[-1]
+
+
+def memberships_after(connection: sa.Connection, model: str, after: RowKey | None, limit: int) -> list[RowKey]:
+    """The next rows that the index of this model shall have, by collection and face."""
+    query = _places_of(model)
+    if after is not None:
+        place = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
+        query = query.where(place > sa.tuple_(*(sa.literal(part) for part in after)))
+    return [RowKey(*row) for row in connection.execute(query.limit(limit))]
+
+
+def _places_of(model: str) -> sa.Select[Any]:
+    return (
+        sa.select(face_collections.c.collection_id, face_collections.c.face_id)
+        .join(faces, faces.c.id == face_collections.c.face_id)
+        .where(embedded_by(model))
+        .order_by(face_collections.c.collection_id, face_collections.c.face_id)
+    )
+
+
+def to_face(row: Any, external_id: str | None) -> Face:
+    """A row of the table as a domain value."""
+    return Face(
+        id=row.id,
+        person_id=external_id,
+        image_id=row.image_id,
+        box=Box(row.box_x, row.box_y, row.box_width, row.box_height),
+        quality=row.quality,
+        detection_score=row.detection_score,
+        model=row.model,
+        storage=ImageStorage(row.storage),
+        created=row.created,
+        expires=row.expires,
+        user_id=row.user_id,
+        liveness=row.liveness,
+        appearance=_to_appearance(row.appearance),
+    )
+
+
+def to_json(appearance: Appearance | None) -> dict[str, Any] | None:
+    """As it is stored."""
+    return None if appearance is None else dataclasses.asdict(appearance)
+
+
+def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:
+    if stored is None:
+        return None
+    landmarks = tuple((float(x), float(y)) for x, y in stored["landmarks"])
+    return Appearance(**{**stored, "landmarks": landmarks})
+
+
+def to_bytes(vector: NDArray[np.float32]) -> bytes:
+    """A template as it is stored."""
+    return np.ascontiguousarray(vector, dtype=_TEMPLATE_TYPE).tobytes()
+
+
+def to_vector(stored: bytes) -> NDArray[np.float32]:
+    """The inverse of :func:`to_bytes`."""
+    return np.frombuffer(stored, dtype=_TEMPLATE_TYPE).astype(np.float32, copy=False)
+
+
+def _rows(
+    connection: sa.Connection, statement: sa.Select[Any], ids: Iterable[str], **parameters: str
+) -> list[sa.Row[Any]]:
+    rows: list[sa.Row[Any]] = []
+    for batch in batches(ids):
+        rows += connection.execute(statement, {"ids": batch, **parameters})
+    return rows
+
+
+def batches(values: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    """In lists of at most ``size``: databases limit the parameters of one statement."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,214 @@
+"""Statements about persons."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, Slice
+from serve_app.errors import PersonNotFound
+from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
+from serve_app.gallery.sql.records import faces as face_records
+from serve_app.gallery.sql.records.collections import POOL
+from serve_app.gallery.sql.records.paging import containing, page_of, search_text
+from serve_app.gallery.sql.schema import collections, person_collections, persons
+
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+
+# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+_BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))
+_NAMES = (
+    sa.select(person_collections.c.person_id, collections.c.name)
+    .join(collections, collections.c.id == person_collections.c.collection_id)
+    .where(person_collections.c.person_id.in_(_IDS), collections.c.name != POOL)
+    .order_by(collections.c.name)
+)
+
+
+def find(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any] | None:
+    """The person's row; ``lock`` makes other writers wait."""
+    if not is_text(external_id):
+        return None
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id == external_id)
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any]:
+    """Raises PersonNotFound."""
+    row = find(connection, tenant, external_id, lock)
+    if row is None:
+        raise not_found(external_id)
+    return row
+
+
+def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """The rows of all these persons, locked in one order. Raises PersonNotFound for the first that does not exist."""
+    wanted = list(dict.fromkeys(external_ids))
+    found = {}
+    for batch in face_records.batches([external_id for external_id in wanted if is_text(external_id)]):
+        query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id.in_(batch))
+        found.update(
+            {row.external_id: row for row in connection.execute(query.order_by(persons.c.id).with_for_update())}
+        )
+    for external_id in wanted:
+        if external_id not in found:
+            raise not_found(external_id)
+    return [found[external_id] for external_id in wanted]
+
+
+def not_found(external_id: object, collection: str | None = None) -> PersonNotFound:
+    """The error for a person who is not there (or not in that collection)."""
+    where = "" if collection is None else f" in the collection {collection}"
+    return PersonNotFound(
+        f"There is no person with the id {shown(external_id)}{where}.", person_id=str(external_id)[:100]
+    )
+
+
+def collection_ids(connection: sa.Connection, person_id: str) -> set[str]:
+    """Where the person is."""
+    query = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+    return set(connection.execute(query).scalars())
+
+
+def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
+    """Whole persons by internal id, in three statements for each thousand."""
+    loaded: dict[str, Person] = {}
+    for batch in face_records.batches(ids):
+        rows = connection.execute(_BY_ID, {"ids": batch}).all()
+        loaded.update(_with_relations(connection, rows))
+    return loaded
+
+
+def page(
+    connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
+) -> Page[Person]:
+    """By external id. Raises InvalidRequest."""
+    query = _listed(tenant, collection_id, q)
+    rows, following = page_of(connection, query, persons.c.external_id, limit, cursor)
+    loaded = _with_relations(connection, rows)
+    return Page(tuple(loaded[row.id] for row in rows), following)
+
+
+def slice_of(
+    connection: sa.Connection,
+    tenant: str,
+    collection_id: str | None,
+    q: str,
+    limit: int,
+    offset: int,
+    order: PersonOrder = PersonOrder.NAME,
+    descending: bool = False,
+) -> Slice[Person]:
+    """See ``Directory.persons_slice``."""
+    query = _listed(tenant, collection_id, q)
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    column = persons.c[str(order)]
+    key: sa.ColumnElement[Any] = column
+    if isinstance(column.type, sa.Text):  # by code point in every database
+        key = sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
+    unknown = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
+    last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((unknown, 1), else_=0)]
+    query = query.order_by(*last, key.desc() if descending else key, persons.c.external_id)
+    rows = connection.execute(query.limit(limit).offset(offset)).all()
+    loaded = _with_relations(connection, rows)
+    return Slice(tuple(loaded[row.id] for row in rows), int(total))
+
+
+def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
+    """Internal id -> external id of the collection's persons."""
+    query = (
+        sa.select(persons.c.id, persons.c.external_id)
+        .join(person_collections, person_collections.c.person_id == persons.c.id)
+        .where(person_collections.c.collection_id == collection_id)
+        .order_by(persons.c.id)
+    )
+    if lock:
+        query = query.with_for_update(of=persons)
+    return {row.id: row.external_id for row in connection.execute(query)}
+
+
+def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:
+    """Those of the collection's persons who are in another one too."""
+    here, there = person_collections.alias(), person_collections.alias()
+    query = (
+        sa.select(here.c.person_id)
+        .join(there, there.c.person_id == here.c.person_id)
+        .where(here.c.collection_id == collection_id, there.c.collection_id != collection_id)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) -> dict[str, Any]:
+    """The columns to write: what is given, else what is stored, else empty."""
+    stored: dict[str, Any] = dict(present._mapping) if present is not None else {}
+    result: dict[str, Any] = {}
+    for name in PERSON_TEXTS:
+        given = getattr(fields, name)
+        result[name] = given if given is not None else stored.get(name, "")
+    born = fields.date_of_birth
+    result["date_of_birth"] = stored.get("date_of_birth") if born is None else born or None
+    result["watch_list"] = list(fields.watch_list if fields.watch_list is not None else stored.get("watch_list", ()))
+    result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
+    consent = fields.consent
+    if consent is not None:
+        result["consent"] = _plain(consent) if consent.basis else None
+        result["consent_expires"] = consent.expires if consent.basis else None
+    result["search_text"] = search_text(external_id, result["name"])
+    return result
+
+
+def _listed(tenant: str, collection_id: str | None, q: str) -> sa.Select[Any]:
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
+    if collection_id is None:
+        return query
+    return query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
+        person_collections.c.collection_id == collection_id
+    )
+
+
+def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Person]:
+    if not rows:
+        return {}
+    external_ids = {row.id: row.external_id for row in rows}
+    names = defaultdict(list)
+    for person_id, name in connection.execute(_NAMES, {"ids": list(external_ids)}):
+        names[person_id].append(name)
+    faces = defaultdict(list)
+    for face in face_records.of_persons(connection, external_ids):
+        faces[face.person_id].append(face_records.to_face(face, external_ids[face.person_id]))
+    return {
+        row.id: Person(
+            id=row.external_id,
+            name=row.name,
+            gender=row.gender,
+            date_of_birth=row.date_of_birth,
+            nationality=row.nationality,
+            id_number=row.id_number,
+            address=row.address,
+            notes=row.notes,
+            watch_list=tuple(row.watch_list),
+            consent=_to_consent(row.consent),
+            metadata=dict(row._mapping["metadata"]),
+            collections=tuple(names[row.id]),
+            faces=tuple(faces[row.id]),
+            created=row.created,
+            modified=row.modified,
+        )
+        for row in rows
+    }
+
+
+def _plain(consent: Consent) -> dict[str, Any]:
+    times = {name: time.isoformat() for name in ("given", "expires") if (time := getattr(consent, name)) is not None}
+    return {"basis": consent.basis, "reference": consent.reference, **times}
+
+
+def _to_consent(stored: dict[str, Any] | None) -> Consent | None:
+    if stored is None:
+        return None
+    times = {name: dt.datetime.fromisoformat(stored[name]) for name in ("given", "expires") if name in stored}
+    return Consent(stored["basis"], stored["reference"], **times)

@@ -1,0 +1,95 @@
+"""Statements about templates by further embedders; a face's first template is in its own row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.sql.records.faces import batches, to_vector
+from serve_app.gallery.sql.schema import face_templates, faces
+
+SecondaryTemplates = Mapping[str, Mapping[str, NDArray[np.float32]]]
+"""Face id -> model id -> template."""
+
+
+def of_face(connection: sa.Connection, face_id: str, model: str) -> NDArray[np.float32] | None:
+    """The further template by this model, if there is one."""
+    query = sa.select(face_templates.c.template).where(
+        face_templates.c.face_id == face_id, face_templates.c.model == model
+    )
+    stored = connection.execute(query).scalar()
+    return None if stored is None else to_vector(stored)
+
+
+def models_of(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Face id -> the further models that embedded it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    query = sa.select(face_templates.c.face_id, face_templates.c.model)
+    for batch in batches(face_ids):
+        for face_id, model in connection.execute(query.where(face_templates.c.face_id.in_(batch))):
+            found[face_id].append(model)
+    return found
+
+
+def index_rows(connection: sa.Connection, keys: Sequence[RowKey]) -> dict[str, list[IndexRow]]:
+    """What the further models' indexes shall hold for these places, by model."""
+    places: dict[str, list[RowKey]] = defaultdict(list)
+    for key in keys:
+        places[key.face_id].append(key)
+    found: dict[str, list[IndexRow]] = defaultdict(list)
+    for batch in batches(places):
+        for row in connection.execute(sa.select(face_templates).where(face_templates.c.face_id.in_(batch))):
+            vector = to_vector(row.template)
+            found[row.model] += [IndexRow(key, vector) for key in places[row.face_id]]
+    return found
+
+
+def promote(connection: sa.Connection, model: str, limit: int) -> int:
+    """Make the further template by this model the first one of up to ``limit`` faces; how many."""
+    chosen = (
+        sa.select(faces.c.id, face_templates.c.template)
+        .join(face_templates, face_templates.c.face_id == faces.c.id)
+        .where(face_templates.c.model == model)
+        .order_by(faces.c.id)
+        .limit(limit)
+        .with_for_update(of=faces, skip_locked=True)
+    )
+    rows = connection.execute(chosen).all()
+    if rows:
+        connection.execute(
+            faces.update()
+            .where(faces.c.id == sa.bindparam("face_id"))
+            .values(model=model, template=sa.bindparam("new")),
+            [{"face_id": row.id, "new": row.template} for row in rows],
+        )
+        _remove(connection, [row.id for row in rows], face_templates.c.model == model)
+    return len(rows)
+
+
+def are_there(connection: sa.Connection) -> bool:
+    """Whether any face has a further template."""
+    return connection.execute(sa.select(face_templates.c.face_id).limit(1)).first() is not None
+
+
+def discard(connection: sa.Connection, kept: str, limit: int) -> int:
+    """Erase the templates by other further models than this from up to ``limit`` faces; from how many."""
+    unwanted = face_templates.c.model != kept
+    chosen = (
+        sa.select(faces.c.id)
+        .where(faces.c.id.in_(sa.select(face_templates.c.face_id).where(unwanted).limit(limit)))
+        .order_by(faces.c.id)
+        .with_for_update()
+    )
+    face_ids = list(connection.execute(chosen).scalars())
+    _remove(connection, face_ids, unwanted)
+    return len(face_ids)
+
+
+def _remove(connection: sa.Connection, face_ids: Sequence[str], which: sa.ColumnElement[bool]) -> None:
+    for batch in batches(face_ids):
+        connection.execute(face_templates.delete().where(face_templates.c.face_id.in_(batch), which))

@@ -1,0 +1,186 @@
+"""Statements about tasks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Task, TaskState
+from serve_app.errors import TaskNotFound
+from serve_app.gallery import checks
+from serve_app.gallery.sql.schema import bulk_entries, tasks
+
+KEPT = dt.timedelta(days=7)
+"""How long the record of a task can be asked for."""
+
+CLAIM = dt.timedelta(seconds=60)
+"""How long a worker may be silent before another one takes over its task."""
+
+UNFINISHED = [str(state) for state in TaskState if not state.is_final]
+
+
+def add(
+    connection: sa.Connection,
+    tenant: str,
+    kind: str,
+    result: Mapping[str, Any],
+    *,
+    state: TaskState = TaskState.DONE,
+    arguments: Mapping[str, Any] | None = None,
+    work: Mapping[str, Any] | None = None,
+    total: int = 0,
+) -> Task:
+    """A new record: of finished work, or of work to do, which ``work`` describes to the worker."""
+    now = dt.datetime.now(dt.UTC)
+    task = Task(
+        uuid.uuid4().hex,
+        checks.check_text("kind", kind, 50),
+        result,
+        now,
+        state,
+        arguments or {},
+        total=total,
+        finished=now if state.is_final else None,
+    )
+    connection.execute(
+        tasks.insert().values(
+            id=task.id,
+            tenant_id=tenant,
+            kind=task.kind,
+            result=dict(result),
+            created=now,
+            state=str(state),
+            arguments=dict(task.arguments),
+            work=dict(work or {}),
+            total=total,
+            finished=task.finished,
+        )
+    )
+    return task
+
+
+def get(connection: sa.Connection, tenant: str, task_id: str) -> Task:
+    """Raises TaskNotFound."""
+    found = None
+    if checks.is_id(task_id):
+        query = sa.select(tasks).where(tasks.c.id == task_id, tasks.c.tenant_id == tenant)
+        found = connection.execute(query).first()
+    if found is None:
+        raise TaskNotFound(f"There is no task with the id {checks.shown(task_id)}.", task_id=str(task_id)[:100])
+    return to_task(found)
+
+
+def latest(connection: sa.Connection, tenant: str, limit: int) -> list[Task]:
+    """Newest first."""
+    query = sa.select(tasks).where(tasks.c.tenant_id == tenant).order_by(tasks.c.created.desc(), tasks.c.id)
+    return [to_task(row) for row in connection.execute(query.limit(checks.check_limit(limit)))]
+
+
+def unfinished(connection: sa.Connection, tenant: str, kind: str) -> list[Task]:
+    """Those of a kind that wait or run."""
+    query = sa.select(tasks).where(tasks.c.tenant_id == tenant, tasks.c.kind == kind, tasks.c.state.in_(UNFINISHED))
+    return [to_task(row) for row in connection.execute(query)]
+
+
+def claim(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.datetime) -> sa.Row[Any] | None:
+    """The row of the oldest unfinished task that no living worker has, which is this worker's from now on."""
+    free = sa.or_(tasks.c.claimed_until.is_(None), tasks.c.claimed_until < now)
+    query = (
+        sa.select(tasks)
+        .where(tasks.c.state.in_(UNFINISHED), tasks.c.kind.in_(kinds), free)
+        .order_by(tasks.c.created, tasks.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(query).first()
+    if row is not None:
+        connection.execute(
+            tasks.update()
+            .where(tasks.c.id == row.id)
+            .values(state=str(TaskState.RUNNING), claim=worker, claimed_until=now + CLAIM, attempts=row.attempts + 1)
+        )
+    return row
+
+
+def held(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.datetime) -> sa.Row[Any] | None:
+    """The row of the task that this worker has claimed."""
+    mine = (tasks.c.claim == worker, tasks.c.claimed_until >= now, tasks.c.state == str(TaskState.RUNNING))
+    return connection.execute(sa.select(tasks).where(tasks.c.kind.in_(kinds), *mine).limit(1)).first()
+
+
+def hold_back(connection: sa.Connection, task_id: str, until: dt.datetime | None) -> None:
+    """No worker may claim a task before then; None: from now on."""
+    connection.execute(tasks.update().where(tasks.c.id == task_id).values(claimed_until=until))
+
+
+def set_work(connection: sa.Connection, task_id: str, work: Mapping[str, Any], **values: Any) -> None:
+    """What a task that no worker has is to do."""
+    connection.execute(tasks.update().where(tasks.c.id == task_id).values(work=dict(work), **values))
+
+
+def row_of(connection: sa.Connection, task_id: str) -> sa.Row[Any] | None:
+    """With what only workers know, locked."""
+    return connection.execute(sa.select(tasks).where(tasks.c.id == task_id).with_for_update()).first()
+
+
+def advance(connection: sa.Connection, worker: str, task_id: str, work: Mapping[str, Any], done: int) -> bool:
+    """Note how far the worker came; False if the task is not the worker's any more, or was cancelled."""
+    until = dt.datetime.now(dt.UTC) + CLAIM
+    return _own(connection, worker, task_id, work=dict(work), done=done, claimed_until=until)
+
+
+def finish(
+    connection: sa.Connection, worker: str, task_id: str, state: TaskState, result: Mapping[str, Any], error: str = ""
+) -> bool:
+    """The task's end; False as in :func:`advance`."""
+    done = {"done": tasks.c.total} if state is TaskState.DONE else {}
+    now = dt.datetime.now(dt.UTC)
+    return _own(connection, worker, task_id, state=str(state), result=dict(result), error=error, finished=now, **done)
+
+
+def cancel(connection: sa.Connection, tenant: str, task_id: str) -> Task:
+    """Whatever is finished stays as it is. Raises TaskNotFound."""
+    get(connection, tenant, task_id)
+    connection.execute(
+        tasks.update()
+        .where(tasks.c.id == task_id, tasks.c.state.in_(UNFINISHED))
+        .values(state=str(TaskState.CANCELLED), finished=dt.datetime.now(dt.UTC))
+    )
+    return get(connection, tenant, task_id)
+
+
+def release(connection: sa.Connection) -> None:
+    """Every claim is a dead worker's."""
+    connection.execute(tasks.update().where(tasks.c.state == str(TaskState.RUNNING)).values(claimed_until=None))
+
+
+def forget(connection: sa.Connection, now: dt.datetime) -> int:
+    """Erase the records that are too old; how many."""
+    uploads = sa.select(bulk_entries.c.task_id).where(bulk_entries.c.stored)  # these are erased first
+    old = tasks.delete().where(tasks.c.created <= now - KEPT, tasks.c.id.not_in(uploads))
+    return connection.execute(old).rowcount
+
+
+def to_task(row: sa.Row[Any]) -> Task:
+    """A row of the table as a domain value."""
+    return Task(
+        row.id,
+        row.kind,
+        row.result,
+        row.created,
+        TaskState(row.state),
+        row.arguments,
+        row.done,
+        row.total,
+        row.error,
+        row.finished,
+    )
+
+
+def _own(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:
+    mine = (tasks.c.id == task_id, tasks.c.claim == worker, tasks.c.state == str(TaskState.RUNNING))
+    return connection.execute(tasks.update().where(*mine).values(**values)).rowcount == 1

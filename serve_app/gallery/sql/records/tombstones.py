@@ -1,0 +1,27 @@
+"""Tombstones: internal ids of what was erased, so that no restored backup brings it back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Literal
+
+import sqlalchemy as sa
+
+from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.schema import erased
+
+Kind = Literal["collection", "person", "face"]
+
+
+def add(connection: sa.Connection, tenant: str, kind: Kind, ids: Iterable[str]) -> None:
+    """Note that these ceased to exist."""
+    rows = [{"id": id_, "tenant_id": tenant, "kind": kind, "created": dt.datetime.now(dt.UTC)} for id_ in ids]
+    if rows:
+        connection.execute(erased.insert(), rows)
+
+
+def among(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Those of the ids that were erased."""
+    query = sa.select(erased.c.id)
+    return {id_ for batch in batches(ids) for id_ in connection.execute(query.where(erased.c.id.in_(batch))).scalars()}

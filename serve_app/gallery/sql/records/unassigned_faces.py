@@ -1,0 +1,68 @@
+"""Statements about faces without a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.gallery.checks import is_id
+from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.schema import face_collections, faces, unknown_faces
+
+
+def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
+    """Those that exist and have not expired, with their templates, by id; other writers of them wait."""
+    query = (
+        sa.select(faces)
+        .where(
+            faces.c.tenant_id == tenant,
+            faces.c.person_id.is_(None),
+            sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC)),
+            faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # these are to be named, not taken
+        )
+        .order_by(faces.c.id)
+        .with_for_update()
+    )
+    wanted = sorted({face_id for face_id in face_ids if is_id(face_id)})
+    return {row.id: row for batch in batches(wanted) for row in connection.execute(query.where(faces.c.id.in_(batch)))}
+
+
+def in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
+    """Ids of a collection's faces without a person."""
+    query = (
+        sa.select(faces.c.id)
+        .join(face_collections, face_collections.c.face_id == faces.c.id)
+        .where(face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None))
+    )
+    return list(connection.execute(query).scalars())
+
+
+def due(connection: sa.Connection, now: dt.datetime, tenant: str, limit: int) -> list[sa.Row[Any]]:
+    """Expired faces of a tenant; not those that somebody is attaching right now."""
+    query = (
+        sa.select(faces.c.id, faces.c.model, faces.c.has_thumbnail, faces.c.has_photograph)
+        .where(faces.c.tenant_id == tenant, faces.c.expires <= now)
+        .order_by(faces.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(query))
+
+
+def tenants_with_due(connection: sa.Connection, now: dt.datetime) -> list[str]:
+    """Ids of the tenants that have expired faces."""
+    return list(connection.execute(sa.select(faces.c.tenant_id).where(faces.c.expires <= now).distinct()).scalars())
+
+
+def set_user_id(connection: sa.Connection, face_id: str, user_id: str) -> None:
+    """Write the text that a client attached."""
+    connection.execute(faces.update().where(faces.c.id == face_id).values(user_id=user_id))
+
+
+def collection_ids(connection: sa.Connection, face_id: str) -> list[str]:
+    """Ids of the collections that a face is in."""
+    query = sa.select(face_collections.c.collection_id).where(face_collections.c.face_id == face_id)
+    return list(connection.execute(query).scalars())

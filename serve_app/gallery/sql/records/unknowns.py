@@ -1,0 +1,175 @@
+"""Statements about unknowns: clusters of faces that searches did not know and kept.
+
+The faces of a collection's unknowns are in a hidden collection of their own, its *area*, so that the index has rows of
+them which searches of the collection do not see.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, Face, Page, Unknown
+from serve_app.errors import InvalidRequest, UnknownNotFound
+from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, shown
+from serve_app.gallery.sql.records import faces as face_records
+from serve_app.gallery.sql.schema import faces, unknown_faces, unknowns
+
+
+def _kept() -> sa.ColumnElement[bool]:
+    """A face whose time is over is gone, also while its erasure is still to come."""
+    return faces.c.expires > dt.datetime.now(dt.UTC)
+
+
+def of_faces(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, str]:
+    """Face id -> the unknown that it belongs to, for those that are kept."""
+    query = sa.select(unknown_faces).join(faces, faces.c.id == unknown_faces.c.face_id).where(_kept())
+    return {
+        row.face_id: row.unknown_id
+        for batch in face_records.batches(face_ids)
+        for row in connection.execute(query.where(unknown_faces.c.face_id.in_(batch)))
+    }
+
+
+def lock(connection: sa.Connection, collection_id: str, ids: Iterable[str]) -> set[str]:
+    """Those of the unknowns that are there; other writers of them wait."""
+    wanted = sorted({id_ for id_ in ids if is_id(id_)})
+    query = sa.select(unknowns.c.id).where(unknowns.c.collection_id == collection_id, unknowns.c.id.in_(wanted))
+    return set(connection.execute(query.order_by(unknowns.c.id).with_for_update()).scalars())
+
+
+def face_rows(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """The faces' rows with templates and ``unknown_id``, newest first."""
+    query = (
+        sa.select(faces, unknown_faces.c.unknown_id)
+        .join(unknown_faces, unknown_faces.c.face_id == faces.c.id)
+        .where(_kept())
+        .order_by(faces.c.created.desc(), faces.c.id)
+    )
+    return [
+        row
+        for batch in face_records.batches(ids)
+        for row in connection.execute(query.where(unknown_faces.c.unknown_id.in_(batch)))
+    ]
+
+
+def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """How many faces are kept of each."""
+    query = (
+        sa.select(unknown_faces.c.unknown_id, sa.func.count().label("number"))
+        .where(unknown_faces.c.unknown_id.in_(list(ids)))
+        .group_by(unknown_faces.c.unknown_id)
+    )
+    return {row.unknown_id: row.number for row in connection.execute(query)}
+
+
+def get(connection: sa.Connection, collection: Collection, unknown_id: str) -> Unknown:
+    """Raises UnknownNotFound."""
+    found = None
+    if is_id(unknown_id):
+        query = sa.select(unknowns).where(unknowns.c.collection_id == collection.id, unknowns.c.id == unknown_id)
+        found = connection.execute(query).first()
+    loaded = _loaded(connection, collection, [found] if found is not None else [])
+    if not loaded:
+        raise not_found(unknown_id, collection.name)
+    return loaded[0]
+
+
+def not_found(unknown_id: object, name: str) -> UnknownNotFound:
+    """The error for an unknown that is not there."""
+    text = f"There is no unknown with the id {shown(unknown_id)} in the collection {name}; it may have expired."
+    return UnknownNotFound(text, unknown_id=str(unknown_id)[:100])
+
+
+def page(connection: sa.Connection, collection: Collection, limit: int, cursor: str | None) -> Page[Unknown]:
+    """Latest seen first. Raises InvalidRequest."""
+    kept = sa.select(unknown_faces.c.unknown_id).join(faces, faces.c.id == unknown_faces.c.face_id).where(_kept())
+    query = sa.select(unknowns).where(unknowns.c.collection_id == collection.id, unknowns.c.id.in_(kept))
+    if (after := decode_cursor(cursor)) is not None:
+        seen, unknown_id = _place(after)
+        behind = sa.and_(unknowns.c.last_seen == seen, unknowns.c.id > unknown_id)
+        query = query.where(sa.or_(unknowns.c.last_seen < seen, behind))
+    ordered = query.order_by(unknowns.c.last_seen.desc(), unknowns.c.id)
+    rows = connection.execute(ordered.limit(check_limit(limit) + 1)).all()
+    following = None
+    if len(rows) > limit:
+        rows = rows[:limit]
+        following = encode_cursor(f"{rows[-1].last_seen.isoformat()} {rows[-1].id}")
+    return Page(tuple(_loaded(connection, collection, rows)), following)
+
+
+def insert(unknown_id: str, collection_id: str, now: dt.datetime) -> sa.Executable:
+    """A new unknown, seen once."""
+    return unknowns.insert().values(
+        id=unknown_id, collection_id=collection_id, sightings=1, first_seen=now, last_seen=now
+    )
+
+
+def see(unknown_id: str, now: dt.datetime) -> sa.Executable:
+    """Seen again."""
+    return (
+        unknowns.update().where(unknowns.c.id == unknown_id).values(sightings=unknowns.c.sightings + 1, last_seen=now)
+    )
+
+
+def join(face_id: str, unknown_id: str) -> sa.Executable:
+    """A face becomes one of the unknown's."""
+    return unknown_faces.insert().values(face_id=face_id, unknown_id=unknown_id)
+
+
+def merge(connection: sa.Connection, into: str, others: Sequence[str]) -> None:
+    """The others become part of one, and cease to exist."""
+    both = unknowns.c.id.in_([into, *others])
+    query = sa.select(
+        sa.func.sum(unknowns.c.sightings), sa.func.min(unknowns.c.first_seen), sa.func.max(unknowns.c.last_seen)
+    )
+    sightings, first, last = connection.execute(query.where(both)).one()
+    connection.execute(
+        unknown_faces.update().where(unknown_faces.c.unknown_id.in_(list(others))).values(unknown_id=into)
+    )
+    connection.execute(forget(others))
+    connection.execute(
+        unknowns.update().where(unknowns.c.id == into).values(sightings=sightings, first_seen=first, last_seen=last)
+    )
+
+
+def forget(ids: Sequence[str]) -> sa.Executable:
+    """The unknowns cease to exist; their faces are somebody's by now, or dropped."""
+    return unknowns.delete().where(unknowns.c.id.in_(list(ids)))
+
+
+def forget_empty(connection: sa.Connection) -> int:
+    """Erase what is left of unknowns whose faces have all been erased; how many."""
+    used = sa.select(unknown_faces.c.face_id).where(unknown_faces.c.unknown_id == unknowns.c.id).exists()
+    return connection.execute(unknowns.delete().where(~used)).rowcount
+
+
+def all_ids(connection: sa.Connection, collection_id: str) -> list[str]:
+    """Of a collection."""
+    return list(connection.execute(sa.select(unknowns.c.id).where(unknowns.c.collection_id == collection_id)).scalars())
+
+
+def _loaded(connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]]) -> list[Unknown]:
+    found: dict[str, list[Face]] = defaultdict(list)
+    for face in face_rows(connection, [row.id for row in rows]):
+        found[face.unknown_id].append(face_records.to_face(face, None))
+    return [
+        Unknown(row.id, collection.name, tuple(found[row.id]), row.sightings, row.first_seen, row.last_seen)
+        for row in rows
+        if row.id in found
+    ]
+
+
+def _place(after: str) -> tuple[dt.datetime, str]:
+    seen, _, unknown_id = after.partition(" ")
+    try:
+        when = dt.datetime.fromisoformat(seen)
+    except ValueError:
+        raise InvalidRequest("cursor must be one that the page before returned.") from None
+    if when.tzinfo is None:
+        raise InvalidRequest("cursor must be one that the page before returned.")
+    return when, unknown_id

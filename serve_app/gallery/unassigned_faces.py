@@ -1,0 +1,86 @@
+"""Faces that stand for themselves: stored for days, or for good while they are in a collection. Part of ``Gallery``.
+
+The index holds rows of faces in collections only, so a face that is in none cannot be found by a search.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+
+from serve_app.domain import Collection, Face, NewFace, UnassignedFacesChange
+from serve_app.errors import InvalidRequest
+from serve_app.gallery import checks
+from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import collections, faces, unassigned_faces
+from serve_app.gallery.writes import unassigned_plans
+from serve_app.gallery.writes.plans import unknown_face
+from serve_app.gallery.writes.writer import Writer
+
+DEFAULT_LIFETIME = dt.timedelta(hours=72)
+MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
+MAX_USER_ID = 255
+
+
+class UnassignedFaces:
+    """The methods of :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`, synchronous."""
+
+    _database: Database
+    _writer: Writer
+    _lifetime: dt.timedelta
+
+    def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
+        """At most 1,000 at once."""
+        _check_count(faces)
+        for face in faces:
+            checks.check_new_face(face)
+        new = {uuid.uuid4().hex: face for face in faces}
+        return self._writer.run(unassigned_plans.add_faces(tenant, new, self._lifetime), images=new) if new else ()
+
+    def attach_faces(
+        self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
+    ) -> UnassignedFacesChange:
+        """At most 1,000 at once."""
+        _check_count(face_ids)
+        return self._writer.run(unassigned_plans.attach_faces(tenant, collection, face_ids, limit))
+
+    def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> UnassignedFacesChange:
+        """At most 1,000 at once, unless all."""
+        _check_count(face_ids or ())
+        return self._writer.run(unassigned_plans.detach_faces(tenant, collection, face_ids, self._lifetime))
+
+    def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
+        """By id."""
+        with self._database.read() as connection:
+            if faces.find(connection, tenant, face_id) is None:
+                raise unknown_face(face_id)
+            found = collections.by_ids(connection, unassigned_faces.collection_ids(connection, face_id))
+            # Only what has a name that callers may use.
+            return tuple(c for c in found if checks.PLAIN_NAME.fullmatch(c.name))
+
+    def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
+        """At most 255 characters (InvalidRequest)."""
+        text = checks.check_text("user_id", user_id, MAX_USER_ID)
+        with self._database.write() as connection:
+            if face_id not in unassigned_faces.take(connection, tenant, [face_id]):
+                raise unknown_face(face_id)
+            unassigned_faces.set_user_id(connection, face_id, text)
+            (row,) = faces.of_ids(connection, [face_id])
+            return faces.to_face(row, None)
+
+    def expire_faces(self, now: dt.datetime | None = None) -> int:
+        """Erase the faces whose time is over, with their images; how many. House-keeping calls it."""
+        now = now or dt.datetime.now(dt.UTC)
+        with self._database.read() as connection:
+            waiting = unassigned_faces.tenants_with_due(connection, now)
+        erased = 0
+        for tenant in waiting:
+            while number := self._writer.run(unassigned_plans.expire_faces(tenant, now)):
+                erased += number
+        return erased
+
+
+def _check_count(given: Sequence[object]) -> None:
+    if len(given) > MAX_UNASSIGNED_FACES_PER_REQUEST:
+        raise InvalidRequest(f"At most {MAX_UNASSIGNED_FACES_PER_REQUEST} faces at once, got {len(given)}.")

@@ -1,0 +1,1 @@
+"""Writing: the transaction over records, index and images, and the plan of each operation."""

@@ -1,0 +1,148 @@
+"""What the operations on unknowns change: plans for :class:`~serve_app.gallery.writes.writer.Writer`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from serve_app.domain import Collection, Deletion, Enrolment, NewFace, PersonFields, Sighting
+from serve_app.errors import PersonExists, UnknownsNotKept
+from serve_app.gallery import checks
+from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.sql.records import collections, faces, persons, unknowns
+from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.schema import faces as face_table
+from serve_app.gallery.writes.directory_plans import move
+from serve_app.gallery.writes.plans import check_policies, columns_of, drop
+from serve_app.gallery.writes.writer import Plan
+
+
+class Chosen(NamedTuple):
+    """A face on its way: the unknown that it looks like, the id of a new one, and its own id if it is to be kept."""
+
+    known: str | None
+    new: str
+    face_id: str | None
+
+
+def check_keeps(collection: Collection) -> dt.timedelta:
+    """How long the collection keeps faces that searches do not know. Raises UnknownsNotKept."""
+    if not collection.policy.keep_unknown_h:
+        raise UnknownsNotKept(
+            f"The policy of the collection {collection.name} does not allow to keep unknown faces; an administrator "
+            "may set its keep_unknown_h.",
+            collection=collection.name,
+        )
+    return dt.timedelta(hours=collection.policy.keep_unknown_h)
+
+
+def keep(
+    tenant: str, name: str, chosen: Sequence[Chosen], new: Mapping[str, NewFace]
+) -> Plan[tuple[Sighting | None, ...]]:
+    """See ``Unknowns.keep_unknown``; ``new`` holds the faces to keep by the ids that they get."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Sighting | None, ...]]]:
+        collection = collections.get(connection, tenant, name, "share")
+        lifetime = check_keeps(collection)
+        area = collections.get_area(connection, collection)
+        check_policies(new, [collection], [], [])
+        there = unknowns.lock(connection, collection.id, [each.known for each in chosen if each.known is not None])
+        now = dt.datetime.now(dt.UTC)
+        changes = Changes(tenant, "keep_unknown")
+        answer: list[Sighting | None] = []
+        for position, each in enumerate(chosen):
+            if each.known is not None and each.known in there:
+                sighting = Sighting(each.known, False)
+                changes.statements.append(unknowns.see(each.known, now))
+            elif each.face_id is None:
+                answer.append(None)  # there is no room, or it was discarded a moment ago
+                continue
+            else:
+                sighting = Sighting(each.new, True)
+                changes.statements.append(unknowns.insert(each.new, collection.id, now))
+            answer.append(sighting)
+            if each.face_id is not None:
+                face = new[each.face_id]
+                row = columns_of(tenant, None, each.face_id, face, position, now)
+                changes.insert_faces.append({**row, "expires": now + lifetime})
+                changes.attach[face.model].append(IndexRow(RowKey(area.id, each.face_id), face.template))
+                changes.statements.append(unknowns.join(each.face_id, sighting.id))
+        return changes, lambda _: tuple(answer)
+
+    return plan
+
+
+def name_unknown(
+    tenant: str, name: str, unknown_id: str, person_id: str, fields: PersonFields, must_be_new: bool
+) -> Plan[Enrolment]:
+    """See ``Unknowns.name_unknown``."""
+    new_id = uuid.uuid4().hex
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
+        collection = collections.get(connection, tenant, name, "share")
+        person = persons.find(connection, tenant, person_id, lock=True)
+        if person is not None and must_be_new:
+            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+        found = unknowns.face_rows(connection, unknowns.lock(connection, collection.id, [unknown_id]))
+        if not found:
+            raise unknowns.not_found(unknown_id, name)
+        area = collections.get_area(connection, collection)
+        internal_id = new_id if person is None else person.id
+        before = collections.by_ids(connection, persons.collection_ids(connection, internal_id), "share")
+        joined = [] if any(place.id == collection.id for place in before) else [collection]
+        left = [place for place in before if place.name == collections.POOL]
+        old = faces.of_persons(connection, [internal_id], template=True)
+        everywhere = [*(place for place in before if place not in left), *joined]
+        check_policies({}, [], found, everywhere)
+        check_policies({}, [], old, joined)
+
+        now = dt.datetime.now(dt.UTC)
+        changes = Changes(tenant, "name_unknown")
+        columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, person)}
+        if person is None:
+            changes.insert_persons = [{**columns, "tenant_id": tenant, "external_id": person_id, "created": now}]
+        else:
+            changes.update_person = columns
+        move(changes, internal_id, old, joined, left)
+        for row in found:
+            vector = faces.to_vector(row.template)
+            changes.attach[row.model] += [IndexRow(RowKey(place.id, row.id), vector) for place in everywhere]
+            changes.detach[row.model].append(RowKey(area.id, row.id))
+            changes.expire[row.id] = None
+        ids = [row.id for row in found]
+        theirs = face_table.c.id.in_(ids)
+        changes.statements = [
+            face_table.update().where(theirs).values(person_id=internal_id),
+            unknowns.forget([unknown_id]),
+        ]
+
+        def result(connection: sa.Connection) -> Enrolment:
+            changed = persons.load(connection, [internal_id])[internal_id]
+            return Enrolment(changed, person is None, tuple(face for face in changed.faces if face.id in ids))
+
+        return changes, result
+
+    return plan
+
+
+def discard(tenant: str, name: str, unknown_id: str | None) -> Plan[Deletion]:
+    """See ``Unknowns.discard_unknown``."""
+
+    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        collection = collections.get(connection, tenant, name, "share")
+        ids = unknowns.all_ids(connection, collection.id) if unknown_id is None else [unknown_id]
+        there = sorted(unknowns.lock(connection, collection.id, ids))
+        if unknown_id is not None and not there:
+            raise unknowns.not_found(unknown_id, name)
+        rows = unknowns.face_rows(connection, there)
+        changes = Changes(
+            tenant, "discard_unknown", statements=[unknowns.forget(batch) for batch in faces.batches(there)]
+        )
+        drop(connection, changes, rows)
+        return changes, lambda _: Deletion(faces=len(rows), erased=True)
+
+    return plan

@@ -1,0 +1,1 @@
+"""Metrics, recent statistics, traces and logs."""

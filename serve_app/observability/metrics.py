@@ -1,0 +1,178 @@
+"""What the stages count. The plain class counts nothing; inside a Serve replica :class:`ServeMetrics` exports it all.
+
+Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
+stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
+``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``. Those
+of the stores have no stage, since stages in one process share them: ``facegraph_store_seconds{store, operation}``,
+``facegraph_store_failures_total{store}``. No gauges: Ray 2.60 does not export those that a replica sets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+from serve_app.errors import FacegraphError
+from serve_app.observability import tracing
+from serve_app.observability.store_metrics import Store
+
+UNEXPECTED = "internal_error"
+"""Label of failures that are none of :mod:`serve_app.errors`."""
+
+
+class Metrics:
+    """Counts nothing: for stages outside Ray."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    @contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        """Time the enclosed work as operation ``name``, which is also a span of the request's trace."""
+        started = time.perf_counter()
+        try:
+            with tracing.operation(f"{self._stage} {name}"):
+                yield
+        except Exception as error:
+            self.operation_failed(name, error.code if isinstance(error, FacegraphError) else UNEXPECTED)
+            raise
+        finally:
+            self.operation_seconds(name, time.perf_counter() - started)
+
+    def operation_seconds(self, name: str, seconds: float) -> None:
+        """An operation took so many seconds, whether it succeeded or not."""
+
+    def operation_failed(self, name: str, error: str) -> None:
+        """An operation ended with the error of this code."""
+
+    def batch(self, size: int, waited: float, ran: float, left: int) -> None:
+        """A batch of ``size`` items ran for ``ran`` seconds after its oldest item had waited for ``waited``.
+
+        ``left`` items wait for the next one.
+        """
+
+    def model(self, model: str, provider: str) -> None:
+        """The model of this id is open, and runs on this provider. Told once."""
+
+    def faces(self, count: int) -> None:
+        """So many faces were found on a picture."""
+
+    def outcomes(self, outcomes: Iterable[str]) -> None:
+        """What was decided, one word for each face."""
+
+
+class ServeMetrics(Metrics):
+    """Exports through ``ray.serve.metrics``; only inside a replica.
+
+    Args:
+        stage: value of the tag ``stage`` on all that it counts.
+    """
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self._tags = {"stage": stage}
+        self._series = _series()
+
+    def operation_seconds(self, name: str, seconds: float) -> None:
+        """See :class:`Metrics`."""
+        self._series.seconds.observe(seconds, {**self._tags, "operation": name})
+
+    def operation_failed(self, name: str, error: str) -> None:
+        """See :class:`Metrics`."""
+        self._series.failures.inc(1, {**self._tags, "operation": name, "error": error})
+
+    def batch(self, size: int, waited: float, ran: float, left: int) -> None:
+        """See :class:`Metrics`."""
+        self._series.batch_size.observe(size, self._tags)
+        self._series.batch_wait.observe(waited, self._tags)
+        self._series.batch_queue.observe(left, self._tags)
+
+    def model(self, model: str, provider: str) -> None:
+        """See :class:`Metrics`."""
+        self._series.models.inc(1, {**self._tags, "model": model, "provider": provider})
+
+    def faces(self, count: int) -> None:
+        """See :class:`Metrics`."""
+        self._series.faces.observe(count, self._tags)
+
+    def outcomes(self, outcomes: Iterable[str]) -> None:
+        """See :class:`Metrics`."""
+        for outcome in outcomes:
+            self._series.outcomes.inc(1, {**self._tags, "outcome": outcome})
+
+
+class StoreMetrics:
+    """Exports the store metrics; implements ``store_metrics.Listener``. Only inside a replica."""
+
+    def __init__(self) -> None:
+        self._series = _series()
+
+    def store_seconds(self, store: str, operation: str, seconds: float) -> None:
+        """See :class:`~serve_app.observability.store_metrics.Listener`."""
+        self._series.store_seconds.observe(seconds, {"store": store, "operation": operation})
+
+    def store_failed(self, store: Store) -> None:
+        """See :class:`~serve_app.observability.store_metrics.Listener`."""
+        self._series.store_failures.inc(1, {"store": store})
+
+
+class _Series(NamedTuple):
+    seconds: Any
+    failures: Any
+    batch_size: Any
+    batch_wait: Any
+    batch_queue: Any
+    models: Any
+    faces: Any
+    outcomes: Any
+    store_seconds: Any
+    store_failures: Any
+
+
+@cache  # a metric may be registered once in a process, and several stages may share one
+def _series() -> _Series:
+    from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
+
+    seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+    tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
+    store: Any = ("store",)
+    # Ray passes on how many observations fell between which bounds, and sums up the middles: here whole numbers.
+    counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
+    return _Series(
+        Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
+        Counter("facegraph_operation_failures", "Operations that failed.", (*tags, "operation", "error")),
+        Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
+        Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
+        Histogram("facegraph_batch_queue", "Faces that waited for the next batch when one ended.", counts, tags),
+        Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
+        Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
+        Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
+        Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, (*store, "operation")),
+        Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
+    )
+
+
+def http_observer() -> Callable[[str, str, int, float], None]:
+    """Counts HTTP requests in the series that Serve's proxy has, for a replica that listens without it."""
+    from ray.serve.metrics import Counter, Histogram
+
+    # Ray declares a tuple of one where it takes any number. Serve adds the tag "application".
+    tags: Any = ("route", "method", "status_code")
+    errors: Any = ("route", "method", "error_code")
+    done = Counter("serve_num_http_requests", "HTTP requests.", tags)
+    failed = Counter("serve_num_http_error_requests", "HTTP requests that were not answered with success.", errors)
+    bounds = [1.0, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000]
+    took = Histogram("serve_http_request_latency_ms", "Time of HTTP requests.", bounds, tags)
+
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        common = {"route": route, "method": method}
+        done.inc(tags={**common, "status_code": str(status)})
+        took.observe(seconds * 1e3, {**common, "status_code": str(status)})
+        if status >= 400:
+            failed.inc(tags={**common, "error_code": str(status)})
+
+    return observe

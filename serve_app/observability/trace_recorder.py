@@ -1,0 +1,210 @@
+"""Recording traces with OpenTelemetry. Imported only where tracing is switched on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from serve_app import __version__
+from serve_app.errors import ConfigurationError, FacegraphError
+from serve_app.observability.tracing import Carrier
+from serve_app.settings import Settings
+
+try:
+    from opentelemetry import baggage, trace
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator
+    from opentelemetry.context import Context, attach, detach, get_current
+    from opentelemetry.propagators.composite import CompositePropagator
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ImportError as missing:
+    raise ConfigurationError(f'Tracing needs a package ({missing.name}): pip install "facegraph[tracing]".') from None
+
+REQUEST_ID = "facegraph.request_id"
+"""Attribute of every span, and the name under which it travels: the id that the answer and the log have."""
+
+Moment = Context
+
+_FROM_OUTSIDE = TraceContextTextMapPropagator()  # baggage of strangers is left where it is
+_BETWEEN_PROCESSES = CompositePropagator([_FROM_OUTSIDE, W3CBaggagePropagator()])
+
+
+class RequestSpan:
+    """A request while it is worked on."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def answered(self, status: int, name: str = "", **attributes: str) -> None:
+        """Its HTTP status; a better name than the one at the beginning, if there is one."""
+        if name:
+            self._span.update_name(name)
+        self._span.set_attributes({"http.response.status_code": status, **attributes})
+        if status >= 500:
+            self._span.set_status(Status(StatusCode.ERROR))
+
+
+class Recorder:
+    """Records into a provider of its own, which is not OpenTelemetry's global one: other libraries stay silent.
+
+    Args:
+        provider: closed by :meth:`close`.
+    """
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("facegraph", __version__)
+
+    def close(self) -> None:
+        """Send what waits."""
+        self._provider.shutdown()
+
+    @contextmanager
+    def request_span(self, name: str, headers: Carrier, request_id: str) -> Iterator[RequestSpan]:
+        """See :func:`serve_app.observability.tracing.door`."""
+        context = baggage.set_baggage(REQUEST_ID, request_id, _FROM_OUTSIDE.extract(headers))
+        with self._within(name, context, SpanKind.SERVER) as span:
+            yield RequestSpan(span)
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """See :func:`serve_app.observability.tracing.span`."""
+        moment = self.here()
+        if moment is None:
+            yield
+            return
+        with self._within(name, moment, SpanKind.INTERNAL):
+            yield
+
+    @contextmanager
+    def outgoing(self, name: str) -> Iterator[Carrier | None]:
+        """See :func:`serve_app.observability.tracing.outgoing`."""
+        moment = self.here()
+        if moment is None:
+            yield None
+            return
+        with self._within(name, moment, SpanKind.CLIENT):
+            carrier: dict[str, str] = {}
+            _BETWEEN_PROCESSES.inject(carrier)
+            yield carrier
+
+    @contextmanager
+    def continued(self, carrier: Carrier) -> Iterator[None]:
+        """See :func:`serve_app.observability.tracing.continued`."""
+        token = attach(_BETWEEN_PROCESSES.extract(carrier, Context()))
+        try:
+            yield
+        finally:
+            detach(token)
+
+    def under_way(self) -> bool:
+        """Whether there is a trace here, recorded or not."""
+        return bool(trace.get_current_span().get_span_context().is_valid)
+
+    def here(self) -> Moment | None:
+        """See :func:`serve_app.observability.tracing.here`."""
+        recorded = trace.get_current_span().get_span_context().trace_flags.sampled
+        return get_current() if recorded else None
+
+    def batch(self, name: str, moments: Iterable[Moment | None], began: float, ended: float) -> None:
+        """See :func:`serve_app.observability.tracing.batch`."""
+        items = list(moments)
+        offset = time.time_ns() - int(time.perf_counter() * 1e9)
+        for moment in {id(moment): moment for moment in items if moment is not None}.values():
+            attributes = self._common(moment) | {"facegraph.batch.size": len(items)}
+            span = self._tracer.start_span(name, moment, attributes=attributes, start_time=offset + int(began * 1e9))
+            span.end(offset + int(ended * 1e9))
+
+    @contextmanager
+    def _within(self, name: str, context: Context, kind: SpanKind) -> Iterator[Span]:
+        span = self._tracer.start_span(name, context, kind, self._common(context))
+        token = attach(trace.set_span_in_context(span, context))
+        try:
+            yield span
+        except BaseException as error:
+            _note(span, error)
+            raise
+        finally:
+            detach(token)
+            span.end()
+
+    def _common(self, context: Context) -> dict[str, Any]:
+        return {REQUEST_ID: str(baggage.get_baggage(REQUEST_ID, context) or "")}
+
+
+def _note(span: Span, error: BaseException) -> None:
+    """The error's code, and never its message, which may name a person. Refusals are answers, not failures."""
+    refusal = isinstance(error, FacegraphError) and error.status < 500
+    span.set_attribute("error.type", error.code if isinstance(error, FacegraphError) else type(error).__name__)
+    if not refusal and not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        span.set_status(Status(StatusCode.ERROR))
+
+
+def open_recorder(settings: Settings, process: str) -> Recorder:
+    """A recorder as the settings describe it.
+
+    Raises:
+        ConfigurationError: a package is missing, or the folder for the files cannot be written to.
+    """
+    about = {
+        "service.name": os.environ.get("OTEL_SERVICE_NAME") or "facegraph",
+        "service.version": __version__,
+        "service.instance.id": f"{socket.gethostname()}/{process}/{os.getpid()}",
+        "facegraph.process": process,
+    }
+    # A trace is recorded or not where it begins, at a door; all that follow keep to it.
+    sampler = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
+    provider = TracerProvider(sampler, Resource.create(about), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(_exporter(settings, process)))
+    return Recorder(provider)
+
+
+def _exporter(settings: Settings, process: str) -> SpanExporter:
+    if settings.tracing.exporter == "file":
+        return FileExporter(settings.traces_dir / f"{process.lower()}-{socket.gethostname()}-{os.getpid()}.jsonl")
+    return otlp_exporter()()
+
+
+def otlp_exporter() -> type[SpanExporter]:
+    """What sends spans to a collector.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    except ImportError:
+        raise ConfigurationError(
+            'tracing.exporter is "otlp", which needs another package: pip install "facegraph[tracing]".'
+        ) from None
+    return OTLPSpanExporter
+
+
+class FileExporter(ConsoleSpanExporter):
+    """Adds spans to a file, one JSON object a line.
+
+    Raises:
+        ConfigurationError: it cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"Traces cannot be written to {path}: {error.strerror}.") from None
+        super().__init__(out=self._file, formatter=lambda span: span.to_json(indent=None) + "\n")
+
+    def shutdown(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,203 @@
+"""Searching: who is on a picture, who looks like an enrolled face."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from serve_app.domain import GalleryQuery, QualityCode, SearchedFace, SearchResult, Task, ThresholdRequest, Vectors
+from serve_app.errors import InvalidRequest, LivenessRequired
+from serve_app.score import check_threshold
+from serve_app.service.operations import NOTHING, ProbeChoice, main_face, refuse_unfit
+from serve_app.service.unknown_capture import KeepingOperations
+
+NO_PROBES: Vectors = np.empty((0, 0), np.float32)
+
+
+class SearchOperations(KeepingOperations):
+    """One or several faces against one or several collections."""
+
+    async def search(
+        self,
+        tenant: str,
+        image: bytes,
+        collections: Sequence[str] | None,
+        *,
+        max_results: int = 5,
+        threshold: ThresholdRequest = ThresholdRequest(),
+        faces: ProbeChoice = "largest",
+        liveness: bool = False,
+        reject: Collection[QualityCode] = NOTHING,
+        min_face_side: float = 0.0,
+        persons_only: bool = False,
+        trace: bool = True,
+        keep_unknown: str | None = None,
+    ) -> SearchResult:
+        """Who is on a picture: the largest face, the one main face, or each of them.
+
+        A face that is found not to be live is reported without matches. Liveness is checked when asked for and when the
+        policy of one of the collections demands it. A picture without faces gives a result without faces.
+
+        Args:
+            collections: names; None searches everybody, also persons in no collection.
+            persons_only: leave out faces without a person.
+            trace: whether the audit log records it; False is refused (InvalidRequest) where the settings say so.
+            faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
+            reject: refuse a picture with a face that has one of these faults.
+            min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
+            keep_unknown: keep faces without matches in this collection, for naming later; those that are not live, or
+                not good enough to be enrolled, are not kept.
+
+        Raises:
+            CollectionNotFound, ImageError, LivenessUnavailable; NoFaceDetected, TooManyFaces, FaceRejected as above;
+            UnknownsNotKept by the policy of ``keep_unknown``.
+        """
+        check_threshold(threshold)
+        if keep_unknown is not None and not trace:
+            raise InvalidRequest("A search that leaves no trace cannot keep unknown faces.")
+        policy = None if keep_unknown is None else await self._keeping_policy(tenant, collections, keep_unknown)
+        query = GalleryQuery(
+            probes=NO_PROBES,
+            model="",  # of the probes, when there are some
+            collections=None if collections is None else tuple(collections),
+            max_results=max_results,
+            threshold=threshold,
+            persons_only=persons_only,
+            trace=trace,
+        )
+
+        async def keep(result: SearchResult, templates: Vectors) -> SearchResult:
+            if keep_unknown is None or policy is None:
+                return result
+            return await self._kept(tenant, keep_unknown, policy, result, templates)
+
+        async def attempt(live_from: float | None) -> tuple[SearchResult, float | None, Vectors]:
+            return await self._search(tenant, image, query, faces, liveness, live_from, reject, min_face_side)
+
+        # The gallery knows the policies; asking it before each search would cost everyone a hop. So the first attempt
+        # follows what these collections demanded last time, and a second one puts it right if that has changed.
+        searched = (tenant, query.collections)
+        live_from = self._demanded_liveness.get(searched)
+        try:
+            result, demanded, templates = await attempt(live_from)
+        except LivenessRequired as required:
+            demanded = required.details["threshold"]
+        else:
+            if liveness or demanded == live_from:
+                return await keep(result, templates)
+        self._demanded_liveness.pop(searched, None)
+        if demanded is not None:
+            self._demanded_liveness[searched] = demanded
+        result, _, templates = await attempt(demanded)
+        return await keep(result, templates)
+
+    async def _search(
+        self,
+        tenant: str,
+        image: bytes,
+        query: GalleryQuery,
+        faces: ProbeChoice,
+        liveness: bool,
+        live_from: float | None,
+        reject: Collection[QualityCode],
+        min_face_side: float,
+    ) -> tuple[SearchResult, float | None, Vectors]:
+        """The result, the liveness threshold that the collections' policies demand, and the faces' templates."""
+        liveness = liveness or live_from is not None
+        clock = StepClock()
+        options = self._face_options(faces, liveness)
+        detection = await self.detector.detect(image, options)
+        found = (main_face(detection, "one"),) if faces == "one" else detection.faces
+        for face in found:
+            refuse_unfit(face, reject, min_side=min_face_side)
+        clock.step("detect")
+        checked, (model, templates) = await asyncio.gather(
+            self._checked(found, liveness, live_from), self._embed(found)
+        )
+        clock.step("embed")
+        live = [i for i, face in enumerate(checked) if face.liveness is None or face.liveness.is_live]
+        reached = [face.liveness.threshold if face.liveness else None for face in checked]
+        query = replace(query, probes=templates[live], model=model, liveness_threshold=reached[0] if reached else 1.0)
+        answer = await self.matcher.search(tenant, query)
+        clock.step("match")
+        matches = dict(zip(live, answer.matches, strict=True))
+        result = SearchResult(
+            image=detection.image,
+            faces=tuple(SearchedFace(c.face, c.liveness, matches.get(i, ())) for i, c in enumerate(checked)),
+            model=model,
+            threshold=answer.threshold,
+            timings=clock.milliseconds(),
+        )
+        return result, answer.liveness_threshold, templates
+
+    async def search_face(
+        self,
+        tenant: str,
+        face_id: str,
+        collections: Sequence[str],
+        *,
+        max_results: int = 5,
+        threshold: ThresholdRequest = ThresholdRequest(),
+        trace: bool = True,
+    ) -> SearchResult:
+        """Who looks like an enrolled face; the face itself, and its person, are among the answers.
+
+        Raises:
+            FaceIdNotFound, CollectionNotFound.
+        """
+        check_threshold(threshold)
+        clock = StepClock()
+        face, template = await self.matcher.template(tenant, face_id)
+        query = GalleryQuery(
+            probes=template,
+            model=face.model,
+            collections=tuple(collections),
+            max_results=max_results,
+            threshold=threshold,
+            trace=trace,
+            # What is enrolled has passed its collections' policies; a face in no collection has passed none.
+            liveness_threshold=1.0 if face.expires is None else face.liveness,
+        )
+        answer = await self.matcher.search(tenant, query)
+        clock.step("match")
+        return SearchResult(
+            image=None,
+            faces=(SearchedFace(None, None, answer.matches[0]),),
+            model=face.model,
+            threshold=answer.threshold,
+            timings=clock.milliseconds(),
+        )
+
+    async def find_duplicates(
+        self, tenant: str, collection: str, threshold: ThresholdRequest = ThresholdRequest()
+    ) -> Task:
+        """Compare all faces of a collection that the model in use embedded, in the background.
+
+        Raises:
+            CollectionNotFound, TaskRunning.
+        """
+        check_threshold(threshold)
+        return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)
+
+
+class StepClock:
+    """Milliseconds from step to step."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    def step(self, name: str) -> None:
+        """What ran since the last step is called ``name``."""
+        now = time.perf_counter()
+        self._steps[name] = (now - self._last) * 1e3
+        self._last = now
+
+    def milliseconds(self) -> dict[str, float]:
+        """Each step's time and ``total``, rounded to microseconds."""
+        steps = {**self._steps, "total": (self._last - self._start) * 1e3}
+        return {name: round(value, 3) for name, value in steps.items()}

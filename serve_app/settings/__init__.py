@@ -1,0 +1,45 @@
+"""All settings, typed, in one tree: read once at start, passed down, looked up nowhere else."""
+
+from __future__ import annotations
+
+from serve_app.settings.sections import (
+    AuditSettings,
+    Autoscaling,
+    ImageUrls,
+    Limits,
+    ServeOptions,
+    StorageSettings,
+    TracingSettings,
+)
+from serve_app.settings.tree import (
+    DetectorSettings,
+    EmbedderSettings,
+    Inference,
+    IngressSettings,
+    LivenessSettings,
+    MatcherSettings,
+    Settings,
+    StageSettings,
+    Topology,
+    load_settings,
+)
+
+__all__ = [
+    "AuditSettings",
+    "Autoscaling",
+    "DetectorSettings",
+    "EmbedderSettings",
+    "ImageUrls",
+    "Inference",
+    "IngressSettings",
+    "Limits",
+    "LivenessSettings",
+    "MatcherSettings",
+    "ServeOptions",
+    "Settings",
+    "StageSettings",
+    "StorageSettings",
+    "Topology",
+    "TracingSettings",
+    "load_settings",
+]

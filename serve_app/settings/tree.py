@@ -1,0 +1,275 @@
+"""All settings, typed, in one tree: read once at start, passed down, looked up nowhere else.
+
+Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` between levels, as in
+``FACEGRAPH_EMBEDDER__MAX_BATCH=16``), the ``args`` of the application in a Serve configuration file, the defaults here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from serve_app.errors import ConfigurationError
+from serve_app.settings.sections import AuditSettings as AuditSettings
+from serve_app.settings.sections import Autoscaling as Autoscaling
+from serve_app.settings.sections import ImageUrls as ImageUrls
+from serve_app.settings.sections import Limits as Limits
+from serve_app.settings.sections import Section
+from serve_app.settings.sections import ServeOptions as ServeOptions
+from serve_app.settings.sections import StorageSettings as StorageSettings
+from serve_app.settings.sections import TracingSettings as TracingSettings
+
+
+class Topology(StrEnum):
+    """Which stages share a process.
+
+    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder
+    live inside each ingress replica, which saves three hops a request on few cores; the matcher stays apart.
+    ``single``: the matcher too lives in the one ingress replica, which saves the last hop.
+    """
+
+    DISTRIBUTED = "distributed"
+    COMPACT = "compact"
+    SINGLE = "single"
+
+
+class Inference(Section):
+    """How onnxruntime runs one stage's models.
+
+    Attributes:
+        provider: ``auto`` takes CUDA where a device is, else the CPU.
+        threads: of a model call on the CPU while no other one runs in the process (then: one); 0 takes one per core.
+        fp16: compute in half precision (CUDA only).
+    """
+
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    threads: int = Field(0, ge=0)
+    fp16: bool = False
+
+
+class StageSettings(Section):
+    """What every stage has."""
+
+    serve: ServeOptions = ServeOptions()
+
+
+class IngressSettings(StageSettings):
+    """HTTP and handle entry.
+
+    Attributes:
+        max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, in the
+            words of the API they speak. To be below ``max_ongoing_requests``, where Serve's own wordless 429 begins.
+        overload_in_flight: of these, requests that are worked on while more come than can be served, so that those who
+            are let in then do not wait for the whole queue; 0 for two for each processor where all stages share one
+            process, and for ``max_in_flight`` elsewhere.
+        max_in_flight_per_key: of these, requests of one API key; 0 for no limit of its own.
+        request_timeout_s: after which a request is given up with 503, its upload included. To be below Serve's own
+            ``http_options.request_timeout_s``, whose answer has no words.
+        own_port: under ``facegraph serve`` the one ingress replica accepts connections itself, and Serve's proxy is not
+            started.
+        listener: where the replica then gets its listening socket (``serving/socket_handoff.py``); set by that command.
+    """
+
+    serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
+    max_in_flight: int = Field(64, ge=1)
+    overload_in_flight: int = Field(0, ge=0)
+    max_in_flight_per_key: int = Field(0, ge=0)
+    request_timeout_s: float = Field(55.0, gt=0)
+    own_port: bool = False
+    listener: Path | None = None
+
+
+class DetectorSettings(StageSettings):
+    """The detector.
+
+    Attributes:
+        input_side: pixels that the picture's long side is scaled to, a multiple of 32.
+        min_score: detection score in [0, 1] from which on something counts as a face.
+        workers: pictures worked on at the same time in one replica; 0 takes one per core.
+    """
+
+    inference: Inference = Inference()
+    model: str = "yunet-2023mar"
+    input_side: int = Field(448, ge=160, le=4096, multiple_of=32)
+    min_score: float = Field(0.6, ge=0.1, le=1)
+    nms_iou: float = Field(0.3, gt=0, lt=1)
+    workers: int = Field(0, ge=0)
+
+
+class LivenessSettings(StageSettings):
+    """The liveness scorer: the models that vote, in the order of the answer; those that cannot be had are left out."""
+
+    inference: Inference = Inference()
+    models: tuple[str, ...] = ("minifasnet-v2", "minifasnet-v1se", "fr-liveness")
+    threshold: float = Field(0.5, ge=0, le=1)
+    max_batch: int = Field(8, ge=1)
+    max_queue: int = Field(256, ge=1)
+
+
+class EmbedderSettings(StageSettings):
+    """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together.
+
+    Attributes:
+        workers: batches worked on at the same time in one replica; more than one only where the CPU computes.
+    """
+
+    inference: Inference = Inference()
+    model: str = "sface-2021dec"
+    workers: int = Field(1, ge=1)
+    max_batch: int = Field(8, ge=1)
+    max_queue: int = Field(256, ge=1)
+
+
+class MatcherSettings(StageSettings):
+    """The matcher, which owns the gallery. On the embedded index exactly one replica may run."""
+
+    default_image_storage: Literal["none", "thumbnail", "full"] = "thumbnail"
+    unattached_face_ttl_h: float = Field(72.0, gt=0)
+
+
+class Settings(BaseSettings):
+    """The whole tree.
+
+    Attributes:
+        data_dir: everything that persists lives here, unless ``storage`` sends it elsewhere.
+        model_dir: a folder to look for model files in before anything else.
+        model_cache_dir: downloaded and prepared models; None: the user's cache folder.
+        api_key: the admin key to install at start. Never passed on to a deployment.
+        dialects: names of the vendors' wire formats to speak beside the native API; ``all`` stands for every one.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FACEGRAPH_", env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+    data_dir: Path = Path("data")
+    model_dir: Path | None = None
+    model_cache_dir: Path | None = None
+    api_key: SecretStr | None = None
+    topology: Topology = Topology.SINGLE
+    dialects: tuple[str, ...] = ("all",)
+    ingress: IngressSettings = IngressSettings()
+    detector: DetectorSettings = DetectorSettings()
+    liveness: LivenessSettings = LivenessSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    matcher: MatcherSettings = MatcherSettings()
+    storage: StorageSettings = StorageSettings()
+    limits: Limits = Limits()
+    image_urls: ImageUrls = ImageUrls()
+    audit: AuditSettings = AuditSettings()
+    tracing: TracingSettings = TracingSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment beats the file: an operator can change one value of a shipped configuration."""
+        return env_settings, init_settings
+
+    @field_validator("data_dir", "model_dir", "model_cache_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # Ray workers run in folders of their own: relative paths are settled here, once.
+        return path.expanduser().resolve() if path is not None else None
+
+    @field_validator("api_key")
+    @classmethod
+    def _no_empty_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value() else None
+
+    @model_validator(mode="after")
+    def _one_writer(self) -> Settings:
+        replicas = self.matcher.serve.autoscaling.max_replicas
+        if self.embedded_index and replicas > 1:
+            raise ValueError(
+                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the vector index is a milvus-lite file, "
+                "which one process can open: set it to 1, or set storage.milvus_uri to a Milvus server"
+            )
+        if self.embedded_database and replicas > 1:
+            raise ValueError(
+                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the records are in SQLite: "
+                "set it to 1, or set storage.database_url to a PostgreSQL URL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_process(self) -> Settings:
+        replicas = self.ingress.serve.autoscaling.max_replicas
+        if self.topology is Topology.SINGLE and replicas > 1:
+            raise ValueError(
+                f"ingress.serve.autoscaling.max_replicas is {replicas}, but topology 'single' is one process with the "
+                "matcher in it: set it to 1, or choose topology 'compact' or 'distributed'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _who_may_sleep(self) -> Settings:
+        for name in ("ingress", "detector", "embedder", "matcher"):
+            if getattr(self, name).serve.autoscaling.min_replicas == 0:
+                raise ValueError(f"{name}.serve.autoscaling.min_replicas is 0: only the liveness scorer may sleep")
+        return self
+
+    @model_validator(mode="after")
+    def _one_listener(self) -> Settings:
+        replicas = self.ingress.serve.autoscaling.max_replicas
+        if self.ingress.own_port and replicas > 1:
+            raise ValueError(
+                f"ingress.own_port needs one ingress replica, ingress.serve.autoscaling.max_replicas is {replicas}"
+            )
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the records."""
+        return self.storage.database_url or f"sqlite:///{self.data_dir / 'records.db'}"
+
+    @property
+    def milvus_uri(self) -> str:
+        """Where the vector index is."""
+        return self.storage.milvus_uri or str(self.data_dir / "index.db")
+
+    @property
+    def blobs_url(self) -> str:
+        """fsspec URL of the face images."""
+        return self.storage.blobs_url or f"file://{self.data_dir / 'blobs'}"
+
+    @property
+    def traces_dir(self) -> Path:
+        """Where traces go that are written to files."""
+        return self.data_dir / "traces"
+
+    @property
+    def embedded_index(self) -> bool:
+        """Whether the vector index is a milvus-lite file."""
+        return not self.milvus_uri.startswith(("http://", "https://", "tcp://", "grpc://"))
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the records are in SQLite."""
+        return self.database_url.startswith("sqlite")
+
+    def without_secrets(self) -> Settings:
+        """A copy that may be handed to deployments: without the admin key."""
+        return self.model_copy(update={"api_key": None})
+
+
+def load_settings(values: dict[str, Any] | None = None) -> Settings:
+    """Settings from a configuration file's values and the environment.
+
+    Raises:
+        ConfigurationError: with one line for each thing that is wrong.
+    """
+    try:
+        return Settings(**(values or {}))
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("The configuration is not valid:\n  " + "\n  ".join(lines)) from None

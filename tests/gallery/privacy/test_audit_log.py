@@ -1,0 +1,237 @@
+"""The audit log: what it says, that it is whole, and that nobody can be found in it after an erasure."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from serve_app import request_context
+from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, PersonUpdate, Role
+from serve_app.errors import FaceIdNotFound, ImageNotStored, InvalidRequest, PersonNotFound, StoreUnavailable
+from serve_app.gallery import Gallery, KeyStore
+from serve_app.gallery.privacy.audit_log import MOST_QUEUED
+from serve_app.gallery.sql.records import audit_chain
+from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.sql.schema import audit_heads, audit_log
+from serve_app.request_context import Caller
+from tests.gallery.conftest import new_tenant
+from tests.gallery.samples import face, query
+from tests.gallery.stores import in_memory
+
+T = DEFAULT_TENANT
+
+
+def written(gallery: Gallery, tenant: str = T) -> list[tuple[str, int, dict[str, Any]]]:
+    """Action, number of subjects and details of each entry, oldest first."""
+    return [(e.action, len(e.subjects), dict(e.details)) for e in gallery.export_audit(tenant)]
+
+
+def test_what_is_done_is_recorded_in_order(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(name="Ada"), [face(1), face(2)])
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(name="Countess"))
+    gallery.search(tenant, query(1))
+    gallery.search(tenant, query(99, 98))
+    gallery.verify(tenant, "ada", query(1).probes, query(1).model)
+    gallery.update_person(tenant, "ada", PersonUpdate(new_faces=(face(3),)))
+    gallery.check_audit(tenant)  # records what waits
+    gallery.delete_face(tenant, gallery.person(tenant, "ada").faces[0].id)
+    gallery.delete_person(tenant, "ada")
+    gallery.delete_collection(tenant, "staff")
+    assert written(gallery, tenant) == [
+        ("create_collection", 0, {"name": "staff"}),
+        ("enrol", 1, {"faces_added": 2}),
+        ("change_person", 1, {}),
+        ("enrol", 1, {"faces_added": 1}),
+        ("search", 1, {"faces": 1, "matches": 1}),
+        ("search", 0, {"faces": 2, "matches": 0}),
+        ("verify", 1, {}),
+        ("delete_face", 1, {"faces_erased": 1}),
+        ("delete_person", 1, {"faces_erased": 2, "persons_erased": 1}),
+        ("delete_collection", 0, {}),
+    ]
+    check = gallery.check_audit(tenant)
+    assert (check.entries, check.broken) == (10, None)
+    assert [entry.hash for entry in gallery.audit(tenant, limit=1).items] == [check.head]
+
+
+def test_looking_at_stored_images_is_recorded(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    ids = []
+    for name, faces in (("ada", [face(1), face(2)]), ("ben", [face(3, storage=ImageStorage.NONE, thumbnail=None)])):
+        stored = gallery.put_person(tenant, name, ["staff"], PersonFields(), faces).faces
+        ids += [each.id for each in stored]
+    one, two, bare = ids
+    gallery.face_image(tenant, one, "thumbnail")
+    gallery.face_images(tenant, [one, two, bare], "thumbnail")
+    gallery.face_images(tenant, [bare], "thumbnail")  # shows nobody
+    with pytest.raises(ImageNotStored):
+        gallery.face_image(tenant, one, "photograph")
+    other = new_tenant(gallery)
+    gallery.face_images(other, ids, "thumbnail")
+    with pytest.raises(FaceIdNotFound):
+        gallery.face_image(other, one, "thumbnail")
+    assert gallery.check_audit(other).entries == 0
+    looks = [entry for entry in gallery.audit(tenant, person_id="ada").items if entry.action == "read_images"]
+    assert [(len(entry.subjects), dict(entry.details)) for entry in looks] == [
+        (1, {"images": 2, "kind": "thumbnail"}),
+        (1, {"images": 1, "kind": "thumbnail"}),
+    ]
+    assert [entry.action for entry in gallery.audit(tenant, person_id="ben").items] == ["enrol"]
+    assert gallery.check_audit(tenant).broken is None
+
+
+def test_refused_writes_are_not_recorded(gallery: Gallery, tenant: str) -> None:
+    with pytest.raises(PersonNotFound):
+        gallery.delete_person(tenant, "nobody")
+    assert written(gallery, tenant) == []
+    assert gallery.check_audit(tenant).broken is None
+
+
+def test_the_log_of_a_person_can_be_read_until_the_erasure(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    for name in ("ada", "ben"):
+        gallery.put_person(tenant, name, ["staff"], PersonFields(name=f"Mx {name}"), [face(len(name) + ord(name[0]))])
+    gallery.search(tenant, query(3 + ord("a")))
+    about = gallery.audit(tenant, person_id="ada").items
+    assert [entry.action for entry in about] == ["search", "enrol"]
+    gallery.delete_person(tenant, "ada")
+    with pytest.raises(PersonNotFound):
+        gallery.audit(tenant, person_id="ada")
+    text = str([audit_chain.plain(entry) for entry in gallery.export_audit(tenant)])
+    assert "'ada'" not in text
+    assert "Mx" not in text
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(3 + ord("a"))])
+    assert [entry.action for entry in gallery.audit(tenant, person_id="ada").items] == ["enrol"]
+
+
+def test_pages(gallery: Gallery, tenant: str) -> None:
+    for number in range(5):
+        gallery.create_collection(tenant, NewCollection(f"c{number}"))
+    first = gallery.audit(tenant, limit=3)
+    second = gallery.audit(tenant, limit=3, cursor=first.cursor)
+    assert [entry.sequence for entry in (*first.items, *second.items)] == [5, 4, 3, 2, 1]
+    assert second.cursor is None
+    with pytest.raises(InvalidRequest):
+        gallery.audit(tenant, cursor="²")
+
+
+def test_a_search_may_leave_no_trace(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+        gallery.put_person(T, "ada", ["staff"], PersonFields(), [face(1)])
+        before = _everything(gallery)
+        assert gallery.search(T, query(1, trace=False)).matches[0]
+        gallery.maintain()
+        assert _everything(gallery) == before
+        gallery._searcher._allow_untraced = False
+        with pytest.raises(InvalidRequest, match="allow_untraced"):
+            gallery.search(T, query(1, trace=False))
+
+
+def _everything(gallery: Gallery) -> list[Any]:
+    with gallery._database.read() as connection:
+        return [connection.execute(sa.select(audit_log)).all(), connection.execute(sa.select(audit_heads)).all()]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        audit_log.update().where(audit_log.c.sequence == 3).values(actor="key:somebody-else"),
+        audit_log.update().where(audit_log.c.sequence == 3).values(time=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
+        audit_log.update().where(audit_log.c.sequence == 3).values(details={"name": "c9"}),
+        audit_log.delete().where(audit_log.c.sequence == 3),
+        audit_log.update().where(audit_log.c.sequence == 3).values(hash="0" * 64),
+    ],
+)
+def test_a_changed_or_missing_entry_is_found(tmp_path: Path, tamper: sa.Executable) -> None:
+    with in_memory(tmp_path) as gallery:
+        for number in range(5):
+            gallery.create_collection(T, NewCollection(f"c{number}"))
+        assert gallery.check_audit(T).broken is None
+        with gallery._database.write() as connection:
+            connection.execute(tamper)
+        assert gallery.check_audit(T).broken == 3
+
+
+def test_a_log_that_was_cut_off_is_found(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        for number in range(5):
+            gallery.create_collection(T, NewCollection(f"c{number}"))
+        with gallery._database.write() as connection:
+            connection.execute(audit_log.delete().where(audit_log.c.sequence == 5))
+        assert gallery.check_audit(T).broken == 5
+
+
+def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with in_memory(tmp_path) as gallery:
+        with gallery._database.write() as connection:
+            ages = (400, 390, 10, 380, 1)  # searches are recorded a little later than writes that came after them
+            drafts = [Draft("search", time=now - dt.timedelta(days=age)) for age in ages]
+            audit_chain.append(connection, T, drafts)
+        assert gallery.forget_audit(now) == 2
+        check = gallery.check_audit(T)
+        assert (check.entries, check.broken) == (3, None)
+        assert gallery.forget_audit(now + dt.timedelta(days=1000)) == 2
+        gallery.create_collection(T, NewCollection("staff"))
+        check = gallery.check_audit(T)
+        assert (check.entries, check.broken) == (2, None)
+
+
+def test_the_actor_is_the_caller(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+        request_context.become(Caller("key:k1"))
+        gallery.search(T, query(1))
+        request_context.become(Caller())
+        assert [entry.actor for entry in gallery.export_audit(T)] == ["internal", "key:k1"]
+
+
+def test_an_outage_loses_nothing_but_what_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+
+        def down(work: Callable[[sa.Connection], Any]) -> Any:
+            raise StoreUnavailable("The database does not answer; try again.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(gallery._database, "transact", down)
+            for _ in range(3):
+                gallery.search(T, query(1))
+            gallery.maintain()
+            for _ in range(MOST_QUEUED):
+                gallery._audit.put(T, Draft("search"))
+            with contextlib.suppress(StoreUnavailable):
+                gallery._audit.flush()
+        assert gallery._audit.flush() == MOST_QUEUED
+        last = gallery.audit(T, limit=1).items[0]
+        assert (last.action, dict(last.details)) == ("entries_lost", {"entries": 3})
+        assert gallery.check_audit(T).broken is None
+
+
+def test_hashes_do_not_depend_on_the_database(gallery: Gallery, tenant: str) -> None:
+    time = dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    with gallery._database.write() as connection:
+        (made,) = audit_chain.append(connection, tenant, [Draft("search", ["a"], ["b"], {"ü": 1}, "key:k", time)])
+    (read,) = gallery.export_audit(tenant)
+    assert read == dataclasses.replace(made, time=made.time)
+    assert gallery.check_audit(tenant).broken is None
+
+
+def test_keys_are_recorded_without_their_secrets(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        keys = KeyStore(gallery._database)
+        key, secret = keys.create(T, "door camera", Role.SEARCH)
+        keys.revoke(T, key.id)
+        entries = list(gallery.export_audit(T))
+        assert [(e.action, e.details["key"]) for e in entries] == [("create_key", key.id), ("revoke_key", key.id)]
+        assert secret not in str(entries)
+        assert gallery.check_audit(T).broken is None

@@ -1,0 +1,78 @@
+"""Retention periods and consents: who is due is erased, and nobody else."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from serve_app.domain import CollectionPolicy, Consent, NewCollection, PersonFields
+from serve_app.errors import FaceIdNotFound, InvalidRequest, PersonNotFound
+from serve_app.gallery import Gallery
+from tests.gallery.samples import face, query
+from tests.gallery.stores import check_consistent
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+def later(**time: float) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(**time)
+
+
+def test_who_is_kept_too_long_goes(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("visitors", policy=CollectionPolicy(retention_days=30)))
+    gallery.create_collection(tenant, NewCollection("staff"))
+    gallery.put_person(tenant, "ada", ["visitors"], PersonFields(), [face(1)])
+    gallery.put_person(tenant, "ben", ["visitors", "staff"], PersonFields(), [face(2)])
+    (unassigned,) = gallery.add_faces(tenant, [face(3)])
+    gallery.attach_faces(tenant, "visitors", [unassigned.id])
+    assert gallery.collection(tenant, "visitors").policy.retention_days == 30
+    assert gallery.expire_persons(later(days=29)) == 0
+    assert gallery.expire_persons(later(days=31)) == 3
+    with pytest.raises(PersonNotFound):
+        gallery.person(tenant, "ada")
+    with pytest.raises(FaceIdNotFound):
+        gallery.face(tenant, unassigned.id)
+    assert gallery.person(tenant, "ben").collections == ("staff",)
+    assert gallery.search(tenant, query(1, 2, 3, collections=("visitors",))).matches == ((), (), ())
+    assert gallery.expire_persons(later(days=31)) == 0
+    assert [e.action for e in gallery.audit(tenant, limit=4).items][1:] == ["delete_face", "retention", "retention"]
+    check_consistent(gallery)
+
+
+def test_a_change_begins_the_period_anew(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("visitors", policy=CollectionPolicy(retention_days=30)))
+    gallery.put_person(tenant, "ada", ["visitors"], PersonFields(), [face(1)])
+    due = gallery.person(tenant, "ada").modified + dt.timedelta(days=30)
+    gallery.put_person(tenant, "ada", ["visitors"], PersonFields(name="Ada"))
+    assert gallery.expire_persons(due) == 0
+    gallery.update_collection(tenant, "visitors", {"policy": CollectionPolicy()})
+    assert gallery.expire_persons(later(days=99)) == 0
+
+
+def test_a_consent_is_kept_and_ends(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    consent = Consent("explicit consent", "form 17", NOW, later(days=10))
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(consent=consent), [face(1)])
+    gallery.put_person(tenant, "ben", ["staff"], PersonFields(consent=consent), [face(2)])
+    gallery.put_person(tenant, "eve", ["staff"], PersonFields(consent=consent), [face(3)])
+    assert gallery.person(tenant, "ada").consent == consent
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(name="Ada"))
+    assert gallery.person(tenant, "ada").consent == consent
+    gallery.put_person(tenant, "ben", ["staff"], PersonFields(consent=Consent("contract")))
+    gallery.put_person(tenant, "eve", ["staff"], PersonFields(consent=Consent("")))
+    assert gallery.person(tenant, "eve").consent is None
+    assert gallery.expire_persons(later(days=9)) == 0
+    assert gallery.expire_persons(later(days=11)) == 1
+    with pytest.raises(PersonNotFound):
+        gallery.person(tenant, "ada")
+    assert gallery.person(tenant, "ben").consent == Consent("contract")
+
+
+def test_impossible_values_are_refused(gallery: Gallery, tenant: str) -> None:
+    with pytest.raises(InvalidRequest, match="retention_days"):
+        gallery.create_collection(tenant, NewCollection("staff", policy=CollectionPolicy(retention_days=0)))
+    gallery.create_collection(tenant, NewCollection("staff"))
+    naive = Consent("consent", expires=dt.datetime(2030, 1, 1))  # noqa: DTZ001
+    with pytest.raises(InvalidRequest, match="time zone"):
+        gallery.put_person(tenant, "ada", ["staff"], PersonFields(consent=naive))

@@ -10,24 +10,20 @@ from typing import Any
 
 import pytest
 
-from serve_app.contracts.matcher import Matcher
+from serve_app.contracts import Matcher, methods
 from serve_app.domain import PersonFields
-from serve_app.serving.ingress import Ingress
+from serve_app.serving.python_handle import PythonHandle
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/python-handle.md").read_text("utf-8")
-NOT_SHOWN = re.findall(r"!\^(\w+)\$", (ROOT / "docs/reference/handle.md").read_text("utf-8"))
-"""What the reference leaves out, too: Serve calls it, no caller does."""
-
-METHODS = [name for name, _ in inspect.getmembers(Ingress, inspect.isfunction) if name not in ("__init__", *NOT_SHOWN)]
+METHODS = [name for name, _ in inspect.getmembers(PythonHandle, inspect.isfunction) if name != "__init__"]
+OF_MATCHER = {method.name for method in methods(Matcher) if method.on_handle}
 CALLS = re.findall(r"`(\w+)\(([^`]*)\)`", PAGE)
 
 
 def parameters(name: str) -> dict[str, Any]:
     """Parameters of a method and their defaults, without the tenant, which is a keyword of nearly all."""
-    method = getattr(Ingress, name)
-    if method.__qualname__.startswith("_gallery"):
-        method = getattr(Matcher, name)
+    method = getattr(Matcher if name in OF_MATCHER else PythonHandle, name)
     known = inspect.signature(method).parameters.values()
     return {each.name: each.default for each in known if each.name not in {"self", "tenant"}}
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from serve_app.api import auth, image_url, request_bodies, request_guard
+from serve_app import request_context
+from serve_app.api import auth, image_url, request_bodies
 from serve_app.api.app import create_app
 from serve_app.api.schemas.base import COLLECTION_NAME
 from serve_app.api.schemas.collections import CollectionBody, PolicyBody
@@ -102,7 +103,7 @@ EXPECTED = {
     "faces kept of an unknown, of all unknowns of a collection": [unknowns.MAX_FACES, unknowns.MAX_AREA],
     "pairs that a search for duplicates lists": [tasks.MAX_PAIRS],
     "unfinished bulk uploads of a tenant": [bulk_uploads.MOST_AT_ONCE],
-    "`X-Request-ID`": [repeated(request_guard.SANE_REQUEST_ID.pattern.decode())],
+    "`X-Request-ID`": [repeated(request_context.ACCEPTED_REQUEST_ID.pattern.decode())],
 }
 
 

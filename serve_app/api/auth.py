@@ -53,7 +53,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
         )
     context.concurrency.take(key)
     context.rates.take(key)
-    current().actor = f"key:{key.id}"
+    current().caller = f"key:{key.id}"
     return key
 
 

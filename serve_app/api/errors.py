@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
+from serve_app.request_context import current
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +53,9 @@ class InternalError(FacegraphError):
     """A fault of the service itself. Its log has the cause under the request id."""
 
 
-def request_id_of(request: Request) -> str:
-    """The id that :mod:`serve_app.api.request_guard` gave to the request."""
-    return str(getattr(request.state, "request_id", ""))
-
-
 def internal_error(request: Request, cause: Exception) -> InternalError:
     """What the caller may know of an unexpected exception, which goes to the log in full."""
-    logger.error("request %s: %s %s", request_id_of(request), request.method, request.url.path, exc_info=cause)
+    logger.error("request %s: %s %s", current().request_id, request.method, request.url.path, exc_info=cause)
     return InternalError("The service failed on this request; its log has the cause under the request id.")
 
 
@@ -73,7 +69,7 @@ def presentable(request: Request, error: FacegraphError) -> FacegraphError:
 def error_response(request: Request, error: FacegraphError) -> Response:
     """The native envelope of an error, with the headers that belong to it."""
     error = presentable(request, error)
-    request_id = request_id_of(request)
+    request_id = current().request_id
     fields = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
     content = json.dumps({"error": fields}, default=str, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "replace"

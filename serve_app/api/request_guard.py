@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -26,12 +24,9 @@ from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.escaped_paths import keep_escaped_slashes
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
-from serve_app.request_context import Caller, become
+from serve_app.request_context import RequestContext, accepted_request_id, enter
 
 logger = logging.getLogger(__name__)
-
-SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-"""Client-chosen ids that may be written into logs and headers; others are replaced."""
 
 ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
 """A busy service is not a dead one."""
@@ -82,11 +77,10 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        request_id = request_id_of(scope)
+        enter(RequestContext(request_id))
         scope = keep_escaped_slashes(scope)
         headers = dict(scope["headers"])
-        request_id = request_id_of(headers.get(b"x-request-id", b""))
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        become(Caller())
         started = False
         status = 0
         began = time.perf_counter()
@@ -177,9 +171,13 @@ def _overloaded() -> Overloaded:
     return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
 
 
-def request_id_of(sent: bytes) -> str:
-    """The id that a client sent in ``X-Request-ID`` if it may be used, else a new one."""
-    return sent.decode("ascii") if SANE_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+def request_id_of(scope: Scope) -> str:
+    """The id of an HTTP request: by its header or new, decided at the first call and then kept in the scope."""
+    state: dict[str, Any] = scope.setdefault("state", {})
+    if "request_id" not in state:
+        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        scope["state"] = state = {**state, "request_id": accepted_request_id(sent)}
+    return str(state["request_id"])
 
 
 def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:

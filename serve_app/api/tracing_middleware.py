@@ -23,11 +23,8 @@ class TracedRequests:
             await self._app(scope, receive, send)
             return
         sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = request_id_of(sent.get("x-request-id", "").encode("latin-1"))
-        others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
-        scope["headers"] = [*others, (b"x-request-id", request_id.encode())]  # so that all layers have the same
         method = scope["method"]
-        with tracing.request_span(method, sent, request_id) as request_span:
+        with tracing.request_span(method, sent, request_id_of(scope)) as request_span:
 
             async def noted_send(message: Message) -> None:
                 if message["type"] == "http.response.start" and request_span is not None:

@@ -16,24 +16,9 @@ import psutil
 
 from serve_app.cli.output import stderr, stdout, warn
 from serve_app.errors import ConfigurationError, FacegraphError
+from serve_app.process_environment import RAY_ENVIRONMENT
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
-
-RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
-    # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # On a busy machine Ray's agents take longer than the 30 s after which it would give up.
-    "RAY_agent_register_timeout_ms": "120000",
-    "RAY_raylet_start_wait_time_s": "120",
-    "RAY_worker_niceness": "0",  # by default everything else on the machine goes before the replicas
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.serving.proxy_middleware.middlewares",
-    # Serve's controller looks at everything ten times a second by default, which costs an idle service half its
-    # processor time: it, and Ray's own servers that it asks.
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it Ray warns
-}
-"""Set before Ray is imported, unless the caller's environment says otherwise."""
 
 READY_WITHIN_S = 240  # minutes, on a machine that is busy with something else
 
@@ -107,12 +92,11 @@ def _start(
     from serve_app.app import NAME, build
 
     _start_node(
+        metrics_port,
         include_dashboard=False,
         logging_level=logging.WARNING if verbose else logging.ERROR,
         log_to_driver=verbose,
         object_store_memory=256 * 2**20,  # crops and answers are small, pictures compressed
-        _node_ip_address="127.0.0.1",
-        _metrics_export_port=metrics_port,
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
     location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
@@ -128,13 +112,13 @@ def _start(
     )
 
 
-def _start_node(**options: Any) -> None:
+def _start_node(metrics_port: int | None, **options: Any) -> None:
     """Start Ray's own servers, and once more if they did not come up: one that ended is waited for in vain."""
-    import ray
+    from serve_app.serving.ray_private import start_node
 
     for last in (False, True):
         try:
-            ray.init(**options)
+            start_node(metrics_port, **options)
             return
         except Exception:
             if last:

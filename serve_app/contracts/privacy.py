@@ -1,28 +1,35 @@
-"""What the matcher promises about the audit log and about receipts of erasures."""
+"""Contract of the matcher: the audit log and receipts of erasures."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from serve_app.contracts.marks import on_handle, read
 from serve_app.domain import AuditCheck, AuditEntry, ErasureReceipt, Page, ReceiptCheck
 
 
 class Privacy(Protocol):
-    """Who did what, and proof of what was erased."""
+    """Reading and checking the audit log; checking receipts."""
 
+    @on_handle
+    @read
     async def audit(
         self, tenant: str, person_id: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[AuditEntry]:
-        """The log, newest first; ``person_id`` keeps what concerns this person.
+        """Entries of the audit log, newest first; ``person_id`` keeps those about this person.
 
-        Raises PersonNotFound, also for someone erased; InvalidRequest (cursor).
+        Pages of 1 to 1,000. Raises PersonNotFound, also for an erased person; InvalidRequest (cursor, limit).
         """
         ...
 
+    @on_handle
+    @read
     async def check_audit(self, tenant: str) -> AuditCheck:
-        """Whether the log is whole."""
+        """Whether the hash chain of the whole log is intact."""
         ...
 
+    @on_handle
+    @read
     async def check_receipt(self, tenant: str, receipt: ErasureReceipt) -> ReceiptCheck:
-        """What can be said of a receipt."""
+        """Whether this installation signed the receipt, and what is stored of its subjects now."""
         ...

@@ -12,11 +12,9 @@ unless it records all of them, traces fall apart.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from serve_app.observability import store_metrics
 
@@ -26,11 +24,6 @@ if TYPE_CHECKING:
 
 Carrier = Mapping[str, str]
 """What another process needs to go on with a trace: the headers of W3C Trace Context and Baggage."""
-
-Class = TypeVar("Class", bound=type[Any])
-
-UNTRACED = frozenset({"ready", "check_health", "close"})
-"""Methods that look after a stage instead of using it."""
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 
@@ -94,9 +87,9 @@ def outgoing(name: str) -> AbstractContextManager[Carrier | None]:
     return NOTHING if _recorder is None else _recorder.outgoing(name)
 
 
-def continued(carrier: Carrier) -> AbstractContextManager[None]:
-    """Go on with a trace that another process told of."""
-    return NOTHING if _recorder is None else _recorder.continued(carrier)
+def continued(carrier: Carrier | None) -> AbstractContextManager[None]:
+    """Continue the trace of another process, if there is one."""
+    return NOTHING if _recorder is None or carrier is None else _recorder.continued(carrier)
 
 
 def here() -> Moment | None:
@@ -113,47 +106,3 @@ def batch(name: str, moments: Iterable[Moment | None], began: float, ended: floa
     """
     if _recorder is not None:
         _recorder.batch(name, moments, began, ended)
-
-
-def continues_traces(replica: Class) -> Class:
-    """Class decorator: methods take ``trace_parent``, a :data:`Carrier`, beside what the stage's own take."""
-
-    def continuing(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        @wraps(method)
-        async def call(self: Any, *args: Any, trace_parent: Carrier | None = None, **kwargs: Any) -> Any:
-            if trace_parent is None:
-                return await method(self, *args, **kwargs)
-            with continued(trace_parent):
-                return await method(self, *args, **kwargs)
-
-        return call
-
-    return _each_method(replica, continuing)
-
-
-def begins_traces(request_id: Callable[[], str]) -> Callable[[Class], Class]:
-    """Class decorator: each call of a method is a door.
-
-    Args:
-        request_id: tells the id of the call that is under way.
-    """
-
-    def beginning(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        @wraps(method)
-        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if _recorder is None or _recorder.under_way():  # one method may call another
-                return await method(self, *args, **kwargs)
-            with _recorder.request_span(f"handle {method.__name__}", {}, request_id()):
-                return await method(self, *args, **kwargs)
-
-        return call
-
-    return lambda replica: _each_method(replica, beginning)
-
-
-def _each_method(replica: Class, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Class:
-    for name in dir(replica):
-        method = getattr(replica, name)
-        if not name.startswith("_") and name not in UNTRACED and inspect.iscoroutinefunction(method):
-            setattr(replica, name, wrapped(method))
-    return replica

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_app.contracts.matcher import Detector, Embedder, LivenessScorer, Matcher
+from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
 from serve_app.domain import (
     CheckedFace,
     DetectedFace,

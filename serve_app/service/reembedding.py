@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 
-from serve_app.contracts.matcher import Embedder, Matcher
+from serve_app.contracts import Embedder, Matcher
 from serve_app.domain import CropsToEmbed, Pixels
 from serve_app.errors import FacegraphError, ImageError
 from serve_app.service.background import Background

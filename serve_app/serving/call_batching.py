@@ -26,15 +26,10 @@ MOST_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a method.
-
-    Attributes:
-        request_id: of the request that it is made for, which logs tell.
-    """
+    """Arguments of one call of a method."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    request_id: str
 
     @property
     def weight(self) -> int:
@@ -63,9 +58,8 @@ class CallBatcher:
 
     Args:
         alone: makes one call.
-        together: makes several; as many outcomes, in their order. What it raises reaches each of the callers.
+        together: makes several and returns their outcomes in the same order. Its exception reaches all callers.
         limit: calls under way, alone or together, from which on others wait.
-        request_id: tells the id of the request that is under way.
 
     Not thread-safe: it belongs to one event loop.
     """
@@ -75,12 +69,10 @@ class CallBatcher:
         alone: Callable[..., Awaitable[Any]],
         together: Callable[[Sequence[Call]], Awaitable[Sequence[Outcome]]],
         limit: int,
-        request_id: Callable[[], str],
     ) -> None:
         self._alone = alone
         self._together = together
         self._limit = limit
-        self._request_id = request_id
         self._under_way = 0
         self._waiting: deque[_Waiting] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +86,7 @@ class CallBatcher:
             finally:
                 self._ended()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(Call(args, kwargs, self._request_id()), future, copy_context()))
+        self._waiting.append(_Waiting(Call(args, kwargs), future, copy_context()))
         return await future
 
     def _ended(self) -> None:

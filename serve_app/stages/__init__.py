@@ -1,1 +1,10 @@
-"""The stages of the graph: a plain class each, made a Ray Serve deployment by :mod:`serve_app.app`."""
+"""The stages as plain classes without Ray; :mod:`serve_app.serving` makes deployments of them."""
+
+from __future__ import annotations
+
+from serve_app.stages.detector import DetectorStage
+from serve_app.stages.embedder import EmbedderStage
+from serve_app.stages.liveness import LivenessStage
+from serve_app.stages.matcher import MatcherStage
+
+__all__ = ["DetectorStage", "EmbedderStage", "LivenessStage", "MatcherStage"]

@@ -40,7 +40,7 @@ class DetectorStage:
         self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}
 
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
-        """See :class:`~serve_app.contracts.matcher.Detector`."""
+        """See :class:`~serve_app.contracts.Detector`."""
         with self._metrics.operation("detect"):
             loop = asyncio.get_running_loop()
             detection = await loop.run_in_executor(self._executor, self._analyse, image, options)
@@ -54,11 +54,8 @@ class DetectorStage:
             return self._analyser.analyse(image, options)
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.contracts.matcher.Stage`."""
+        """See :class:`~serve_app.contracts.Stage`."""
         return self._facts
-
-    async def check_health(self) -> None:
-        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Finish what is running and release the threads."""

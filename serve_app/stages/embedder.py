@@ -76,7 +76,7 @@ class EmbedderStage:
         return self._models[model]
 
     async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
-        """See :class:`~serve_app.contracts.matcher.Embedder`."""
+        """See :class:`~serve_app.contracts.Embedder`."""
         opened = await self._opened(model)
         if not crops:
             return np.empty((0, opened.dimension), np.float32)
@@ -84,7 +84,7 @@ class EmbedderStage:
             return np.stack(await opened.batcher.submit(crops))
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.contracts.matcher.Stage`."""
+        """See :class:`~serve_app.contracts.Stage`."""
         return {
             "models": {
                 model: {"provider": opened.provider, "dimension": opened.dimension}
@@ -92,9 +92,6 @@ class EmbedderStage:
             },
             "waiting": sum(opened.batcher.waiting for opened in self._models.values()),
         }
-
-    async def check_health(self) -> None:
-        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Refuse new work, finish what runs."""

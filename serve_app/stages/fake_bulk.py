@@ -39,7 +39,7 @@ class FakeBulk:
         await self.collection(tenant, collection)
         task = await self.add_task(tenant, "bulk", {})
         arguments = {"collection": collection, **options}
-        self._of(tenant).uploads[task.id] = FakeUpload(current().actor)
+        self._of(tenant).uploads[task.id] = FakeUpload(current().caller)
         waiting = replace(task, state=TaskState.WAITING, arguments=arguments, finished=None)
         self._of(tenant).tasks[task.id] = waiting
         return waiting

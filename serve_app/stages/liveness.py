@@ -43,7 +43,7 @@ class LivenessStage:
             )
 
     async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
-        """See :class:`~serve_app.contracts.matcher.LivenessScorer`."""
+        """See :class:`~serve_app.contracts.LivenessScorer`."""
         if self._batcher is None:
             raise LivenessUnavailable(
                 "Liveness was asked for, but none of its models is installed: run 'facegraph models pull'.",
@@ -57,11 +57,8 @@ class LivenessStage:
         return scored
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.contracts.matcher.Stage`. No model at all is a state to serve in, not a failure."""
+        """See :class:`~serve_app.contracts.Stage`. No model at all is a state to serve in, not a failure."""
         return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
-
-    async def check_health(self) -> None:
-        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Refuse new work, finish what runs."""

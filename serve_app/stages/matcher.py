@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
+from serve_app.contracts import Matcher, Method, methods, named
 from serve_app.domain import GalleryAnswer, GalleryQuery
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import open_gallery
 from serve_app.observability.metrics import Metrics
-from serve_app.request_context import Caller, become
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
 
@@ -32,25 +32,24 @@ THREADS = 8
 calls that need the index, and as many for the others, which do not wait behind those when it does not answer."""
 
 
-def _threaded(name: str, index: bool = False) -> Any:
-    async def call(self: MatcherStage, *args: Any, caller: Caller | None = None, **kwargs: Any) -> Any:
-        self._start_upkeep()
-        with self._metrics.operation(name):
-            context = copy_context()
-            if caller is not None:  # told by another process
-                context.run(become, caller)
-            method = partial(context.run, getattr(self._gallery, name), *args, **kwargs)
-            return await asyncio.get_running_loop().run_in_executor(
-                self._indexing if index else self._recording, method
-            )
+def _over_gallery(stage: type) -> Any:
+    """Class decorator: add the contract's methods that the class lacks, each as the gallery's, in a thread."""
+    for method in methods(Matcher):
+        if method.name not in vars(stage):
+            setattr(stage, method.name, named(method, _threaded(method)))
+    return stage
 
-    call.__name__ = name
-    call.__doc__ = f"See :meth:`serve_app.contracts.matcher.Matcher.{name}`."
+
+def _threaded(method: Method) -> Callable[..., Awaitable[Any]]:
+    async def call(self: MatcherStage, *args: Any, **kwargs: Any) -> Any:
+        return await self._call(method.name, method.indexed, *args, **kwargs)
+
     return call
 
 
+@_over_gallery
 class MatcherStage:
-    """Implements :class:`~serve_app.contracts.matcher.Matcher` over a :class:`~serve_app.gallery.Gallery`.
+    """Implements :class:`~serve_app.contracts.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
     Opening it migrates and repairs the stores and takes as long as that takes.
 
@@ -72,80 +71,26 @@ class MatcherStage:
         self._recording = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-records")
         self._upkeep: list[asyncio.Task[None]] = []
 
-    _search = _threaded("search", index=True)
-    verify = _threaded("verify")
-    template = _threaded("template")
-    create_collection = _threaded("create_collection")
-    collection = _threaded("collection")
-    collections_by_id = _threaded("collections_by_id")
-    collections = _threaded("collections")
-    update_collection = _threaded("update_collection")
-    delete_collection = _threaded("delete_collection", index=True)
-    put_person = _threaded("put_person", index=True)
-    person = _threaded("person")
-    persons = _threaded("persons")
-    delete_person = _threaded("delete_person", index=True)
-    face = _threaded("face")
-    faces = _threaded("faces")
-    delete_face = _threaded("delete_face", index=True)
-    face_image = _threaded("face_image")
-    face_images = _threaded("face_images")
-    add_faces = _threaded("add_faces", index=True)
-    attach_faces = _threaded("attach_faces", index=True)
-    detach_faces = _threaded("detach_faces", index=True)
-    face_collections = _threaded("face_collections")
-    set_user_id = _threaded("set_user_id")
-    add_task = _threaded("add_task")
-    task = _threaded("task")
-    tasks = _threaded("tasks")
-    cancel_task = _threaded("cancel_task")
-    find_duplicates = _threaded("find_duplicates")
-    duplicates = _threaded("duplicates")
-    tell_apart = _threaded("tell_apart")
-    begin_bulk = _threaded("begin_bulk")
-    add_bulk = _threaded("add_bulk")
-    start_bulk = _threaded("start_bulk")
-    bulk_work = _threaded("bulk_work")
-    note_bulk = _threaded("note_bulk")
-    bulk_report = _threaded("bulk_report")
-    keep_unknown = _threaded("keep_unknown", index=True)
-    unknowns = _threaded("unknowns")
-    unknown = _threaded("unknown")
-    name_unknown = _threaded("name_unknown", index=True)
-    merge_unknowns = _threaded("merge_unknowns", index=True)
-    discard_unknown = _threaded("discard_unknown", index=True)
-    collections_named = _threaded("collections_named")
-    collections_slice = _threaded("collections_slice")
-    persons_slice = _threaded("persons_slice")
-    update_person = _threaded("update_person", index=True)
-    link_persons = _threaded("link_persons", index=True)
-    merge_persons = _threaded("merge_persons", index=True)
-    delete_persons = _threaded("delete_persons", index=True)
-    audit = _threaded("audit")
-    check_audit = _threaded("check_audit")
-    check_receipt = _threaded("check_receipt")
-    embedders = _threaded("embedders")
-    embedder_change = _threaded("embedder_change")
-    left_behind = _threaded("left_behind")
-    crops_to_embed = _threaded("crops_to_embed")
-    add_templates = _threaded("add_templates", index=True)
-
-    async def search(self, tenant: str, query: GalleryQuery, caller: Caller | None = None) -> GalleryAnswer:
-        """See :meth:`serve_app.contracts.matcher.Matcher.search`."""
-        answer: GalleryAnswer = await self._search(tenant, query, caller=caller)
+    async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
+        """See :meth:`serve_app.contracts.search.Search.search`."""
+        answer: GalleryAnswer = await self._call("search", True, tenant, query)
         self._metrics.outcomes("match" if matches else "no_match" for matches in answer.matches)
         return answer
 
+    async def _call(self, name: str, indexed: bool, *args: Any, **kwargs: Any) -> Any:
+        self._start_upkeep()
+        with self._metrics.operation(name):
+            call = partial(copy_context().run, getattr(self._gallery, name), *args, **kwargs)
+            executor = self._indexing if indexed else self._recording
+            return await asyncio.get_running_loop().run_in_executor(executor, call)
+
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.contracts.matcher.Stage`."""
+        """See :class:`~serve_app.contracts.Stage`."""
         self._start_upkeep()
         facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
             self._recording, self._gallery.ready
         )
         return facts
-
-    async def check_health(self) -> None:
-        """Called by Serve: an answer at all is the proof. What a restart cannot mend is for :meth:`ready` to tell."""
 
     async def close(self) -> None:
         """Stop the upkeep, finish what runs, close the stores."""

@@ -8,10 +8,11 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextvars import Context
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,14 +30,14 @@ from serve_app.errors import ConfigurationError
 from serve_app.gallery import open_keys
 from serve_app.observability import tracing
 from serve_app.observability.trace_recorder import REQUEST_ID, Recorder, open_recorder
+from serve_app.serving.deployments import offer
 from serve_app.serving.ingress import Ingress
+from serve_app.serving.python_handle import PythonHandle
+from serve_app.serving.ray_private import set_serve_request_id
 from serve_app.serving.remote import Remote
+from serve_app.serving.stage_kinds import STAGES, StageKind
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
-from serve_app.stages.detector import DetectorStage
-from serve_app.stages.embedder import EmbedderStage
-from serve_app.stages.liveness import LivenessStage
-from serve_app.stages.matcher import MatcherStage
 from tests import photos
 
 CLIENT_TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -48,14 +49,14 @@ class Handle:
 
     def __init__(self, replica: Any) -> None:
         self._replica = replica
-        self.sent: list[str] = []
+        self.sent: list[Any] = []
 
     def options(self, *, _by_reference: bool) -> Handle:
         return self
 
     def __getattr__(self, name: str) -> Any:
         async def remote(*args: Any, **kwargs: Any) -> Any:
-            self.sent.extend(kwargs)
+            self.sent.append(kwargs["context"].trace)
             args, kwargs = pickle.loads(pickle.dumps((args, kwargs)))
             work = getattr(self._replica, name)(*args, **kwargs)
             return await asyncio.get_running_loop().create_task(work, context=Context())
@@ -63,26 +64,22 @@ class Handle:
         return type("Method", (), {"remote": staticmethod(remote)})
 
 
+def offered(stage: Any, kind: StageKind) -> Any:
+    """What a replica offers of a stage."""
+    replica = SimpleNamespace()
+    offer(replica, stage, kind.contract)
+    return replica
+
+
 class World:
     """The HTTP application over real stages, each behind a handle."""
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(data_dir=folder, model_dir=photos.model_dir())
-        kinds = {
-            "detector": DetectorStage,
-            "liveness": LivenessStage,
-            "embedder": EmbedderStage,
-            "matcher": MatcherStage,
-        }
-        self.replicas = {
-            name: tracing.continues_traces(type(name, (kind,), {}))(settings) for name, kind in kinds.items()
-        }
-        self.handles = {name: Handle(replica) for name, replica in self.replicas.items()}
-        remotes: dict[str, Any] = {
-            name: Remote(handle, name, 1, tell_caller=name == "matcher")  # type: ignore[arg-type]
-            for name, handle in self.handles.items()
-        }
-        self.ingress = Ingress(settings, **remotes)
+        self.replicas = {name: kind.make(settings) for name, kind in STAGES.items()}
+        self.handles = {name: Handle(offered(stage, STAGES[name])) for name, stage in self.replicas.items()}
+        remotes = {name: Remote(handle, STAGES[name], 1) for name, handle in self.handles.items()}  # type: ignore[arg-type]
+        self.ingress = Ingress(settings, remotes)
         keys = open_keys(settings)
         self.key = keys.create("0" * 32, "tests", Role.ADMIN)[1]
         keys.close()
@@ -159,8 +156,8 @@ def test_a_search_is_one_trace_through_all_stages(world: World, recorded: InMemo
         ("embedder", "embed", "embed"),
         ("matcher", "search", "search"),
     ]:
-        assert parents[f"call {stage} {method}"] == "POST /v1/search"
-        assert parents[f"{stage} {operation}"] == f"call {stage} {method}"
+        assert parents[f"call {STAGES[stage].title} {method}"] == "POST /v1/search"
+        assert parents[f"{stage} {operation}"] == f"call {STAGES[stage].title} {method}"
     assert parents["embedder batch"] == "embedder embed"
     assert parents["liveness batch"] == "liveness liveness"
     assert parents["index search"] == "matcher search"
@@ -194,7 +191,7 @@ def test_a_request_that_is_not_chosen_costs_later_stages_nothing(world: World, m
         handle.sent.clear()
     assert world.search().status_code == 200
     assert recorded.get_finished_spans() == ()
-    assert {name for handle in world.handles.values() for name in handle.sent} == {"caller"}
+    assert {trace for handle in world.handles.values() for trace in handle.sent} == {None}
 
 
 def test_a_refusal_is_no_failure_and_names_nobody(world: World, recorded: InMemorySpanExporter) -> None:
@@ -244,24 +241,27 @@ def test_a_batch_is_in_the_traces_of_all_its_callers(recorded: InMemorySpanExpor
 
 
 def test_each_call_of_the_python_handle_is_a_trace(recorded: InMemorySpanExporter) -> None:
-    @tracing.begins_traces(lambda: "from-the-handle")
-    class RequestSpan:
-        async def search(self) -> None:
+    class Service:
+        async def search(self, *args: Any, **kwargs: Any) -> None:
             with tracing.span("matcher search"):
                 pass
-
-        async def search_all(self) -> None:
-            await self.search()
 
         async def ready(self) -> None:
             with tracing.span("matcher ready"):
                 pass
 
-    asyncio.run(RequestSpan().ready())
+    handle = PythonHandle()
+    handle.service = Service()  # type: ignore[assignment]
+
+    async def ask(call: Coroutine[Any, Any, Any]) -> None:
+        set_serve_request_id("from-the-handle")
+        await call
+
+    asyncio.run(ask(handle.ready()))
     assert recorded.get_finished_spans() == ()
-    asyncio.run(RequestSpan().search_all())
+    asyncio.run(ask(handle.search_all_faces(b"", "staff")))
     spans = recorded.get_finished_spans()
-    assert tree(spans) == {"matcher search": "handle search_all", "handle search_all": None}
+    assert tree(spans) == {"matcher search": "handle search_all_faces", "handle search_all_faces": None}
     assert {(span.attributes or {})[REQUEST_ID] for span in spans} == {"from-the-handle"}
 
 

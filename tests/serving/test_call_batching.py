@@ -23,10 +23,9 @@ class Stage:
     def __init__(self, limit: int) -> None:
         self.sent: list[list[Any]] = []
         self.contexts: list[str] = []
-        self.ids: list[str] = []
         self.failure: Exception | None = None
         self.gate = asyncio.Semaphore(0)
-        self.batcher = CallBatcher(self._alone, self._together, limit, lambda: caller.get(""))
+        self.batcher = CallBatcher(self._alone, self._together, limit)
 
     async def _alone(self, item: Any) -> Any:
         (outcome,) = await self._work([item])
@@ -35,7 +34,6 @@ class Stage:
         return outcome.value
 
     async def _together(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        self.ids += [call.request_id for call in calls]
         return await self._work([call.args[0] for call in calls])
 
     async def _work(self, items: list[Any]) -> list[Outcome]:
@@ -177,7 +175,7 @@ def test_what_is_sent_together_has_limits() -> None:
     asyncio.run(run())
 
 
-def test_each_keeps_its_request_id_and_the_first_ones_context() -> None:
+def test_each_is_sent_in_the_context_of_the_first() -> None:
     async def run() -> None:
         stage = Stage(limit=1)
 
@@ -189,16 +187,16 @@ def test_each_keeps_its_request_id_and_the_first_ones_context() -> None:
         await asyncio.sleep(0.01)
         await stage.answer(2)
         await asyncio.gather(*tasks)
-        assert (stage.contexts, stage.ids) == (["a", "b"], ["b", "c"])
+        assert stage.contexts == ["a", "b"]
 
     asyncio.run(run())
 
 
 def test_the_weight_of_a_call_is_that_of_its_pictures() -> None:
     crops = [np.zeros((112, 112, 3), np.uint8)] * 2
-    assert Call((b"12345", "an option"), {}, "").weight == 5
-    assert Call((crops, "a model"), {}, "").weight == 2 * 112 * 112 * 3
-    assert Call(("a tenant",), {}, "").weight == 0
+    assert Call((b"12345", "an option"), {}).weight == 5
+    assert Call((crops, "a model"), {}).weight == 2 * 112 * 112 * 3
+    assert Call(("a tenant",), {}).weight == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -220,7 +218,7 @@ def test_under_any_load_each_call_is_made_once(seed: int) -> None:
         async def alone(item: int) -> int:
             return int((await work([item]))[0].value)
 
-        batcher = CallBatcher(alone, lambda calls: work([call.args[0] for call in calls]), 3, str)
+        batcher = CallBatcher(alone, lambda calls: work([call.args[0] for call in calls]), 3)
 
         async def client(numbers: range) -> None:
             for number in numbers:

@@ -11,9 +11,11 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.contracts import matcher
+from serve_app.contracts import methods
 from serve_app.errors import FacegraphError, Overloaded, PersonNotFound, Unavailable
-from serve_app.serving.remote import REPEATABLE, Remote
+from serve_app.request_context import RequestContext
+from serve_app.serving.remote import BATCHED, Remote
+from serve_app.serving.stage_kinds import STAGES
 
 
 class Handle:
@@ -32,7 +34,7 @@ class Handle:
 
         return Method
 
-    async def _answer(self, *args: Any) -> Any:
+    async def _answer(self, *args: Any, context: RequestContext) -> Any:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -40,7 +42,7 @@ class Handle:
 
 
 def ask(handle: Handle, method: str) -> Any:
-    return asyncio.run(getattr(Remote(handle, "matcher", 1), method)("tenant"))  # type: ignore[arg-type]
+    return asyncio.run(getattr(Remote(handle, STAGES["matcher"], 1), method)("tenant"))  # type: ignore[arg-type]
 
 
 def test_a_read_is_repeated_once() -> None:
@@ -74,14 +76,14 @@ def test_other_errors_are_not_repeated(raised: Exception, expected: type[Facegra
 
 def test_asking_a_stage_that_may_sleep_does_not_wake_it() -> None:
     handle = Handle("scored")
-    liveness = Remote(handle, "liveness scorer", 1, may_sleep=True)  # type: ignore[arg-type]
+    liveness = Remote(handle, STAGES["liveness"], 1, may_sleep=True)  # type: ignore[arg-type]
     assert asyncio.run(liveness.ready()) == {}
     assert asyncio.run(liveness.score([])) == "scored"
 
 
-def test_every_repeatable_method_exists() -> None:
-    stages = (matcher.Detector, matcher.LivenessScorer, matcher.Embedder, matcher.Matcher)
-    assert {name for name in REPEATABLE if any(hasattr(stage, name) for stage in stages)} == REPEATABLE
+def test_every_batched_method_is_a_read_of_a_contract() -> None:
+    reads = {method.name for kind in STAGES.values() for method in methods(kind.contract) if method.read}
+    assert reads >= BATCHED
 
 
 @pytest.mark.parametrize(("method", "over_grpc"), [("search", True), ("person", True), ("put_person", False)])

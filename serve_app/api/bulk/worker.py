@@ -20,7 +20,7 @@ from serve_app.bulk.entries import Entry, Outcome, PictureFile
 from serve_app.bulk.files import NotRead
 from serve_app.domain import BulkPerson, BulkWork, ImageStorage
 from serve_app.errors import FacegraphError, ImageError
-from serve_app.request_context import Caller, become
+from serve_app.request_context import RequestContext, enter
 from serve_app.service import FaceService
 from serve_app.service.background import Background
 
@@ -61,7 +61,7 @@ class BulkWorker:
         work = await matcher.bulk_work(self._worker, WINDOW)
         if work is None:
             return False
-        become(Caller(work.actor))
+        enter(RequestContext(caller=work.actor))
         outcomes = await asyncio.gather(*(self._enroll(work, person) for person in work.persons.values()))
         noted = {
             position: {name: value for name, value in outcome.as_json().items() if name in REPORTED}

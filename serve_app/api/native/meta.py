@@ -17,7 +17,7 @@ from serve_app.api.native.common import COMMON_ERRORS, reply
 from serve_app.api.openapi_docs import error_docs
 from serve_app.api.schemas.keys import KeyView
 from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
-from serve_app.contracts.matcher import Stage
+from serve_app.contracts import Stage
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import WINDOW_S, RecentStatistics
 

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.errors import request_id_of
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, PICTURE_ERRORS, reply
 from serve_app.api.openapi_docs import error_docs
 from serve_app.api.request_bodies import body_docs, read_body
@@ -31,6 +30,7 @@ from serve_app.api.schemas.pictures import (
     VerifyBody,
 )
 from serve_app.errors import CollectionNotFound, FaceIdNotFound, FaceRejected, PersonNotFound, TooManyFaces
+from serve_app.request_context import current
 
 router = APIRouter(tags=["pictures"])
 
@@ -56,7 +56,7 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
     detection, faces = await context.service.detect(image, liveness=body.liveness, max_faces=body.max_faces)
     return reply(
         DetectAnswer(
-            request_id=request_id_of(request),
+            request_id=current().request_id,
             image=ImageView.of(detection.image),
             faces=[DetectedFaceView.of(face) for face in faces],
         )
@@ -80,7 +80,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     first, second = await asyncio.gather(*(one_of(context, body.picture(number)) for number in (1, 2)))
     result = await context.service.compare(first, second, min_score=body.min_score, liveness=body.liveness)
     faces = [FaceOnPicture(**FaceOnPicture.fields_of(face)) for face in (result.first, result.second) if face]
-    fields = ComparisonAnswer.fields_of(request_id_of(request), result)
+    fields = ComparisonAnswer.fields_of(current().request_id, result)
     return reply(CompareAnswer(**fields, faces=faces))
 
 
@@ -106,7 +106,7 @@ async def verify(request: Request, context: Context, key: SearchKey) -> Response
     )
     return reply(
         VerifyAnswer(
-            **ComparisonAnswer.fields_of(request_id_of(request), result),
+            **ComparisonAnswer.fields_of(current().request_id, result),
             person_id=body.person_id,
             face_id=result.face_id or "",
             face=FaceOnPicture(**FaceOnPicture.fields_of(result.first)),
@@ -129,7 +129,7 @@ async def liveness(request: Request, context: Context, key: SearchKey) -> Respon
     body = await read_body(request, context, LivenessBody, max_files=1)
     image = await picture(context, body)
     face, result = await context.service.check_liveness(image, threshold=body.threshold)
-    return reply(LivenessAnswer.about(request_id_of(request), face, result))
+    return reply(LivenessAnswer.about(current().request_id, face, result))
 
 
 @router.post(
@@ -150,7 +150,7 @@ async def embed(request: Request, context: Context, key: SearchKey) -> Response:
     ]
     return reply(
         EmbedAnswer(
-            request_id=request_id_of(request),
+            request_id=current().request_id,
             image=ImageView.of(detection.image),
             model=model,
             dimension=int(templates.shape[1]),

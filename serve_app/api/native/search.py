@@ -7,7 +7,6 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.errors import request_id_of
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, PICTURE_ERRORS, reply
 from serve_app.api.openapi_docs import error_docs
 from serve_app.api.request_bodies import body_docs, exactly_one, read_body
@@ -15,6 +14,7 @@ from serve_app.api.request_images import picture
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
 from serve_app.errors import CollectionNotFound, FaceIdNotFound, InvalidRequest, UnknownsNotKept
+from serve_app.request_context import current
 
 router = APIRouter(tags=["search"])
 
@@ -71,4 +71,4 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
             trace=body.trace,
             keep_unknown=body.keep_unknown,
         )
-    return reply(SearchAnswer.of(request_id_of(request), result))
+    return reply(SearchAnswer.of(current().request_id, result))

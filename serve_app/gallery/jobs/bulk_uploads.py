@@ -57,7 +57,7 @@ class Bulk:
                 "complete": False,
                 "collection_id": place.id,
                 "options": dict(options),
-                "actor": current().actor,
+                "actor": current().caller,
                 "counts": {},
             }
             arguments = {"collection": collection, **options}

@@ -15,7 +15,7 @@ from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
 from serve_app.gallery import Gallery
 from serve_app.gallery.jobs import bulk_uploads
 from serve_app.gallery.sql.records import tasks
-from serve_app.request_context import Caller, become
+from serve_app.request_context import RequestContext, enter
 from tests.gallery.conftest import new_tenant
 from tests.gallery.stores import in_memory
 
@@ -184,11 +184,11 @@ def test_too_many_at_once_are_refused(memory: Gallery, monkeypatch: pytest.Monke
 
 
 def test_who_handed_it_in_is_recorded_and_enrols(memory: Gallery) -> None:
-    become(Caller("key:abc"))
+    enter(RequestContext(caller="key:abc"))
     try:
         task = submitted(memory, 2)
     finally:
-        become(Caller())
+        enter(RequestContext())
     entry = memory.audit(T, limit=1).items[0]
     assert (entry.actor, entry.action, entry.details["persons"]) == ("key:abc", "enrol_bulk", 2)
     work = memory.bulk_work(worker(), 10)

@@ -20,7 +20,7 @@ from serve_app.gallery.privacy.audit_log import MOST_QUEUED
 from serve_app.gallery.sql.records import audit_chain
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.sql.schema import audit_heads, audit_log
-from serve_app.request_context import Caller
+from serve_app.request_context import RequestContext
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import face, query
 from tests.gallery.stores import in_memory
@@ -189,9 +189,9 @@ def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
 def test_the_actor_is_the_caller(tmp_path: Path) -> None:
     with in_memory(tmp_path) as gallery:
         gallery.create_collection(T, NewCollection("staff"))
-        request_context.become(Caller("key:k1"))
+        request_context.enter(RequestContext(caller="key:k1"))
         gallery.search(T, query(1))
-        request_context.become(Caller())
+        request_context.enter(RequestContext())
         assert [entry.actor for entry in gallery.export_audit(T)] == ["internal", "key:k1"]
 
 

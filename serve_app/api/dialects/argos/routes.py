@@ -33,7 +33,6 @@ from serve_app.api.dialects.argos.schemas import (
     ArgosSearchBody,
     similarity_of,
 )
-from serve_app.api.errors import request_id_of
 from serve_app.api.native.common import EXAMPLE_BASE64, reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import decode_base64, picture_type
@@ -46,6 +45,7 @@ from serve_app.errors import (
     ImageUndecodable,
     NoFaceDetected,
 )
+from serve_app.request_context import current
 from serve_app.service import refuse_not_live
 
 router = APIRouter(tags=["ARGOS"])
@@ -118,7 +118,7 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
     return reply(
         ArgosSearchAnswer(
             message="success",
-            searchId=request_id_of(request),
+            searchId=current().request_id,
             requestName=body.requestName,
             userName=body.userName,
             option=ArgosOption.of(collection, face.liveness.probability if face.liveness else None),

@@ -19,7 +19,6 @@ from serve_app.api.errors import (
     RouteNotFound,
     error_headers,
     presentable,
-    request_id_of,
 )
 from serve_app.api.schemas.base import Answer
 from serve_app.errors import (
@@ -41,6 +40,7 @@ from serve_app.errors import (
     RoleInsufficient,
     TaskNotFound,
 )
+from serve_app.request_context import current
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 """Browsers may call from any page: the keys travel in the body, and there are no cookies."""
@@ -151,7 +151,7 @@ def time_used(request: Request) -> int:
 def facepp_request_id(request: Request) -> str:
     """``<unix seconds>,<uuid>``: the uuid is the request's own id where that is one."""
     try:
-        unique = uuid.UUID(request_id_of(request))
+        unique = uuid.UUID(current().request_id)
     except ValueError:
         unique = uuid.uuid4()
     return f"{int(time.time())},{unique}"

@@ -12,10 +12,11 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from serve_app.api.errors import error_headers, presentable, request_id_of
+from serve_app.api.errors import error_headers, presentable
 from serve_app.api.native.common import COMMON_ERRORS
 from serve_app.api.schemas.base import Answer
 from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
+from serve_app.request_context import current
 
 CODES: dict[type[FacegraphError], str] = {
     CollectionNotFound: "index_not_found",
@@ -48,7 +49,7 @@ class NinthSenseErrorAnswer(Answer):
 def translate(request: Request, error: FacegraphError) -> Response:
     """The error in this dialect's envelope."""
     error = presentable(request, error)
-    fields = NinthSenseError(code=code_of(type(error)), message=error.message, request_id=request_id_of(request))
+    fields = NinthSenseError(code=code_of(type(error)), message=error.message, request_id=current().request_id)
     answer = NinthSenseErrorAnswer(response=NinthSenseFailure(error=fields))
     headers = error_headers(error)
     if isinstance(error, AuthError) and error.status == 401:

@@ -31,7 +31,7 @@ class Draft:
     subjects: Sequence[str] = ()
     collections: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    actor: str = field(default_factory=lambda: current().actor)
+    actor: str = field(default_factory=lambda: current().caller)
     time: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 

@@ -1,0 +1,72 @@
+"""Contracts of the detector, the liveness scorer and the embedder, and what all stages have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from serve_app.contracts.marks import read
+from serve_app.domain import DetectedFace, Detection, DetectOptions, Liveness, Pixels, Vectors
+
+
+class Stage(Protocol):
+    """Methods of every stage."""
+
+    @read
+    async def ready(self) -> Mapping[str, Any]:
+        """Facts about the running stage (model, provider, versions) as JSON-ready values.
+
+        Raises:
+            Unavailable: the stage cannot serve; the message says why.
+        """
+        ...
+
+
+class Detector(Stage, Protocol):
+    """Compressed image in, faces out."""
+
+    @read
+    async def detect(self, image: bytes, options: DetectOptions) -> Detection:
+        """Decode, detect, align, assess quality.
+
+        Raises:
+            ImageError: too large, not a supported format, damaged, too small.
+        """
+        ...
+
+
+class LivenessScorer(Stage, Protocol):
+    """Presentation attack detection."""
+
+    @read
+    async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
+        """One result per face.
+
+        Args:
+            faces: detected with ``DetectOptions.liveness``, so that they carry liveness crops.
+            threshold: probability from which a face counts as live, 0 to 1; None takes the configured one.
+
+        Raises:
+            LivenessUnavailable: no liveness model is installed.
+        """
+        ...
+
+
+class Embedder(Stage, Protocol):
+    """Aligned crops in, templates out."""
+
+    @read
+    async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
+        """Templates of n crops.
+
+        Args:
+            crops: uint8 (112, 112, 3) BGR each; may be empty.
+            model: id of the embedder.
+
+        Returns:
+            float32 (n, dimension), rows of norm 1.
+
+        Raises:
+            ConfigurationError: the catalogue has no such embedder, or its file is missing.
+        """
+        ...

@@ -1,0 +1,52 @@
+"""The application graph: settings in, Ray Serve application out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.serve import Application
+
+from serve_app.api.dialects import chosen
+from serve_app.observability import tracing
+from serve_app.serving.deployments import IngressReplica, StageReplica, deployment
+from serve_app.serving.stage_kinds import STAGES
+from serve_app.settings import Settings, Topology, load_settings
+
+NAME = "facegraph"
+"""Of the Serve application: ``serve.get_app_handle("facegraph")``."""
+
+OWN_DEPLOYMENTS = {
+    Topology.DISTRIBUTED: tuple(STAGES),
+    Topology.COMPACT: ("matcher",),
+    Topology.SINGLE: (),
+}
+"""The stages that are deployments of their own in each topology; the others run inside the ingress replicas."""
+
+
+def build(args: dict[str, Any]) -> Application:
+    """The whole graph.
+
+    Args:
+        args: values of :class:`~serve_app.settings.Settings`, as under ``args`` in a Serve configuration file.
+
+    Raises:
+        ConfigurationError: with an explanation, before anything is started.
+    """
+    settings = load_settings(args).without_secrets()
+    chosen(settings.dialects)  # a misspelt one stops the start here, not in a replica
+    tracing.check(settings)
+    own = OWN_DEPLOYMENTS[settings.topology]
+    stages = {name: _stage(name, settings) for name in own}
+    # Embedded stores have one writer: where the matcher runs, there is one replica at any time.
+    alone = "matcher" not in own and _has_embedded_store(settings)
+    return deployment(IngressReplica, "Ingress", settings.ingress.serve, alone).bind(settings, **stages)
+
+
+def _stage(name: str, settings: Settings) -> Application:
+    alone = name == "matcher" and _has_embedded_store(settings)
+    options = getattr(settings, name).serve
+    return deployment(StageReplica, name.capitalize(), options, alone).bind(name, settings)
+
+
+def _has_embedded_store(settings: Settings) -> bool:
+    return settings.embedded_index or settings.embedded_database

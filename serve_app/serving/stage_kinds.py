@@ -1,0 +1,32 @@
+"""The four stages: class, contract and name of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
+from serve_app.stages import DetectorStage, EmbedderStage, LivenessStage, MatcherStage
+
+
+class StageKind(NamedTuple):
+    """A stage.
+
+    Attributes:
+        make: its class; takes the settings and a factory of metrics.
+        contract: the protocol that it implements.
+        title: for error messages.
+    """
+
+    make: Callable[..., Any]
+    contract: type
+    title: str
+
+
+STAGES: Mapping[str, StageKind] = {
+    "detector": StageKind(DetectorStage, Detector, "detector"),
+    "liveness": StageKind(LivenessStage, LivenessScorer, "liveness scorer"),
+    "embedder": StageKind(EmbedderStage, Embedder, "embedder"),
+    "matcher": StageKind(MatcherStage, Matcher, "matcher"),
+}
+"""By name: of its settings, of its argument to ``FaceService``, and capitalised of its deployment."""

@@ -190,16 +190,14 @@ def test_a_method_is_marked_as_a_read_if_and_only_if_it_writes_nothing(method: M
     assert method.indexed >= done["indexes"]
 
 
+def parameters(function: Callable[..., Any]) -> list[tuple[Any, ...]]:
+    return [(each.name, each.kind, each.default) for each in inspect.signature(function).parameters.values()]
+
+
 @pytest.mark.parametrize("method", MATCHER.values(), ids=MATCHER)
 def test_the_gallery_takes_the_arguments_of_the_contract(method: Method) -> None:
-    of_contract, of_gallery = (
-        [
-            (each.name, each.kind, each.default)
-            for each in inspect.signature(getattr(owner, method.name)).parameters.values()
-        ]
-        for owner in (Matcher, Gallery)
-    )
-    assert of_gallery[: len(of_contract)] == of_contract
+    of_contract = parameters(getattr(Matcher, method.name))
+    assert parameters(getattr(Gallery, method.name))[: len(of_contract)] == of_contract
 
 
 @pytest.mark.parametrize("kind", STAGES.values(), ids=STAGES)

@@ -1,4 +1,5 @@
-"""Each private name of Ray that the service uses exists in the installed Ray: after an upgrade this says which is gone."""
+"""Each private name of Ray that the service uses exists in the installed Ray: after an upgrade this names what is
+gone."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 from serve_app.contracts import Matcher, Method, methods, named
 from serve_app.domain import GalleryAnswer, GalleryQuery
 from serve_app.errors import StoreUnavailable
-from serve_app.gallery import open_gallery
+from serve_app.gallery import Gallery, open_gallery
 from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
@@ -30,6 +30,18 @@ WORK_PAUSE_S = 0.1
 THREADS = 8
 """Calls worked on at the same time in one replica: they wait for stores more than they compute. There are so many for
 calls that need the index, and as many for the others, which do not wait behind those when it does not answer."""
+
+
+def _opened(settings: Settings) -> Gallery:
+    catalogue = Catalogue.load()
+    catalogue.get(settings.embedder.model).calibration()  # raises an explanation if the entry lacks it
+    gallery = open_gallery(settings, catalogue.calibrations())
+    try:
+        gallery.aim(settings.embedder.model)
+    except BaseException:
+        gallery.close()
+        raise
+    return gallery
 
 
 def _over_gallery(stage: type) -> Any:
@@ -51,21 +63,18 @@ def _threaded(method: Method) -> Callable[..., Awaitable[Any]]:
 class MatcherStage:
     """Implements :class:`~serve_app.contracts.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
-    Opening it migrates and repairs the stores and takes as long as that takes.
+    Args:
+        gallery: already open; it is closed with the stage. None opens the one that the settings name, which migrates
+            and repairs its stores and takes as long as that takes.
 
     Raises:
-        ConfigurationError, StoreUnavailable.
+        ConfigurationError, StoreUnavailable: that gallery cannot be opened.
     """
 
-    def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
-        catalogue = Catalogue.load()
-        catalogue.get(settings.embedder.model).calibration()  # says in words what is wrong with it
-        self._gallery = open_gallery(settings, catalogue.calibrations())
-        try:
-            self._gallery.aim(settings.embedder.model)
-        except BaseException:
-            self._gallery.close()
-            raise
+    def __init__(
+        self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics, gallery: Gallery | None = None
+    ) -> None:
+        self._gallery = gallery or _opened(settings)
         self._metrics = metrics("matcher")
         self._indexing = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-index")
         self._recording = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-records")

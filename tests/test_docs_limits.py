@@ -21,7 +21,7 @@ from serve_app.api.schemas.search import SearchBody
 from serve_app.api.schemas.unknowns import MergeUnknownsBody
 from serve_app.domain import CollectionPolicy, Consent, PersonFields
 from serve_app.errors import InvalidRequest
-from serve_app.gallery import checks, directory, gallery, search, unassigned_faces, unknowns
+from serve_app.gallery import checks, persons, search, unassigned_faces, unknowns
 from serve_app.gallery.jobs import bulk_uploads, tasks
 from serve_app.service import image_sets
 
@@ -88,7 +88,7 @@ EXPECTED = {
     "`image_url`": [image_url.MAX_URL],
     "fields of a form, files not counted": [request_bodies.MAX_FORM_FIELDS],
     "items of a page (`limit`), its `cursor`, the filter `q`": [parameter(name) for name in ("limit", "cursor", "q")],
-    "persons that are changed or erased at once (vendors' wire formats)": [directory.MAX_PERSONS_PER_REQUEST],
+    "persons that are changed or erased at once (vendors' wire formats)": [persons.MAX_PERSONS_PER_REQUEST],
     "faces that are added, or put into or taken out of a collection, at once (Face++, Python handle)": [
         unassigned_faces.MAX_UNASSIGNED_FACES_PER_REQUEST
     ],
@@ -122,7 +122,7 @@ def test_requests_and_gallery_have_the_same_limits() -> None:
     assert repeated(checks.PLAIN_NAME.pattern) == repeated(COLLECTION_NAME.pattern)
     assert parameter("limit") == checks.MAX_PAGE
     assert of(MergeUnknownsBody, "others", "maxItems") == unknowns.MAX_MERGED
-    assert gallery.MAX_FACES_PER_REQUEST == unassigned_faces.MAX_UNASSIGNED_FACES_PER_REQUEST
+    assert persons.MAX_FACES_PER_REQUEST == unassigned_faces.MAX_UNASSIGNED_FACES_PER_REQUEST
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,11 @@ def check_offset(offset: object) -> int:
     return offset
 
 
+def check_slice(limit: int, offset: int) -> tuple[int, int]:
+    """Limit and offset of a slice; a limit of 0 asks for the total alone."""
+    return limit and check_limit(limit), check_offset(offset)
+
+
 def encode_cursor(key: str) -> str:
     """The last key of a page as an opaque text."""
     return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")

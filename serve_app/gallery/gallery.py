@@ -6,37 +6,27 @@ import datetime as dt
 import logging
 import threading
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from serve_app.domain import (
-    Deletion,
-    EnrolledFace,
-    Enrolment,
     ErasureReceipt,
     Face,
     GalleryAnswer,
     GalleryQuery,
-    NewFace,
-    Page,
-    Person,
-    PersonFields,
-    Slice,
     Vectors,
 )
-from serve_app.errors import FaceIdNotFound, InvalidRequest, StoreUnavailable
-from serve_app.gallery import checks
+from serve_app.errors import StoreUnavailable
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.directory import Directory
-from serve_app.gallery.embedder_change.change import Embedders
-from serve_app.gallery.face_images import Images
+from serve_app.gallery.embedder_change.change import EmbedderChanges
+from serve_app.gallery.faces import Faces
 from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.index_move.migration import IndexMigrator
-from serve_app.gallery.jobs.bulk_uploads import Bulk
+from serve_app.gallery.jobs.bulk_uploads import BulkUploads
 from serve_app.gallery.jobs.tasks import Tasks
-from serve_app.gallery.privacy.audit_log import KEPT, Audit, AuditQueue
+from serve_app.gallery.persons import Persons
+from serve_app.gallery.privacy.audit_log import KEPT, AuditQueue, Privacy
 from serve_app.gallery.privacy.erasure import Eraser
 from serve_app.gallery.privacy.retention import Retention
 from serve_app.gallery.privacy.signing import load_signer
@@ -44,11 +34,10 @@ from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.search import Searcher
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import audit_chain, collections, faces, persons, tasks
+from serve_app.gallery.sql.records import tasks
 from serve_app.gallery.status import GalleryStatus
 from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
 from serve_app.gallery.unknowns import Unknowns
-from serve_app.gallery.writes import plans
 from serve_app.gallery.writes.writer import Writer
 from serve_app.score import Calibration
 
@@ -57,10 +46,9 @@ log = logging.getLogger(__name__)
 JOURNAL_PERIOD_S = 30.0
 EXPIRY_PERIOD_S = 60.0
 CHANGE_PERIOD_S = 5.0
-MAX_FACES_PER_REQUEST = 1000
 
 
-class Gallery(UnassignedFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, Embedders, Retention):
+class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention):
     """Records, index and images as one store.
 
     The docstrings say what differs from or adds to :class:`~serve_app.contracts.matcher.Matcher`, whose methods these
@@ -109,114 +97,11 @@ class Gallery(UnassignedFaces, Images, Directory, Unknowns, Tasks, Bulk, Audit, 
         self._change_due = time.monotonic() + CHANGE_PERIOD_S
         self._maintaining = threading.Lock()
 
-    # -- searching
-
     def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
-        """Who the probes are; the query's threshold must be valid (InvalidRequest)."""
         return self._searcher.search(tenant, query)
 
     def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
-        """Exact: from the templates in the records, without the index."""
-        row = checks.check_template(probe).reshape(-1)
-        checks.check_model(model)
-        with self._database.read() as connection:
-            person = persons.get(connection, tenant, person_id)
-            self._audit.put(tenant, audit_chain.Draft("verify", [person.id]))
-            templates = faces.templates(connection, person.id, model)
-            if not templates:
-                raise FaceIdNotFound(
-                    f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
-                )
-            if any(template.size != row.size for template in templates.values()):
-                raise InvalidRequest(f"A probe of {row.size} dimensions was sent for the model {model}.")
-            cosines = {face_id: float(template @ row) for face_id, template in templates.items()}
-            best = max(cosines, key=lambda face_id: cosines[face_id])
-            (stored,) = faces.of_ids(connection, [best])
-        return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
-
-    # -- persons
-
-    def put_person(
-        self,
-        tenant: str,
-        person_id: str,
-        collections: Sequence[str],
-        fields: PersonFields,
-        faces: Sequence[NewFace] = (),
-        mode: Literal["replace", "add"] = "replace",
-        must_be_new: bool = False,
-    ) -> Enrolment:
-        """Kept faces must satisfy the policies of collections that are joined."""
-        checks.check_person_id(person_id)
-        checks.check_person_fields(fields)
-        if mode not in ("replace", "add"):
-            raise InvalidRequest(f"mode must be replace or add, got {checks.shown(mode)}.")
-        if len(faces) > MAX_FACES_PER_REQUEST:
-            raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces are added at once, got {len(faces)}.")
-        for face in faces:
-            checks.check_new_face(face)
-        if not collections:
-            self._need_pool(tenant)
-        new = {uuid.uuid4().hex: face for face in faces}
-        return self._writer.run(
-            plans.put_person(tenant, person_id, collections, fields, new, mode, must_be_new), images=new
-        )
-
-    def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
-        """One person with faces and collections."""
-        with self._database.read() as connection:
-            place = None if collection is None else collections.get(connection, tenant, collection)
-            row = persons.get(connection, tenant, person_id)
-            if place is not None and place.id not in persons.collection_ids(connection, row.id):
-                raise persons.not_found(person_id, collection)
-            return persons.load(connection, [row.id])[row.id]
-
-    def persons(
-        self, tenant: str, collection: str | None = None, q: str = "", limit: int = 100, cursor: str | None = None
-    ) -> Page[Person]:
-        """Pages of 1 to 1,000."""
-        with self._database.read() as connection:
-            place = None if collection is None else collections.get(connection, tenant, collection).id
-            return persons.page(connection, tenant, place, q, limit, cursor)
-
-    def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
-        """``erased`` is false if the person stays in another collection."""
-        return self._eraser.run(tenant, plans.delete_person(tenant, person_id, collection), [person_id])
-
-    # -- faces
-
-    def face(self, tenant: str, face_id: str) -> Face:
-        """One face."""
-        with self._database.read() as connection:
-            row = faces.find(connection, tenant, face_id)
-        if row is None:
-            raise plans.unknown_face(face_id)
-        return faces.to_face(row, row.external_id)
-
-    def faces(
-        self, tenant: str, collection: str, q: str = "", limit: int = 100, offset: int = 0
-    ) -> Slice[EnrolledFace]:
-        """At most 1,000 of them."""
-        limit, offset = checks.check_limit(limit), checks.check_offset(offset)
-        with self._database.read() as connection:
-            place = collections.get(connection, tenant, collection)
-            rows, total = faces.slice_of(connection, place.id, q, limit, offset)
-            people = persons.load(connection, {row.person_id for row in rows if row.person_id is not None})
-        found = (EnrolledFace(faces.to_face(row, row.external_id), people.get(row.person_id)) for row in rows)
-        return Slice(tuple(found), total)
-
-    def delete_face(
-        self,
-        tenant: str,
-        face_id: str,
-        person_id: str | None = None,
-        collection: str | None = None,
-        with_person: bool = False,
-    ) -> Deletion:
-        """A person may lose the last face."""
-        return self._writer.run(plans.delete_face(tenant, face_id, person_id, collection, with_person))
-
-    # -- life
+        return self._searcher.verify(tenant, person_id, probe, model)
 
     def ready(self) -> dict[str, Any]:
         """Kinds and versions of the stores, counts over all tenants (memberships), warnings by code. Cheap.

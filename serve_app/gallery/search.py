@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
-from serve_app.errors import InvalidRequest, LivenessRequired
+from serve_app.errors import FaceIdNotFound, InvalidRequest, LivenessRequired
 from serve_app.gallery import checks
 from serve_app.gallery.index.base import Hit, RowKey, VectorIndex
 from serve_app.gallery.privacy.audit_log import AuditQueue
@@ -84,6 +84,25 @@ class Searcher:
         found = self._nearest(query, probes, searched, calibration.cosine(threshold.min_score))
         self._record(tenant, query, searched, found)
         return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
+
+    def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
+        """See ``Search.verify``. Exact: compares the templates in the records, without the index."""
+        row = checks.check_template(probe).reshape(-1)
+        checks.check_model(model)
+        with self._database.read() as connection:
+            person = persons.get(connection, tenant, person_id)
+            self._log.put(tenant, audit_chain.Draft("verify", [person.id]))
+            templates = faces.templates(connection, person.id, model)
+            if not templates:
+                raise FaceIdNotFound(
+                    f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
+                )
+            if any(template.size != row.size for template in templates.values()):
+                raise InvalidRequest(f"A probe of {row.size} dimensions was sent for the model {model}.")
+            cosines = {face_id: float(template @ row) for face_id, template in templates.items()}
+            best = max(cosines, key=lambda face_id: cosines[face_id])
+            (stored,) = faces.of_ids(connection, [best])
+        return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
 
     def _record(
         self,

@@ -9,13 +9,13 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 
-from serve_app.domain import Collection, Face, NewFace, UnassignedFacesChange
+from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import collections, faces, unassigned_faces
+from serve_app.gallery.sql.records import faces, unassigned_faces
 from serve_app.gallery.writes import unassigned_plans
-from serve_app.gallery.writes.plans import unknown_face
+from serve_app.gallery.writes.face_changes import face_not_found
 from serve_app.gallery.writes.writer import Writer
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)
@@ -31,7 +31,6 @@ class UnassignedFaces:
     _lifetime: dt.timedelta
 
     def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
-        """At most 1,000 at once."""
         _check_count(faces)
         for face in faces:
             checks.check_new_face(face)
@@ -41,30 +40,18 @@ class UnassignedFaces:
     def attach_faces(
         self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
     ) -> UnassignedFacesChange:
-        """At most 1,000 at once."""
         _check_count(face_ids)
         return self._writer.run(unassigned_plans.attach_faces(tenant, collection, face_ids, limit))
 
     def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> UnassignedFacesChange:
-        """At most 1,000 at once, unless all."""
         _check_count(face_ids or ())
         return self._writer.run(unassigned_plans.detach_faces(tenant, collection, face_ids, self._lifetime))
 
-    def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
-        """By id."""
-        with self._database.read() as connection:
-            if faces.find(connection, tenant, face_id) is None:
-                raise unknown_face(face_id)
-            found = collections.by_ids(connection, unassigned_faces.collection_ids(connection, face_id))
-            # Only what has a name that callers may use.
-            return tuple(c for c in found if checks.PLAIN_NAME.fullmatch(c.name))
-
     def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
-        """At most 255 characters (InvalidRequest)."""
         text = checks.check_text("user_id", user_id, MAX_USER_ID)
         with self._database.write() as connection:
             if face_id not in unassigned_faces.take(connection, tenant, [face_id]):
-                raise unknown_face(face_id)
+                raise face_not_found(face_id)
             unassigned_faces.set_user_id(connection, face_id, text)
             (row,) = faces.of_ids(connection, [face_id])
             return faces.to_face(row, None)

@@ -102,12 +102,10 @@ class Unknowns:
         return chosen
 
     def unknowns(self, tenant: str, collection: str, limit: int = 100, cursor: str | None = None) -> Page[Unknown]:
-        """Pages of 1 to 1,000."""
         with self._database.read() as connection:
             return unknowns.page(connection, collections.get(connection, tenant, collection), limit, cursor)
 
     def unknown(self, tenant: str, collection: str, unknown_id: str) -> Unknown:
-        """One of them."""
         with self._database.read() as connection:
             return unknowns.get(connection, collections.get(connection, tenant, collection), unknown_id)
 
@@ -120,7 +118,6 @@ class Unknowns:
         fields: PersonFields = PersonFields(),
         must_be_new: bool = False,
     ) -> Enrolment:
-        """All faces that are kept become the person's."""
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         return self._writer.run(
@@ -128,7 +125,6 @@ class Unknowns:
         )
 
     def merge_unknowns(self, tenant: str, collection: str, unknown_id: str, others: Sequence[str]) -> Unknown:
-        """At most 100 at once."""
         if not 1 <= len(others) <= MAX_MERGED:
             raise InvalidRequest(f"1 to {MAX_MERGED} other unknowns were expected, got {len(others)}.")
         if unknown_id in others:
@@ -146,7 +142,6 @@ class Unknowns:
             return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
-        """One of them or all."""
         return self._writer.run(unknown_plans.discard(tenant, collection, unknown_id))
 
     def forget_unknowns(self) -> int:

@@ -33,7 +33,7 @@ from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.records import embedder_state, faces, secondary_templates
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.plans import unknown_face
+from serve_app.gallery.writes.face_changes import face_not_found
 from serve_app.gallery.writes.writer import Plan, Writer
 from serve_app.score import Calibration
 
@@ -45,7 +45,7 @@ LEASE = dt.timedelta(seconds=30)
 AT_ONCE = 500
 
 
-class Embedders(EmbedderState):
+class EmbedderChanges(EmbedderState):
     """Which embedder is in use, and the change to another one."""
 
     _index: VectorIndex
@@ -96,7 +96,7 @@ class Embedders(EmbedderState):
         with self._database.read() as connection:
             row = faces.find(connection, tenant, face_id, template=True)
             if row is None:
-                raise unknown_face(face_id)
+                raise face_not_found(face_id)
             model, vector = embedder_state.current_template(connection, row)
         return replace(faces.to_face(row, row.external_id), model=model), vector.reshape(1, -1)
 

@@ -29,14 +29,12 @@ class EmbedderState:
         self._database = database
 
     def embedders(self) -> EmbeddersInUse:
-        """What probes and new faces are to be embedded with. Cheap."""
         with self._database.read() as connection:
             row = state_of(connection)
         kept_up = row.previous is not None and dt.datetime.now(dt.UTC) < row.switched + KEPT_UP
         return EmbeddersInUse(row.active, row.target or (row.previous if kept_up else None))
 
     def embedder_change(self, tenant: str | None = None) -> EmbedderChange:
-        """How far a change has come, counted over one tenant or all."""
         with self._database.read() as connection:
             row = state_of(connection)
             total, done, without = embedder_state.counts(connection, row.target or row.active, tenant)
@@ -49,7 +47,6 @@ class EmbedderState:
         return EmbedderChange(state, row.active, row.target, total, done, without)
 
     def left_behind(self, tenant: str, limit: int = 100, cursor: str | None = None) -> Page[LeftBehind]:
-        """Pages of 1 to 1,000."""
         with self._database.read() as connection:
             row = state_of(connection)
             goal = row.target or row.active

@@ -39,7 +39,7 @@ RECEIVING = dt.timedelta(minutes=10)
 ERASED_AT_ONCE = 1000
 
 
-class Bulk:
+class BulkUploads:
     """The methods of :class:`~serve_app.contracts.bulk_uploads.Bulk`, synchronous, and house-keeping."""
 
     _database: Database
@@ -68,7 +68,6 @@ class Bulk:
         return self._database.transact(start)
 
     def add_bulk(self, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson]) -> None:
-        """The persons from this position on."""
         blobs = [uuid.uuid4().hex for _ in people]
 
         def add(connection: sa.Connection) -> None:
@@ -80,7 +79,6 @@ class Bulk:
             self._blobs.write(tenant, blob, "upload", person.payload)
 
     def start_bulk(self, tenant: str, task_id: str) -> Task:
-        """Everything is there."""
 
         def start(connection: sa.Connection) -> Task:
             row = _receiving(connection, tenant, task_id)
@@ -149,7 +147,6 @@ class Bulk:
     def bulk_report(
         self, tenant: str, task_id: str, failures: bool = False, limit: int = 100, cursor: str | None = None
     ) -> Page[Mapping[str, Any]]:
-        """By position, so far."""
         with self._database.read() as connection:
             if tasks.get(connection, tenant, task_id).kind != KIND:
                 raise TaskNotFound(f"The task {task_id} is no upload.", task_id=task_id)

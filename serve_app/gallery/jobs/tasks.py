@@ -50,16 +50,13 @@ class Tasks:
         self._working = threading.Lock()
 
     def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        """``kind`` has at most 50 characters."""
         return self._database.transact(lambda connection: tasks.add(connection, tenant, kind, result))
 
     def task(self, tenant: str, task_id: str) -> Task:
-        """One task."""
         with self._database.read() as connection:
             return tasks.get(connection, tenant, task_id)
 
     def tasks(self, tenant: str, limit: int = 100) -> tuple[Task, ...]:
-        """At most 1,000."""
         with self._database.read() as connection:
             return tuple(tasks.latest(connection, tenant, limit))
 

@@ -76,7 +76,7 @@ class AuditQueue:
         return len(taken)
 
 
-class Audit:
+class Privacy:
     """The methods of :class:`~serve_app.contracts.privacy.Privacy`, synchronous."""
 
     _database: Database
@@ -86,7 +86,6 @@ class Audit:
     def audit(
         self, tenant: str, person_id: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[AuditEntry]:
-        """Pages of 1 to 1,000."""
         self._audit.flush()
         with self._database.read() as connection:
             subject = None if person_id is None else persons.get(connection, tenant, person_id).id
@@ -105,7 +104,6 @@ class Audit:
             yield from audit_chain.entries(connection, tenant)
 
     def check_receipt(self, tenant: str, receipt: ErasureReceipt) -> ReceiptCheck:
-        """A receipt of another tenant is none here."""
         statement = receipt.statement
         genuine = is_genuine(receipt, self._signer.public_key) and statement.get("tenant") == tenant
         if not genuine:

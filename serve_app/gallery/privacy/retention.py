@@ -20,7 +20,7 @@ from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import persons as person_records
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.schema import collections, face_collections, faces, person_collections, persons
-from serve_app.gallery.writes import plans
+from serve_app.gallery.writes import deletion_plans
 
 AT_ONCE = 200
 """Of each collection in one round of house-keeping; the next round goes on."""
@@ -55,7 +55,7 @@ class Retention:
             for face_id in unassigned:
                 with contextlib.suppress(NotFound):
                     self._eraser.run(
-                        place.tenant_id, plans.delete_face(place.tenant_id, face_id, None, None, False), []
+                        place.tenant_id, deletion_plans.delete_face(place.tenant_id, face_id, None, None, False), []
                     )
                     done += 1
         return done
@@ -65,7 +65,7 @@ class Retention:
             person = person_records.get(connection, tenant, external_id, lock=True)
             if not still_due(person):
                 return Changes(tenant), lambda _: Deletion()
-            changes, result = plans.delete_person(tenant, external_id, collection)(connection)
+            changes, result = deletion_plans.delete_person(tenant, external_id, collection)(connection)
             changes.action = "retention"
             return changes, result
 

@@ -30,7 +30,8 @@ from serve_app.gallery.sql.schema import (
 )
 from serve_app.gallery.sql.schema import faces as face_table
 from serve_app.gallery.tenants import installation_id
-from serve_app.gallery.writes import directory_plans, plans
+from serve_app.gallery.writes import deletion_plans
+from serve_app.gallery.writes.face_changes import drop
 from serve_app.gallery.writes.writer import Plan, Writer
 
 STATEMENT = "facegraph tenant erasure 1"
@@ -63,14 +64,14 @@ def erase_tenant(
         owned = sa.select(collections.c.name).where(collections.c.tenant_id == tenant)
         names = list(connection.execute(owned).scalars())
     while people := _some_persons(database, tenant):
-        done = writer.run(directory_plans.delete_persons(tenant, people))
+        done = writer.run(deletion_plans.delete_persons(tenant, people))
         counts["persons"] += done.persons
         counts["faces"] += done.faces
     while number := writer.run(_unassigned_faces(tenant)):
         counts["faces"] += number
     for name in names:
         if name[0] not in (POOL, AREA):
-            writer.run(plans.delete_collection(tenant, name, only_if_empty=False))
+            writer.run(deletion_plans.delete_collection(tenant, name, only_if_empty=False))
     Repairer(database, index, blobs).settle_journal(ids=_journal(database, tenant))
     blobs.delete_tenant(tenant)
 
@@ -117,7 +118,7 @@ def _unassigned_faces(tenant: str) -> Plan[int]:
         query = sa.select(face_table.c.id).where(face_table.c.tenant_id == tenant, face_table.c.person_id.is_(None))
         rows = faces.of_ids(connection, connection.execute(query.limit(AT_ONCE)).scalars())
         changes = Changes(tenant, "delete_faces")
-        plans.drop(connection, changes, rows)
+        drop(connection, changes, rows)
         return changes, lambda _: len(rows)
 
     return plan

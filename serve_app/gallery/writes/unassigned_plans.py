@@ -11,7 +11,8 @@ from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, unassigned_faces
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.plans import check_policies, columns_of, drop, further_of
+from serve_app.gallery.writes.face_changes import columns_of, drop, further_of
+from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
 
 EXPIRED_AT_ONCE = 500

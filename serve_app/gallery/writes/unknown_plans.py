@@ -16,8 +16,9 @@ from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons, unknowns
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.schema import faces as face_table
-from serve_app.gallery.writes.directory_plans import move
-from serve_app.gallery.writes.plans import check_policies, columns_of, drop
+from serve_app.gallery.writes.face_changes import columns_of, drop
+from serve_app.gallery.writes.membership_plans import move
+from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
 
 

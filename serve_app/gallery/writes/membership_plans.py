@@ -1,61 +1,24 @@
-"""What the directory's writing operations change; see :mod:`serve_app.gallery.writes.plans` for what a plan may do."""
+"""Plans that move persons between collections, and merge persons."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from serve_app.domain import Collection as StoredCollection
-from serve_app.domain import Deletion, Enrolment, NewFace, Person, PersonFields, PersonUpdate
-from serve_app.errors import FaceCountRefused, InvalidRequest
+from serve_app.domain import Person, PersonFields
+from serve_app.errors import (
+    InvalidRequest,
+)
 from serve_app.gallery import checks
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, distinct_persons, faces, persons
 from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.writes import plans
+from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
-
-
-def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mapping[str, NewFace]) -> Plan[Enrolment]:
-    """See ``Directory.update_person``; ``new`` holds the new faces by the ids that they get."""
-
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
-        wanted = None
-        if update.collections is not None:
-            named = list(dict.fromkeys(update.collections))
-            wanted = collections.by_names(connection, tenant, named, "share") if named else []
-        person = persons.get(connection, tenant, person_id, lock=True)
-        before = collections.by_ids(connection, persons.collection_ids(connection, person.id), "share")
-        after = before if wanted is None else wanted or [collections.get_pool(connection, tenant)]
-        joined = _without(after, before)
-
-        old = faces.of_persons(connection, [person.id], template=True)
-        removed = _removed(person_id, old, update)
-        kept = [row for row in old if row.id not in removed]
-        _check_count(update, len(old), len(kept), len(kept) + len(new))
-        plans.check_policies(new, after, kept, joined)
-
-        now = dt.datetime.now(dt.UTC)
-        columns = persons.values(person_id, update.fields, person)
-        action = "enrol" if new else "change_person"
-        changes = Changes(tenant, action, update_person={"id": person.id, "modified": now, **columns})
-        plans.drop(connection, changes, [row for row in old if row.id in removed])
-        for position, (face_id, face) in enumerate(new.items()):
-            changes.insert_faces.append(plans.columns_of(tenant, person.id, face_id, face, position, now))
-            changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
-        changes.templates = plans.further_of(new)
-        move(changes, person.id, kept, joined, _without(before, after))
-
-        def result(connection: sa.Connection) -> Enrolment:
-            changed = persons.load(connection, [person.id])[person.id]
-            return Enrolment(changed, created=False, faces=tuple(face for face in changed.faces if face.id in new))
-
-        return changes, result
-
-    return plan
 
 
 def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[str]) -> Plan[StoredCollection]:
@@ -75,7 +38,7 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
             kept = faces.of_persons(connection, [person.id], template=True)
             if person.external_id in adding:
                 if not here:
-                    plans.check_policies({}, [], kept, [collection])
+                    check_policies({}, [], kept, [collection])
                     left = [place for place in before if place.name == collections.POOL]
                     move(changes, person.id, kept, [collection], left)
             elif not here:
@@ -103,21 +66,21 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
         for row, places in ((person, before), (other, others)):
             if here is not None and all(place.id != here.id for place in places):
                 raise persons.not_found(row.external_id, name)
-        both = [*before, *_without(others, before)]
+        both = [*before, *without(others, before)]
         after = [place for place in both if place.name != collections.POOL] or both
-        joined, come_to = _without(after, before), _without(after, others)
+        joined, come_to = without(after, before), without(after, others)
         kept = faces.of_persons(connection, [person.id], template=True)
         coming = faces.of_persons(connection, [other.id], template=True)
-        plans.check_policies({}, [], kept, joined)
-        plans.check_policies({}, [], coming, come_to)
+        check_policies({}, [], kept, joined)
+        check_policies({}, [], coming, come_to)
 
         columns = persons.values(person_id, _gaps_filled(person, other), person)
         columns["date_of_birth"] = person.date_of_birth or other.date_of_birth
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, "merge_persons", update_person={"id": person.id, "modified": now, **columns})
         changes.give_faces = {row.id: person.id for row in coming}
-        move(changes, person.id, kept, joined, _without(before, after))
-        _attach_and_detach(changes, coming, come_to, _without(others, after))
+        move(changes, person.id, kept, joined, without(before, after))
+        _attach_and_detach(changes, coming, come_to, without(others, after))
         changes.leaves += [Membership(place.id, other.id) for place in others]
         changes.statements += distinct_persons.inheritance(connection, tenant, person.id, other.id)
         changes.drop_persons = [other.id]
@@ -132,22 +95,6 @@ def _gaps_filled(person: sa.Row[Any], other: sa.Row[Any]) -> PersonFields:
     texts = {text: mine[text] or theirs[text] for text in checks.PERSON_TEXTS}
     lists = tuple(dict.fromkeys((*mine["watch_list"], *theirs["watch_list"])))
     return PersonFields(**texts, watch_list=lists, metadata={**theirs["metadata"], **mine["metadata"]})
-
-
-def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
-    """See ``Directory.delete_persons``."""
-
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
-        changes = Changes(tenant, "delete_persons")
-        changes.drop_persons = [row.id for row in persons.get_all(connection, tenant, person_ids)]
-        rows = faces.of_persons(connection, changes.drop_persons)
-        plans.drop(connection, changes, rows)
-        for person_id in changes.drop_persons:
-            changes.leaves += [Membership(place, person_id) for place in persons.collection_ids(connection, person_id)]
-        outcome = Deletion(persons=len(changes.drop_persons), faces=len(rows), erased=True)
-        return changes, lambda _: outcome
-
-    return plan
 
 
 def move(
@@ -175,27 +122,6 @@ def _attach_and_detach(
         changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]
 
 
-def _without(these: Sequence[StoredCollection], those: Sequence[StoredCollection]) -> list[StoredCollection]:
+def without(these: Sequence[StoredCollection], those: Sequence[StoredCollection]) -> list[StoredCollection]:
     known = {collection.id for collection in those}
     return [collection for collection in these if collection.id not in known]
-
-
-def _removed(person_id: str, old: Sequence[sa.Row[Any]], update: PersonUpdate) -> Collection[str]:
-    present = {row.id for row in old}
-    for face_id in update.removed_faces:
-        if face_id not in present:
-            raise plans.unknown_face(face_id, person_id)
-    return present if update.replace_faces else set(update.removed_faces)
-
-
-def _check_count(update: PersonUpdate, before: int, kept: int, after: int) -> None:
-    too_few = kept < before and after < update.min_faces
-    too_many = update.new_faces and update.max_faces is not None and after > update.max_faces
-    if too_few or too_many:
-        wanted = f"at least {update.min_faces}" if too_few else f"at most {update.max_faces}"
-        raise FaceCountRefused(
-            f"The person would have {after} faces; {wanted} are allowed.",
-            faces=after,
-            min_faces=update.min_faces,
-            max_faces=update.max_faces,
-        )

@@ -32,7 +32,7 @@ from benchmarks.inprocess import shipped_settings
 from benchmarks.report import ROOT, Report
 from benchmarks.statistics import wilson
 from serve_app.domain import DetectOptions, Pixels
-from serve_app.service.operations import LIVENESS_UNUSABLE
+from serve_app.service.refusals import LIVENESS_UNUSABLE
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.face_analyser import FaceAnalyser

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from serve_app.contracts.marks import read
-from serve_app.domain import DetectedFace, Detection, DetectOptions, Liveness, Pixels, Vectors
+from serve_app.domain import Box, DetectedFace, Detection, DetectOptions, Liveness, Pixels, Vectors
 
 
 class Stage(Protocol):
@@ -31,6 +31,22 @@ class Detector(Stage, Protocol):
 
         Raises:
             ImageError: too large, not a supported format, damaged, too small.
+        """
+        ...
+
+    @read
+    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
+        """Crops for the liveness scorer of faces that were detected without them.
+
+        Args:
+            image: the one that the faces were detected on.
+            boxes: of the faces.
+
+        Returns:
+            For each box a mapping of model id to uint8 (height, width, 3) BGR.
+
+        Raises:
+            ImageError: as :meth:`detect`.
         """
         ...
 

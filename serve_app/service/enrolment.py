@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Literal
 
 import numpy as np
 
 from serve_app.domain import (
-    Appearance,
-    CollectionPolicy,
-    DetectOptions,
+    CheckedFace,
+    DetectedFace,
     Enrolment,
     GalleryQuery,
     ImageStorage,
@@ -22,18 +20,12 @@ from serve_app.domain import (
     QualityCode,
     ThresholdRequest,
 )
-from serve_app.errors import DuplicateFace, LivenessRequired
+from serve_app.errors import DuplicateFace
 from serve_app.score import check_threshold
-from serve_app.service.operations import (
-    NOTHING,
-    EnrolmentChoice,
-    Operations,
-    main_face,
-    refuse_not_live,
-    refuse_poor,
-    refuse_unfit,
-)
-from serve_app.vision.image import encode_jpeg
+from serve_app.service.choices import EnrolmentChoice
+from serve_app.service.new_faces import new_face
+from serve_app.service.operations import Operations
+from serve_app.service.refusals import NOTHING, refuse_not_live, refuse_poor, refuse_unfit
 
 
 class EnrolmentOperations(Operations):
@@ -78,20 +70,55 @@ class EnrolmentOperations(Operations):
         """
         check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
-        policy = replace(policy, reject_below=max(policy.reject_below, reject_below))
-        checks_liveness = policy.liveness or bool(liveness)
+        check_liveness = policy.liveness or bool(liveness)
         storage = image_storage or policy.image_storage
+        found = await self._detect_each(images, faces, check_liveness)
+        for index, face in enumerate(found):
+            refuse_unfit(face, reject, image=index, min_side=min_face_side)
+            refuse_poor(face, max(policy.reject_below, reject_below), index)
 
-        async def write(policy: CollectionPolicy, liveness: bool) -> Enrolment:
-            new = await self._new_faces(images, faces, reject, min_face_side, policy, liveness, storage)
+        async def write(new: Sequence[NewFace]) -> Enrolment:
             if check_duplicates:
                 await self._refuse_duplicates(tenant, person_id, collection, new, duplicate_min_score)
             return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
 
-        try:
-            return await write(policy, checks_liveness)
-        except LivenessRequired as required:  # by another collection of the same person
-            return await write(replace(policy, liveness=True, liveness_threshold=required.details["threshold"]), True)
+        threshold = policy.liveness_threshold if check_liveness else None
+        return await self._write_faces(images, found, storage, write, threshold)
+
+    async def _write_faces(
+        self,
+        images: Sequence[bytes],
+        found: Sequence[DetectedFace],
+        storage: ImageStorage,
+        write: Callable[[Sequence[NewFace]], Awaitable[Enrolment]],
+        live_from: float | None = None,
+    ) -> Enrolment:
+        """What ``write`` makes of the new faces, one of each image; checked for liveness when a collection demands it.
+
+        Args:
+            found: with liveness crops if ``live_from`` is given.
+            live_from: check liveness by this threshold in any case.
+
+        Raises:
+            FaceNotLive with ``details["image"]``; everything that ``write`` raises.
+        """
+        checked, templates = await asyncio.gather(
+            self._checked(found, live_from is not None, live_from), self._embed_new(found)
+        )
+
+        async def attempt(checked: Sequence[CheckedFace], demanded: float | None) -> Enrolment:
+            for index, each in enumerate(checked):
+                refuse_not_live(each.liveness, image=index)
+            return await write(
+                [
+                    new_face(each, of_face, uuid.uuid4().hex, storage, image)
+                    for image, each, of_face in zip(images, checked, templates, strict=True)
+                ]
+            )
+
+        return await self._meeting_demand(
+            [(image, [each]) for image, each in zip(images, checked, strict=True)], attempt
+        )
 
     async def _refuse_duplicates(
         self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float | None
@@ -117,45 +144,3 @@ class EnrolmentOperations(Operations):
                         person_id=other,
                         score=match.score,
                     )
-
-    async def _new_faces(
-        self,
-        images: Sequence[bytes],
-        choice: EnrolmentChoice,
-        reject: Collection[QualityCode],
-        min_face_side: float,
-        policy: CollectionPolicy,
-        liveness: bool,
-        storage: ImageStorage,
-    ) -> list[NewFace]:
-        options = DetectOptions(liveness=liveness)
-        detections = await asyncio.gather(
-            *(self._one_detection(image, index, options) for index, image in enumerate(images))
-        )
-        found = [main_face(detection, choice, image=index) for index, detection in enumerate(detections)]
-        for index, face in enumerate(found):
-            refuse_unfit(face, reject, image=index, min_side=min_face_side)
-            refuse_poor(face, policy.reject_below, index)
-        checked, templates = await asyncio.gather(
-            self._checked(found, liveness, policy.liveness_threshold),
-            self._embed_new(found),
-        )
-        for index, item in enumerate(checked):
-            refuse_not_live(item.liveness, image=index)
-        return [
-            NewFace(
-                template=new.template,
-                model=new.model,
-                further=new.further,
-                image_id=uuid.uuid4().hex,
-                box=item.face.box,
-                quality=item.face.quality.value,
-                detection_score=item.face.detection_score,
-                storage=storage,
-                thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(item.face.crop),
-                photograph=image if storage is ImageStorage.FULL else None,
-                liveness=item.liveness.probability if item.liveness else None,
-                appearance=Appearance.of(item.face),
-            )
-            for image, item, new in zip(images, checked, templates, strict=True)
-        ]

@@ -17,9 +17,8 @@ import numpy as np
 
 from serve_app.domain import (
     Box,
-    CollectionPolicy,
+    CheckedFace,
     DetectedFace,
-    DetectOptions,
     Enrolment,
     Face,
     GalleryQuery,
@@ -31,13 +30,14 @@ from serve_app.domain import (
     PersonUpdate,
     ThresholdRequest,
 )
-from serve_app.errors import ImageDimensions, ImageError, ImageTooLarge, InvalidRequest, LivenessRequired, NotACrop
+from serve_app.errors import ImageDimensions, ImageError, ImageTooLarge, InvalidRequest, NotACrop
 from serve_app.score import check_threshold
 from serve_app.service.enrolment import EnrolmentOperations
-from serve_app.service.operations import NOTHING, Embedded, main_face, refuse_not_live
+from serve_app.service.new_faces import new_face
+from serve_app.service.refusals import refuse_not_live
 from serve_app.settings import Limits
 from serve_app.vision.align import CROP_SIDE, REFERENCE
-from serve_app.vision.image import encode_jpeg, read_image
+from serve_app.vision.image import read_image
 from serve_app.vision.quality import assess
 
 CROP_LIMITS = Limits(max_image_bytes=2**20, max_image_pixels=CROP_SIDE**2, min_image_side=1)
@@ -66,16 +66,12 @@ class SetOperations(EnrolmentOperations):
             LivenessRequired if a collection demands a check, which crops do not allow.
         """
 
-        async def write(live_from: float | None) -> Enrolment:
-            new = await self._faces_of_set(images, crops, live_from)
+        async def write(new: Sequence[NewFace]) -> Enrolment:
             return await self.matcher.put_person(tenant, person_id, collections, fields, new, must_be_new=True)
 
-        try:
-            return await write(None)
-        except LivenessRequired as required:
-            if crops:
-                raise
-            return await write(required.details["threshold"])
+        if crops:
+            return await write(await self._faces_of_crops(images))
+        return await self._write_faces(images, await self._detect_each(images, "one"), ImageStorage.THUMBNAIL, write)
 
     async def update_person(
         self, tenant: str, person_id: str, update: PersonUpdate, images: Sequence[bytes] = ()
@@ -86,39 +82,16 @@ class SetOperations(EnrolmentOperations):
             What ``Directory.update_person`` raises; ImageError and FaceError with ``details["image"]``.
         """
 
-        async def write(live_from: float | None) -> Enrolment:
-            new = await self._faces_of_set(images, False, live_from)
+        async def write(new: Sequence[NewFace]) -> Enrolment:
             return await self.matcher.update_person(tenant, person_id, replace(update, new_faces=tuple(new)))
 
-        try:
-            return await write(None)
-        except LivenessRequired as required:
-            if not images:  # the present faces lack the check, and a second attempt cannot mend that
-                raise
-            return await write(required.details["threshold"])
+        return await self._write_faces(images, await self._detect_each(images, "one"), ImageStorage.THUMBNAIL, write)
 
-    async def _faces_of_set(self, images: Sequence[bytes], crops: bool, live_from: float | None) -> list[NewFace]:
-        if not images:
-            return []
-        policy = CollectionPolicy(liveness_threshold=0.5 if live_from is None else live_from)
-        if not crops:
-            storage = ImageStorage.THUMBNAIL
-            return await self._new_faces(images, "one", NOTHING, 0.0, policy, live_from is not None, storage)
-        found = [_read_crop(image, index) for index, image in enumerate(images)]
-        templates = await self._embed_new(found)
+    async def _faces_of_crops(self, crops: Sequence[bytes]) -> list[NewFace]:
+        found = [_read_crop(crop, index) for index, crop in enumerate(crops)]
         return [
-            NewFace(
-                template=new.template,
-                model=new.model,
-                further=new.further,
-                image_id=uuid.uuid4().hex,
-                box=face.box,
-                quality=face.quality.value,
-                detection_score=face.detection_score,
-                storage=ImageStorage.THUMBNAIL,
-                thumbnail=encode_jpeg(face.crop),
-            )
-            for face, new in zip(found, templates, strict=True)
+            new_face(CheckedFace(face), templates, uuid.uuid4().hex, ImageStorage.THUMBNAIL, appearance=False)
+            for face, templates in zip(found, await self._embed_new(found), strict=True)
         ]
 
     # -- searching and comparing
@@ -149,25 +122,31 @@ class SetOperations(EnrolmentOperations):
         if not images:
             raise InvalidRequest("A set needs at least one picture, got none.")
 
-        async def attempt(live_from: float | None) -> tuple[tuple[Match, ...], Liveness | None]:
-            (model, probes), checked = await self._probes(images, crops, liveness or live_from is not None, live_from)
-            if live_from is not None:
-                for index, result in enumerate(checked):
-                    refuse_not_live(result, image=index)
-            query = GalleryQuery(
-                probes, model, None if collections is None else tuple(collections), max_results, threshold
-            )
-            query = replace(query, persons_only=True, liveness_threshold=live_from)
-            answer = await self.matcher.search(tenant, query)
-            least = min(checked, key=lambda result: result.probability) if checked else None
-            return _best_of(answer.matches)[:max_results], least
+        found = await self._faces_of(images, crops, liveness)
+        model, probes = await self._embed([each.face for each in found])
 
-        try:
-            return await attempt(None)
-        except LivenessRequired as required:
-            if crops:
-                raise
-            return await attempt(required.details["threshold"])
+        async def attempt(
+            checked: Sequence[CheckedFace], demanded: float | None
+        ) -> tuple[tuple[Match, ...], Liveness | None]:
+            if demanded is not None:
+                for index, each in enumerate(checked):
+                    refuse_not_live(each.liveness, image=index)
+            searched = None if collections is None else tuple(collections)
+            query = GalleryQuery(
+                probes,
+                model,
+                searched,
+                max_results,
+                threshold,
+                liveness_threshold=demanded,
+                persons_only=True,
+            )
+            answer = await self.matcher.search(tenant, query)
+            return _best_of(answer.matches)[:max_results], _least_live(checked)
+
+        if crops:
+            return await attempt(found, None)
+        return await self._meeting_demand([(image, [each]) for image, each in zip(images, found, strict=True)], attempt)
 
     async def verify_set(
         self, tenant: str, images: Sequence[bytes], person_id: str, *, min_score: float
@@ -178,7 +157,7 @@ class SetOperations(EnrolmentOperations):
             PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
         """
         check_threshold(ThresholdRequest(min_score))
-        (model, probes), _ = await self._probes(images, False, False, None)
+        model, probes = await self._embed(await self._detect_each(images, "one"))
         found = await asyncio.gather(*(self.matcher.verify(tenant, person_id, probe[None], model) for probe in probes))
         face, cosine = max(found, key=lambda item: item[1])
         score = self._score(model, cosine)
@@ -192,32 +171,22 @@ class SetOperations(EnrolmentOperations):
         Raises:
             NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` counts within its set.
         """
-        (found, checked), (others, _) = await asyncio.gather(
-            self._faces_of(probe, False, liveness, None), self._faces_of(gallery, False, False, None)
+        found, others = await asyncio.gather(
+            self._faces_of(probe, False, liveness), self._faces_of(gallery, False, False)
         )
-        model, templates = await self._embed([*found, *others])
+        model, templates = await self._embed([each.face for each in (*found, *others)])
         a, b = templates[: len(found)], templates[len(found) :]
-        least = min(checked, key=lambda result: result.probability) if checked else None
-        return self._score(model, float(np.clip((a @ b.T).max(), -1.0, 1.0))), least
+        return self._score(model, float(np.clip((a @ b.T).max(), -1.0, 1.0))), _least_live(found)
 
-    async def _probes(
-        self, images: Sequence[bytes], crops: bool, liveness: bool, live_from: float | None
-    ) -> tuple[Embedded, list[Liveness]]:
-        found, checked = await self._faces_of(images, crops, liveness, live_from)
-        return await self._embed(found), checked
-
-    async def _faces_of(
-        self, images: Sequence[bytes], crops: bool, liveness: bool, live_from: float | None
-    ) -> tuple[list[DetectedFace], list[Liveness]]:
+    async def _faces_of(self, images: Sequence[bytes], crops: bool, liveness: bool) -> Sequence[CheckedFace]:
         if crops:
-            return [_read_crop(image, index) for index, image in enumerate(images)], []
-        options = DetectOptions(liveness=liveness)
-        detections = await asyncio.gather(
-            *(self._one_detection(image, index, options) for index, image in enumerate(images))
-        )
-        found = [main_face(detection, "one", image=index) for index, detection in enumerate(detections)]
-        checked = await self._checked(found, liveness, live_from)
-        return found, [face.liveness for face in checked if face.liveness is not None]
+            return [CheckedFace(_read_crop(image, index)) for index, image in enumerate(images)]
+        return await self._checked(await self._detect_each(images, "one", liveness), liveness)
+
+
+def _least_live(checked: Sequence[CheckedFace]) -> Liveness | None:
+    results = [each.liveness for each in checked if each.liveness is not None]
+    return min(results, key=lambda result: result.probability, default=None)
 
 
 def _best_of(answers: Sequence[Sequence[Match]]) -> tuple[Match, ...]:

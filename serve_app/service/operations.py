@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
 from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
 from serve_app.domain import (
@@ -16,37 +15,21 @@ from serve_app.domain import (
     Detection,
     DetectOptions,
     EmbeddersInUse,
-    Liveness,
-    QualityCode,
     Vectors,
 )
-from serve_app.errors import (
-    FaceNotLive,
-    FaceRejected,
-    ImageError,
-    NoFaceDetected,
-    Overloaded,
-    QualityTooLow,
-    StoreUnavailable,
-    TooManyFaces,
-    Unavailable,
-)
+from serve_app.errors import ImageError, LivenessRequired, Overloaded, StoreUnavailable, Unavailable
 from serve_app.score import Calibration
+from serve_app.service.choices import EnrolmentChoice, ProbeChoice
+from serve_app.service.new_faces import NewTemplates
+from serve_app.service.refusals import main_face
 
-FaceChoice = Literal["largest", "all"]
-EnrolmentChoice = Literal["one", "largest"]
-ProbeChoice = Literal["largest", "one", "all"]
+Result = TypeVar("Result")
 
-RIVAL_AREA = 0.5
-"""A second face counts as background only below this share of the largest face's area."""
-
-LIVENESS_UNUSABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_CROPPED})
-"""What makes the liveness models guess: they need 80 pixels of face and its surroundings."""
+FacesOfImage = tuple[bytes, Sequence[CheckedFace]]
+"""An image and faces that were detected on it."""
 
 IN_USE_S = 1.0
 """How long an answer about the embedders in use is relied on."""
-
-NOTHING: frozenset[QualityCode] = frozenset()
 
 
 class Embedded(NamedTuple):
@@ -54,14 +37,6 @@ class Embedded(NamedTuple):
 
     model: str
     templates: Vectors
-
-
-class NewTemplates(NamedTuple):
-    """The templates (dimension,) of a new face: by the active model, and by further ones."""
-
-    model: str
-    template: NDArray[np.float32]
-    further: Mapping[str, NDArray[np.float32]]
 
 
 class Operations:
@@ -122,12 +97,26 @@ class Operations:
         crops = [face.crop for face in faces]
         first = await self.embedder.embed(crops, used.active)
         if used.further is None:
-            return [NewTemplates(used.active, template, {}) for template in first]
+            return [NewTemplates(used.active, template) for template in first]
         second = await self.embedder.embed(crops, used.further)
         return [NewTemplates(used.active, a, {used.further: b}) for a, b in zip(first, second, strict=True)]
 
     def _score(self, model: str, cosine: float) -> float:
         return self._calibrations[model].score(cosine)
+
+    async def _detect_each(
+        self, images: Sequence[bytes], choice: EnrolmentChoice, liveness: bool = False
+    ) -> list[DetectedFace]:
+        """The main face of each image.
+
+        Raises:
+            ImageError, NoFaceDetected, TooManyFaces: ``details["image"]`` is the position of the image.
+        """
+        options = DetectOptions(liveness=liveness)
+        detections = await asyncio.gather(
+            *(self._one_detection(image, index, options) for index, image in enumerate(images))
+        )
+        return [main_face(detection, choice, image=index) for index, detection in enumerate(detections)]
 
     async def _one_detection(self, image: bytes, index: int, options: DetectOptions) -> Detection:
         try:
@@ -138,82 +127,52 @@ class Operations:
     async def _checked(
         self, faces: Sequence[DetectedFace], liveness: bool, threshold: float | None = None
     ) -> tuple[CheckedFace, ...]:
+        """The faces, with liveness if asked for; they must carry liveness crops then."""
         if not liveness:
             return tuple(CheckedFace(face) for face in faces)
         results = await self.liveness.score(faces, threshold)
         return tuple(CheckedFace(face, result) for face, result in zip(faces, results, strict=True))
 
-
-def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None = None) -> DetectedFace:
-    """The one face of a picture that an operation is about.
-
-    Args:
-        choice: ``largest`` takes the largest; ``one`` does so only if no other face has half its area or more.
-        image: the picture's position in the request, for the error's details.
-
-    Raises:
-        NoFaceDetected, TooManyFaces.
-    """
-    details: dict[str, Any] = {} if image is None else {"image": image}
-    where = "the picture" if image is None else f"picture {image}"
-    if not detection.faces:
-        raise NoFaceDetected(f"No face was found on {where}.", **details)
-    largest, *others = detection.faces
-    rivals = [face for face in others if face.box.area >= RIVAL_AREA * largest.box.area]
-    if choice == "one" and rivals:
-        count = 1 + len(rivals)
-        raise TooManyFaces(
-            f"One main face was expected on {where}, {count} are about equally large; crop it, or send faces=largest.",
-            faces=count,
-            **details,
+    async def _checked_by(self, found: Sequence[FacesOfImage], threshold: float | None) -> tuple[CheckedFace, ...]:
+        """The faces with liveness by this threshold, None without liveness; faces that have a score keep it."""
+        if threshold is None:
+            return tuple(CheckedFace(checked.face) for _, faces in found for checked in faces)
+        lacking = [(image, [each.face for each in faces if each.liveness is None]) for image, faces in found]
+        crops = await asyncio.gather(
+            *(self.detector.liveness_crops(image, [face.box for face in faces]) for image, faces in lacking if faces)
         )
-    return largest
-
-
-def refuse_unfit(
-    face: DetectedFace, reject: Collection[QualityCode], image: int | None = None, min_side: float = 0.0
-) -> None:
-    """Refuse a face whose quality has any of these codes, or that is narrower or lower than so many pixels.
-
-    Raises:
-        FaceRejected: with all of them in ``details["codes"]``.
-    """
-    too_small = {QualityCode.FACE_TOO_SMALL} if min(face.box.width, face.box.height) < min_side else set()
-    unfit = sorted(face.quality.codes & frozenset(reject) | too_small)
-    if unfit:
-        details: dict[str, Any] = {} if image is None else {"image": image}
-        raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=[str(c) for c in unfit], **details)
-
-
-def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
-    """Refuse a face whose quality is lower than that.
-
-    Raises:
-        QualityTooLow: with quality and needed in its details.
-    """
-    quality = face.quality.value
-    if quality < reject_below:
-        raise QualityTooLow(
-            f"The face on picture {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}.",
-            codes=[],
-            quality=quality,
-            needed=reject_below,
-            image=image,
+        faces = [face for _, faces in lacking for face in faces]
+        with_crops = [
+            replace(face, liveness_crops=of_face)
+            for face, of_face in zip(faces, (each for some in crops for each in some), strict=True)
+        ]
+        scores = iter(await self.liveness.score(with_crops, threshold) if with_crops else ())
+        return tuple(
+            replace(
+                each, liveness=next(scores) if each.liveness is None else replace(each.liveness, threshold=threshold)
+            )
+            for _, faces_of_image in found
+            for each in faces_of_image
         )
 
+    async def _meeting_demand(
+        self,
+        found: Sequence[FacesOfImage],
+        attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]],
+    ) -> Result:
+        """What ``attempt`` returns; when a collection demands a liveness check, made again with the faces checked.
 
-def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:
-    """Refuse a face that was checked and found not to be live.
+        Args:
+            found: the faces; empty where there is no image to check them on.
+            attempt: gets the faces and the threshold that a collection demanded, None at first.
 
-    Raises:
-        FaceNotLive: with probability and threshold in its details.
-    """
-    if liveness is not None and not liveness.is_live:
-        details: dict[str, Any] = {} if image is None else {"image": image}
-        where = "" if image is None else f" on picture {image}"
-        raise FaceNotLive(
-            f"The face{where} is not live: probability {liveness.probability:.2f}, needed {liveness.threshold:.2f}.",
-            probability=liveness.probability,
-            threshold=liveness.threshold,
-            **details,
-        )
+        Raises:
+            LivenessRequired: there is no image. Everything that ``attempt`` raises.
+        """
+        try:
+            return await attempt([checked for _, faces in found for checked in faces], None)
+        except LivenessRequired as required:
+            if not found:
+                raise
+            threshold: float = required.details["threshold"]
+        return await attempt(await self._checked_by(found, threshold), threshold)

@@ -7,16 +7,9 @@ from collections.abc import Collection
 
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
-from serve_app.service.operations import (
-    LIVENESS_UNUSABLE,
-    NOTHING,
-    Embedded,
-    EnrolmentChoice,
-    FaceChoice,
-    Operations,
-    main_face,
-    refuse_unfit,
-)
+from serve_app.service.choices import EnrolmentChoice, FaceChoice
+from serve_app.service.operations import Embedded, Operations
+from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, main_face, refuse_unfit
 
 
 class PictureOperations(Operations):

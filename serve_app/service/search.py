@@ -9,10 +9,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from serve_app.domain import GalleryQuery, QualityCode, SearchedFace, SearchResult, Task, ThresholdRequest, Vectors
+from serve_app.domain import (
+    CheckedFace,
+    GalleryAnswer,
+    GalleryQuery,
+    QualityCode,
+    SearchedFace,
+    SearchResult,
+    Task,
+    ThresholdRequest,
+    Vectors,
+)
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.operations import NOTHING, ProbeChoice, main_face, refuse_unfit
+from serve_app.service.choices import ProbeChoice
+from serve_app.service.refusals import NOTHING, main_face, refuse_unfit
 from serve_app.service.unknown_capture import KeepingOperations
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)
@@ -70,69 +81,52 @@ class SearchOperations(KeepingOperations):
             trace=trace,
         )
 
-        async def keep(result: SearchResult, templates: Vectors) -> SearchResult:
-            if keep_unknown is None or policy is None:
-                return result
-            return await self._kept(tenant, keep_unknown, policy, result, templates)
-
-        async def attempt(live_from: float | None) -> tuple[SearchResult, float | None, Vectors]:
-            return await self._search(tenant, image, query, faces, liveness, live_from, reject, min_face_side)
-
-        # The gallery knows the policies; asking it before each search would cost everyone a hop. So the first attempt
-        # follows what these collections demanded last time, and a second one puts it right if that has changed.
-        searched = (tenant, query.collections)
-        live_from = self._demanded_liveness.get(searched)
-        try:
-            result, demanded, templates = await attempt(live_from)
-        except LivenessRequired as required:
-            demanded = required.details["threshold"]
-        else:
-            if liveness or demanded == live_from:
-                return await keep(result, templates)
-        self._demanded_liveness.pop(searched, None)
-        if demanded is not None:
-            self._demanded_liveness[searched] = demanded
-        result, _, templates = await attempt(demanded)
-        return await keep(result, templates)
-
-    async def _search(
-        self,
-        tenant: str,
-        image: bytes,
-        query: GalleryQuery,
-        faces: ProbeChoice,
-        liveness: bool,
-        live_from: float | None,
-        reject: Collection[QualityCode],
-        min_face_side: float,
-    ) -> tuple[SearchResult, float | None, Vectors]:
-        """The result, the liveness threshold that the collections' policies demand, and the faces' templates."""
-        liveness = liveness or live_from is not None
+        live_from = self._demanded_liveness.get((tenant, query.collections))
+        check_liveness = liveness or live_from is not None
         clock = StepClock()
-        options = self._face_options(faces, liveness)
-        detection = await self.detector.detect(image, options)
+        detection = await self.detector.detect(image, self._face_options(faces, check_liveness))
         found = (main_face(detection, "one"),) if faces == "one" else detection.faces
         for face in found:
             refuse_unfit(face, reject, min_side=min_face_side)
         clock.step("detect")
         checked, (model, templates) = await asyncio.gather(
-            self._checked(found, liveness, live_from), self._embed(found)
+            self._checked(found, check_liveness, live_from), self._embed(found)
         )
         clock.step("embed")
-        live = [i for i, face in enumerate(checked) if face.liveness is None or face.liveness.is_live]
-        reached = [face.liveness.threshold if face.liveness else None for face in checked]
-        query = replace(query, probes=templates[live], model=model, liveness_threshold=reached[0] if reached else 1.0)
-        answer = await self.matcher.search(tenant, query)
+        query = replace(query, model=model)
+        answer, demanded = await self._match(tenant, query, checked, templates)
+        if answer is None or not (liveness or demanded == live_from):
+            self._demanded_liveness.pop((tenant, query.collections), None)
+            if demanded is not None:
+                self._demanded_liveness[tenant, query.collections] = demanded
+            checked = await self._checked_by([(image, checked)], demanded)
+            answer = await self.matcher.search(tenant, _with_probes(query, checked, templates))
         clock.step("match")
-        matches = dict(zip(live, answer.matches, strict=True))
+        matches = iter(answer.matches)
         result = SearchResult(
             image=detection.image,
-            faces=tuple(SearchedFace(c.face, c.liveness, matches.get(i, ())) for i, c in enumerate(checked)),
+            faces=tuple(SearchedFace(c.face, c.liveness, next(matches) if _may_match(c) else ()) for c in checked),
             model=model,
             threshold=answer.threshold,
             timings=clock.milliseconds(),
         )
-        return result, answer.liveness_threshold, templates
+        if keep_unknown is None or policy is None:
+            return result
+        return await self._kept(tenant, keep_unknown, policy, result, templates)
+
+    async def _match(
+        self, tenant: str, query: GalleryQuery, checked: Sequence[CheckedFace], templates: Vectors
+    ) -> tuple[GalleryAnswer | None, float | None]:
+        """The gallery's answer, None if a liveness check is lacking; the threshold that the collections demand.
+
+        The gallery knows the policies. Asking for them before each search would cost every search a call, so liveness
+        is checked from the start if these collections demanded it last time, and the gallery says if that is wrong.
+        """
+        try:
+            answer = await self.matcher.search(tenant, _with_probes(query, checked, templates))
+        except LivenessRequired as required:
+            return None, required.details["threshold"]
+        return answer, answer.liveness_threshold
 
     async def search_face(
         self,
@@ -182,6 +176,17 @@ class SearchOperations(KeepingOperations):
         """
         check_threshold(threshold)
         return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)
+
+
+def _with_probes(query: GalleryQuery, checked: Sequence[CheckedFace], templates: Vectors) -> GalleryQuery:
+    live = [index for index, face in enumerate(checked) if _may_match(face)]
+    reached = [face.liveness.threshold if face.liveness else None for face in checked]
+    return replace(query, probes=templates[live], liveness_threshold=reached[0] if reached else 1.0)
+
+
+def _may_match(face: CheckedFace) -> bool:
+    """A face that is found not to be live is reported without matches."""
+    return face.liveness is None or face.liveness.is_live
 
 
 class StepClock:

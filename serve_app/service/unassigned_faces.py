@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from serve_app.domain import Appearance, DetectOptions, ImageStorage, NewFace, RegisteredFaces
+from serve_app.domain import DetectOptions, ImageStorage, RegisteredFaces
 from serve_app.errors import ImageDimensions, InvalidRequest
+from serve_app.service.new_faces import new_face
 from serve_app.service.operations import Operations
-from serve_app.vision.image import encode_jpeg
 
 
 class RegisteringOperations(Operations):
@@ -46,21 +46,7 @@ class RegisteringOperations(Operations):
         templates = await self._embed_new(detection.faces)
         image_id = uuid.uuid4().hex
         faces = [
-            NewFace(
-                template=new.template,
-                model=new.model,
-                further=new.further,
-                image_id=image_id,
-                box=item.face.box,
-                quality=item.face.quality.value,
-                detection_score=item.face.detection_score,
-                storage=storage,
-                thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(item.face.crop),
-                photograph=image if storage is ImageStorage.FULL else None,
-                liveness=item.liveness.probability if item.liveness else None,
-                appearance=Appearance.of(item.face),
-            )
-            for item, new in zip(checked, templates, strict=True)
+            new_face(each, of_face, image_id, storage, image) for each, of_face in zip(checked, templates, strict=True)
         ]
         stored = await self.matcher.add_faces(tenant, faces)
         return RegisteredFaces(detection.image, image_id, stored, detection.faces)

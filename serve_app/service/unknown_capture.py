@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from serve_app.domain import Appearance, CollectionPolicy, ImageStorage, NewFace, QualityCode, SearchResult, Vectors
+from serve_app.domain import CheckedFace, CollectionPolicy, ImageStorage, NewFace, QualityCode, SearchResult, Vectors
 from serve_app.errors import InvalidRequest, UnknownsNotKept
+from serve_app.service.new_faces import NewTemplates, new_face
 from serve_app.service.operations import Operations
-from serve_app.vision.image import encode_jpeg
 
 BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_TOO_CLOSE, QualityCode.FACE_CLOSE_TO_BORDER})
 """Faults that matter to a liveness decision and not to recognition."""
@@ -43,18 +43,8 @@ class KeepingOperations(Operations):
                 continue
             if face.quality.codes - BEARABLE or face.quality.value < policy.reject_below:
                 continue
-            chosen[number] = NewFace(
-                template=templates[number],
-                model=result.model,
-                image_id=image_id,
-                box=face.box,
-                quality=face.quality.value,
-                detection_score=face.detection_score,
-                storage=storage,
-                thumbnail=None if storage is ImageStorage.NONE else encode_jpeg(face.crop),
-                liveness=liveness.probability if liveness is not None else None,
-                appearance=Appearance.of(face),
-            )
+            templates_of_face = NewTemplates(result.model, templates[number])
+            chosen[number] = new_face(CheckedFace(face, liveness), templates_of_face, image_id, storage)
         if not chosen:
             return result
         sightings = await self.matcher.keep_unknown(tenant, name, list(chosen.values()))

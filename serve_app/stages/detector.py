@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import numpy as np
 
-from serve_app.domain import Detection, DetectOptions
+from serve_app.domain import Box, Detection, DetectOptions, Pixels
 from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
@@ -17,6 +18,8 @@ from serve_app.vision.cpu_slots import PROCESS_SLOTS, cpu_count
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.model_files import ModelFiles
 from serve_app.vision.onnx_session import open_session
+
+Result = TypeVar("Result")
 
 
 class DetectorStage:
@@ -42,16 +45,22 @@ class DetectorStage:
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """See :class:`~serve_app.contracts.Detector`."""
         with self._metrics.operation("detect"):
-            loop = asyncio.get_running_loop()
-            detection = await loop.run_in_executor(self._executor, self._analyse, image, options)
+            detection = await self._run(self._analyser.analyse, image, options)
         self._metrics.faces(len(detection.faces))
         return detection
 
-    def _analyse(self, image: bytes, options: DetectOptions) -> Detection:
-        if self._facts["provider"] != "cpu":
-            return self._analyser.analyse(image, options)
-        with PROCESS_SLOTS.hold():  # also while it decodes and aligns
-            return self._analyser.analyse(image, options)
+    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
+        """See :class:`~serve_app.contracts.Detector`."""
+        with self._metrics.operation("liveness_crops"):
+            return [*await self._run(self._analyser.liveness_crops, image, boxes)]
+
+    async def _run(self, work: Callable[..., Result], *args: Any) -> Result:
+        def run() -> Result:
+            # The slot is held also while the image is decoded and faces are aligned.
+            with PROCESS_SLOTS.hold() if self._facts["provider"] == "cpu" else nullcontext():
+                return work(*args)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, run)
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""

@@ -99,6 +99,11 @@ class FakeDetector(FakeStage):
         info = ImageInfo(described["width"], described["height"], "JPEG", len(image))
         return Detection(info, tuple(_detected(face, options.liveness) for face in faces[: options.max_faces]))
 
+    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
+        """Of the faces with these boxes."""
+        detection = await self.detect(image, DetectOptions(liveness=True))
+        return [next(face.liveness_crops for face in detection.faces if face.box == box) for box in boxes]
+
 
 class FakeEmbedder(FakeStage):
     """Templates by identity: takes of one person have a cosine around 0.9, persons are unrelated."""

@@ -58,6 +58,18 @@ class FaceAnalyser:
                 _, pixels = read_image(image, self._limits)  # crops of small faces are cut from all pixels
         return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))
 
+    def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[dict[str, Pixels]]:
+        """The crops that liveness models need of faces that were found before: model id -> crop, one mapping per box.
+
+        Raises:
+            ImageError: as :meth:`analyse`.
+        """
+        _, pixels = read_image(image, self._limits)
+        return [self._liveness_crops(pixels, box) for box in boxes]
+
+    def _liveness_crops(self, pixels: Pixels, box: Box) -> dict[str, Pixels]:
+        return {model: liveness_crop(pixels, box, spec, size) for model, spec, size in self._liveness}
+
     def _face(self, pixels: Pixels, info: ImageInfo, raw: RawFaces, index: int, liveness: bool) -> DetectedFace:
         box = Box(*(float(value) for value in raw.boxes[index]))
         score = float(raw.scores[index])
@@ -65,14 +77,13 @@ class FaceAnalyser:
         placed = self.detector.placed(pixels, raw.boxes[index] * np.tile(shrunk, 2), raw.landmarks[index] * shrunk)
         landmarks = np.ascontiguousarray(placed / shrunk)
         crop = align(pixels, placed)
-        models = self._liveness if liveness else []
         return DetectedFace(
             box=box,
             landmarks=landmarks,
             detection_score=score,
             quality=assess(crop, box, landmarks, score, info.width, info.height),
             crop=crop,
-            liveness_crops={model: liveness_crop(pixels, box, spec, size) for model, spec, size in models},
+            liveness_crops=self._liveness_crops(pixels, box) if liveness else {},
         )
 
 

@@ -31,7 +31,7 @@ from benchmarks.statistics import quartiles
 from benchmarks.throughput import Load as Generator
 from serve_app.capacity import Load, Times, picture_ms
 from serve_app.client import Client
-from serve_app.vision.cpu_slots import cpu_count
+from serve_app.processors import cpu_count
 
 FACES = 4
 CLIENTS = 16

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from serve_app.vision.cpu_slots import cpu_count
+from serve_app.processors import cpu_count
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "benchmarks" / "results"

@@ -29,10 +29,10 @@ from benchmarks.pictures import HEIGHT, WIDTH, camera_picture
 from benchmarks.report import Report
 from benchmarks.statistics import quartiles
 from serve_app.domain import Pixels
+from serve_app.processors import cpu_count
 from serve_app.settings import DetectorSettings, Inference, Limits
 from serve_app.vision.align import align
 from serve_app.vision.catalogue import Catalogue, ModelEntry
-from serve_app.vision.cpu_slots import cpu_count
 from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.graph_preparation import prepare
 from serve_app.vision.image import read_image

@@ -40,7 +40,7 @@ from benchmarks.load import Plan, write_plan
 from benchmarks.report import ROOT, Report, overrides
 from benchmarks.statistics import quartiles
 from serve_app.client import Client
-from serve_app.vision.cpu_slots import cpu_count
+from serve_app.processors import cpu_count
 
 SIDES = (
     "fastapi",

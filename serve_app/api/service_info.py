@@ -22,6 +22,7 @@ def static_info(settings: Settings) -> dict[str, Any]:
         "version": __version__,
         "versions": {package: found for package in VERSIONED if (found := _installed(package))},
         "topology": settings.topology.value,
+        "topology_reason": settings.topology_reason,
         "models": {
             entry.id: {"task": entry.task, "licence": entry.licence, "sha256": entry.sha256}
             for entry in map(catalogue.get, models)

@@ -101,9 +101,9 @@ def _start(
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
     location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
     serve.start(proxy_location=location, http_options=http_options)
-    arguments = file.settings.without_secrets().model_dump(mode="json")
+    arguments = file.settings.as_arguments()
     if listener is not None:
-        arguments["ingress"] |= {"listener": str(listener.path)}
+        arguments["ingress"] |= {"listener": listener.path}
     serve.run(
         build(arguments),
         name=NAME,

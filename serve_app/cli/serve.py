@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from serve_app.cli.output import fail, stderr, stdout, warn
+from serve_app.cli.output import fail, note, stderr, stdout, warn
 from serve_app.cli.ray_runtime import run_graph
 from serve_app.cli.supervisor import supervised
 from serve_app.domain import DEFAULT_TENANT, Role
@@ -50,6 +50,7 @@ def serve(
     def work() -> int:
         os.umask(0o077)  # the data, and the token that Ray writes, are for this user alone
         try:
+            note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
             _prepare(file)
             return run_graph(file, options, metrics_port)
         except FacegraphError as error:

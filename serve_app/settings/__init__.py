@@ -11,6 +11,7 @@ from serve_app.settings.sections import (
     StorageSettings,
     TracingSettings,
 )
+from serve_app.settings.topology import Topology
 from serve_app.settings.tree import (
     DetectorSettings,
     EmbedderSettings,
@@ -20,7 +21,6 @@ from serve_app.settings.tree import (
     MatcherSettings,
     Settings,
     StageSettings,
-    Topology,
     load_settings,
 )
 

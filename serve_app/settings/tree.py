@@ -6,14 +6,14 @@ Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` b
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from serve_app.errors import ConfigurationError
+from serve_app.processors import cpu_count
 from serve_app.settings.sections import AuditSettings as AuditSettings
 from serve_app.settings.sections import Autoscaling as Autoscaling
 from serve_app.settings.sections import ImageUrls as ImageUrls
@@ -22,19 +22,7 @@ from serve_app.settings.sections import Section
 from serve_app.settings.sections import ServeOptions as ServeOptions
 from serve_app.settings.sections import StorageSettings as StorageSettings
 from serve_app.settings.sections import TracingSettings as TracingSettings
-
-
-class Topology(StrEnum):
-    """Which stages share a process.
-
-    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness and embedder
-    live inside each ingress replica, which saves three hops a request on few cores; the matcher stays apart.
-    ``single``: the matcher too lives in the one ingress replica, which saves the last hop.
-    """
-
-    DISTRIBUTED = "distributed"
-    COMPACT = "compact"
-    SINGLE = "single"
+from serve_app.settings.topology import Topology, chosen_topology
 
 
 class Inference(Section):
@@ -139,6 +127,7 @@ class Settings(BaseSettings):
         model_dir: a folder to look for model files in before anything else.
         model_cache_dir: downloaded and prepared models; None: the user's cache folder.
         api_key: the admin key to install at start. Never passed on to a deployment.
+        topology: which stages share a process; ``auto`` is replaced by the one that is chosen.
         dialects: names of the vendors' wire formats to speak beside the native API; ``all`` stands for every one.
     """
 
@@ -150,7 +139,7 @@ class Settings(BaseSettings):
     model_dir: Path | None = None
     model_cache_dir: Path | None = None
     api_key: SecretStr | None = None
-    topology: Topology = Topology.SINGLE
+    topology: Topology = Topology.AUTO
     dialects: tuple[str, ...] = ("all",)
     ingress: IngressSettings = IngressSettings()
     detector: DetectorSettings = DetectorSettings()
@@ -162,6 +151,8 @@ class Settings(BaseSettings):
     image_urls: ImageUrls = ImageUrls()
     audit: AuditSettings = AuditSettings()
     tracing: TracingSettings = TracingSettings()
+    _configured_topology: Topology = PrivateAttr(Topology.AUTO)
+    _topology_reason: str = PrivateAttr("")
 
     @classmethod
     def settings_customise_sources(
@@ -199,6 +190,13 @@ class Settings(BaseSettings):
                 f"matcher.serve.autoscaling.max_replicas is {replicas}, but the records are in SQLite: "
                 "set it to 1, or set storage.database_url to a PostgreSQL URL"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _choose_topology(self) -> Settings:
+        self._configured_topology = self.topology
+        chosen, reason = chosen_topology(self.topology, cpu_count(), self.ingress.serve.autoscaling.max_replicas)
+        self.__dict__["topology"], self._topology_reason = chosen, reason  # the model is frozen for everyone else
         return self
 
     @model_validator(mode="after")
@@ -256,6 +254,18 @@ class Settings(BaseSettings):
     def embedded_database(self) -> bool:
         """Whether the records are in SQLite."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def topology_reason(self) -> str:
+        """Why :attr:`topology` is what it is."""
+        return self._topology_reason
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Values from which :func:`load_settings` makes the same settings, without the admin key.
+
+        Not for JSON: secrets stay ``SecretStr`` objects, which would be written as asterisks.
+        """
+        return {**self.model_dump(exclude={"api_key"}), "topology": self._configured_topology}
 
     def without_secrets(self) -> Settings:
         """A copy that may be handed to deployments: without the admin key."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from serve_app.domain import Box, Detection, DetectOptions, Pixels
 from serve_app.observability.metrics import Metrics
+from serve_app.processors import cpu_count
 from serve_app.settings import Settings
 from serve_app.vision.catalogue import Catalogue
-from serve_app.vision.cpu_slots import PROCESS_SLOTS, cpu_count
+from serve_app.vision.cpu_slots import PROCESS_SLOTS
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.model_files import ModelFiles
 from serve_app.vision.onnx_session import open_session

@@ -13,9 +13,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from serve_app.errors import ConfigurationError, ModelFileError
+from serve_app.processors import cpu_count
 from serve_app.settings import Inference
 from serve_app.vision.catalogue import ModelEntry
-from serve_app.vision.cpu_slots import PROCESS_SLOTS, CpuSlots, cpu_count
+from serve_app.vision.cpu_slots import PROCESS_SLOTS, CpuSlots
 from serve_app.vision.graph_preparation import Target
 from serve_app.vision.model_files import ModelFiles
 

@@ -16,6 +16,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from serve_app.app import build
 from serve_app.resources import resource_dir
+from serve_app.settings import Topology, load_settings
 from serve_app.settings.serve_file import read_serve_file
 
 SERVERS = {"milvus_uri": "http://127.0.0.1:19530", "database_url": "postgresql+psycopg://user@127.0.0.1/faces"}
@@ -34,7 +35,7 @@ def arguments(name: str) -> dict[str, Any]:
 
 def stages(name: str) -> tuple[str, ...]:
     """The deployments of a shipped configuration."""
-    return STAGES if arguments(name)["topology"] == "distributed" else ("Ingress",)
+    return STAGES if load_settings(arguments(name)).topology is Topology.DISTRIBUTED else ("Ingress",)
 
 
 def written(name: str, stage: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve_app.vision.cpu_slots import CpuSlots, cpu_count
+from serve_app.processors import cpu_count
+from serve_app.vision.cpu_slots import CpuSlots
 from serve_app.vision.onnx_session import Array, CpuSession, FakeSession
 
 BATCH = np.zeros((1, 3, 4, 4), np.float32)

@@ -84,6 +84,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
     return reply(
         StatusAnswer(
             topology=context.settings.topology,
+            topology_reason=context.settings.topology_reason,
             window_s=WINDOW_S,
             ingress_replicas=_counts(replicas, "ingress"),
             requests=TrafficView.of(request.app.state.traffic),

@@ -96,6 +96,7 @@ class StatusAnswer(Answer):
     """The running graph, as the ingress replica that answers has seen it."""
 
     topology: str = Field(examples=["single"])
+    topology_reason: str = Field(examples=["auto: 2 processors, fewer than 4"])
     window_s: float = Field(description="Seconds that the figures are of.", examples=[60.0])
     ingress_replicas: dict[str, int] | None = Field(description="Null without Ray Serve.", examples=[{"RUNNING": 1}])
     requests: TrafficView

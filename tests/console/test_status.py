@@ -38,6 +38,7 @@ def status(requests: dict[str, Any], stages: list[StageView], *warnings: Warning
     """An answer of the service's own schema, so that the console is never tested against another."""
     return StatusAnswer(
         topology="distributed",
+        topology_reason="auto: 8 processors, 4 or more",
         window_s=60.0,
         ingress_replicas={"RUNNING": 2},
         requests=TrafficView.model_validate({**CALM, **requests}),

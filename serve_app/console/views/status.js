@@ -71,7 +71,7 @@ const COLUMNS = ["State", "Replicas", "Under way", "Queue", "Median", "99th perc
 
 function drawStages(frame, answer) {
   fill(frame, h("table", { class: "stages" },
-    h("caption", {}, `Topology ${answer.topology}: the last ${answer.window_s} s as the replica of the ingress that answers saw them.`),
+    h("caption", {}, `Topology: ${answer.topology} (${answer.topology_reason}). Figures: the last ${answer.window_s} s, as seen by the ingress replica that answers.`),
     h("thead", {}, h("tr", {}, ["Stage", ...COLUMNS].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, answer.stages.map((stage) => stageRow(stage, stage.replicas === null ? "in the ingress" : replicas(stage.replicas))),
       stageRow({ ...answer.requests, name: "ingress", ready: true }, answer.ingress_replicas === null ? "this process" : replicas(answer.ingress_replicas)))));

@@ -44,9 +44,10 @@ demo: $(MODELS_DONE) ## Serve with two people from photographs that packages shi
 test: $(DEV_DONE) $(MODELS_DONE) ## Run every test, with real models, a real Milvus server and a real PostgreSQL (ARGS="-k words" narrows it).
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(DEV_DONE) ## Check format, lint and types.
+lint: $(DEV_DONE) ## Check format, lint, layers and types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
 check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
@@ -91,7 +92,7 @@ lock: $(TOOLS_DONE) ## Write the locked versions again from pyproject.toml (UPGR
 		-o requirements/image-cuda.lock
 
 clean: ## Remove the virtual environment and the caches; data and models stay.
-	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(TOOLS_DONE): requirements/tools.lock

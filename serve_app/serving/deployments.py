@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class StageReplica:
     """One replica of any stage.
 
-    It has the methods of the stage's contract; each takes ``context``, the request that the call is made for.
+    It has the methods of the stage's contract; each takes ``request_context``, the request that the call is made for.
 
     Args:
         stage: its name, a key of :data:`~.stage_kinds.STAGES`.
@@ -54,7 +54,7 @@ class StageReplica:
         return await asyncio.gather(*(self._one(method, call) for call in calls))
 
     async def _one(self, method: str, call: Call) -> Outcome:
-        set_serve_request_id(call.kwargs["context"].request_id)
+        set_serve_request_id(call.kwargs["request_context"].request_id)
         try:
             return Outcome(await getattr(self, method)(*call.args, **call.kwargs))
         except FacegraphError as error:
@@ -72,15 +72,16 @@ class StageReplica:
 
 
 def offer(replica: Any, stage: Any, contract: type) -> None:
-    """Give the replica the contract's methods, as the stage has them, each with the argument ``context``."""
+    """Give the replica the contract's methods, as the stage has them, each with the argument ``request_context``."""
     for method in methods(contract):
         setattr(replica, method.name, named(method, _in_context(getattr(stage, method.name))))
 
 
 def _in_context(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def call(*args: Any, context: RequestContext, **kwargs: Any) -> Any:
-        enter(context)
-        with tracing.continued(context.trace):
+    # Not "context": Serve's gRPC passes an argument of that name.
+    async def call(*args: Any, request_context: RequestContext, **kwargs: Any) -> Any:
+        enter(request_context)
+        with tracing.continued(request_context.trace):
             return await method(*args, **kwargs)
 
     return call

@@ -76,7 +76,9 @@ class Remote:
             try:
                 with tracing.outgoing(f"call {self._name} {method.name}") as trace:
                     here = current()
-                    return await send(*args, **kwargs, context=RequestContext(here.request_id, here.caller, trace))
+                    return await send(
+                        *args, **kwargs, request_context=RequestContext(here.request_id, here.caller, trace)
+                    )
             except BackPressureError:
                 raise Overloaded(
                     f"The {self._name} has no room for more requests; try again in {self._retry_after_s} s.",

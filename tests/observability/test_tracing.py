@@ -56,7 +56,7 @@ class Handle:
 
     def __getattr__(self, name: str) -> Any:
         async def remote(*args: Any, **kwargs: Any) -> Any:
-            self.sent.append(kwargs["context"].trace)
+            self.sent.append(kwargs["request_context"].trace)
             args, kwargs = pickle.loads(pickle.dumps((args, kwargs)))
             work = getattr(self._replica, name)(*args, **kwargs)
             return await asyncio.get_running_loop().create_task(work, context=Context())

@@ -34,7 +34,7 @@ class Handle:
 
         return Method
 
-    async def _answer(self, *args: Any, context: RequestContext) -> Any:
+    async def _answer(self, *args: Any, request_context: RequestContext) -> Any:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -44,7 +44,7 @@ class Replica:
 def test_all_are_worked_on_at_once_and_each_has_its_own_outcome(caplog: pytest.LogCaptureFixture) -> None:
     items = ["a", ImageError("bad"), KeyError("a fault"), "d"]
     contexts = [RequestContext(f"r{number}", f"key:{number}") for number in range(len(items))]
-    calls = [Call((item,), {"context": context}) for item, context in zip(items, contexts, strict=True)]
+    calls = [Call((item,), {"request_context": context}) for item, context in zip(items, contexts, strict=True)]
     calls[-1].kwargs["times"] = 2
 
     async def run() -> None:

@@ -30,10 +30,10 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults cluster soak bench docs format models lock clean
+.PHONY: help run demo test lint check fuzz faults cluster soak bench docs screenshot format models lock clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
 run: $(MODELS_DONE) ## Set everything up and serve on http://127.0.0.1:8000 (FACEGRAPH_PORT, FACEGRAPH_API_KEY, FACEGRAPH_DATA_DIR, FACEGRAPH_MODEL_DIR).
 	@exec scripts/under-make $(BIN)/facegraph serve --config $(CONFIG)
@@ -75,6 +75,9 @@ docs: $(DEV_DONE) ## Build the documentation as a site in dist/site; broken link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Read it with: python3 -m http.server --directory dist/site"
 
+screenshot: $(DEV_DONE) $(MODELS_DONE) ## Take the README's picture of the console again, by the browser test of make demo.
+	@FACEGRAPH_SCREENSHOT=docs/images/console.jpg $(BIN)/python -m pytest -q tests/console/test_demo.py
+
 format: $(DEV_DONE) ## Format the code and fix what the linter can fix.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -115,6 +118,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

@@ -19,7 +19,7 @@ import serve_app.errors
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = "docs"
 COPIES = PurePosixPath("repository")
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 FOLDER_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([^)#\s]+)\)")
 ERROR_TABLE = "<!-- table of the errors -->"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_the_printed_address_shows_who_is_on_the_group_picture(
     expect(page.locator(".result")).to_contain_text("Eileen Collins")
     expect(page.locator(".result")).to_contain_text("Grace Hopper")
     console.shot("demo")
+    if target := os.environ.get("FACEGRAPH_SCREENSHOT"):  # make screenshot: the README's picture
+        page.screenshot(path=target, type="jpeg", quality=82)
 
 
 def test_a_stored_face_without_its_photograph_is_searched_for(

@@ -11,6 +11,7 @@ import typer
 
 from serve_app.cli.options import AsJson, Config, records_of, require_database, settings_of
 from serve_app.cli.output import moment, note, print_json, show_whole, table
+from serve_app.domain.names import NAME_RULE
 
 if TYPE_CHECKING:
     from serve_app.gallery import TenantStore
@@ -20,7 +21,7 @@ app = typer.Typer(help="Tenants: create, list, delete. Their keys: facegraph key
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen.")],
+    name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")],
     config: Config = None,
 ) -> None:
     """Make a tenant, which sees nothing of the others; then give it keys."""

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from serve_app.domain import NewFace, PersonFields, Vectors
+from serve_app.domain.names import NAME_RULE, is_name
 from serve_app.errors import InvalidRequest
 
 MAX_PAGE = 1000
 MAX_OFFSET = 10**15
 
 HEX_ID = re.compile(r"[0-9a-f]{32}")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,20 +41,18 @@ def is_id(value: object) -> bool:
 
 
 def check_collection_name(name: object) -> str:
-    """1 to 64 of ``A-Z a-z 0-9 _ . -``."""
+    """`domain.names.NAME_RULE`."""
     return _check_name(name, "A collection's name")
 
 
 def check_tenant_name(name: object) -> str:
-    """1 to 64 of ``A-Z a-z 0-9 _ . -``."""
+    """`domain.names.NAME_RULE`."""
     return _check_name(name, "A tenant's name")
 
 
 def _check_name(name: object, what: str) -> str:
-    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"{what} is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; got {shown(name)}."
-        )
+    if not isinstance(name, str) or not is_name(name):
+        raise InvalidRequest(f"{what} is {NAME_RULE}; got {shown(name)}.")
     return name
 
 

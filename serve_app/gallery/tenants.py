@@ -25,7 +25,7 @@ class TenantStore:
         """A new tenant, without keys or collections.
 
         Args:
-            name: as collections' names: 1 to 64 characters out of ``A-Z a-z 0-9 _ . -``.
+            name: as a collection's name, see `domain.names.NAME_RULE`.
 
         Raises:
             InvalidRequest, TenantExists.

@@ -190,6 +190,7 @@ def test_tenants_have_keys_of_their_own(data: Path) -> None:
     [
         (("tenants", "create", "default"), "There is already a tenant 'default'."),
         (("tenants", "create", "a b"), "A tenant's name is 1 to 64 characters"),
+        (("tenants", "create", ".."), "not . or .."),
         (("keys", "create", "x", "--tenant", "south"), "There is no tenant 'south'."),
     ],
 )

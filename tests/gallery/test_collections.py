@@ -47,7 +47,7 @@ def test_names_are_unique_within_a_tenant_only(gallery: Gallery, tenant: str) ->
     gallery.create_collection(new_tenant(gallery), NewCollection("staff"))
 
 
-@pytest.mark.parametrize("name", ["", "a b", "ä", "a" * 65, "../x", 'x"', "a\x00", None, 5])
+@pytest.mark.parametrize("name", ["", "a b", "ä", "a" * 65, ".", "..", "../x", 'x"', "a\x00", None, 5])
 def test_impossible_names_are_refused(gallery: Gallery, tenant: str, name: Any) -> None:
     with pytest.raises(InvalidRequest, match="1 to 64 characters"):
         gallery.create_collection(tenant, NewCollection(name))
@@ -101,6 +101,8 @@ def test_update_sets_what_is_given_and_nothing_else(gallery: Gallery, tenant: st
     [
         ({"id": "x"}, "A collection has the fields name, title"),
         ({"name": "a b"}, "1 to 64 characters"),
+        ({"name": "."}, "not . or .."),
+        ({"name": ".."}, "not . or .."),
         ({"title": 3}, "title must be a text, got int"),
         ({"title": "x" * 257}, "title may have 256 characters, got 257"),
         ({"title": "a\x00"}, "NUL"),

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from serve_app.domain.names import NAME_RULE, is_name
+
 
 class Body(BaseModel):
     """A request body, from JSON or from a form. Unknown fields are refused, so that a typing error is noticed."""
@@ -40,7 +42,6 @@ UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def _no_control(text: str) -> str:
@@ -56,8 +57,8 @@ def _one_line(text: str) -> str:
 
 
 def _new_name(text: str) -> str:
-    if not COLLECTION_NAME.fullmatch(text) or text in {".", ".."}:
-        raise ValueError("1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen were expected")
+    if not is_name(text):
+        raise ValueError(f"expected {NAME_RULE}")
     return text
 
 

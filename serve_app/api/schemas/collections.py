@@ -9,6 +9,7 @@ from pydantic import Field
 
 from serve_app.api.schemas.base import Answer, Body, NewCollectionName, Separated, Text
 from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+from serve_app.domain.names import NAME_RULE
 
 Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
 Description = Annotated[Text, Field(max_length=2000)]
@@ -63,7 +64,7 @@ class PolicyBody(Body):
 class CollectionBody(Body):
     """A new collection."""
 
-    name: NewCollectionName = Field(description="Unique within the tenant; 1 to 64 of `A-Z a-z 0-9 _ . -`.")
+    name: NewCollectionName = Field(description=f"Unique within the tenant; {NAME_RULE}.")
     title: Title = ""
     description: Description = ""
     kind: CollectionKind = CollectionKind.INTERNAL

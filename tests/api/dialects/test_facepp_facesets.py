@@ -52,7 +52,7 @@ def test_create_answers_with_what_it_added(api: Client) -> None:
     assert body["failure_detail"] == [{"face_token": UNKNOWN, "reason": "INVALID_FACE_TOKEN"}]
 
 
-@pytest.mark.parametrize("outer_id", ["gate", "Gäste im Büro", "x" * 255, "..", "东京"])
+@pytest.mark.parametrize("outer_id", ["gate", "Gäste im Büro", "x" * 255, ".", "..", "东京"])
 def test_an_outer_id_need_not_be_a_collections_name(api: Client, outer_id: str) -> None:
     made = api.ok("faceset/create", outer_id=outer_id)
     assert made["outer_id"] == outer_id

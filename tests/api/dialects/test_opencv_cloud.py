@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from serve_app.domain import CollectionPolicy, NewCollection
+from serve_app.domain.names import is_name
 from serve_app.stages.fakes import FakeFace, fake_picture
 from serve_app.vision.image import encode_jpeg
 from tests.api.conftest import World, b64
@@ -53,6 +54,15 @@ def test_a_collection(cloud: Cloud) -> None:
     assert cloud.failed("PATCH", "/collection", {"id": other, "name": "Visitors"}) == (409, "ERR_DUPLICATE_ENTITY")
     assert cloud.ok("DELETE", f"/collection/{other}") == {"id": other}
     assert cloud.failed("GET", f"/collection/{other}") == (404, "ERR_ENTITY_NOT_FOUND")
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b"])
+def test_a_name_that_the_native_api_refuses(cloud: Cloud, name: str) -> None:
+    made = cloud.ok("POST", "/collection", {"name": name}, 201)
+    assert cloud.ok("GET", f"/collection/{made['id']}")["name"] == name
+    listed = cloud.world.call("GET", "/v1/collections").json()["collections"]
+    assert all(is_name(item["name"]) for item in listed)
+    assert name in [item["title"] for item in listed]
 
 
 def test_listing_collections(cloud: Cloud) -> None:

@@ -7,12 +7,13 @@ from pydantic import Field
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.facepp.errors import Refused, bad, in_words_of, missing
-from serve_app.api.dialects.facepp.outer_ids import is_name, name_of, outer_id_of
+from serve_app.api.dialects.facepp.outer_ids import name_of, outer_id_of
 from serve_app.api.dialects.facepp.params import MAX_IMAGE_BYTES, FaceppBody
 from serve_app.api.dialects.facepp.views import ALIASES, ATTRIBUTES
 from serve_app.api.request_images import decode_base64
 from serve_app.api.schemas.base import Upload
 from serve_app.domain import Collection, RegisteredFaces
+from serve_app.domain.names import is_name
 from serve_app.errors import CollectionNotFound, ImageTooLarge, ImageUndecodable
 
 TAG = "Face++ v3"

@@ -11,16 +11,11 @@ import hashlib
 import re
 import uuid
 
-from serve_app.api.schemas.base import COLLECTION_NAME
 from serve_app.domain import Collection
+from serve_app.domain.names import is_name
 
 HASHED = "outer-"
 NAMELESS = re.compile(r"faceset-[0-9a-f]{32}")
-
-
-def is_name(outer_id: str) -> bool:
-    """Whether it is the collection's name itself."""
-    return COLLECTION_NAME.fullmatch(outer_id) is not None and outer_id not in {".", ".."}
 
 
 def name_of(outer_id: str | None) -> str:

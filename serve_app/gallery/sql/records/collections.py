@@ -26,7 +26,9 @@ POOL = "*"
 AREA = "?"
 """First character of the name of a collection's area, the hidden collection of the faces of its unknowns."""
 
-_VISIBLE = sa.func.substr(collections.c.name, 1, 1).not_in([POOL, AREA])
+_HIDDEN = (POOL, AREA)
+
+_VISIBLE = sa.func.substr(collections.c.name, 1, 1).not_in(_HIDDEN)
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(NewCollection))
 
@@ -39,6 +41,11 @@ _BY_NAME = (
     )
     .order_by(collections.c.id)  # writers lock in one order
 )
+
+
+def is_hidden(name: str) -> bool:
+    """Whether it is the name of a pool or of an area."""
+    return name[0] in _HIDDEN
 
 
 def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
@@ -145,7 +152,7 @@ def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = No
 def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
     """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
     wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
-    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and c.name[0] not in (POOL, AREA)]
+    known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and not is_hidden(c.name)]
     found = {collection.id: collection for collection in known}
     for collection_id in ids:
         if collection_id not in found:

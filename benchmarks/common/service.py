@@ -1,8 +1,9 @@
-"""Servers under test as child processes, and ``facegraph serve`` as one of them."""
+"""Child processes of benchmarks: servers under test, ``facegraph serve`` among them, and modules that print figures."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import subprocess
@@ -11,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -146,3 +148,17 @@ def running_service(data_dir: Path, **environment: str) -> Iterator[ServiceProce
         yield process
     finally:
         process.stop()
+
+
+def figures_of(module: str, *arguments: str, timeout_s: float | None = None) -> dict[str, Any]:
+    """The figures that a module prints as JSON in its last line, run in a new process.
+
+    Raises:
+        RuntimeError: the process failed; the message has its output.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join([module, *arguments])} failed:\n{done.stderr[-3000:]}")
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures

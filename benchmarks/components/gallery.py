@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +22,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.common.machine import ROOT
 from benchmarks.common.report import Report
+from benchmarks.common.service import figures_of
 from benchmarks.common.statistics import Spread
 from benchmarks.components import plots
 from serve_app.domain import Vectors
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> Path:
         with tempfile.TemporaryDirectory(prefix="facegraph-benchmark-") as folder, running(store, options.uri) as uri:
             for size in options.sizes:
                 where = uri or str(Path(folder) / f"{size}.db")
-                figures = in_own_process(where, size, options.searches)
+                figures = figures_of("benchmarks.components.gallery", where, str(size), str(options.searches))
                 found.setdefault(store, {})[str(size)] = figures
                 search = figures["search_ms"]
                 print(
@@ -97,20 +96,6 @@ def running(store: str, uri: str | None) -> Iterator[str | None]:
         yield server.uri
     finally:
         server.stop()
-
-
-def in_own_process(uri: str, size: int, searches: int) -> dict[str, Any]:
-    """Measure one size on one store in a new process.
-
-    Raises:
-        RuntimeError: the process failed; the message has its output.
-    """
-    command = [sys.executable, "-m", "benchmarks.components.gallery", uri, str(size), str(searches)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{uri} with {size} faces:\n{done.stderr[-3000:]}")
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
 
 
 def templates(count: int, seed: int) -> tuple[Vectors, Vectors]:

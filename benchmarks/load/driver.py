@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.enrolment import COLLECTION
-from benchmarks.common.machine import ROOT
+from benchmarks.common.service import figures_of
 from benchmarks.load.contenders import Contender
 from benchmarks.load.generator import Plan, write_plan
 
@@ -55,11 +52,7 @@ class LoadDriver:
         plan = Plan(contender.url, headers, self._bodies, seconds, warm_up, clients=clients, rate=rate, samples=samples)
         write_plan(plan, self._plan)
         used, own = contender.cpu_seconds(), _children_seconds()
-        command = [sys.executable, "-m", "benchmarks.load.generator", str(self._plan)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 120, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the load generator failed:\n{done.stderr}")
-        figures: dict[str, Any] = json.loads(done.stdout)
+        figures = figures_of("benchmarks.load.generator", str(self._plan), timeout_s=seconds + 120)
         spent = sum(seconds - used.get(pid, 0.0) for pid, seconds in contender.cpu_seconds().items())
         figures["cpu_ms"] = round(spent / max(1, figures["altogether"]) * 1e3, 2)
         figures["generator_cpu_ms"] = round((_children_seconds() - own) / max(1, figures["altogether"]) * 1e3, 2)

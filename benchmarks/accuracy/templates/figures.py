@@ -140,7 +140,7 @@ def _open_set(photographs: Photographs, entry: ModelEntry, seed: int) -> tuple[d
 def _several_pictures(photographs: Photographs, seed: int) -> dict[str, Any]:
     """All fusions on the same people: those with at least one image more than the largest number enrolled."""
     enough = np.bincount(photographs.templates.people) > max(ENROLLED)
-    size = min(MAIN_GALLERY, int(enough.sum()))
+    size = min(MAIN_GALLERY, int(enough.sum()), len(enough) - 1)  # one person at least is a stranger
     if size < 2:
         return {}
     found: dict[str, Any] = {"gallery": size}

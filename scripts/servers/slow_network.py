@@ -1,4 +1,4 @@
-"""A bad network before a server: bytes arrive late, or not at all, or connections break."""
+"""TCP proxy that simulates a bad network before a server: delayed or withheld bytes, broken connections."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHUNK_BYTES = 2**16
 
 
 class SlowNetwork:
-    """A TCP proxy on a port of its own, on loopback; ``close`` it.
+    """A TCP proxy on a free port of the loopback address; it runs until ``close``.
 
     Attributes:
-        latency_s: added to each chunk of bytes, in either direction.
-        accepted: connections so far.
+        latency_s: delay of each chunk of bytes, in either direction.
+        accepted: number of connections so far.
 
     Args:
         port: of the server on this machine.
@@ -37,7 +37,7 @@ class SlowNetwork:
 
     @contextmanager
     def black_hole(self) -> Iterator[None]:
-        """Connections are accepted and bytes taken; what was sent meanwhile arrives at the end, as by TCP."""
+        """Accept connections and bytes, but forward nothing until the end; then all bytes arrive, as by TCP."""
         self._do(self._passing.clear)
         try:
             yield
@@ -45,11 +45,11 @@ class SlowNetwork:
             self._do(self._passing.set)
 
     def cut(self) -> None:
-        """Break all connections, with what is under way in them; new ones are welcome."""
+        """Break all connections with the bytes under way; new connections are accepted."""
         self._do(lambda: [task.cancel() for task in self._connections])
 
     def close(self) -> None:
-        """Break all connections and end."""
+        """Break all connections and stop."""
 
         async def end() -> None:
             self._server.close()

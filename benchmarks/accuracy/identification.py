@@ -8,7 +8,7 @@ central``): searches ask for all faces and take the one nearest to the image's c
 another one is cropped to the central face before it is enrolled, as a person would do it. With ``--faces largest`` the
 service's own choice is measured instead; a bystander nearer to the camera then counts as a failure of the recognition.
 
-    rank-1      share of probes whose most similar enrolled person is the right one, whatever the score
+    rank-1      share of probes whose most similar enrolled person is the right one, at any score
     found       share of probes that are answered with the right person as the best match (1 - FNIR)
     FPIR        share of strangers that get any answer
 """

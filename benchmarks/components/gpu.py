@@ -41,7 +41,7 @@ class NoGpu(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmark's own options."""
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 32, 64, 128, 256, 512], help="faces in a call")
-    parser.add_argument("--pictures", type=int, nargs="*", default=[1, 4, 16, 32], help="640x480 pictures in a call")
+    parser.add_argument("--pictures", type=int, nargs="*", default=[1, 4, 16, 32], help="640x480 images in a call")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=["cuda", "cuda, fp16"], help="provider, precision")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each way")
     parser.add_argument("--seconds", type=float, default=0.5, help="seconds of one measurement")

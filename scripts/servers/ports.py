@@ -11,7 +11,7 @@ any connection before the server has started."""
 
 
 def free_port() -> int:
-    """A TCP port on loopback on which no process listens, and which the system does not give to outgoing connections."""
+    """A TCP port on loopback on which no process listens and which no outgoing connection gets."""
     while True:
         port = random.SystemRandom().choice(PORTS)
         with socket.socket() as probe:

@@ -37,7 +37,7 @@ class Photographs:
         return {path: row for row, path in enumerate(path for name in self.names for path in self.people[name])}
 
     def without(self, names: Collection[str]) -> Templates:
-        """The templates of all people but these, numbered anew."""
+        """The templates of all people but these; people are renumbered."""
         kept = np.array([name not in names for name in self.names])
         rows = kept[self.templates.people]
         numbers = np.cumsum(kept) - 1

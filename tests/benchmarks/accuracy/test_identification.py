@@ -1,4 +1,4 @@
-"""Who is enrolled, who is a stranger, and what counts as found."""
+"""Identification: split of a data set, outcomes of searches, figures of merit."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_too_few_people_are_refused(tmp_path: Path) -> None:
 def test_figures_of_merit() -> None:
     found = [
         outcome("a", "a", 0.9),
-        outcome("a", "a", 0.6),  # the right one is the most similar, but below the threshold
-        outcome("b", "a", 0.8),  # answered with someone else
+        outcome("a", "a", 0.6),  # the right person is the most similar, but below the threshold
+        outcome("b", "a", 0.8),  # answered with another person
         outcome("b", None, 0.0),  # no face
     ]
     others = [outcome("x", "a", 0.72), outcome("y", "b", 0.4), outcome("z", "b", 0.3)]
@@ -79,7 +79,7 @@ def test_the_error_curve_meets_the_figures_at_the_threshold() -> None:
 
 
 def answer(*faces: tuple[float, str]) -> dict[str, Any]:
-    """A search's answer for a picture of 250x250: the x of each face's centre, and whom it matches."""
+    """A search's answer for an image of 250x250, from the x of each face's centre and the person that it matches."""
     return {
         "image": {"width": 250, "height": 250},
         "faces": [

@@ -1,4 +1,4 @@
-"""Error rates of presentation attack detection, and which folders are understood."""
+"""Error rates of presentation attack detection, and the layouts of folders."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_folders_of_kinds_and_folders_of_groups(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    (tmp_path / "phone" / "real" / "notes.txt").write_text("no picture")
+    (tmp_path / "phone" / "real" / "notes.txt").write_text("no image")
     found = [(group, kind, path.name) for group, kind, path in read_presentations(tmp_path)]
     assert found == [
         ("phone", "cut-out", "2.png"),

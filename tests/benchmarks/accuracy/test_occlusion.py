@@ -1,4 +1,4 @@
-"""Drawn occlusions, and the probe that is trained on them."""
+"""Drawn occlusions, and the classifier that is trained on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_misses_are_counted_on_the_people_who_do_not_train() -> None:
     people = np.repeat(np.arange(200), 4)
     templates = random.normal(size=(800, 4))
     templates[:, 0] += np.where(kinds == CLEAN, 0, 6)
-    templates[(kinds == "hand") & (people >= 100), 0] -= 6  # the others' hands look like nothing
+    templates[(kinds == "hand") & (people >= 100), 0] -= 6  # hands of the other people look untouched
     found = measure(Faces(kinds, people, templates, np.full(800, 0.9)), "template", people < 100)
     assert found["0.05"]["mask"] < 0.1
     assert found["0.05"]["hand"] > 0.8

@@ -1,4 +1,4 @@
-"""Error versus reject, and pictures with known faults."""
+"""Error versus reject, images with known faults, the fit of the weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_pairs_are_of_one_person_and_their_worse_picture_counts() -> None:
     assert measured == {(0, 1): 0.2, (0, 2): 0.5, (1, 2): 0.2}
 
 
-def test_nobody_decides_alone() -> None:
+def test_pairs_of_one_person_are_limited() -> None:
     owners = np.zeros(40, np.intp)
     assert len(genuine(np.ones((40, 2), np.float32), owners).cosines) == 30
 

@@ -1,4 +1,4 @@
-"""Pictures that the benchmarks make."""
+"""Images that the benchmarks make."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The arithmetic behind the published figures."""
+"""Statistics of the published figures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmarks.common.statistics import Spread, clustered, logistic, quartiles, wilson
+from benchmarks.common.statistics import Spread, clustered, error_rate, logistic, quartiles, wilson
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_clustered_share_without_any_failure_is_not_certain() -> None:
     assert share.low == wilson(20, 20).low < 0.9
 
 
-def test_empty_groups_do_not_count_and_nothing_at_all_is_refused() -> None:
+def test_empty_groups_do_not_count_and_no_trials_are_refused() -> None:
     assert clustered([(1, 1), (0, 0)]).trials == 1
     with pytest.raises(ValueError, match="at least one group"):
         clustered([(0, 0)])
@@ -83,3 +83,9 @@ def test_the_regression_finds_the_line() -> None:
     truth = random.random(2000) < 1 / (1 + np.exp(-(2 * values[:, 0] - 1)))
     found = logistic(values, truth, np.ones(2000), 0.3)
     assert found == pytest.approx([2, 0, 0, -1], abs=0.25)
+
+
+def test_an_error_rate_has_its_interval_and_none_without_trials() -> None:
+    # Wilson, worked example of Newcombe 1998 above
+    assert error_rate(81, 263) == {"errors": 81, "of": 263, "value": 0.308, "interval_95": [0.2553, 0.3662]}
+    assert np.isnan(error_rate(0, 0)["value"])

@@ -1,4 +1,4 @@
-"""What is made of a trace."""
+"""Figures and plot of an autoscaling trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composed group photographs, and parts of photographs without a face."""
+"""Composed group images, and parts of photographs without a face."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_faces_are_where_the_composition_says(analyser: FaceAnalyser, tmp_path: 
     (tmp_path / "one.jpg").write_bytes(photos.astronaut())
     (tmp_path / "two.jpg").write_bytes(photos.group([photos.astronaut(), photos.grace_hopper()]))
     heads = Heads.cut(analyser.detector, [tmp_path / "one.jpg", tmp_path / "two.jpg"])
-    assert len(heads.pixels) == 1  # one picture has a bystander
+    assert len(heads.pixels) == 1  # one image has a bystander
     picture, boxes = compose(heads, (640, 480), 48, 5, np.random.default_rng(1))
     assert picture.shape == (480, 640, 3)
     assert boxes[:, 2] == pytest.approx(48)
@@ -42,7 +42,7 @@ def test_a_strip_beside_the_face(analyser: FaceAnalyser) -> None:
     assert strip is not None
     (box,) = analyser.detector.detect(whole).boxes
     assert strip.shape[0] == 512
-    # Looks at other scales draw the box a few pixels wider.
+    # Detections at other scales have boxes a few pixels wider.
     expected = max(int(box[0] - box[2] / 2), 512 - int(box[0] + 1.5 * box[2]) - 1)
     assert expected - 15 <= strip.shape[1] <= expected
     face_fills_it = cv2.resize(whole[55:185, 165:285], (400, 400))

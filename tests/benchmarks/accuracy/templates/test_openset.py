@@ -1,4 +1,4 @@
-"""One-to-many search by gallery size."""
+"""Open-set identification in one process: draws, error rates, fusions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.accuracy.templates.openset import Searches, against, cumulative_
 from tests.vision.test_fmr_statistics import templates
 
 
-def test_everybody_is_enrolled_once_and_searched_with_the_rest() -> None:
+def test_people_are_enrolled_once_and_searched_with_their_other_images() -> None:
     crowd = templates(50, 3, likeness=3.0)
     found = search(crowd, np.ones(150), 20, seed=1)
     assert len(found.genuine) == 20 * 2
@@ -39,7 +39,7 @@ def test_error_rates() -> None:
     assert found.fnir(0.55) == pytest.approx(2 / 3)
     assert found.fpir(found.cosine_at(0.05)) == pytest.approx(0.05)
     assert found.fpir(found.cosine_at(0.001)) == 0
-    assert list(rates([found])) == []  # one stranger of 100 is too little
+    assert list(rates([found])) == []  # one stranger of 100 is too few
     assert cumulative_match([found])[:2].tolist() == [pytest.approx(2 / 3), 1.0]
 
 

@@ -1,4 +1,4 @@
-"""The ten-fold protocol and operating points."""
+"""Verification: the ten-fold protocol, operating points."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_operating_points_hold_rates_and_intervals_together() -> None:
     genuine = Genuine(crowd)
     assert len(genuine) == 200 * 3
     points = operating_points(Impostors(crowd, "pictures"), genuine, 200, resamples=40)
-    assert [point.fmr for point in points] == [1e-2, 1e-3, 1e-4]  # 1e-5 would rest on two of 179,100 pairs
+    assert [point.fmr for point in points] == [1e-2, 1e-3, 1e-4]  # 1e-5 would depend on two of 179,100 pairs
     for point in points:
         assert point.cosine_interval[0] <= point.cosine <= point.cosine_interval[1]
         assert point.tar_interval[0] <= point.tar <= point.tar_interval[1]
         assert point.tar == pytest.approx(np.mean(genuine.cosines >= point.cosine))
 
 
-def test_a_picture_without_a_face_matches_nobody() -> None:
+def test_an_image_without_a_face_matches_no_person() -> None:
     crowd = templates(40, 2, likeness=3.0)
     vectors = crowd.vectors.copy()
     vectors[0] = 0

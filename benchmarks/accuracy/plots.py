@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.plotting import BLUE, GREY, ORANGE, Floats, pair, panels, save, with_grid, with_legend
+from benchmarks.common.plotting import BLUE, GREY, ORANGE, pair, panels, save, with_grid, with_legend
+from benchmarks.common.statistics import Floats
 
 
 def identification(

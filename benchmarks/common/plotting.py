@@ -8,15 +8,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from numpy.typing import NDArray
+
+from benchmarks.common.statistics import Floats
 
 matplotlib.use("Agg")
 matplotlib.rcParams.update(
     {"svg.hashsalt": "facegraph", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 )
 from matplotlib import pyplot  # noqa: E402 - after the choice of a back end without a screen
-
-Floats = NDArray[np.float64]
 
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#777777"
 

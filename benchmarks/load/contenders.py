@@ -121,7 +121,7 @@ class RivalServer(ServerProcess):
         super().__init__([*command, str(port)], environment, log_path)
 
     def stop(self, timeout_s: float = 10, *, signal_all: bool = True) -> None:
-        """See :class:`ServerProcess`; not all of these servers end their own workers."""
+        """See :class:`ServerProcess`."""
         super().stop(timeout_s, signal_all=signal_all)
 
     def ready(self) -> bool:

@@ -63,7 +63,7 @@ faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, aga
 	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-300} $(BIN)/python -m pytest -s tests/faults $(ARGS)
 
 soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help").
-	@$(BIN)/python -m benchmarks.soak $(ARGS)
+	@$(BIN)/python -m benchmarks soak $(ARGS)
 
 cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on this machine, update it and kill a node of it under load (minutes).
 	@FACEGRAPH_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster $(ARGS)

@@ -1,6 +1,6 @@
-"""``python -m benchmarks``: runs all benchmarks, or those that are named, each with its options.
+"""Command line of the benchmarks: runs all of them, or the named one with its options.
 
-python -m benchmarks                          all, with their defaults
+python -m benchmarks                          all but soak, with their defaults
 python -m benchmarks identification --help    one, with its options
 """
 
@@ -13,44 +13,54 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks.dataset import DataMissing
+from benchmarks.common.dataset import DataMissing
 
 BENCHMARKS = {
-    "accuracy": "Verification and open-set identification by threshold; the anchors of the score.",
-    "detection": "Recall by face width on group photographs; false faces on pictures without any.",
-    "identification": "Open-set identification through HTTP: rank-1, share found, FPIR.",
-    "quality": "Whether quality predicts false non-matches; false alarms and misses of the quality codes.",
-    "occlusion": "Whether covered faces can be told from their templates (drawn masks, sunglasses, hands).",
-    "liveness": "Attacks taken for live people and live people refused: APCER, BPCER, ACER.",
-    "latency": "Search latency through HTTP against the same work in one process.",
-    "stages": "Embedder and detector alone, by batch size, against plain onnxruntime, OpenCV and the float32 peak.",
-    "gpu": "Embedder and detector on an NVIDIA GPU by batch size; says so where there is none.",
-    "gallery": "The vector index at 1,000 to 1,000,000 faces: milvus-lite and a Milvus server.",
-    "autoscaling": "Replicas, queues, latency and 429s while the load steps up, bursts and goes down.",
-    "capacity": "What the capacity model predicts for two loads, and what the service does.",
-    "throughput": "Searches per second and latency under load, against other servers and a tight loop.",
+    "accuracy": ("accuracy.templates.benchmark", "Verification and open-set identification; the anchors of the score."),
+    "detection": ("accuracy.detection.benchmark", "Recall by face width on group images; false faces."),
+    "identification": ("accuracy.identification", "Open-set identification through HTTP: rank-1, share found, FPIR."),
+    "quality": ("accuracy.quality.benchmark", "Quality against false non-matches; error rates of the quality codes."),
+    "occlusion": ("accuracy.occlusion.benchmark", "Detecting drawn masks, sunglasses and hands from templates."),
+    "liveness": ("accuracy.liveness", "Attacks accepted and live people rejected: APCER, BPCER, ACER."),
+    "latency": ("load.latency", "Search latency through HTTP against the same work in one process."),
+    "stages": ("components.stages", "Embedder and detector by batch size against onnxruntime, OpenCV, float32 peak."),
+    "gpu": ("components.gpu", "Embedder and detector on an NVIDIA GPU by batch size."),
+    "gallery": ("components.gallery", "The vector index at 1,000 to 1,000,000 faces: milvus-lite and a Milvus server."),
+    "autoscaling": (
+        "load.autoscaling",
+        "Replicas, queues, latency and 429s while the load steps up, bursts and falls.",
+    ),
+    "capacity": ("load.capacity", "Predictions of the capacity model for two loads against measurements."),
+    "throughput": ("load.throughput", "Searches per second and latency under load, against other servers."),
+    "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Runs only when named."),
 }
+"""Name -> module below ``benchmarks`` with ``add_arguments`` and ``run``, and a summary."""
+
+ONLY_WHEN_NAMED = frozenset({"soak"})
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line says; 0 unless a benchmark could not run."""
+    """Run the benchmarks of the command line; 1 if one of them lacked its data, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=True)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = parser.add_subparsers(dest="name", title="benchmarks", metavar="NAME")
-    for name, summary in BENCHMARKS.items():
+    for name, (module, summary) in BENCHMARKS.items():
         child = names.add_parser(name, help=summary, description=summary)
         child.add_argument(
             "--reference", action="store_true", help="write to the committed benchmarks/results, not to results/local"
         )
-        importlib.import_module(f"benchmarks.{name}").add_arguments(child)
+        importlib.import_module(f"benchmarks.{module}").add_arguments(child)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
-    chosen = [options] if options.name else [parser.parse_args([name]) for name in BENCHMARKS]
+    chosen = (
+        [options] if options.name else [parser.parse_args([name]) for name in BENCHMARKS if name not in ONLY_WHEN_NAMED]
+    )
     failed = False
     for one in chosen:
-        print(f"== {one.name}: {BENCHMARKS[one.name]}", flush=True)
+        module, summary = BENCHMARKS[one.name]
+        print(f"== {one.name}: {summary}", flush=True)
         try:
-            path = importlib.import_module(f"benchmarks.{one.name}").run(one)
+            path = importlib.import_module(f"benchmarks.{module}").run(one)
         except DataMissing as error:
             print(f"Not run: {error}", file=sys.stderr)
             failed = True
@@ -61,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """As an exception, so that a service of ours is stopped on the way out."""
+    """Turn SIGTERM into an exception, so that context managers stop the services that a benchmark started."""
     raise SystemExit(128 + number)
 
 

@@ -1,9 +1,9 @@
-"""Show the service at work without any photograph of your own: start it, enrol two people, search a group picture.
+"""Demonstration without photographs of your own: starts the service, enrols two people, searches a group image.
 
     make demo
 
-The photographs come with mainstream packages (photos.py). Everything is kept in data/demo, apart from what ``make run``
-keeps. FACEGRAPH_PORT and FACEGRAPH_DATA_DIR choose other places, FACEGRAPH_API_KEY another key. It serves until Ctrl-C.
+The photographs come with mainstream packages (photos.py). All data is stored in data/demo, separate from that of ``make
+run``. FACEGRAPH_PORT and FACEGRAPH_DATA_DIR change port and folder, FACEGRAPH_API_KEY the key. It serves until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def main() -> int:
     key = os.environ.get("FACEGRAPH_API_KEY") or secrets.token_urlsafe(24)
     url = f"http://127.0.0.1:{port}"
     if Client(url).ready():
-        print(
-            f"Something serves at {url} already: stop it, or choose another port with FACEGRAPH_PORT.", file=sys.stderr
-        )
+        print(f"A service is running at {url}: stop it, or set another port with FACEGRAPH_PORT.", file=sys.stderr)
         return 1
     pictures = data / "pictures"
     if not (pictures / "group.jpg").is_file() and not write_pictures(pictures):
@@ -53,7 +51,7 @@ def main() -> int:
 
 
 def write_pictures(folder: Path) -> bool:
-    """Write the photographs; whether that went well."""
+    """Write the photographs; False if their packages could not be installed."""
     command = [BIN / "uv", "run", "--quiet", "--script", ROOT / "examples" / "photos.py", folder]
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0:
         return True
@@ -62,7 +60,7 @@ def write_pictures(folder: Path) -> bool:
 
 
 def wait_until_ready(client: Client, service: subprocess.Popen[bytes]) -> bool:
-    """False if the service ended, or does not get ready."""
+    """Whether the service became ready; False if it ended or took too long."""
     for _ in range(WITHIN_S):
         if client.wait_until_ready(1):
             return True
@@ -73,12 +71,12 @@ def wait_until_ready(client: Client, service: subprocess.Popen[bytes]) -> bool:
 
 
 def fill(client: Client, pictures: Path) -> tuple[str, Json]:
-    """Enrol both people, and the group picture in a collection of its own.
+    """Enrol both people, and the group image in a separate collection.
 
     Returns:
-        The face by which the console finds the group picture, and the answer of a search with it.
+        The id of the face by which the console finds the group image, and the answer of a search with the image.
     """
-    for collection, title in ((PEOPLE, "Two pioneers"), (PROBES, "Pictures to search with")):
+    for collection, title in ((PEOPLE, "Two pioneers"), (PROBES, "Images to search with")):
         try:
             client.create_collection(collection, title=title, policy={"image_storage": "full"})
         except ApiError as error:
@@ -87,12 +85,12 @@ def fill(client: Client, pictures: Path) -> tuple[str, Json]:
     client.put_person(PEOPLE, "eileen", [pictures / "me1.jpg"], name="Eileen Collins")
     client.put_person(PEOPLE, "grace", [pictures / "grace.jpg"], name="Grace Hopper")
     group = pictures / "group.jpg"
-    probe = client.put_person(PROBES, "group", [group], name="A picture of both", faces="largest")
+    probe = client.put_person(PROBES, "group", [group], name="An image of both", faces="largest")
     return probe["faces"][0]["id"], client.search(group, [PEOPLE], faces="all")
 
 
 def show(url: str, key: str, pictures: Path, face_id: str, answer: Json) -> None:
-    """Print what was found and what to try next, and open the console where there is a screen."""
+    """Print the matches and commands to try next, and open the console if there is a screen."""
     address = f"{url}/#/search/{face_id}/{PEOPLE}"
     found = [
         f"{match['person']['name']} ({match['score']:.2f})" for face in answer["faces"] for match in face["matches"]
@@ -110,12 +108,12 @@ The same by curl:
   export FACEGRAPH_API_KEY={key}
   {curl}/v1/search -F collections={PEOPLE} -F faces=all -F image=@{pictures / "group.jpg"}
 
-Who is enrolled; enrol yourself; look for yourself:
+List the enrolled people; enrol yourself; search for yourself:
   {curl}/v1/collections/{PEOPLE}/persons
-  {curl}/v1/collections/{PEOPLE}/persons/me -X PUT -F name=Me -F image=@YOUR-PICTURE.jpg
-  {curl}/v1/search -F collections={PEOPLE} -F image=@ANOTHER-PICTURE.jpg
+  {curl}/v1/collections/{PEOPLE}/persons/me -X PUT -F name=Me -F image=@YOUR-IMAGE.jpg
+  {curl}/v1/search -F collections={PEOPLE} -F image=@ANOTHER-IMAGE.jpg
 
-It serves until Ctrl-C; 'rm -r {pictures.parent}' erases it.
+It serves until Ctrl-C; 'rm -r {pictures.parent}' deletes its data.
 """,
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""Enrol many persons as a job on the service's own Ray cluster, through the Python handle.
+"""Bulk enrolment as a job on the service's Ray cluster, through the Python handle.
 
 On a cluster with a dashboard (KubeRay, or ``ray start --head``), from the folder of the project:
 
@@ -8,10 +8,10 @@ Beside ``make run``, whose Ray has no dashboard, as a program of the same machin
 
     .venv/bin/python examples/enrol_job.py people/ staff
 
-The source is what ``facegraph enroll`` reads: a folder, a zip, a manifest, a URL. It has to be reachable from where the
-job runs. Pictures go to the detector without HTTP, a bounded window of persons at a time. A job that was stopped goes
-on where it was if it is submitted again and finds its state file; without the file it begins anew, which changes
-nothing but the time.
+The source is what ``facegraph enroll`` reads: a folder, a zip, a manifest, a URL. It must be reachable from the job.
+Images go to the detector without HTTP, for a bounded window of persons at the same time. A stopped job that is
+submitted again continues if it finds its state file; without the file it starts from the beginning, which takes longer
+and has the same result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # no job of a cluster, which has set everything
+if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # not a job of a cluster, whose environment is set
     # Before Ray is imported: `make run` keeps Ray on the loopback address.
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -51,13 +51,13 @@ SAY_EVERY_S = 10.0
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job; 0 if every picture is enrolled, 1 if some are not, 2 if nothing could be done."""
+    """Run the job; 0 if every image is enrolled, 1 if some are not, 2 if the source or the state cannot be read."""
     parser = argparse.ArgumentParser(description="Enrol many persons through the Python handle.")
     parser.add_argument("source", help="a folder, a zip, a manifest (.csv, .jsonl), or the fsspec URL of one")
-    parser.add_argument("collection", help="created if there is none of that name")
-    parser.add_argument("--window", type=int, default=8, help="persons at a time (default: 8)")
-    parser.add_argument("--state", type=Path, default=Path("enrolled.db"), help="where finished persons are noted")
-    parser.add_argument("--failures", type=Path, help="write persons of whom something failed here, as a manifest")
+    parser.add_argument("collection", help="created if it does not exist")
+    parser.add_argument("--window", type=int, default=8, help="persons at the same time (default: 8)")
+    parser.add_argument("--state", type=Path, default=Path("enrolled.db"), help="file with the finished persons")
+    parser.add_argument("--failures", type=Path, help="file for persons with failures, as a manifest")
     chosen = parser.parse_args(arguments)
 
     ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
@@ -99,16 +99,16 @@ def main(arguments: list[str]) -> int:
                     failures.write(json.dumps(outcome.as_json()) + "\n")
                 if time.monotonic() - said > SAY_EVERY_S:
                     said = time.monotonic()
-                    print(f"{counts.total()} of {work.persons} persons, {pictures / (said - began):.1f} pictures/s")
+                    print(f"{counts.total()} of {work.persons} persons, {pictures / (said - began):.1f} images/s")
 
         asyncio.run(run())
-    print(f"{in_words(counts)} of {counts.total()} persons.")
+    print(f"{as_text(counts)} of {counts.total()} persons.")
     return 1 if counts[Status.FAILED] or counts[Status.PARTIAL] else 0
 
 
-def in_words(counts: Counter[str]) -> str:
-    """Numbers by outcome."""
-    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "Nobody"
+def as_text(counts: Counter[str]) -> str:
+    """Numbers by outcome, as text."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "None"
 
 
 if __name__ == "__main__":

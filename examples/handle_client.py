@@ -1,13 +1,13 @@
-"""Enrol and search without HTTP, from a Python program on the same Ray cluster.
+"""Enrolment and search without HTTP, from a Python program on the same Ray cluster.
 
 Start the service in one terminal and this in another:
 
     make run
     .venv/bin/python examples/handle_client.py me1.jpg me2.jpg
 
-The first photograph is enrolled, the second one searched for. Without arguments both are scikit-image's astronaut
-(installed by ``make test``). Whoever reaches the handle is inside the cluster and trusted: there is no API key, and the
-tenant is named in the call (``tenant=...``; left out, it is the one that exists from the start).
+The first photograph is enrolled, the second one is the probe. Without arguments both are scikit-image's astronaut
+(installed by ``make test``). A program that can reach the handle is inside the cluster and trusted: there is no API
+key, and the call names the tenant (``tenant=...``; the default is the tenant that always exists).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import os
 import sys
 from pathlib import Path
 
-# Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and so must whoever joins it on that
-# machine (despite the variable's name). On a real cluster leave it out.
+# Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and a process that joins it there must do
+# the same (despite the variable's name). Leave this out on a real cluster.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # its token is in ~/.ray/auth_token
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -36,14 +36,14 @@ WAIT_S = 30.0
 def main(arguments: list[str]) -> int:
     """Run the example; the exit code."""
     first, second = (Path(name).read_bytes() for name in arguments) if len(arguments) == 2 else (astronaut(),) * 2
-    # "auto" finds the Ray that runs on this machine; its token, if it wants one, is read from ~/.ray/auth_token.
+    # "auto" finds the Ray that runs on this machine; its token, if it needs one, is read from ~/.ray/auth_token.
     ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
     handle = serve.get_app_handle("facegraph")
 
     try:
         handle.create_collection.remote(COLLECTION, title="Made by an example").result(timeout_s=WAIT_S)
     except CollectionExists:
-        print(f"The collection {COLLECTION!r} is there already.")
+        print(f"The collection {COLLECTION!r} exists already.")
 
     enrolment = handle.enroll.remote(
         "somebody", first, COLLECTION, fields=PersonFields(name="Somebody", metadata={"source": "example"})
@@ -53,10 +53,12 @@ def main(arguments: list[str]) -> int:
     result: SearchResult = handle.search.remote(second, collection=COLLECTION).result(timeout_s=WAIT_S)
     for face in result.faces:
         for match in face.matches:
-            print(f"Found {match.person.id!r} with score {match.score:.3f} (needed {result.threshold.min_score:.3f}).")
+            print(
+                f"Found {match.person.id!r} with score {match.score:.3f} (threshold {result.threshold.min_score:.3f})."
+            )
     print({step: f"{milliseconds:.1f} ms" for step, milliseconds in result.timings.items()})
 
-    # Several calls at once: start them all, then wait. The service's queues are bounded, so keep the window small.
+    # Several calls at the same time: start them all, then wait. The service's queues are bounded, so keep them few.
     responses = [handle.detect.remote(image) for image in (first, second)]
     for response in responses:
         detection, _ = response.result(timeout_s=WAIT_S)

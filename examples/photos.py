@@ -2,14 +2,14 @@
 # requires-python = ">=3.11"
 # dependencies = ["scikit-image>=0.26", "matplotlib>=3.11", "numpy>=2.2", "pillow>=12"]
 # ///
-"""Write photographs of two people, for a first try without photographs of your own.
+"""Photographs of two people from packages, for a first try without photographs of your own.
 
     .venv/bin/uv run --script examples/photos.py [FOLDER]      by default into the current folder
 
 me1.jpg is NASA's portrait of the astronaut Eileen Collins (public domain), as the package scikit-image ships it, and
 grace.jpg the US Navy's of Grace Hopper (public domain), as matplotlib does. me2.jpg and group.jpg are made from them:
-mirrored, turned, smaller, darker, compressed harder. That shows the service at work, not how well it recognises people:
-for that, take photographs from different days.
+mirrored, turned, smaller, darker, compressed harder. That demonstrates the service, but not how well it recognises
+people, for which photographs of different days are needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEIGHT = 400
 
 
 def main(folder: Path) -> None:
-    """Write the four files and say so."""
+    """Write the four files and print their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     eileen = Image.fromarray(np.asarray(astronaut()))
     grace = Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
 
 
 def changed(picture: Image.Image, degrees: float) -> Image.Image:
-    """The picture as another one might be, square."""
+    """A square image that differs from this one as another photograph would."""
     turned = ImageOps.mirror(picture).rotate(degrees, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
     return ImageEnhance.Brightness(ImageOps.fit(turned, (HEIGHT, HEIGHT))).enhance(0.75)
 

@@ -1,11 +1,11 @@
-"""Search a folder of pictures with Ray Data: who is on each of them, as JSON lines.
+"""Search of a folder of images with Ray Data: the people on each image, as JSON lines.
 
     .venv/bin/python examples/search_folder.py pictures/ staff found/
 
 beside ``make run``, or on a cluster as a job (``ray job submit ... -- python examples/search_folder.py ...``), with any
-folder or URL that Ray Data reads. Ray Data lists, reads and forwards the pictures in blocks and holds back what the
-searchers cannot take yet; each searcher keeps a few calls of the Python handle in flight, so every stage of the service
-has work. Nothing beyond facegraph's own dependencies is needed: Ray brings Ray Data, milvus-lite pyarrow.
+folder or URL that Ray Data reads. Ray Data lists, reads and forwards the images in blocks, no faster than the searchers
+take them; each searcher keeps a few calls of the Python handle in flight, so every stage of the service has work. It
+needs only facegraph's own dependencies: Ray brings Ray Data, milvus-lite pyarrow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import sys
 from typing import Any
 
-if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # no job of a cluster, which has set everything
+if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # not a job of a cluster, whose environment is set
     # Before Ray is imported: `make run` keeps Ray on the loopback address.
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -29,13 +29,13 @@ from ray.serve.exceptions import BackPressureError
 from serve_app.errors import FacegraphError, ImageError, Overloaded
 
 SHARE = 0.1
-"""Of a processor, for what reads, waits and writes: the processors are the service's."""
+"""Cores that Ray reserves for a process that reads, waits or writes: the cores are meant for the service."""
 
 PICTURES = ["jpg", "jpeg", "png", "webp", "bmp"]
 
 
 class Searcher:
-    """Searches the pictures of a block, a few at a time."""
+    """Searches the images of a block, a few at the same time."""
 
     def __init__(self, collection: str, at_once: int) -> None:
         self._handle = serve.get_app_handle("facegraph")
@@ -70,12 +70,12 @@ class Searcher:
 
 def main(arguments: list[str]) -> int:
     """Run the example; the exit code."""
-    parser = argparse.ArgumentParser(description="Who is on each picture of a folder.")
+    parser = argparse.ArgumentParser(description="Search the people on each image of a folder.")
     parser.add_argument("pictures", help="a folder, or a URL that Ray Data reads")
     parser.add_argument("collection")
     parser.add_argument("output", help="a folder for the JSON lines")
     parser.add_argument("--searchers", type=int, default=1, help="processes that wait for answers (default: 1)")
-    parser.add_argument("--at-once", type=int, default=8, help="pictures that each has in flight (default: 8)")
+    parser.add_argument("--at-once", type=int, default=8, help="images that each has in flight (default: 8)")
     chosen = parser.parse_args(arguments)
 
     ray.init(address="auto", logging_level="WARNING", log_to_driver=False)

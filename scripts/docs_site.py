@@ -1,8 +1,8 @@
-"""A hook of mkdocs: the README and the changelog are pages, and links to other files of the repository go to copies.
+"""Hooks of mkdocs: README and changelog become pages, and links to other files of the repository lead to copies.
 
-Pages are written to be read in the repository, too, so their links are the repository's: ``../models/sface.md`` from
-``docs/models.md``, ``docs/api.md`` from the README. Here each is turned to where the file is on the site. Tables that
-code knows better than a page are put in where the page has their mark.
+Pages are also read in the repository, so their links are relative to it: ``../models/sface.md`` from
+``docs/models.md``, ``docs/api.md`` from the README. These hooks rewrite each link to the file's path on the site.
+Tables that are generated from code replace their marks in the pages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages from outside the documentation's folder, and every file that a page links to there."""
+    """Add the pages from outside the documentation's folder, and every file outside it that a page links to."""
     for source, page in PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     for file in list(files.documentation_pages()):
@@ -41,7 +41,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """The page with its links as they are on the site, and its tables. A link to a folder becomes its words."""
+    """The page with links rewritten for the site and generated tables. A link to a folder becomes plain text."""
     source = source_of(page.file.src_uri)
     here = PurePosixPath(page.file.src_uri).parent
 
@@ -58,7 +58,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def error_table() -> str:
-    """Class, code and status of each error: attributes of a class have no docstrings that mkdocstrings would show."""
+    """Table of each error's class, code and status: mkdocstrings does not show class attributes without docstrings."""
     rows = ["| class | `code` | HTTP status |", "| --- | --- | --- |"]
     for name in serve_app.errors.__all__:
         kind = getattr(serve_app.errors, name)
@@ -67,7 +67,7 @@ def error_table() -> str:
 
 
 def source_of(page: str) -> PurePosixPath:
-    """The file of the repository that a page is made of."""
+    """The file of the repository from which a page is made."""
     for source, name in PAGES.items():
         if page == name:
             return PurePosixPath(source)
@@ -76,12 +76,12 @@ def source_of(page: str) -> PurePosixPath:
 
 
 def resolved(source: PurePosixPath, link: str) -> PurePosixPath:
-    """What a link means, from the root of the repository."""
+    """The target of a link, relative to the root of the repository."""
     return PurePosixPath(os.path.normpath(source.parent / link))
 
 
 def place_of(target: PurePosixPath) -> PurePosixPath:
-    """Where a file of the repository is on the site."""
+    """The path on the site of a file of the repository."""
     if str(target) in PAGES:
         return PurePosixPath(PAGES[str(target)])
     return target.relative_to(DOCS) if target.is_relative_to(DOCS) else COPIES / target

@@ -1,8 +1,8 @@
-"""How much machine a load needs: from measured times of the stages to replicas, cores, GPUs and Milvus nodes.
+"""Capacity model: replicas, cores, GPUs and Milvus nodes for a load, from measured times of the stages.
 
-A stage does one divided by its time on one core, or what was measured on one GPU. So it needs the load times its time,
-divided by the share of a machine that may be used. ``docs/capacity.md`` says where each number comes from, and how far
-its predictions were from measurements.
+The rate of a stage is one divided by its time on one core, or the rate measured on one GPU. So a stage needs the load
+times its time, divided by the share of a machine that can be used. ``docs/capacity.md`` gives the source of each number
+and compares predictions with measurements.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serve_app.errors import InvalidRequest
+from serve_app.gallery.index.milvus_collections import HNSW
+from serve_app.gallery.index.milvus_lite import EMBEDDED_ROWS
 
-EMBEDDED_FACES = 200_000
-"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.index.milvus_lite.EMBEDDED_ROWS``."""
-
-LINK_BYTES = 2 * 16 * 4 * 1.1
-"""Of a row in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for those above
+LINK_BYTES = 2 * HNSW["M"] * 4 * 1.1
+"""Bytes of a row's links in an HNSW graph: 2 M links of 4 bytes in the lowest layer, a tenth more for the layers above
 (the arithmetic of hnswlib)."""
 
 KEY_BYTES = 65 + 32 + 32 + 3 * 16
-"""Three texts of a row: its key, the collection's and the face's id, each with its length and place."""
+"""Bytes of the three texts of a row: its key, the collection's and the face's id, each with its length and position."""
 
 SEGMENT_BYTES = 1 << 30
-"""A Milvus server's ``dataCoord.segment.maxSize``; each segment is searched by itself."""
+"""A Milvus server's ``dataCoord.segment.maxSize``; each segment is searched separately."""
 
 QUERY_NODE_SHARE = 0.7
-"""Of a query node's memory that rows may take: compaction and loading need the rest."""
+"""Share of a query node's memory for rows: compaction and loading need the rest."""
 
 RECORD_BYTES = 1_500
-"""Of one face in PostgreSQL with its person, its place in a collection and their indexes, the template included."""
+"""Bytes of one face in PostgreSQL with its person, its membership in a collection and their database indexes, the
+template included."""
 
 THUMBNAIL_BYTES = 8_000
 COPY_SHARE = 1.2
-"""A copy of the vectors in the object store, and what a compaction has not removed yet."""
+"""Size of the copy of the vectors in the object store, with rows that no compaction has removed yet, in sizes of the
+vectors."""
 
 Stage = Literal["ingress", "detector", "liveness", "embedder", "matcher"]
 
@@ -46,12 +47,12 @@ class Times:
 
     Attributes:
         http: of one request: reading, keys, hops between processes, the answer.
-        detect: of one picture, decoding included.
-        place: of one face: what its landmarks cost, which the detector reads again in close-ups.
+        detect: of one image, decoding included.
+        place: of one face in the detector, which locates its landmarks again in close-ups.
         embed, liveness: of one face.
-        match: of one search in SQL and in an index with few rows.
-        index: what ``index_faces`` faces in the index add to that.
-        server: whether that was measured on a Milvus server, and one is to hold the gallery; otherwise milvus-lite.
+        match: of one search in the records and in an index with few rows.
+        index: of one search, in addition to ``match``, with ``index_faces`` faces in the index.
+        server: whether ``index`` was measured on a Milvus server, which will hold the gallery; else on milvus-lite.
     """
 
     http: float
@@ -67,9 +68,9 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class GpuRates:
-    """What one GPU does alone: pictures per second of the detector, faces per second of the others.
+    """Rates of one GPU: images per second of the detector alone, faces per second of each other model alone.
 
-    The close-ups of a face take of the detector's what they take of its time on a core.
+    The close-ups of a face have the same share of the detector's time as on a core.
     """
 
     detect: float
@@ -79,15 +80,18 @@ class GpuRates:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for.
+    """The load to plan for.
 
     Attributes:
-        pictures_per_second: at the peak.
-        faces: of a picture that are embedded and searched; 1 with ``faces=largest``.
+        pictures_per_second: images per second at the peak.
+        faces: faces per image that are embedded and searched; 1 with ``faces=largest``.
         live: share of the faces whose liveness is checked, 0 to 1.
-        gallery: rows of the index: faces, each as often as it is in collections.
+        gallery: rows of the index, one for each membership of a face in a collection.
         dimension: of a template.
         thumbnails: whether crops are stored.
+
+    Raises:
+        InvalidRequest: a number is out of its range.
     """
 
     pictures_per_second: float
@@ -104,12 +108,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to be used.
+    """The hardware to plan with.
 
     Attributes:
-        used: share of each replica that the peak may use: queues grow with 1 / (1 - used).
+        used: share of each replica that the peak uses, between 0 and 1: queues grow with 1 / (1 - used).
         threads: of one replica of detector, liveness and embedder.
         query_node_bytes, query_node_cores: of one Milvus query node.
+
+    Raises:
+        InvalidRequest: ``used`` is out of its range.
     """
 
     used: float = 0.65
@@ -124,15 +131,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the load needs.
+    """The hardware that a load needs.
 
     Attributes:
         replicas: of each stage; ingress and matcher compute on one core each.
-        cores: of the service, without the index's own.
-        gpus: whole ones; a fraction of one also counts as one.
-        store: what holds the vectors.
-        query_nodes: of a Milvus cluster, one of them to spare; 1 for a server alone, 0 for milvus-lite.
-        index_bytes: vectors, links and keys in memory, once.
+        cores: of the service, without those of a Milvus server.
+        gpus: whole GPUs, rounded up.
+        store: the index that holds the vectors.
+        query_nodes: of a Milvus cluster, one of them as a spare; 1 for a single server, 0 for milvus-lite.
+        index_bytes: vectors, links and keys in memory, one copy.
         disk_bytes: records, a copy of the vectors, thumbnails.
     """
 
@@ -146,22 +153,22 @@ class Plan:
 
 
 def picture_ms(load: Load, times: Times) -> float:
-    """Processor milliseconds of one picture, the index's included."""
+    """Processor milliseconds of one image, those of the index included."""
     index = index_ms(load.gallery, load.dimension, times)
     face = times.place + times.embed + times.match + index + load.live * times.liveness
     return times.http + times.detect + load.faces * face
 
 
 def pictures_per_second(load: Load, times: Times, cores: float) -> float:
-    """The most that so many cores can do, with everything on them."""
+    """The highest rate of ``cores`` cores that run all stages and the index."""
     return 1e3 * cores / picture_ms(load, times)
 
 
 def index_ms(gallery: int, dimension: int, times: Times) -> float:
     """Processor milliseconds that a gallery of this size adds to one search.
 
-    Embedded, a search looks at every row, so they grow with the rows. In a server's graph they grow with the logarithm
-    of a segment's rows, and with the number of segments.
+    On milvus-lite a search compares every row, so they grow with the rows. In a server's graph they grow with the
+    logarithm of a segment's rows, and with the number of segments.
     """
     if not times.server:
         return times.index * gallery / times.index_faces
@@ -171,7 +178,7 @@ def index_ms(gallery: int, dimension: int, times: Times) -> float:
 
 
 def row_bytes(dimension: int) -> float:
-    """Of one row of the index in memory."""
+    """Bytes of one row of the index in memory."""
     return 4 * dimension + LINK_BYTES + KEY_BYTES
 
 
@@ -179,18 +186,18 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
     """Replicas, cores, GPUs, store and nodes for a load.
 
     Args:
-        gpu: what one GPU does; None: detector, liveness and embedder compute on the CPU.
+        gpu: rates of one GPU; None: detector, liveness and embedder compute on the CPU.
 
     Raises:
-        InvalidRequest: the times are of milvus-lite, and the gallery needs a server.
+        InvalidRequest: the times are of milvus-lite, but the gallery needs a server.
     """
-    if load.gallery > EMBEDDED_FACES and not times.server:
+    if load.gallery > EMBEDDED_ROWS and not times.server:
         raise InvalidRequest(
             f"{load.gallery:,} faces need a Milvus server, so times.index must be measured on one: milvus-lite is "
-            f"meant for {EMBEDDED_FACES:,}."
+            f"meant for {EMBEDDED_ROWS:,}."
         )
     rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
-    busy = {  # cores
+    busy = {  # cores at the peak
         "ingress": rate * times.http / 1e3,
         "matcher": faces * times.match / 1e3,
         "detector": 0.0 if gpu else (rate * times.detect + faces * times.place) / 1e3,

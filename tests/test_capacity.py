@@ -1,4 +1,4 @@
-"""The calculator: what must hold whatever the times are, and the figures that the documentation names."""
+"""The capacity model: rules that hold for all times, and figures that the documentation names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from serve_app.capacity import EMBEDDED_FACES, GpuRates, Load, Machine, Times, picture_ms, pictures_per_second, plan
+from serve_app.capacity import GpuRates, Load, Machine, Times, picture_ms, pictures_per_second, plan, row_bytes
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.index.milvus_lite import EMBEDDED_ROWS
 
@@ -15,7 +15,13 @@ SERVER = dataclasses.replace(LITE, index=2, index_faces=100_000, server=True)
 
 
 def test_the_bound_of_the_embedded_index_is_the_gallerys() -> None:
-    assert EMBEDDED_FACES == EMBEDDED_ROWS
+    assert plan(Load(1, gallery=EMBEDDED_ROWS), LITE).store == "milvus-lite"
+    with pytest.raises(InvalidRequest, match=f"meant for {EMBEDDED_ROWS:,}"):
+        plan(Load(1, gallery=EMBEDDED_ROWS + 1), LITE)
+
+
+def test_a_row_is_as_large_as_documented() -> None:
+    assert row_bytes(128) == pytest.approx(830, abs=1)  # docs/capacity.md, whose links are those of M = 16
 
 
 def test_a_core_does_what_its_milliseconds_allow() -> None:

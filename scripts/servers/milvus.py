@@ -1,7 +1,7 @@
-"""A real Milvus 2.3 server for the tests, from the PyPI package ``milvus``.
+"""Milvus 2.3 server from the PyPI package ``milvus``.
 
-Its embedded etcd takes the ports 2379 and 2380 whatever it is told, so there is one on a machine at a time: test runs
-that want one wait for each other.
+Its embedded etcd always takes the ports 2379 and 2380, so only one can run on a machine: test runs that need one wait
+for each other.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ TURN_TIMEOUT_S = 300
 
 
 def missing() -> str | None:
-    """Why no server can be started here, None if one can."""
+    """The reason why no server can be started on this machine, None if one can."""
     if importlib.util.find_spec("milvus") is None:
         return "the package milvus is not installed (it exists for Linux on x86-64)"
     return None
 
 
 class MilvusServer:
-    """Started on construction, in 8 to 15 seconds; ``stop`` leaves no process and no file behind."""
+    """A server that starts on construction, in 8 to 15 seconds; ``stop`` leaves no process and no file behind.
+
+    Raises:
+        RuntimeError: a port of its etcd is taken.
+    """
 
     def __init__(self) -> None:
         import milvus
@@ -48,34 +52,34 @@ class MilvusServer:
 
     @property
     def uri(self) -> str:
-        """Of the gRPC port."""
+        """URI of the gRPC port."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def port(self) -> int:
-        """Of gRPC."""
+        """The gRPC port."""
         return int(self._server.listen_port)
 
     def _start(self) -> None:
         with warnings.catch_warnings():
-            # It leaves sockets of ports that it tried to the collector.
+            # The package does not close the sockets with which it tried ports.
             warnings.simplefilter("ignore", ResourceWarning)
             self._server.start()
 
     def kill(self) -> None:
-        """SIGKILL, until :meth:`restart`."""
+        """Send SIGKILL; :meth:`restart` starts it again."""
         self._server.server_proc.kill()
         self._server.server_proc.wait()
 
     def restart(self) -> None:
-        """After :meth:`kill`: on the same data and the same port."""
+        """Start it after :meth:`kill` on the same data and the same port."""
         self._server.stop()  # closes its log files
-        # It would look for a free port again, and take the old one for taken while connections to it linger.
+        # The package would choose a free port again, and the old one counts as taken while connections to it linger.
         self._server.config.resolve = lambda: None
         self._start()
 
     def stop(self) -> None:
-        """Terminate and remove everything."""
+        """Terminate the server and remove its files."""
         server = getattr(self, "_server", None)
         if server is not None:
             server.stop()
@@ -83,11 +87,11 @@ class MilvusServer:
         self._turn.release()
 
     def pause(self) -> None:
-        """Nothing is answered: an outage, until :meth:`resume`."""
+        """Stop answering, as in an outage, until :meth:`resume`."""
         os.kill(self._server.server_proc.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """End of the outage."""
+        """Answer again after :meth:`pause`."""
         os.kill(self._server.server_proc.pid, signal.SIGCONT)
 
 
@@ -98,5 +102,5 @@ def _check_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise RuntimeError(
-                f"port {port} is taken, which the Milvus server's etcd needs; stop the other etcd"
+                f"port {port}, which the Milvus server's etcd needs, is taken; stop the other etcd"
             ) from None

@@ -1,4 +1,4 @@
-"""Ports for servers that are started by tests and benchmarks."""
+"""Free ports for servers that tests and benchmarks start."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import random
 import socket
 
 PORTS = range(20_000, 32_768)
-"""Above those that Ray takes for its workers, below those from which Linux takes the near ends of connections: a port
-from there could be taken by any connection before the server that it is meant for has come up."""
+"""Above the ports of Ray's workers, below those that Linux gives to outgoing connections: such a port could be taken by
+any connection before the server has started."""
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on right now, and that the system gives to nobody unasked."""
+    """A TCP port on loopback on which no process listens and which no outgoing connection gets."""
     while True:
         port = random.SystemRandom().choice(PORTS)
         with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for the tests: temporary data folder, free port, loopback only."""
+"""PostgreSQL server with a temporary data folder on a free port, loopback only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_TIMEOUT_S = 240
 
 
 def find_binaries() -> Path | None:
-    """The folder with ``initdb`` and ``postgres`` of the newest installed version."""
+    """The folder with ``initdb`` and ``postgres`` of the newest installed version, None if there is none."""
     on_path = shutil.which("initdb")
     if on_path is not None:
         return Path(on_path).resolve().parent
@@ -29,11 +29,15 @@ def find_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """Started on construction; ``stop`` leaves no process and no file behind."""
+    """A server that starts on construction; ``stop`` leaves no process and no file behind.
+
+    Raises:
+        RuntimeError: it did not start; the message has its log.
+    """
 
     def __init__(self, binaries: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="facegraph-postgres-"))
-        # PostgreSQL refuses to run as root; its packages create the user that it runs as.
+        # PostgreSQL refuses to run as root; its packages create the user ``postgres``.
         self._as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         self._password = secrets.token_hex(16)
         self.port = free_port()
@@ -65,7 +69,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": self._folder,
-            "fsync": "off",  # only the process is ever killed, never the machine
+            "fsync": "off",  # tests kill the process, not the machine
             "max_connections": 200,
         }
         settings = [f"--{key}={value}" for key, value in options.items()]
@@ -80,29 +84,29 @@ class PostgresServer:
         )
 
     def kill(self) -> None:
-        """SIGKILL of the server and all its processes, until :meth:`restart`."""
+        """Send SIGKILL to the server and all its processes; :meth:`restart` starts it again."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._log.close()
 
     def restart(self) -> None:
-        """After :meth:`kill`: on the same data and the same port; returns when it has recovered."""
+        """Start it after :meth:`kill` on the same data and the same port; returns when it has recovered."""
         self._start()
         self._wait()
 
     def url(self, database: str) -> str:
-        """SQLAlchemy URL."""
+        """SQLAlchemy URL of a database."""
         return f"postgresql+psycopg://facegraph:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self) -> str:
-        """URL of a new, empty database."""
+        """Create an empty database; its URL."""
         name = f"test_{secrets.token_hex(8)}"
         with self._admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def stop(self) -> None:
-        """Immediate shutdown: nothing in it is worth a checkpoint."""
+        """Shut down immediately, without a checkpoint, and remove the files."""
         self._process.send_signal(signal.SIGQUIT)
         try:
             self._process.wait(30)

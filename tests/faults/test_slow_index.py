@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from scripts.servers.milvus import MilvusServer
-from scripts.servers.slow import SlowNetwork
+from scripts.servers.slow_network import SlowNetwork
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.errors import PersonNotFound, StoreUnavailable
 from serve_app.settings import Settings, StorageSettings

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks import workload
+from benchmarks.load import workload
 from tests import photos
 from tests.graph.inprocess import InProcessService
 

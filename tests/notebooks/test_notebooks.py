@@ -1,4 +1,4 @@
-"""The notebooks run from the first cell to the last: against the running service, or, where they need none, alone."""
+"""The notebooks run from the first cell to the last, against the running service if they need one."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 class RunningService(Protocol):
-    """What the session's fixture provides."""
+    """The service of the session's fixture."""
 
     url: str
     key: str | None
 
 
 def execute(name: str, *further: str) -> nbformat.NotebookNode:
-    """Run a notebook, and further cells after it, in a kernel of its own; raises at the first failing cell."""
+    """Run a notebook, and further cells after it, in a new kernel; raises at the first failing cell."""
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in further]
     with warnings.catch_warnings():
-        # jupyter_client and zmq talk about event loops and transports that are theirs to close.
+        # jupyter_client and zmq warn of event loops and transports that they do not close.
         for kind in (DeprecationWarning, ResourceWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         client = NotebookClient(
@@ -46,13 +46,13 @@ def execute(name: str, *further: str) -> nbformat.NotebookNode:
 
 
 def pictures(notebook: nbformat.NotebookNode) -> int:
-    """How many plots the cells showed."""
+    """Number of plots in the cells' outputs."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
-    """What the cells printed."""
+    """The text that the cells printed."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output["text"] for output in outputs if output["output_type"] == "stream")
 
@@ -78,7 +78,7 @@ def test_threshold() -> None:
         found = [re.fullmatch(pattern, line.strip()) for line in told]
         return [tuple(float(value.replace(",", "")) for value in match.groups()) for match in found if match]
 
-    # 0.70 lets 1e-4 of all comparisons through: what that is in 1,000 of them, and what is needed instead
+    # 0.70 is an FMR of 1e-4: the FPIR at 1,000 comparisons, and the scores that keep it at 1 %
     assert figures(r"0\.70 against 1,000 faces: FPIR (.*)%") == [
         pytest.approx((100 * (1 - (1 - 1e-4) ** 1000),), abs=0.05)
     ]

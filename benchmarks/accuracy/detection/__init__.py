@@ -1,0 +1,1 @@
+"""Recall of the face detector by face width, and its false faces."""

@@ -1,0 +1,1 @@
+"""Detecting covered faces from their templates."""

@@ -1,0 +1,1 @@
+"""How well quality predicts false non-matches, and error rates of the quality codes."""

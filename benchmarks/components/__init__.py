@@ -1,0 +1,1 @@
+"""Speed of single components, measured without the rest of the service."""

@@ -1,1 +1,0 @@
-"""Occluded faces: how recognition and quality respond to them."""

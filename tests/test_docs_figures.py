@@ -91,7 +91,7 @@ FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
     (README, rf"\({N} ms without load\); .*\| {N} ms \|", [lambda: overload(0), lambda: overload(-1)]),
     (COMPARISON, rf"LFW 10-fold {N} % ", [lambda: 100 * ten_fold()]),
     (COMPARISON, rf"TAR {N} % at FMR 1e-4 \| all pairs of", [lambda: 100 * tar()]),
-    (COMPARISON, rf"all pairs of {N} pictures of LFW", [lambda: float(run("accuracy")["pictures"])]),
+    (COMPARISON, rf"all pairs of {N} images of LFW", [lambda: float(run("accuracy")["pictures"])]),
     (COMPARISON, rf"\| facegraph \| search {N} ms \(median\)", [lambda: milliseconds("HTTP")]),
     (
         ACCURACY,

@@ -91,7 +91,7 @@ FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
     (README, rf"\({N} ms without load\); .*\| {N} ms \|", [lambda: overload(0), lambda: overload(-1)]),
     (COMPARISON, rf"LFW 10-fold {N} % ", [lambda: 100 * ten_fold()]),
     (COMPARISON, rf"TAR {N} % at FMR 1e-4 \| all pairs of", [lambda: 100 * tar()]),
-    (COMPARISON, rf"all pairs of {N} pictures of LFW", [lambda: float(run("accuracy")["pictures"])]),
+    (COMPARISON, rf"all pairs of {N} images of LFW", [lambda: float(run("accuracy")["pictures"])]),
     (COMPARISON, rf"\| facegraph \| search {N} ms \(median\)", [lambda: milliseconds("HTTP")]),
     (
         ACCURACY,
@@ -103,8 +103,8 @@ FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
         rf"TAR at FMR 1e-4 .*?\| {N} \({N} to {N}\)",
         [tar, lambda: float(at_1e4()["tar_interval"][0]), lambda: float(at_1e4()["tar_interval"][1])],
     ),
-    (ACCURACY, rf"rank-1, gallery of 1,000, one picture each \| {N} \|", [lambda: float(open_set(1000)["rank_1"])]),
-    (ACCURACY, rf"FNIR at FPIR 1 %, gallery of 1,000, one picture each \| {N} \|", [lambda: missed(1000)]),
+    (ACCURACY, rf"rank-1, gallery of 1,000, one image each \| {N} \|", [lambda: float(open_set(1000)["rank_1"])]),
+    (ACCURACY, rf"FNIR at FPIR 1 %, gallery of 1,000, one image each \| {N} \|", [lambda: missed(1000)]),
     (
         ACCURACY,
         rf"gallery of 100 / 300 / 3,000 \| {N} / {N} / {N} \|",

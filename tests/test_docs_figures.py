@@ -110,6 +110,14 @@ FIGURES: list[tuple[str, str, list[Callable[[], float]]]] = [
         rf"gallery of 100 / 300 / 3,000 \| {N} / {N} / {N} \|",
         [lambda: missed(100), lambda: missed(300), lambda: missed(3000)],
     ),
+    (
+        ACCURACY,
+        rf"galleries of 100 / 300 / 1,000 / 3,000 \| {N} / {N} / {N} / {N} \|",
+        [
+            lambda size=size: float(open_set(size)["at_the_default_threshold"]["fpir"])
+            for size in (100, 300, 1000, 3000)
+        ],
+    ),
 ]
 
 

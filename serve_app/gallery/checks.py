@@ -53,7 +53,7 @@ def check_tenant_name(name: object) -> str:
 def _check_name(name: object, what: str) -> str:
     if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
         raise InvalidRequest(
-            f"{what} is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; got {shown(name)}."
+            f"{what} is 1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen; got {quoted(name)}."
         )
     return name
 
@@ -68,7 +68,7 @@ def check_person_id(person_id: object) -> str:
     ):
         raise InvalidRequest(
             "A person's id is 1 to 100 characters without control characters, and neither . nor ..; "
-            f"got {shown(person_id)}."
+            f"got {quoted(person_id)}."
         )
     return person_id
 
@@ -96,14 +96,14 @@ def check_texts(field: str, values: object, most: int, longest: int) -> tuple[st
 def check_number(field: str, value: object, low: float, high: float) -> float:
     """A finite number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise InvalidRequest(f"{field} must be a number from {low:g} to {high:g}, got {shown(value)}.")
+        raise InvalidRequest(f"{field} must be a number from {low:g} to {high:g}, got {quoted(value)}.")
     return float(value)
 
 
 def check_whole(field: str, value: object, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidRequest(f"{field} must be a whole number from {low} to {high}, got {shown(value)}.")
+        raise InvalidRequest(f"{field} must be a whole number from {low} to {high}, got {quoted(value)}.")
     return value
 
 
@@ -143,7 +143,7 @@ def check_new_face(face: NewFace) -> None:
     for model, template in ((face.model, face.template), *face.further.items()):
         check_new_template(model, template)
     if not is_id(face.image_id):
-        raise InvalidRequest(f"An image id is 32 hex digits, got {shown(face.image_id)}.")
+        raise InvalidRequest(f"An image id is 32 hex digits, got {quoted(face.image_id)}.")
 
 
 def check_new_template(model: object, template: Vectors) -> None:
@@ -157,21 +157,21 @@ def check_new_template(model: object, template: Vectors) -> None:
 def check_model(model: object) -> str:
     """1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
     if not isinstance(model, str) or not MODEL_ID.fullmatch(model):
-        raise InvalidRequest(f"{shown(model)} is not the id of an embedding model.")
+        raise InvalidRequest(f"{quoted(model)} is not the id of an embedding model.")
     return model
 
 
 def check_limit(limit: object) -> int:
     """1 to :data:`MAX_PAGE`."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {shown(limit)}.")
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {quoted(limit)}.")
     return limit
 
 
 def check_offset(offset: object) -> int:
     """0 to :data:`MAX_OFFSET`."""
     if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
-        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {shown(offset)}.")
+        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {quoted(offset)}.")
     return offset
 
 
@@ -199,7 +199,7 @@ def decode_cursor(cursor: str | None) -> str | None:
         raise InvalidRequest("cursor must be one that the page before returned.") from None
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as an error message may quote it: escaped and cut."""
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

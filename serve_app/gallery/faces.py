@@ -102,4 +102,4 @@ class Faces:
 
 def _check_kind(kind: str) -> None:
     if kind not in ("thumbnail", "photograph"):
-        raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
+        raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.quoted(kind)}.")

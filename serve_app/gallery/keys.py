@@ -157,7 +157,7 @@ class KeyStore:
 
             if self._database.transact(work):
                 return
-        raise KeyNotFound(f"There is no API key with the id {checks.shown(key_id)}.", key_id=str(key_id)[:100])
+        raise KeyNotFound(f"There is no API key with the id {checks.quoted(key_id)}.", key_id=str(key_id)[:100])
 
     def count(self) -> int:
         """Keys of all tenants that are neither revoked nor expired."""

@@ -48,7 +48,7 @@ class Persons(Collections):
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         if mode not in ("replace", "add"):
-            raise InvalidRequest(f"mode must be replace or add, got {checks.shown(mode)}.")
+            raise InvalidRequest(f"mode must be replace or add, got {checks.quoted(mode)}.")
         if len(faces) > MAX_FACES_PER_REQUEST:
             raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces are added at once, got {len(faces)}.")
         for face in faces:

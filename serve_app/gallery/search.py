@@ -95,7 +95,7 @@ class Searcher:
             templates = faces.templates(connection, person.id, model)
             if not templates:
                 raise FaceIdNotFound(
-                    f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
+                    f"The person {checks.quoted(person_id)} has no face embedded by {model}.", person_id=person_id
                 )
             if any(template.size != row.size for template in templates.values()):
                 raise InvalidRequest(f"A probe of {row.size} dimensions was sent for the model {model}.")

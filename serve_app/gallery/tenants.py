@@ -53,7 +53,7 @@ class TenantStore:
                 row = connection.execute(sa.select(tenants).where(tenants.c.name == name)).first()
             if row is not None:
                 return _to_tenant(row)
-        raise TenantNotFound(f"There is no tenant {checks.shown(name)}.")
+        raise TenantNotFound(f"There is no tenant {checks.quoted(name)}.")
 
 
 def installation_id(connection: sa.Connection) -> str:

@@ -56,7 +56,7 @@ class CircuitBreaker:
         self._asking = threading.Lock()
 
     @contextmanager
-    def made(self) -> Iterator[None]:
+    def guard(self) -> Iterator[None]:
         """Whatever fails inside is IndexUnavailable; so is, at once, every call to a server that is silent."""
         if self._silent and not self._answers_again():
             store_metrics.failed("index")

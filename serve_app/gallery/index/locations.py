@@ -36,7 +36,7 @@ def is_embedded(uri: str) -> bool:
     return "://" not in uri
 
 
-def shown(uri: str) -> str:
+def without_credentials(uri: str) -> str:
     """Without credentials."""
     return re.sub(r"//[^/@]*@", "//", uri)
 
@@ -50,7 +50,7 @@ def parse(text: str, token: str = "") -> IndexLocation:
     if not is_embedded(text):
         if not re.fullmatch(r"(https?|tcp|grpc)://[^/@\s]+/?", text):
             raise InvalidRequest(
-                f"A URL like http://host:19530 was expected, without credentials, got {shown(text)!r}."
+                f"A URL like http://host:19530 was expected, without credentials, got {without_credentials(text)!r}."
             )
         return IndexLocation(text.rstrip("/"), SecretStr(token) if token else None)
     path = Path(text).expanduser().resolve()

@@ -48,7 +48,7 @@ class MilvusCollections:
 
     def models(self) -> list[str]:
         """Models that have a collection."""
-        with self._lock, self._breaker.made():
+        with self._lock, self._breaker.guard():
             for name in self._client.list_collections(timeout=self._timeout_s):
                 if name.startswith(self._prefix) and self._model(name) not in self._known:
                     self._open(name)
@@ -59,7 +59,7 @@ class MilvusCollections:
         part = self._known.get(model)
         if part is None:
             name = self._name(model)
-            with self._lock, self._breaker.made():
+            with self._lock, self._breaker.guard():
                 if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
                     self._open(name)
             part = self._known.get(model)
@@ -85,7 +85,7 @@ class MilvusCollections:
         schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
         schema.add_field("face_id", DataType.VARCHAR, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-        with self._lock, self._breaker.made():
+        with self._lock, self._breaker.guard():
             try:
                 self._client.create_collection(
                     name,
@@ -102,7 +102,7 @@ class MilvusCollections:
 
     def drop(self, model: str) -> str | None:
         """Remove the model's collection; its name, if there was one."""
-        with self._lock, self._breaker.made():
+        with self._lock, self._breaker.guard():
             part = self.find(model)
             if part is None:
                 return None

@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.index.circuit_breaker import FAILURES
-from serve_app.gallery.index.locations import is_embedded, shown
+from serve_app.gallery.index.locations import is_embedded, without_credentials
 
 # The client installs handlers of its own and prints a traceback for every failed call; callers get the error instead.
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
@@ -41,7 +41,7 @@ def connect(uri: str, token: str, timeout_s: float) -> Any:
                 f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
                 "allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
             ) from error
-        raise StoreUnavailable(f"The vector index does not answer at {shown(uri)}; try again.") from error
+        raise StoreUnavailable(f"The vector index does not answer at {without_credentials(uri)}; try again.") from error
     finally:
         quiet.setLevel(level)
 

@@ -102,7 +102,7 @@ class LiteIndex(MilvusIndex):
         if number > EMBEDDED_ROWS:
             rows: Iterable[Mapping[str, Any]] = self._iterate(name, "pk", "vector")
         else:  # at once, since milvus-lite walks all rows for each part; twice the vectors' memory for a moment
-            with self._breaker.made(), tracing.span("index read"):
+            with self._breaker.guard(), tracing.span("index read"):
                 rows = self._client.query(
                     name, filter="", output_fields=["pk", "vector"], limit=number + 1, timeout=READ_WITHIN_S
                 )
@@ -170,6 +170,6 @@ class LiteIndex(MilvusIndex):
             super().close()
 
     def _flush(self, name: str) -> None:
-        with self._breaker.made(), tracing.span("index flush"):
+        with self._breaker.guard(), tracing.span("index flush"):
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)

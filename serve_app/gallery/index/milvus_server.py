@@ -20,7 +20,7 @@ from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
 from serve_app.gallery.index.milvus_collections import MilvusCollections
 from serve_app.gallery.index.milvus_connection import connect, disconnect
-from serve_app.gallery.index.milvus_keys import quoted, to_key, to_pk
+from serve_app.gallery.index.milvus_keys import id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_segments import Segments
 from serve_app.observability import tracing
 
@@ -64,7 +64,7 @@ class MilvusIndex:
         self._breaker = CircuitBreaker(lambda wait_s: self._client.get_server_version(timeout=wait_s), timeout_s)
         self._milvus_collections = MilvusCollections(self._client, self.EMBEDDED, namespace, timeout_s, self._breaker)
         try:
-            with self._breaker.made():
+            with self._breaker.guard():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
             self.models()
         except BaseException:
@@ -113,7 +113,7 @@ class MilvusIndex:
         part = self._milvus_collections.find(model)
         if part is None:
             return
-        with self._breaker.made(), tracing.span("index settle"):
+        with self._breaker.guard(), tracing.span("index settle"):
             # Strong waits until the query nodes have consumed every write made before: from then on all searches see
             # it.
             self._client.query(
@@ -140,11 +140,11 @@ class MilvusIndex:
 
     def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
         ef = max(self._segments.candidates(query.name), query.limit)
-        with self._breaker.made():
+        with self._breaker.guard():
             answers = self._client.search(
                 query.name,
                 data=list(probes),
-                filter=f"collection_id in [{quoted(query.collections)}]",
+                filter=f"collection_id in [{id_list(query.collections)}]",
                 limit=min(query.limit, MAX_LIMIT),
                 output_fields=["pk"],
                 search_params={"metric_type": "COSINE", "params": {"ef": ef}},
@@ -164,13 +164,13 @@ class MilvusIndex:
             yield to_key(row["pk"])
 
     def _iterate(self, name: str, *fields: str) -> Iterator[Mapping[str, Any]]:
-        with self._breaker.made():
+        with self._breaker.guard():
             iterator = self._client.query_iterator(
                 name, batch_size=ITERATED, output_fields=list(fields), timeout=self._timeout_s
             )
         try:
             while True:
-                with self._breaker.made():
+                with self._breaker.guard():
                     rows = iterator.next()
                 if not rows:
                     return
@@ -185,10 +185,10 @@ class MilvusIndex:
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
-            with self._breaker.made():
+            with self._breaker.guard():
                 rows = self._client.query(
                     part.name,
-                    filter=f"face_id in [{quoted(batch)}]",
+                    filter=f"face_id in [{id_list(batch)}]",
                     output_fields=["pk"],
                     limit=MAX_LIMIT,
                     timeout=self._timeout_s,
@@ -202,7 +202,7 @@ class MilvusIndex:
         part = self._milvus_collections.find(model)
         if part is None:
             return 0
-        with self._breaker.made():
+        with self._breaker.guard():
             rows = self._client.query(
                 part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, consistency_level="Strong"
             )
@@ -238,7 +238,7 @@ class MilvusIndex:
 
     def facts(self) -> Mapping[str, Any]:
         """See :class:`VectorIndex`."""
-        with self._breaker.made():
+        with self._breaker.guard():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
         return {"kind": self.KIND, "version": self._version.removeprefix("milvus_lite-").removeprefix("v")}
 
@@ -251,7 +251,7 @@ class MilvusIndex:
         counted = [
             (part.name, self.count(model)) for model in self.models() if (part := self._milvus_collections.find(model))
         ]
-        with self._breaker.made():
+        with self._breaker.guard():
             return sum(self._segments.unindexed(name, rows) for name, rows in counted)
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class MilvusIndex:
 
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
-        with self._breaker.made(), tracing.span("index write"):
+        with self._breaker.guard(), tracing.span("index write"):
             yield
         self._written(name, rows)
 

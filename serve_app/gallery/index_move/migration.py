@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import RowKey, VectorIndex
-from serve_app.gallery.index.locations import IndexLocation, is_embedded, shown
+from serve_app.gallery.index.locations import IndexLocation, is_embedded, without_credentials
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
@@ -79,9 +79,9 @@ class IndexMoves:
             row = index_location.get(connection, "all")
             location = row.location or IndexLocation(configured)
             if location.uri == target.uri:
-                raise InvalidRequest(f"The vector index is at {shown(target.uri)} already.")
+                raise InvalidRequest(f"The vector index is at {without_credentials(target.uri)} already.")
             if row.state is not MoveState.NONE:
-                where = row.other and shown(row.other.uri)
+                where = row.other and without_credentials(row.other.uri)
                 raise InvalidRequest(
                     f"A move is under way ({row.state}, {where}): wait for it, or end it with 'facegraph index move "
                     "--cancel'."
@@ -139,10 +139,10 @@ class IndexMigrator:
     def warnings(self) -> dict[str, str]:
         """What an operator should know, by code."""
         row = self._index.row
-        here = shown(self._index.layout.location.uri)
+        here = without_credentials(self._index.layout.location.uri)
         found = {}
         if row.other is not None:
-            there = shown(row.other.uri)
+            there = without_credentials(row.other.uri)
             found["index_moving"] = (
                 f"The vector index moves from {here} to {there}: {row.done} of {row.total} rows are there"
                 f"{'; they are being indexed' if 0 < row.total == row.done else ''}."
@@ -152,7 +152,7 @@ class IndexMigrator:
         if row.location is not None and self._index.configured != self._index.layout.location.uri:
             found["index_moved"] = (
                 f"The vector index is at {here}, where it was moved to, but storage.milvus_uri still says "
-                f"{shown(self._index.configured)}: set it to the new place at the next restart."
+                f"{without_credentials(self._index.configured)}: set it to the new place at the next restart."
             )
         return found
 
@@ -261,7 +261,7 @@ class IndexMigrator:
 
         if self._database.transact(switch):
             self._index.refresh()
-            log.warning("searches use the vector index at %s now", shown(self._index.layout.location.uri))
+            log.warning("searches use the vector index at %s now", without_credentials(self._index.layout.location.uri))
         elif copy.attempts == ATTEMPTS:
             reason = f"the target holds other rows than the records say, also after {ATTEMPTS} comparisons"
             self._database.transact(lambda connection: index_location.give_up(connection, row.version, reason))

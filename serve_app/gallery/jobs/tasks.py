@@ -141,7 +141,7 @@ class Tasks:
     ) -> None:
         """Gone when either of the two is erased; whoever one of them is merged into takes it over."""
         if person_id == other_id:
-            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to tell apart.")
+            raise InvalidRequest(f"Another person than {checks.quoted(person_id)} was expected, to tell apart.")
 
         def note(connection: sa.Connection) -> None:
             here = None if collection is None else collections.get(connection, tenant, collection)

@@ -20,9 +20,9 @@ from serve_app.gallery.sql.records.secondary_templates import SecondaryTemplates
 
 def face_not_found(face_id: object, person_id: str | None = None, collection: str | None = None) -> FaceIdNotFound:
     """The error for a face that is not there (or not that person's, or not in that collection)."""
-    whose = "" if person_id is None else f" of the person {checks.shown(person_id)}"
+    whose = "" if person_id is None else f" of the person {checks.quoted(person_id)}"
     where = "" if collection is None else f" in the collection {collection}"
-    text = f"There is no face{whose} with the id {checks.shown(face_id)}{where}."
+    text = f"There is no face{whose} with the id {checks.quoted(face_id)}{where}."
     return FaceIdNotFound(text, face_id=str(face_id)[:100])
 
 

@@ -27,7 +27,7 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], StoredCollection]]:
         both = sorted(set(add) & set(remove))
         if both:
-            raise InvalidRequest(f"The person {checks.shown(both[0])} is to be added and removed at once.")
+            raise InvalidRequest(f"The person {checks.quoted(both[0])} is to be added and removed at once.")
         collection = collections.get(connection, tenant, name, "share")
         rows = persons.get_all(connection, tenant, [*add, *remove])
         changes = Changes(tenant, "link_persons")
@@ -56,7 +56,7 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Person]]:
         if person_id == other_id:
-            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to merge with.")
+            raise InvalidRequest(f"Another person than {checks.quoted(person_id)} was expected, to merge with.")
         here = None if name is None else collections.get(connection, tenant, name, "share")
         person, other = persons.get_all(connection, tenant, [person_id, other_id])
         before, others = (

@@ -39,7 +39,9 @@ def put_person(
         named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
         present = persons.find(connection, tenant, person_id, lock=True)
         if present is not None and must_be_new:
-            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+            raise PersonExists(
+                f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id
+            )
         if present is None and not named:
             named = [collections.get_pool(connection, tenant)]
         internal_id = present.id if present is not None else uuid.uuid4().hex

@@ -87,7 +87,9 @@ def name_unknown(
         collection = collections.get(connection, tenant, name, "share")
         person = persons.find(connection, tenant, person_id, lock=True)
         if person is not None and must_be_new:
-            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+            raise PersonExists(
+                f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id
+            )
         found = unknowns.face_rows(connection, unknowns.lock(connection, collection.id, [unknown_id]))
         if not found:
             raise unknowns.not_found(unknown_id, name)

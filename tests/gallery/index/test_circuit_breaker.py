@@ -25,7 +25,7 @@ class Server:
         self._answer(timeout_s)
 
     def call(self) -> None:
-        with self.calls.made():
+        with self.calls.guard():
             self._answer(20)
 
     def _answer(self, timeout_s: float) -> None:
@@ -76,7 +76,7 @@ def test_without_house_keeping_a_caller_asks(server: Server) -> None:
 
 def test_a_refusal_is_not_silence(server: Server) -> None:
     for _ in range(2):
-        with pytest.raises(IndexUnavailable), server.calls.made():
+        with pytest.raises(IndexUnavailable), server.calls.guard():
             raise OSError("no such collection")
     assert server.calls.failed
     server.call()

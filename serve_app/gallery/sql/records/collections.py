@@ -107,8 +107,8 @@ def of_areas(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
 
 def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
     """All collections of the tenant and the pool."""
-    shown = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
-    query = sa.select(collections).where(*shown).order_by(collections.c.id)
+    visible = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
+    query = sa.select(collections).where(*visible).order_by(collections.c.id)
     return [to_collection(row) for row in connection.execute(query)]
 
 
@@ -126,7 +126,7 @@ def by_names(
     found = {row.name: to_collection(row) for row in connection.execute(query, {"tenant": tenant, "names": wanted})}
     for name in names:
         if name not in found:
-            raise CollectionNotFound(f"There is no collection named {checks.shown(name)}.", collection=str(name)[:100])
+            raise CollectionNotFound(f"There is no collection named {checks.quoted(name)}.", collection=str(name)[:100])
     return [found[name] for name in names]
 
 
@@ -150,7 +150,7 @@ def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list
     for collection_id in ids:
         if collection_id not in found:
             raise CollectionNotFound(
-                f"There is no collection with the id {checks.shown(collection_id)}.",
+                f"There is no collection with the id {checks.quoted(collection_id)}.",
                 collection_id=str(collection_id)[:100],
             )
     return [found[collection_id] for collection_id in ids]
@@ -187,7 +187,7 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
     """Raises CollectionNotFound, CollectionExists, InvalidRequest."""
     unknown = sorted(set(changes) - set(_FIELDS))
     if unknown:
-        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.shown(unknown)}.")
+        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.quoted(unknown)}.")
     stored = get(connection, tenant, name, "update")
     new = dataclasses.replace(
         NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
@@ -268,9 +268,9 @@ def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | Non
 def _values(new: NewCollection) -> dict[str, Any]:
     policy = new.policy
     if not isinstance(policy, CollectionPolicy):
-        raise InvalidRequest(f"policy must be a collection policy, got {checks.shown(policy)}.")
+        raise InvalidRequest(f"policy must be a collection policy, got {checks.quoted(policy)}.")
     if not isinstance(policy.liveness, bool):
-        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.shown(policy.liveness)}.")
+        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.quoted(policy.liveness)}.")
     minimum = policy.min_score
     return {
         "name": checks.check_collection_name(new.name),
@@ -297,4 +297,4 @@ def _choice(field: str, kind: type[CollectionKind] | type[ImageStorage], value: 
         return str(kind(value))  # type: ignore[arg-type]
     except ValueError:
         words = ", ".join(kind)
-        raise InvalidRequest(f"{field} must be one of {words}; got {checks.shown(value)}.") from None
+        raise InvalidRequest(f"{field} must be one of {words}; got {checks.quoted(value)}.") from None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from serve_app.gallery.index.locations import IndexLocation, shown
+from serve_app.gallery.index.locations import IndexLocation, without_credentials
 from serve_app.gallery.sql.schema import index_place
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,9 @@ def give_up(connection: sa.Connection, version: int, reason: str) -> bool:
     row = get(connection, "all")
     if row.version != version or row.state is not MoveState.COPYING:
         return False
-    log.warning("the move of the vector index to %s is given up: %s", row.other and shown(row.other.uri), reason)
+    log.warning(
+        "the move of the vector index to %s is given up: %s", row.other and without_credentials(row.other.uri), reason
+    )
     change(connection, row, MoveState.CLEARING, row.location, row.other, error=reason)
     return True
 
@@ -126,7 +128,9 @@ def settled(connection: sa.Connection, configured: str) -> IndexMove:
         return row
     row = get(connection, "all")
     log.warning(
-        "the vector index was at %s, now %s is configured", row.location and shown(row.location.uri), shown(configured)
+        "the vector index was at %s, now %s is configured",
+        row.location and without_credentials(row.location.uri),
+        without_credentials(configured),
     )
     change(connection, row, MoveState.NONE, None, None, configured=None)
     return get(connection)

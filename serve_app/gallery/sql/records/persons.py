@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, Slice
 from serve_app.errors import PersonNotFound
-from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
+from serve_app.gallery.checks import PERSON_TEXTS, is_text, quoted
 from serve_app.gallery.sql.records import faces as face_records
 from serve_app.gallery.sql.records.collections import POOL
 from serve_app.gallery.sql.records.paging import containing, page_of, search_text
@@ -64,7 +64,7 @@ def not_found(external_id: object, collection: str | None = None) -> PersonNotFo
     """The error for a person who is not there (or not in that collection)."""
     where = "" if collection is None else f" in the collection {collection}"
     return PersonNotFound(
-        f"There is no person with the id {shown(external_id)}{where}.", person_id=str(external_id)[:100]
+        f"There is no person with the id {quoted(external_id)}{where}.", person_id=str(external_id)[:100]
     )
 
 

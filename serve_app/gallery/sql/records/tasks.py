@@ -70,7 +70,7 @@ def get(connection: sa.Connection, tenant: str, task_id: str) -> Task:
         query = sa.select(tasks).where(tasks.c.id == task_id, tasks.c.tenant_id == tenant)
         found = connection.execute(query).first()
     if found is None:
-        raise TaskNotFound(f"There is no task with the id {checks.shown(task_id)}.", task_id=str(task_id)[:100])
+        raise TaskNotFound(f"There is no task with the id {checks.quoted(task_id)}.", task_id=str(task_id)[:100])
     return to_task(found)
 
 

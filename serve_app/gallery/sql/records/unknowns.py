@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Collection, Face, Page, Unknown
 from serve_app.errors import InvalidRequest, UnknownNotFound
-from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, shown
+from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, quoted
 from serve_app.gallery.sql.records import faces as face_records
 from serve_app.gallery.sql.schema import faces, unknown_faces, unknowns
 
@@ -81,7 +81,7 @@ def get(connection: sa.Connection, collection: Collection, unknown_id: str) -> U
 
 def not_found(unknown_id: object, name: str) -> UnknownNotFound:
     """The error for an unknown that is not there."""
-    text = f"There is no unknown with the id {shown(unknown_id)} in the collection {name}; it may have expired."
+    text = f"There is no unknown with the id {quoted(unknown_id)} in the collection {name}; it may have expired."
     return UnknownNotFound(text, unknown_id=str(unknown_id)[:100])
 
 

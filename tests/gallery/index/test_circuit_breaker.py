@@ -65,10 +65,10 @@ def test_only_the_first_call_waits_in_vain(server: Server) -> None:
 def test_without_house_keeping_a_caller_asks(server: Server) -> None:
     server.away = True
     assert fails_after(server) == 20
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     assert fails_after(server) == circuit_breaker.PROBE_S
     assert fails_after(server) == 0
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     server.away = False
     server.call()
     assert server.asked == 2
@@ -87,14 +87,14 @@ def test_a_refusal_is_not_silence(server: Server) -> None:
 def test_one_caller_asks_at_a_time(server: Server) -> None:
     server.away = True
     assert fails_after(server) == 20
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     asking, answer = threading.Event(), threading.Event()
 
     def slowly(timeout_s: float) -> None:
         asking.set()
         answer.wait()
 
-    server.calls._ask = slowly
+    server.calls._ping = slowly
     server.away = False
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(server.call)

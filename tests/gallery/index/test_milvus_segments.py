@@ -14,7 +14,7 @@ from pymilvus.exceptions import MilvusException
 from scripts.servers.milvus import MilvusServer
 from serve_app.gallery.index import milvus_segments
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.index.milvus_segments import LOOK_PERIOD_S, SEAL_PERIOD_S, SEAL_ROWS, USED_AFTER_S, Segments
+from serve_app.gallery.index.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, SIZES_PERIOD_S, USED_AFTER_S, Segments
 from serve_app.gallery.index.milvus_server import MilvusIndex
 from tests.waiting import until
 
@@ -135,12 +135,12 @@ def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> N
     for size, expected in ((100_000, 128), (300_000, 300), (1_300_000, 1024)):
         client.indexes = {"small": set(), "large": {"vector"}}
         client.sizes = [20_000, size]
-        segments.look("grown")
-        clock[0] += LOOK_PERIOD_S / 2
+        segments.read_sizes("grown")
+        clock[0] += SIZES_PERIOD_S / 2
         client.sizes = [20_000, 20_000]
-        segments.look("grown")
+        segments.read_sizes("grown")
         assert segments.candidates("grown") == expected, "looked at now and then"
-        clock[0] += LOOK_PERIOD_S
+        clock[0] += SIZES_PERIOD_S
     segments.dropped("grown")
     assert segments.candidates("grown") == 128
 
@@ -149,11 +149,11 @@ def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: 
     client = SegmentsOfAServer(large={"vector"})
     client.sizes, client.failing = [500_000], True
     segments = Segments(client, 5)
-    segments.look("grown")
-    assert "did not tell" in caplog.text
+    segments.read_sizes("grown")
+    assert "did not list" in caplog.text
     client.failing = False
-    clock[0] += LOOK_PERIOD_S
-    segments.look("grown")
+    clock[0] += SIZES_PERIOD_S
+    segments.read_sizes("grown")
     assert segments.candidates("grown") == 500
 
 

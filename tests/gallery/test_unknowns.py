@@ -265,7 +265,7 @@ def test_a_face_whose_time_is_over_is_gone_before_it_is_erased(memory: Gallery) 
 
 def test_so_many_faces_and_no_more(memory: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknowns_module, "MAX_FACES", 2)
-    monkeypatch.setattr(unknowns_module, "MAX_AREA", 4)
+    monkeypatch.setattr(unknowns_module, "MAX_FACES_PER_COLLECTION", 4)
     ann = seen(memory, DEFAULT_TENANT, 1, 2, 3, near=100)
     assert len(set(ann)) == 1
     stored = memory.unknown(DEFAULT_TENANT, "staff", ann[0])

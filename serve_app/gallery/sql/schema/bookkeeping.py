@@ -68,8 +68,8 @@ index_journal = sa.Table(
 erased = sa.Table(
     "erased",
     metadata,
-    # Internal ids, which are random and never reused: they identify no person. A restored backup leaves out what has one
-    # of these ids.
+    # Internal ids, which are random and never reused: they identify no person. What has one of these ids is left out
+    # when a backup is restored.
     id_column(),
     sa.Column("tenant_id", Id, nullable=False),  # no foreign key: a tombstone outlives its tenant
     sa.Column("kind", sa.String(16), nullable=False),  # collection, person or face

@@ -1,6 +1,6 @@
-"""Rules for what comes from outside, each with an error that says what was expected and what came.
+"""Checks of values from outside. Each raises InvalidRequest, with what was expected and what came.
 
-Everything that is checked here is safe in SQL, in a filter expression of the vector index and in a path of the blob
+A value that passed its check is safe in SQL, in a filter expression of the vector index and in a path of the images
 store.
 """
 
@@ -24,19 +24,20 @@ MAX_OFFSET = 10**15
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: neither database stores them
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
+"""Text fields of a person, and the most characters of each."""
 
 
 def is_text(value: object) -> bool:
-    """Whether databases can store it, so that it may be looked for."""
+    """Whether it is a text that the databases can store, and that a query can therefore look for."""
     return isinstance(value, str) and _NOT_TEXT.search(value) is None
 
 
 def is_id(value: object) -> bool:
-    """Whether it is one of our ids: 32 lower-case hex digits."""
+    """Whether it has the form of an id of this product: 32 lower-case hex digits."""
     return isinstance(value, str) and HEX_ID.fullmatch(value) is not None
 
 
@@ -108,7 +109,7 @@ def check_whole(field: str, value: object, low: int, high: int) -> int:
 
 
 def check_person_fields(fields: PersonFields) -> None:
-    """Lengths and contents of everything that is given."""
+    """Check lengths and contents of the fields that are given (not None)."""
     for field, longest in PERSON_TEXTS.items():
         value = getattr(fields, field)
         if value is not None:
@@ -131,7 +132,7 @@ def check_person_fields(fields: PersonFields) -> None:
 
 
 def check_template(template: Vectors) -> Vectors:
-    """float32 rows, finite, of unit norm (to 1e-3)."""
+    """Templates as float32 rows: finite, of unit norm within 1e-3."""
     rows = np.ascontiguousarray(template, dtype=np.float32)
     if not np.isfinite(rows).all() or not (np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3).all():
         raise InvalidRequest("A template must be finite and of unit norm.")
@@ -139,7 +140,7 @@ def check_template(template: Vectors) -> Vectors:
 
 
 def check_new_face(face: NewFace) -> None:
-    """Usable templates, model ids and image id."""
+    """Check templates, model ids and image id of a new face."""
     for model, template in ((face.model, face.template), *face.further.items()):
         check_new_template(model, template)
     if not is_id(face.image_id):
@@ -147,17 +148,20 @@ def check_new_face(face: NewFace) -> None:
 
 
 def check_new_template(model: object, template: Vectors) -> None:
-    """One template of shape (dimension,) and the model that made it."""
+    """Check one template, shape (dimension,), dimension 2 to 32,768, and the id of the model that made it."""
     if template.ndim != 1 or not 2 <= template.size <= 32_768:
-        raise InvalidRequest(f"A template has the shape (dimension,), got {template.shape}.")
+        raise InvalidRequest(f"A template has the shape (dimension,) with 2 to 32768 dimensions, got {template.shape}.")
     check_template(template)
     check_model(model)
 
 
 def check_model(model: object) -> str:
-    """1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
+    """The id of an embedder: 1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
     if not isinstance(model, str) or not MODEL_ID.fullmatch(model):
-        raise InvalidRequest(f"{quoted(model)} is not the id of an embedding model.")
+        raise InvalidRequest(
+            "The id of an embedding model is 1 to 100 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen, a "
+            f"letter or digit first; got {quoted(model)}."
+        )
     return model
 
 
@@ -176,17 +180,17 @@ def check_offset(offset: object) -> int:
 
 
 def check_slice(limit: int, offset: int) -> tuple[int, int]:
-    """Limit and offset of a slice; a limit of 0 asks for the total alone."""
+    """Limit and offset of a slice; a limit of 0 is allowed, to get only the total."""
     return limit and check_limit(limit), check_offset(offset)
 
 
 def encode_cursor(key: str) -> str:
-    """The last key of a page as an opaque text."""
+    """The cursor of the page after this key: an opaque text."""
     return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None) -> str | None:
-    """The key that :func:`encode_cursor` was given."""
+    """The key that :func:`encode_cursor` was given; None without a cursor."""
     if cursor is None:
         return None
     try:
@@ -196,10 +200,10 @@ def decode_cursor(cursor: str | None) -> str | None:
             raise ValueError
         return check_text("cursor", key, 200)
     except (ValueError, TypeError, binascii.Error, InvalidRequest):
-        raise InvalidRequest("cursor must be one that the page before returned.") from None
+        raise InvalidRequest("cursor must be one that the previous page returned.") from None
 
 
 def quoted(value: Any) -> str:
-    """A value as an error message may quote it: escaped and cut."""
+    """A value for quotation in an error message: as ASCII with escapes, at most 80 characters."""
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

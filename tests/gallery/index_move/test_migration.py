@@ -76,7 +76,7 @@ class World:
         index = DualWriteIndex(database, self, configured)
         blobs = BlobStore(f"file://{self.folder / 'blobs'}")
         gallery = Gallery(
-            database, index, blobs, CALIBRATIONS, alone=False, mover=IndexMigrator(database, index, blobs)
+            database, index, blobs, CALIBRATIONS, alone=False, migrator=IndexMigrator(database, index, blobs)
         )
         with closing(gallery):
             gallery.recover()

@@ -100,7 +100,7 @@ class BlobStore:
                 self._fs.invalidate_cache()
             return len(self._fs.find(self._folder(tenant)))
 
-    def holds(self, tenant: str, face_id: str) -> int:
+    def count_of_face(self, tenant: str, face_id: str) -> int:
         """Number of blobs of a face. Raises StoreUnavailable."""
         with _outages(), tracing.span("images count"):
             if not self._local:

@@ -1,4 +1,4 @@
-"""Checks of values from outside. Each raises InvalidRequest, with what was expected and what came.
+"""Checks of values from outside. The ``check_...`` functions return the value, or raise InvalidRequest.
 
 A value that passed its check is safe in SQL, in a filter expression of the vector index and in a path of the images
 store.

@@ -52,9 +52,7 @@ class Faces:
         self._row(tenant, face_id)
         with self._database.read() as connection:
             found = collections.by_ids(connection, unassigned_faces.collection_ids(connection, face_id))
-        return tuple(
-            c for c in found if checks.PLAIN_NAME.fullmatch(c.name)
-        )  # without hidden ones, whose names have another form
+        return tuple(c for c in found if checks.PLAIN_NAME.fullmatch(c.name))  # hidden ones have other names
 
     def delete_face(
         self,

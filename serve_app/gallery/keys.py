@@ -179,9 +179,7 @@ class KeyStore:
         if row.expires is not None and row.expires <= now:
             raise KeyInvalid("The API key has expired.")
         if row.last_used is None or now - row.last_used >= LAST_USED_PRECISION:
-            self._background.submit(
-                self._note_use, row.id, now
-            )  # in the background, so that the caller does not wait for the write lock
+            self._background.submit(self._note_use, row.id, now)  # the caller does not wait for the write lock
         return to_key(row)
 
     def _note_use(self, key_id: str, now: dt.datetime) -> None:

@@ -36,7 +36,7 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         recover: False leaves the index as it is, for a caller that rebuilds it.
 
     Raises:
-        ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
+        ConfigurationError: a store cannot be opened as configured, or another process has the embedded index open.
         StoreUnavailable: a server does not answer.
     """
     # Imported here because it imports grpc and pandas, which takes seconds: only a process that opens a gallery waits.

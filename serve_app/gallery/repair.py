@@ -1,7 +1,7 @@
 """Repairs of index and images, so that they agree with the records: after a crash or an outage, or from scratch.
 
-A repair is safe while other writers are active, in this process and in others. It locks in the records the faces that
-it repairs, and it leaves alone faces with journal entries, which a writer is about to complete.
+A repair is safe while other writers are active, in this process and in others. It first locks, in the records, the
+faces that it repairs. A face that a living writer is about to change has a journal entry, and is left to that writer.
 """
 
 from __future__ import annotations

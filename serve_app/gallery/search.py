@@ -129,10 +129,10 @@ class Searcher:
         if not ids:
             return [{} for _ in probes]
         found: list[dict[Subject, Hit]] = [{} for _ in probes]
-        open_probes = list(range(len(probes)))
+        remaining_probes = list(range(len(probes)))
         limit = min(MAX_ROWS, 2 * wanted * min(len(ids), USUAL_COLLECTIONS) + 8)
-        while open_probes:
-            rows = self._index.search(query.model, probes[open_probes], ids, limit)
+        while remaining_probes:
+            rows = self._index.search(query.model, probes[remaining_probes], ids, limit)
             near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
             keys = {hit.key for hits in near for hit in hits}
             owners: dict[RowKey, str | None] = {}
@@ -142,12 +142,12 @@ class Searcher:
             if query.persons_only:
                 owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
-            for probe, hits in zip(open_probes, near, strict=True):
+            for probe, hits in zip(remaining_probes, near, strict=True):
                 found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
                 # All rows that were fetched are near enough, so there may be more.
                 if len(found[probe]) < wanted and len(hits) >= limit and limit < MAX_ROWS:
                     unfinished.append(probe)
-            open_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
+            remaining_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
         return found
 
     def _matches(

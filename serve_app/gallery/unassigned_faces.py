@@ -1,7 +1,7 @@
 """Unassigned faces (faces without a person). Part of ``Gallery``.
 
 The index only has rows of faces in collections, so no search finds a face that is in no collection. Such a face expires
-after some days; in a collection it does not expire.
+after ``matcher.unattached_face_ttl_h`` hours. A face in a collection does not expire.
 """
 
 from __future__ import annotations

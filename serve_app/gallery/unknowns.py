@@ -90,19 +90,19 @@ class Unknowns:
             near = {hit.key.face_id for found in hits for hit in found if hit.cosine >= lowest}
             owner = unknowns.of_faces(connection, near)
             kept = unknowns.counts(connection, sorted(set(owner.values())))
-        taken: set[str] = set()
+        assigned: set[str] = set()
         assignments: list[Assignment] = []
         for found in hits:
             known = next(
                 (
                     owner[hit.key.face_id]
                     for hit in found
-                    if hit.cosine >= lowest and owner.get(hit.key.face_id, "") not in {"", *taken}
+                    if hit.cosine >= lowest and owner.get(hit.key.face_id, "") not in {"", *assigned}
                 ),
                 None,
             )
             if known is not None:
-                taken.add(known)
+                assigned.add(known)
             has_room = (
                 hidden.face_count + len(assignments) < MAX_FACES_PER_COLLECTION and kept.get(known or "", 0) < MAX_FACES
             )

@@ -147,13 +147,13 @@ class _Import:
 
     def _add_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         self._collections = {}
-        gone = tombstones.among(connection, (row["id"] for row in rows))
+        erased_ids = tombstones.among(connection, (row["id"] for row in rows))
         query = sa.select(collections.c.tenant_id, collections.c.name, collections.c.id)
         present = {(row.tenant_id, row.name): row.id for row in connection.execute(query)}
         for row in rows:
             tenant = self._tenants[row["tenant_id"]]
             existing = present.get((tenant, row["name"]))
-            if existing is None and row["id"] not in gone:
+            if existing is None and row["id"] not in erased_ids:
                 existing = row["id"]
                 fresh = {"tenant_id": tenant, "person_count": 0, "face_count": 0}
                 _insert(connection, collections, [from_json(row, collections) | fresh])
@@ -179,14 +179,14 @@ class _Import:
         def plan(
             connection: sa.Connection,
         ) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
-            changes, kept, gone = self._changes(connection, tenant, part, images)
+            changes, kept, erased_persons = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
                 raise LostRace("The gallery changed during the import; run it again.")
 
             def finish(connection: sa.Connection) -> tuple[Changes, int, int]:
                 distinct = [(each["person"]["id"], other) for each in part for other in each.get("distinct", ())]
                 distinct_persons.put(connection, tenant, distinct)
-                return changes, kept, gone
+                return changes, kept, erased_persons
 
             return changes, finish
 
@@ -199,10 +199,10 @@ class _Import:
         people = [record["person"] for record in part if "person" in record]
         entries = [entry["face"] for record in part for entry in record["faces"]]
         ids = [each["id"] for each in (*people, *entries)]
-        gone = tombstones.among(connection, ids)
+        erased_ids = tombstones.among(connection, ids)
         existing = _existing(connection, persons.c.id, ids) | _existing(connection, faces.c.id, ids)
         named = sa.select(persons.c.external_id).where(persons.c.tenant_id == tenant)
-        taken = {
+        taken_names = {
             name
             for batch in batches(person["external_id"] for person in people)
             for name in connection.execute(named.where(persons.c.external_id.in_(batch))).scalars()
@@ -212,17 +212,17 @@ class _Import:
         for record in part:
             person = record.get("person")
             if person is not None:
-                if person["id"] in gone:
+                if person["id"] in erased_ids:
                     erased_persons += 1
                     continue
-                if person["id"] in existing or person["external_id"] in taken:
+                if person["id"] in existing or person["external_id"] in taken_names:
                     kept += 1
                     continue
                 changes.insert_persons.append(from_json(person, persons) | {"tenant_id": tenant})
                 ids_here = self._collection_ids(record["collections"]) or [pool]
                 changes.joins += [Membership(id_, person["id"]) for id_ in ids_here]
             for entry in record["faces"]:
-                if entry["face"]["id"] not in gone | existing:
+                if entry["face"]["id"] not in erased_ids | existing:
                     ids_here = self._collection_ids(entry["collections"]) or ([pool] if person is not None else [])
                     _add_face(changes, entry["face"], ids_here, images.get(entry["face"]["id"], FaceImages()))
         return changes, kept, erased_persons
@@ -231,13 +231,13 @@ class _Import:
         return [self._collections[id_] for id_ in archived if id_ in self._collections]
 
     def _count(self, added: tuple[Changes, int, int], images: Mapping[str, FaceImages]) -> None:
-        changes, kept, gone = added
+        changes, kept, erased_persons = added
         done = self._done
         done.persons += len(changes.insert_persons)
         done.faces += len(changes.insert_faces)
         done.images += sum(image is not None for face_images in images.values() for image in face_images)
         done.kept += kept
-        done.erased += gone
+        done.erased += erased_persons
         names = {row["id"]: row["external_id"] for row in changes.insert_persons}
         for row in changes.insert_faces:
             model = row["model"]

@@ -60,5 +60,5 @@ def parse(text: str, token: str = "") -> IndexLocation:
     if path.suffix != ".db":
         raise InvalidRequest(f"The URL of a Milvus server or a path ending in .db was expected, got {text!r}.")
     if path.exists() and (path.is_file() or any(path.iterdir())):
-        raise InvalidRequest(f"{path} exists and is not empty: choose another path, or remove what is there.")
+        raise InvalidRequest(f"{path} exists and is not empty: choose another path, or move its content away.")
     return IndexLocation(str(path))

@@ -67,7 +67,7 @@ class Segments:
         """Note that this process wrote rows to a collection."""
         with self._lock:
             self._unsealed[name] += rows
-        self._index_seen.setdefault(name, {})  # an index that is first seen from now on may be new
+        self._index_seen.setdefault(name, {})  # an index that is listed first from now on may be new
 
     def dropped(self, name: str) -> None:
         """Note that a collection was dropped."""
@@ -109,18 +109,18 @@ class Segments:
         """
         now = time.monotonic()
         # An index that is there before this process writes to the collection is in use.
-        seen = now if name in self._index_seen else -math.inf
+        first_seen = now if name in self._index_seen else -math.inf
         index_seen = self._index_seen.setdefault(name, {})
         for _ in range(MAX_LISTINGS):
             segments = self._client.list_loaded_segments(name, timeout=self._timeout_s)
             for segment in segments:
                 if segment.index_name == VECTOR:
-                    index_seen.setdefault(segment.segment_id, seen)
+                    index_seen.setdefault(segment.segment_id, first_seen)
             if all(segment.segment_id in index_seen or not segment.index_name for segment in segments):
                 break
         used = {segment_id for segment_id, since in index_seen.items() if now - since >= USED_AFTER_S}
-        left = rows - sum(segment.num_rows for segment in segments if segment.segment_id in used)
-        return left if left >= SEAL_ROWS else 0
+        not_indexed = rows - sum(segment.num_rows for segment in segments if segment.segment_id in used)
+        return not_indexed if not_indexed >= SEAL_ROWS else 0
 
     def seal(self) -> None:
         """Seal the collections with at least :data:`SEAL_ROWS` written rows.

@@ -111,7 +111,7 @@ class DualWriteIndex:
 
     def _follow(self, row: IndexMove) -> None:
         if row.version <= self._layout.version:
-            return  # an older version: a transaction of another thread has read a newer one since
+            return  # the same version, or an older one: a transaction may have read a newer row in between
         with self._lock:
             if row.version > self._layout.version:
                 layout = self._open(row, self._layout)
@@ -191,10 +191,8 @@ class DualWriteIndex:
             yield
         except StoreUnavailable as error:
             self._note_failure(layout, error)
-            if (
-                layout.state is MoveState.COPYING
-            ):  # this write fails; then the move is given up, and writes succeed again
-                raise
+            if layout.state is MoveState.COPYING:
+                raise  # this write fails; then the move is given up, and later writes succeed without the target
             log.warning("a change could not be made in the former vector index: %s", error)
 
     def _note_failure(self, layout: Layout, error: StoreUnavailable) -> None:

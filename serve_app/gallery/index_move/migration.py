@@ -36,7 +36,7 @@ from serve_app.gallery.sql.records.index_location import IndexMove, MoveState
 log = logging.getLogger(__name__)
 
 KEPT_UP = dt.timedelta(seconds=60)
-"""How long a former server is still written to after the switch, for processes that have not noticed it."""
+"""How long a former server stays up to date after the switch, for processes that have not noticed it."""
 
 LEASE = dt.timedelta(seconds=30)
 """After this long without a step of the worker, another process takes over."""

@@ -77,7 +77,7 @@ class Eraser:
             models = {face.id: face.model for face in changes.drop_faces}
             self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
             raise StoreUnavailable(
-                "The erasure is incomplete; it will be completed within minutes. Repeat the request to get a receipt.",
+                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.",
                 residue=left,
             )
 
@@ -96,7 +96,7 @@ class Eraser:
             records = sum(_count(connection, column, ids) for column, ids in searched)
         models = self._index.models() if face_ids else []
         vectors = sum(len(self._index.rows_of(model, face_ids)) for model in models)
-        images = sum(self._blobs.holds(changes.tenant, face_id) for face_id in face_ids)
+        images = sum(self._blobs.count_of_face(changes.tenant, face_id) for face_id in face_ids)
         return {"records": records, "vectors": vectors, "images": images}
 
     def sign(self, tenant: str, changes: Changes, person_ids: Sequence[str], outcome: Deletion) -> ErasureReceipt:

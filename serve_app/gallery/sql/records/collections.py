@@ -197,8 +197,8 @@ def slice_of(
     """
     query = _listed(tenant, q)
     if person_id is not None:
-        here = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
-        query = query.where(collections.c.id.in_(here))
+        of_person = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+        query = query.where(collections.c.id.in_(of_person))
     total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     name = collections.c.name
     rows = connection.execute(query.order_by(name.desc() if descending else name).limit(limit).offset(offset))

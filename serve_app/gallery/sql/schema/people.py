@@ -24,9 +24,7 @@ api_keys = sa.Table(
     text_column("name"),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of the secret, hex
-    sa.Column(
-        "installed", sa.Boolean, nullable=False
-    ),  # set by the operator at a start, not created through the API or CLI
+    sa.Column("installed", sa.Boolean, nullable=False),  # the secret was set by the operator, not generated
     sa.Column("rate_limit", sa.Float),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("expires", UtcDateTime),
@@ -94,9 +92,7 @@ person_collections = sa.Table(
 distinct_persons = sa.Table(
     "distinct_persons",
     metadata,
-    sa.Column(
-        "first_id", Id, sa.ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True
-    ),  # the smaller of the two ids
+    sa.Column("first_id", Id, sa.ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True),  # the smaller id
     sa.Column("second_id", Id, sa.ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True),
     tenant_column(),
     sa.Index(None, "second_id"),

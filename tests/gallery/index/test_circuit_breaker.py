@@ -1,4 +1,4 @@
-"""Callers of a silent server are refused at once, until it answers."""
+"""Circuit breaker: after a call that timed out, calls fail at once until a probe gets an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve_app.gallery.index.circuit_breaker import CircuitBreaker, IndexUnavail
 
 
 class Server:
-    """Answers or does not; ``clock`` says what time it is."""
+    """A server that answers unless it is ``away``; ``clock`` is the time in seconds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock, self.away, self.asked = 0.0, False, 0

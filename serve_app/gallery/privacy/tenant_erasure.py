@@ -50,7 +50,8 @@ def erase_tenant(
     Raises:
         TenantNotFound.
         InvalidRequest: it is the default tenant.
-        StoreUnavailable: a store does not answer, or something of the tenant is left; run it again.
+        StoreUnavailable: a store does not answer; or the tenant is deleted and something of it is left
+            (``details["residue"]``), because a client still writes for it.
     """
     if tenant == DEFAULT_TENANT:
         raise InvalidRequest("The default tenant belongs to the installation and cannot be deleted.")
@@ -97,7 +98,8 @@ def erase_tenant(
     }
     if any(left.values()):
         raise StoreUnavailable(
-            "The erasure of the tenant is incomplete: stop clients that still write for it, and run it again.",
+            "The tenant is deleted, but something of it is left, so there is no receipt: stop clients that still write "
+            "for it.",
             residue=left,
         )
     return signer.receipt(

@@ -100,7 +100,10 @@ EXPECTED = {
         image_sets.CROP_LIMITS.max_image_bytes // 2**20,
     ],
     "unknowns that are merged into one at once": [of(MergeUnknownsBody, "others", "maxItems")],
-    "faces kept of an unknown, of all unknowns of a collection": [unknowns.MAX_FACES, unknowns.MAX_AREA],
+    "faces kept of an unknown, of all unknowns of a collection": [
+        unknowns.MAX_FACES,
+        unknowns.MAX_FACES_PER_COLLECTION,
+    ],
     "pairs that a search for duplicates lists": [tasks.MAX_PAIRS],
     "unfinished bulk uploads of a tenant": [bulk_uploads.MOST_AT_ONCE],
     "`X-Request-ID`": [repeated(request_context.ACCEPTED_REQUEST_ID.pattern.decode())],

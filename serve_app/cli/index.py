@@ -43,7 +43,7 @@ def move(
     set storage.milvus_uri to the new place; until then the service follows what the database says.
     """
     from serve_app.gallery import IndexMoves
-    from serve_app.gallery.index.locations import parse, shown
+    from serve_app.gallery.index.locations import parse, without_credentials
 
     if bool(to) == cancel:
         raise fail("Either --to or --cancel is needed.")
@@ -52,7 +52,7 @@ def move(
         moves = IndexMoves(database)
         if cancel:
             former = moves.cancel()
-            note(f"The move to {former.other and shown(former.other.uri)} is given up.")
+            note(f"The move to {former.other and without_credentials(former.other.uri)} is given up.")
             return
         target = parse(to, token)
         _check(settings, database, target)
@@ -90,7 +90,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 def _check(settings: Settings, database: Database, target: Any) -> None:
     """Refuse a target that cannot be used, before anything begins."""
-    from serve_app.gallery.index.locations import is_embedded, shown
+    from serve_app.gallery.index.locations import is_embedded, without_credentials
     from serve_app.gallery.index.milvus_backends import MilvusBackends
     from serve_app.gallery.tenants import installation_id
 
@@ -103,8 +103,9 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
     with contextlib.closing(MilvusBackends(namespace, settings.storage.timeout_s).open(target)) as index:
         if any(index.count(model) for model in index.models()):
             raise fail(
-                f"{shown(target.uri)} holds an index of this installation already. If that is where the index is now, "
-                f"there is nothing to move; else drop the collections facegraph_{namespace[:8]}_* there first."
+                f"{without_credentials(target.uri)} holds an index of this installation already. If that is where the "
+                f"index is now, there is nothing to move; else drop the collections facegraph_{namespace[:8]}_* there "
+                "first."
             )
 
 
@@ -146,13 +147,13 @@ def _work(settings: Settings, moves: IndexMoves) -> None:
 
 
 def _facts(settings: Settings, row: IndexMove) -> dict[str, Any]:
-    from serve_app.gallery.index.locations import shown
+    from serve_app.gallery.index.locations import without_credentials
 
     return {
-        "place": shown(settings.milvus_uri if row.location is None else row.location.uri),
-        "configured": shown(settings.milvus_uri),
+        "place": without_credentials(settings.milvus_uri if row.location is None else row.location.uri),
+        "configured": without_credentials(settings.milvus_uri),
         "state": str(row.state),
-        "other": None if row.other is None else shown(row.other.uri),
+        "other": None if row.other is None else without_credentials(row.other.uri),
         "done": row.done,
         "total": row.total,
         "error": row.error,

@@ -1,4 +1,4 @@
-"""The gallery: records (SQL, the system of record), vector index (Milvus) and face images (fsspec) as one store."""
+"""The gallery: records (SQL, the system of record), vector index (Milvus) and images store (fsspec) as one store."""
 
 from serve_app.gallery.embedder_change.state import EmbedderState
 from serve_app.gallery.gallery import Gallery

@@ -1,7 +1,7 @@
-"""Face images, on a local folder or an object store (any fsspec URL).
+"""Images store: blobs in a local folder or an object store (any fsspec URL).
 
-A blob is written under a temporary name, synchronised to disk and renamed, so that a name never holds half an image.
-Object stores write an object whole or not at all.
+In a folder, a blob is written under a temporary name, synchronised to disk and renamed, so that no name ever has an
+incomplete image. Object stores write an object completely or not at all.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["thumbnail", "photograph", "upload"]
 KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
-"""What there may be of a face. An upload has an id of its own."""
+"""Kinds of blobs of a face. A blob of the kind ``upload`` belongs to no face and has a separate id."""
 
 
 class BlobStore:
     """Blobs by tenant, face and kind.
 
     Args:
-        url: an fsspec URL of a folder; it is created.
-        cipher: for what is written; None writes it as it is.
+        url: an fsspec URL of a folder, which is created.
+        cipher: encrypts what is written; None writes it in the clear.
 
     Raises:
-        ConfigurationError: no such file system, or the folder cannot be created or written to.
+        ConfigurationError: there is no such file system, or the folder cannot be created or written to.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:
@@ -51,7 +51,7 @@ class BlobStore:
             private_folder(Path(self._root))
 
     def write(self, tenant: str, face_id: str, kind: Kind, content: bytes) -> None:
-        """Store durably. Raises StoreUnavailable."""
+        """Store a blob durably, in place of an earlier one. Raises StoreUnavailable."""
         path = self._path(tenant, face_id, kind)
         if self._cipher is not None:
             content = self._cipher.encrypt(content, _context(face_id, kind))
@@ -62,7 +62,7 @@ class BlobStore:
                 self._fs.pipe_file(path, content)
 
     def read(self, tenant: str, face_id: str, kind: Kind) -> bytes | None:
-        """The content, None if there is no such blob. Raises StoreUnavailable."""
+        """The content of a blob, None if there is none. Raises StoreUnavailable."""
         with _outages(), tracing.span("images read"):
             try:
                 content: bytes = self._fs.cat_file(self._path(tenant, face_id, kind))
@@ -71,13 +71,13 @@ class BlobStore:
             return decrypted(self._cipher, content, _context(face_id, kind))
 
     def delete(self, tenant: str, face_id: str, kinds: Sequence[Kind] = KINDS) -> None:
-        """Erase all blobs of a face; there need be none. Raises StoreUnavailable."""
+        """Erase the blobs of a face, if there are any. Raises StoreUnavailable."""
         with _outages(), tracing.span("images delete"):
             for kind in kinds:
                 path = self._path(tenant, face_id, kind)
                 if self._local:
                     Path(path).unlink(missing_ok=True)
-                    _temporary(Path(path)).unlink(missing_ok=True)  # of a writer that died
+                    _temporary(Path(path)).unlink(missing_ok=True)  # left by a writer that died
                 else:
                     try:
                         self._fs.rm_file(path)
@@ -94,14 +94,14 @@ class BlobStore:
                 self._fs.rm(folder, recursive=True)
 
     def count(self, tenant: str) -> int:
-        """How many blobs a tenant has. Raises StoreUnavailable."""
+        """Number of blobs of a tenant. Raises StoreUnavailable."""
         with _outages(), tracing.span("images count"):
             if not self._local:
                 self._fs.invalidate_cache()
             return len(self._fs.find(self._folder(tenant)))
 
-    def holds(self, tenant: str, face_id: str) -> int:
-        """How many blobs of a face there are. Raises StoreUnavailable."""
+    def count_of_face(self, tenant: str, face_id: str) -> int:
+        """Number of blobs of a face. Raises StoreUnavailable."""
         with _outages(), tracing.span("images count"):
             if not self._local:
                 self._fs.invalidate_cache()
@@ -115,7 +115,7 @@ class BlobStore:
     def _path(self, tenant: str, face_id: str, kind: Kind) -> str:
         if not is_id(tenant) or not is_id(face_id) or kind not in (*KINDS, "upload"):
             raise ValueError(f"not the name of a blob: {tenant!r}, {face_id!r}, {kind!r}")
-        # Two levels of 256 folders keep each small with millions of faces.
+        # Two levels of 256 folders each, so that folders stay small with millions of faces.
         return f"{self._folder(tenant)}/{face_id[:2]}/{face_id[2:4]}/{face_id}.{kind}"
 
 
@@ -127,10 +127,10 @@ def _context(face_id: str, kind: Kind) -> bytes:
 def _outages() -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # what fsspec's file systems raise, timeouts included
+    except OSError as error:  # fsspec's file systems raise it, for timeouts too
         store_metrics.failed("images")
-        log.warning("face images: %s", error)
-        raise StoreUnavailable("The store of face images does not answer; try again.") from error
+        log.warning("images store: %s", error)
+        raise StoreUnavailable("The images store does not answer; try again.") from error
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -149,12 +149,12 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")  # a face has one writer, so the name is its own
+    return path.with_name(f".{path.name}.partial")  # each blob has one writer, so no two writers use this name
 
 
 def _sync_folder(folder: Path) -> None:
     descriptor: Any = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # the rename itself
+        os.fsync(descriptor)  # makes the rename durable
     finally:
         os.close(descriptor)

@@ -1,6 +1,6 @@
-"""Rules for what comes from outside, each with an error that says what was expected and what came.
+"""Checks of values from outside. The ``check_...`` functions return the value, or raise InvalidRequest.
 
-Everything that is checked here is safe in SQL, in a filter expression of the vector index and in a path of the blob
+A value that passed its check is safe in SQL, in a filter expression of the vector index and in a path of the images
 store.
 """
 
@@ -24,19 +24,20 @@ MAX_OFFSET = 10**15
 
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # neither database stores these
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: neither database stores them
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
+"""Text fields of a person, and the most characters of each."""
 
 
 def is_text(value: object) -> bool:
-    """Whether databases can store it, so that it may be looked for."""
+    """Whether it is a text that the databases can store, and that a query can therefore look for."""
     return isinstance(value, str) and _NOT_TEXT.search(value) is None
 
 
 def is_id(value: object) -> bool:
-    """Whether it is one of our ids: 32 lower-case hex digits."""
+    """Whether it has the form of an id of this product: 32 lower-case hex digits."""
     return isinstance(value, str) and HEX_ID.fullmatch(value) is not None
 
 
@@ -52,7 +53,7 @@ def check_tenant_name(name: object) -> str:
 
 def _check_name(name: object, what: str) -> str:
     if not isinstance(name, str) or not is_name(name):
-        raise InvalidRequest(f"{what} is {NAME_RULE}; got {shown(name)}.")
+        raise InvalidRequest(f"{what} is {NAME_RULE}; got {quoted(name)}.")
     return name
 
 
@@ -66,7 +67,7 @@ def check_person_id(person_id: object) -> str:
     ):
         raise InvalidRequest(
             "A person's id is 1 to 100 characters without control characters, and neither . nor ..; "
-            f"got {shown(person_id)}."
+            f"got {quoted(person_id)}."
         )
     return person_id
 
@@ -94,19 +95,19 @@ def check_texts(field: str, values: object, most: int, longest: int) -> tuple[st
 def check_number(field: str, value: object, low: float, high: float) -> float:
     """A finite number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise InvalidRequest(f"{field} must be a number from {low:g} to {high:g}, got {shown(value)}.")
+        raise InvalidRequest(f"{field} must be a number from {low:g} to {high:g}, got {quoted(value)}.")
     return float(value)
 
 
 def check_whole(field: str, value: object, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidRequest(f"{field} must be a whole number from {low} to {high}, got {shown(value)}.")
+        raise InvalidRequest(f"{field} must be a whole number from {low} to {high}, got {quoted(value)}.")
     return value
 
 
 def check_person_fields(fields: PersonFields) -> None:
-    """Lengths and contents of everything that is given."""
+    """Check lengths and contents of the fields that are given (not None)."""
     for field, longest in PERSON_TEXTS.items():
         value = getattr(fields, field)
         if value is not None:
@@ -129,7 +130,7 @@ def check_person_fields(fields: PersonFields) -> None:
 
 
 def check_template(template: Vectors) -> Vectors:
-    """float32 rows, finite, of unit norm (to 1e-3)."""
+    """Templates as float32 rows: finite, of unit norm within 1e-3."""
     rows = np.ascontiguousarray(template, dtype=np.float32)
     if not np.isfinite(rows).all() or not (np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3).all():
         raise InvalidRequest("A template must be finite and of unit norm.")
@@ -137,54 +138,57 @@ def check_template(template: Vectors) -> Vectors:
 
 
 def check_new_face(face: NewFace) -> None:
-    """Usable templates, model ids and image id."""
+    """Check templates, model ids and image id of a new face."""
     for model, template in ((face.model, face.template), *face.further.items()):
         check_new_template(model, template)
     if not is_id(face.image_id):
-        raise InvalidRequest(f"An image id is 32 hex digits, got {shown(face.image_id)}.")
+        raise InvalidRequest(f"An image id is 32 hex digits, got {quoted(face.image_id)}.")
 
 
 def check_new_template(model: object, template: Vectors) -> None:
-    """One template of shape (dimension,) and the model that made it."""
+    """Check one template, shape (dimension,), dimension 2 to 32,768, and the id of the model that made it."""
     if template.ndim != 1 or not 2 <= template.size <= 32_768:
-        raise InvalidRequest(f"A template has the shape (dimension,), got {template.shape}.")
+        raise InvalidRequest(f"A template has the shape (dimension,) with 2 to 32768 dimensions, got {template.shape}.")
     check_template(template)
     check_model(model)
 
 
 def check_model(model: object) -> str:
-    """1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
+    """The id of an embedder: 1 to 100 of ``A-Z a-z 0-9 _ . -``, a letter or digit first."""
     if not isinstance(model, str) or not MODEL_ID.fullmatch(model):
-        raise InvalidRequest(f"{shown(model)} is not the id of an embedding model.")
+        raise InvalidRequest(
+            "The id of an embedding model is 1 to 100 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen, a "
+            f"letter or digit first; got {quoted(model)}."
+        )
     return model
 
 
 def check_limit(limit: object) -> int:
     """1 to :data:`MAX_PAGE`."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {shown(limit)}.")
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {quoted(limit)}.")
     return limit
 
 
 def check_offset(offset: object) -> int:
     """0 to :data:`MAX_OFFSET`."""
     if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
-        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {shown(offset)}.")
+        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {quoted(offset)}.")
     return offset
 
 
 def check_slice(limit: int, offset: int) -> tuple[int, int]:
-    """Limit and offset of a slice; a limit of 0 asks for the total alone."""
+    """Limit and offset of a slice; a limit of 0 is allowed, to get only the total."""
     return limit and check_limit(limit), check_offset(offset)
 
 
 def encode_cursor(key: str) -> str:
-    """The last key of a page as an opaque text."""
+    """The cursor of the page after this key: an opaque text."""
     return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None) -> str | None:
-    """The key that :func:`encode_cursor` was given."""
+    """The key that :func:`encode_cursor` was given; None without a cursor."""
     if cursor is None:
         return None
     try:
@@ -194,10 +198,10 @@ def decode_cursor(cursor: str | None) -> str | None:
             raise ValueError
         return check_text("cursor", key, 200)
     except (ValueError, TypeError, binascii.Error, InvalidRequest):
-        raise InvalidRequest("cursor must be one that the page before returned.") from None
+        raise InvalidRequest("cursor must be one that the previous page returned.") from None
 
 
-def shown(value: Any) -> str:
-    """A value as an error message may quote it: escaped and cut."""
+def quoted(value: Any) -> str:
+    """A value for quotation in an error message: as ASCII with escapes, at most 80 characters."""
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

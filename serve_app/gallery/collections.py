@@ -1,7 +1,7 @@
-"""Collections of a gallery.
+"""Collections. Part of ``Gallery``.
 
 Persons who are in no collection are members of the tenant's pool, a hidden collection, so that the index has rows of
-their faces and a search of everybody finds them. Joining a collection removes them from the pool; see
+their faces and a search without collections finds them. Joining a collection removes them from the pool; see
 ``sql/records/collections.py``.
 """
 
@@ -28,10 +28,10 @@ class Collections:
 
     def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         def work(connection: sa.Connection) -> Collection:
-            made = collections.create(connection, tenant, new)
-            entry = audit_chain.Draft("create_collection", (), [made.id], {"name": made.name})
+            collection = collections.create(connection, tenant, new)
+            entry = audit_chain.Draft("create_collection", (), [collection.id], {"name": collection.name})
             audit_chain.append(connection, tenant, [entry])
-            return made
+            return collection
 
         return self._database.transact(work)
 
@@ -67,10 +67,12 @@ class Collections:
 
     def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
         def work(connection: sa.Connection) -> Collection:
-            made = collections.update(connection, tenant, name, changes)
-            details = {"name": made.name, "fields": sorted(changes)}
-            audit_chain.append(connection, tenant, [audit_chain.Draft("change_collection", (), [made.id], details)])
-            return made
+            collection = collections.update(connection, tenant, name, changes)
+            details = {"name": collection.name, "fields": sorted(changes)}
+            audit_chain.append(
+                connection, tenant, [audit_chain.Draft("change_collection", (), [collection.id], details)]
+            )
+            return collection
 
         return self._database.transact(work)
 

@@ -1,4 +1,4 @@
-"""Single faces of a gallery, and their stored images."""
+"""Single faces and their stored images. Part of ``Gallery``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kind = Literal["thumbnail", "photograph"]
 class Faces:
     """Implements :class:`~serve_app.contracts.faces.Faces`, synchronously. Part of ``Gallery``.
 
-    Reading an image is recorded in the audit log as a search is: queued, not waited for.
+    Reading an image is recorded in the audit log as a search is: the entry is queued, and the caller does not wait.
     """
 
     _database: Database
@@ -70,18 +70,18 @@ class Faces:
         content = self._image(tenant, row, kind)
         if content is None:
             raise ImageNotStored(f"No {kind} of the face {face_id} is stored.", face_id=face_id, kind=kind)
-        self._note_reading(tenant, [row], kind)
+        self._record_reading(tenant, [row], kind)
         return content
 
     def face_images(self, tenant: str, face_ids: Sequence[str], kind: Kind) -> tuple[bytes | None, ...]:
         _check_kind(kind)
         if len(face_ids) > checks.MAX_PAGE:
-            raise InvalidRequest(f"At most {checks.MAX_PAGE} images are read at once, got {len(face_ids)}.")
+            raise InvalidRequest(f"At most {checks.MAX_PAGE} images can be read at once, got {len(face_ids)}.")
         with self._database.read() as connection:
             rows = faces.of_ids(connection, {face_id for face_id in face_ids if checks.is_id(face_id)})
         stored = {row.id: row for row in rows if row.tenant_id == tenant}
         found = {id_: self._image(tenant, row, kind) for id_, row in stored.items()}
-        self._note_reading(tenant, [row for id_, row in stored.items() if found[id_] is not None], kind)
+        self._record_reading(tenant, [row for id_, row in stored.items() if found[id_] is not None], kind)
         return tuple(found.get(id_) for id_ in face_ids)
 
     def _row(self, tenant: str, face_id: str) -> sa.Row[Any]:
@@ -94,7 +94,7 @@ class Faces:
     def _image(self, tenant: str, row: sa.Row[Any], kind: Kind) -> bytes | None:
         return self._blobs.read(tenant, row.id, kind) if getattr(row, f"has_{kind}") else None
 
-    def _note_reading(self, tenant: str, rows: Sequence[sa.Row[Any]], kind: Kind) -> None:
+    def _record_reading(self, tenant: str, rows: Sequence[sa.Row[Any]], kind: Kind) -> None:
         if rows:
             subjects = sorted({row.person_id for row in rows if row.person_id is not None})
             self._audit.put(tenant, Draft("read_images", subjects, details={"images": len(rows), "kind": kind}))
@@ -102,4 +102,4 @@ class Faces:
 
 def _check_kind(kind: str) -> None:
     if kind not in ("thumbnail", "photograph"):
-        raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.shown(kind)}.")
+        raise InvalidRequest(f"kind must be thumbnail or photograph, got {checks.quoted(kind)}.")

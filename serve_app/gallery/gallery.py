@@ -1,4 +1,4 @@
-"""The gallery: everything that is stored, behind one thread-safe object with ``Matcher``'s methods, synchronous."""
+"""The gallery: all that is enrolled, as one thread-safe object with the methods of ``Matcher``, synchronous."""
 
 from __future__ import annotations
 
@@ -46,22 +46,24 @@ log = logging.getLogger(__name__)
 JOURNAL_PERIOD_S = 30.0
 EXPIRY_PERIOD_S = 60.0
 CHANGE_PERIOD_S = 5.0
+"""Seconds between the parts of maintenance that do not run every time."""
 
 
 class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention):
     """Records, index and images as one store.
 
-    The docstrings say what differs from or adds to :class:`~serve_app.contracts.matcher.Matcher`, whose methods these
-    are. Whatever cannot reach a store raises ``StoreUnavailable``.
+    Implements :class:`~serve_app.contracts.matcher.Matcher`, synchronously. The contract documents the methods; the
+    docstrings here only say what differs from it or adds to it. Every method raises ``StoreUnavailable`` when a store
+    cannot be reached.
 
     Args:
-        database, index, blobs: opened; the gallery closes them.
-        calibrations: model id -> calibration, for the models that are searched with.
-        alone: no other process writes to these stores.
-        lifetime: of faces that are in no collection.
+        database, index, blobs: the opened stores; the gallery closes them.
+        calibrations: model id -> calibration, for all models that searches use.
+        alone: whether no other process writes to these stores.
+        lifetime: of unassigned faces that are in no collection.
         audit_kept: how long entries of the audit log are kept.
-        allow_untraced: whether a search may be left out of it.
-        mover: does the work when the index moves; None where it cannot.
+        allow_untraced: whether a search is allowed to be left out of the audit log.
+        migrator: moves the index to another location; None if it cannot move.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         lifetime: dt.timedelta = DEFAULT_LIFETIME,
         audit_kept: dt.timedelta = KEPT,
         allow_untraced: bool = True,
-        mover: IndexMigrator | None = None,
+        migrator: IndexMigrator | None = None,
     ) -> None:
         super().__init__()
         self._database = database
@@ -83,8 +85,8 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._blobs = blobs
         self._alone = alone
         self._lifetime = lifetime
-        self._mover = mover
-        self._state = GalleryStatus(database, index, mover)
+        self._migrator = migrator
+        self._status = GalleryStatus(database, index, migrator)
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
@@ -104,19 +106,21 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         return self._searcher.verify(tenant, person_id, probe, model)
 
     def ready(self) -> dict[str, Any]:
-        """Kinds and versions of the stores, counts over all tenants (memberships), warnings by code. Cheap.
+        """Kinds and versions of the stores, counts of collections and memberships over all tenants, warnings by code.
+
+        Cheap.
 
         Raises:
-            StoreUnavailable: one of them does not answer.
+            StoreUnavailable: a store does not answer.
         """
-        return self._state.ready()
+        return self._status.ready()
 
     def maintain(self) -> None:
-        """House-keeping; call it every second or so. Never raises: what fails is tried again later."""
+        """Periodic maintenance; call it about every second. An outage of a store is logged, and the rest waits."""
         if not self._maintaining.acquire(blocking=False):
             return
         try:
-            self._audit.flush()  # first: it is to go on while the index is away
+            self._audit.flush()  # first, so that it also happens while the index is away
             self._index.maintain()
             self._repairer.settle_given_up()
             self._repairer.settle_doubts(thorough=self._alone)
@@ -131,7 +135,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
                 self.forget_unknowns()
-                self._state.log_warnings()
+                self._status.log_warnings()
             if time.monotonic() >= self._change_due:
                 while self.finish_change() and time.monotonic() < self._change_due + CHANGE_PERIOD_S:
                     continue
@@ -142,23 +146,23 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
             self._maintaining.release()
 
     def move_index(self) -> bool:
-        """Do one step, of a fraction of a second, of moving the index; False if there is nothing to do right now."""
-        return self._mover is not None and self._mover.step()
+        """Do one step, a fraction of a second, of moving the index; False if there is nothing to do now."""
+        return self._migrator is not None and self._migrator.step()
 
     def retry_journal(self) -> int:
-        """Settle what an outage or another process's crash left half done; the number of journal entries settled."""
+        """Repair faces that an outage or a crash of another process left incomplete; the number of journal entries."""
         return self._repairer.settle_journal()
 
     def recover(self) -> Recovery:
-        """Settle the journal of a crash and bring the index in line with the records; what a start does."""
+        """Settle the journal, and bring the index in line with the records. Called at a start."""
         if self._alone:
             self._database.transact(tasks.release)
         done = self._repairer.recover(self._alone, thorough=self._alone)
-        self._state.log_warnings()
+        self._status.log_warnings()
         return done
 
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
-        """Drop the index (of one model) and build it anew from the records; the number of rows."""
+        """Drop the index, or the part of one model, and rebuild it from the records; the number of rows."""
         return self._repairer.reindex(model, progress)
 
     def restore(self, archive: ArchiveReader, with_keys: bool = False) -> Imported:
@@ -171,10 +175,10 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         return erase_tenant(self._database, self._index, self._blobs, self._writer, self._signer, tenant)
 
     def close(self) -> None:
-        """Record what waits for it, release files, locks, threads and connections."""
+        """Write queued entries of the audit log; release files, locks, threads and connections."""
         try:
             self._audit.flush()
         except StoreUnavailable as error:
-            log.error("entries of the audit log are lost: %s", error)
+            log.error("queued entries of the audit log are lost: %s", error)
         self._index.close()
         self._database.close()

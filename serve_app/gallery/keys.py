@@ -1,7 +1,7 @@
 """API keys: 256 random bits, shown once, stored as a SHA-256 digest.
 
-A plain digest suffices because the secret is random, not chosen by a person: there is nothing to guess from. Nothing is
-cached, so that creating and revoking a key takes effect at once in every process.
+A plain digest is sufficient because the secret is random and not chosen by a person, so it cannot be guessed. Nothing
+is cached, so that creating and revoking a key takes effect immediately in all processes.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ log = logging.getLogger(__name__)
 
 PREFIX = "fg_"
 SHORTEST_SECRET = 8
-USE_IS_NOTED_EVERY = dt.timedelta(minutes=1)
+LAST_USED_PRECISION = dt.timedelta(minutes=1)
+"""A key's ``last_used`` is not written again within this time."""
 
 _LOOKUP = sa.select(api_keys).where(api_keys.c.digest == sa.bindparam("digest"))
 
 
 class KeyStore:
-    """The keys of all tenants, in the same database as the gallery. Thread-safe."""
+    """The API keys of all tenants, in the gallery's database. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._notes = ThreadPoolExecutor(1, thread_name_prefix="facegraph-keys")
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="facegraph-keys")
 
     def create(
         self,
@@ -50,14 +51,14 @@ class KeyStore:
         expires: dt.datetime | None = None,
         rate_limit: float | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key and its secret, which is not to be had again.
+        """Create a key; the key and its secret, which cannot be read again.
 
         Args:
-            expires: timezone-aware, in the future.
-            rate_limit: requests per second, over 0.
+            expires: timezone-aware, in the future; None for never.
+            rate_limit: requests per second, over 0; None for no limit.
 
         Raises:
-            InvalidRequest.
+            InvalidRequest: an argument is not as above.
         """
         checks.check_text("name", name, 200)
         if expires is not None and (expires.tzinfo is None or expires <= dt.datetime.now(dt.UTC)):
@@ -76,10 +77,10 @@ class KeyStore:
         return self._database.transact(work), secret
 
     def install(self, tenant: str, name: str, role: Role, secret: str) -> ApiKey:
-        """Make a given secret the tenant's installed key of that name, replacing the one before; idempotent.
+        """Make a given secret the tenant's installed key with this name, in place of an earlier one. Idempotent.
 
         Raises:
-            InvalidRequest: the secret is too short, or already another key's.
+            InvalidRequest: the secret is too short, or already belongs to another key.
         """
         checks.check_text("secret", secret, 1000)
         if len(secret) < SHORTEST_SECRET:
@@ -89,7 +90,7 @@ class KeyStore:
             present = connection.execute(_LOOKUP, {"digest": digest(secret)}).first()
             if present is not None and not present.installed:
                 raise InvalidRequest(
-                    "The API key to install is one that was created and may be revoked; choose another."
+                    "The API key to install was created as an ordinary key, which can be revoked; choose another one."
                 )
             mine = sa.and_(api_keys.c.tenant_id == tenant, api_keys.c.name == name, api_keys.c.installed)
             if present is not None and (present.tenant_id, present.name) == (tenant, name):
@@ -108,10 +109,10 @@ class KeyStore:
         return self._database.transact(work)
 
     def authenticate(self, secret: str) -> ApiKey:
-        """Whose secret it is.
+        """The key that a secret belongs to.
 
         Raises:
-            KeyInvalid: unknown, revoked or expired.
+            KeyInvalid: the key is unknown, revoked or expired.
         """
         wanted = digest(secret)
         with self._database.read() as connection:
@@ -121,10 +122,10 @@ class KeyStore:
         return self._valid(row)
 
     def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
-        """Whose secret it is, which must be that key's: for schemes that send an id beside the secret.
+        """The key that a secret belongs to, if it has this id: for schemes that send an id together with the secret.
 
         Raises:
-            KeyInvalid: unknown, revoked or expired, or the id is another key's.
+            KeyInvalid: the key is unknown, revoked or expired, or the id belongs to another key.
         """
         wanted = digest(secret)
         with self._database.read() as connection:
@@ -144,7 +145,7 @@ class KeyStore:
             return [to_key(row) for row in connection.execute(query)]
 
     def revoke(self, tenant: str, key_id: str) -> None:
-        """End a key; requests under way are not interrupted. Raises KeyNotFound."""
+        """Revoke a key; requests in progress are not interrupted. Raises KeyNotFound."""
         if checks.is_id(key_id):
             chosen = sa.and_(api_keys.c.id == key_id, api_keys.c.tenant_id == tenant, api_keys.c.revoked.is_(None))
             change = api_keys.update().where(chosen).values(revoked=dt.datetime.now(dt.UTC))
@@ -157,10 +158,10 @@ class KeyStore:
 
             if self._database.transact(work):
                 return
-        raise KeyNotFound(f"There is no API key with the id {checks.shown(key_id)}.", key_id=str(key_id)[:100])
+        raise KeyNotFound(f"There is no API key with the id {checks.quoted(key_id)}.", key_id=str(key_id)[:100])
 
     def count(self) -> int:
-        """Keys of all tenants that are neither revoked nor expired."""
+        """Number of keys, over all tenants, that are neither revoked nor expired."""
         now = dt.datetime.now(dt.UTC)
         valid = sa.and_(api_keys.c.revoked.is_(None), sa.or_(api_keys.c.expires.is_(None), api_keys.c.expires > now))
         with self._database.read() as connection:
@@ -168,7 +169,7 @@ class KeyStore:
 
     def close(self) -> None:
         """Release threads and connections."""
-        self._notes.shutdown()
+        self._background.shutdown()
         self._database.close()
 
     def _valid(self, row: sa.Row[Any]) -> ApiKey:
@@ -177,21 +178,21 @@ class KeyStore:
             raise KeyInvalid("The API key is revoked.")
         if row.expires is not None and row.expires <= now:
             raise KeyInvalid("The API key has expired.")
-        if row.last_used is None or now - row.last_used >= USE_IS_NOTED_EVERY:
-            self._notes.submit(self._note_use, row.id, now)  # the caller does not wait for a writer's lock
+        if row.last_used is None or now - row.last_used >= LAST_USED_PRECISION:
+            self._background.submit(self._note_use, row.id, now)  # the caller does not wait for the write lock
         return to_key(row)
 
     def _note_use(self, key_id: str, now: dt.datetime) -> None:
-        stale = sa.or_(api_keys.c.last_used.is_(None), api_keys.c.last_used <= now - USE_IS_NOTED_EVERY)
+        stale = sa.or_(api_keys.c.last_used.is_(None), api_keys.c.last_used <= now - LAST_USED_PRECISION)
         try:
             with self._database.write() as connection:
                 connection.execute(api_keys.update().where(api_keys.c.id == key_id, stale).values(last_used=now))
         except StoreUnavailable as error:
-            log.warning("could not note the use of an API key: %s", error)
+            log.warning("could not store when an API key was last used: %s", error)
 
 
 def digest(secret: str) -> str:
-    """What is stored of a secret: SHA-256, hex."""
+    """The stored form of a secret: its SHA-256, hex."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 

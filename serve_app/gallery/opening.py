@@ -1,4 +1,4 @@
-"""Opening the stores that the settings name."""
+"""Opens the stores that the settings name."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ log = logging.getLogger(__name__)
 
 
 def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *, recover: bool = True) -> Gallery:
-    """The gallery, its schema up to date and its index in line with the records; a damaged embedded index is made anew.
+    """The opened gallery, with its schema up to date and its index in line with the records.
+
+    A damaged embedded index is removed and rebuilt from the records.
 
     Args:
-        settings: ``storage`` and ``data_dir`` say where everything is.
-        calibrations: model id -> calibration, for the models that are searched with.
-        recover: False leaves the index as it is, for a caller who rebuilds it anyway.
+        settings: ``storage`` and ``data_dir`` say where the stores are.
+        calibrations: model id -> calibration, for all models that searches use.
+        recover: False leaves the index as it is, for a caller that rebuilds it.
 
     Raises:
-        ConfigurationError: a store cannot be opened as configured, or another process holds the embedded index.
+        ConfigurationError: a store cannot be opened as configured, or another process has the embedded index open.
         StoreUnavailable: a server does not answer.
     """
-    # This imports grpc and pandas: only whoever opens a gallery waits for it.
+    # Imported here because it imports grpc and pandas, which takes seconds: only a process that opens a gallery waits.
     with log_handlers_kept():
         from serve_app.gallery.index.milvus_backends import IndexUnavailable, MilvusBackends
 
@@ -54,7 +56,7 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
             uri = settings.milvus_uri if location is None else location.uri
             if not is_embedded(uri):
                 raise
-        log.warning("the vector index %s is damaged and is built again from the records", uri)
+        log.warning("the vector index %s is damaged and will be rebuilt from the records", uri)
         backends.discard(IndexLocation(uri))
         return _open(settings, calibrations, recover, database, backends)
     except BaseException:
@@ -93,7 +95,7 @@ def _open(
 
 
 def open_keys(settings: Settings) -> KeyStore:
-    """The API keys, in any number of processes.
+    """The API keys. Any number of processes can open them.
 
     Raises:
         ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
@@ -102,7 +104,7 @@ def open_keys(settings: Settings) -> KeyStore:
 
 
 def open_database(settings: Settings) -> Database:
-    """The records, their schema up to date, in any number of processes.
+    """The records, with their schema up to date. Any number of processes can open them.
 
     Raises:
         ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
@@ -119,5 +121,5 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_blobs(settings: Settings) -> BlobStore:
-    """The face images. Raises ConfigurationError."""
+    """The images store. Raises ConfigurationError."""
     return BlobStore(settings.blobs_url, cipher_from_settings(settings))

@@ -1,4 +1,4 @@
-"""Persons of a gallery: enrolment, memberships, merging, deletion."""
+"""Persons: enrolment, memberships, merging, deletion. Part of ``Gallery``."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Persons(Collections):
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         if mode not in ("replace", "add"):
-            raise InvalidRequest(f"mode must be replace or add, got {checks.shown(mode)}.")
+            raise InvalidRequest(f"mode must be replace or add, got {checks.quoted(mode)}.")
         if len(faces) > MAX_FACES_PER_REQUEST:
-            raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces are added at once, got {len(faces)}.")
+            raise InvalidRequest(f"At most {MAX_FACES_PER_REQUEST} faces can be added at once, got {len(faces)}.")
         for face in faces:
             checks.check_new_face(face)
         if not collections:
@@ -120,6 +120,6 @@ class Persons(Collections):
 def _check_number(person_ids: Sequence[str]) -> None:
     if len(person_ids) > MAX_PERSONS_PER_REQUEST:
         raise InvalidRequest(
-            f"At most {MAX_PERSONS_PER_REQUEST} persons are changed at once, got {len(person_ids)}.",
+            f"At most {MAX_PERSONS_PER_REQUEST} persons can be changed at once, got {len(person_ids)}.",
             limit=MAX_PERSONS_PER_REQUEST,
         )

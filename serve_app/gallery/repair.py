@@ -1,7 +1,7 @@
-"""Bringing index and images back in line with the records: after a crash, after an outage, or from nothing.
+"""Repairs of index and images, so that they agree with the records: after a crash or an outage, or from scratch.
 
-Safe beside other writers, in this process and in others: whatever is repaired is locked in the records first, and what
-a writer is about to finish (it has journal entries) is left to that writer.
+A repair is safe while other writers are active, in this process and in others. It first locks, in the records, the
+faces that it repairs. A face that a living writer is about to change has a journal entry, and is left to that writer.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from serve_app.gallery.sql.records import faces, journal, secondary_templates
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = dt.timedelta(seconds=60)
-"""Younger journal entries are taken for the work of a living writer."""
+"""Journal entries younger than this are assumed to belong to a living writer."""
 
-LOOK_PERIOD_S = 5.0
+COMPARE_PERIOD_S = 5.0
+"""Seconds between two comparisons of index and records after calls to the index failed."""
+
 MAX_GIVEN_UP = 10_000
-"""Journal entries remembered for a repair at once; the others wait until they are :data:`IN_FLIGHT` old."""
+"""Journal entries that are remembered for an immediate repair; others wait until they are :data:`IN_FLIGHT` old."""
 
 Progress = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""Called with the number of rows done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a recovery did: journal entries settled, index rows added and removed."""
+    """Result of a recovery: numbers of journal entries settled, and of index rows added and removed."""
 
     settled: int = 0
     added: int = 0
@@ -42,7 +44,7 @@ class Recovery:
 
 
 class Repairer:
-    """Repairs one gallery's index and images."""
+    """Repairs the index and the images of one gallery."""
 
     def __init__(self, database: Database, index: VectorIndex, blobs: BlobStore) -> None:
         self._database = database
@@ -50,15 +52,15 @@ class Repairer:
         self._blobs = blobs
         self._given_up: set[int] = set()
         self._doubtful = False
-        self._look_due = 0.0
+        self._compare_due = 0.0
 
     def give_up(self, entries: Sequence[int]) -> None:
-        """Leave these journal entries of a writer that failed to :meth:`settle_given_up`."""
+        """Hand the journal entries of a failed writer over to :meth:`settle_given_up`."""
         if len(self._given_up) < MAX_GIVEN_UP:
             self._given_up.update(entries)
 
     def settle_given_up(self) -> int:
-        """Settle what writers of this process could not, for want of a store; the number of entries settled.
+        """Settle the journal entries that writers of this process left because a store was away; the number settled.
 
         Raises:
             StoreUnavailable: the store is still away.
@@ -70,26 +72,32 @@ class Repairer:
         return settled
 
     def settle_doubts(self, thorough: bool) -> None:
-        """After calls to the index failed: compare it with the records, every few seconds until that succeeds.
+        """If calls to the index have failed, compare it with the records, every few seconds until that succeeds.
+
+        Args:
+            thorough: see :meth:`recover`.
 
         Raises:
             StoreUnavailable: the store is still away.
         """
         self._doubtful = self._index.doubtful() or self._doubtful
-        if self._doubtful and time.monotonic() >= self._look_due:
-            self._look_due = time.monotonic() + LOOK_PERIOD_S
+        if self._doubtful and time.monotonic() >= self._compare_due:
+            self._compare_due = time.monotonic() + COMPARE_PERIOD_S
             self.recover(alone=False, thorough=thorough)
             self._doubtful = False
 
     def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
-        """Make index and images agree with the records for the journal's entries, and remove these.
+        """Make index and images agree with the records for the faces in the journal, and remove their entries.
 
         Args:
-            age: only entries at least so old.
-            ids: only these entries, whatever their age.
+            age: only entries that are at least this old.
+            ids: only these entries, of any age.
+
+        Returns:
+            The number of entries settled.
 
         Raises:
-            StoreUnavailable: the rest stays in the journal.
+            StoreUnavailable: the remaining entries stay in the journal.
         """
         settled = 0
         before = dt.datetime.now(dt.UTC) - age if ids is None else None
@@ -102,9 +110,9 @@ class Repairer:
                 entries = journal.pending(connection, faces.BATCH, before, ids)
                 tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
                 faces.lock(connection, tenant_of)
-                further = secondary_templates.models_of(connection, tenant_of)
-                # An entry names one model; while the default embedder changes, two have rows of the face.
-                models = {entry.model for entry in entries} | {model for some in further.values() for model in some}
+                secondary = secondary_templates.models_of(connection, tenant_of)
+                # An entry names one model; during a change of embedder, two models have rows of the face.
+                models = {entry.model for entry in entries} | {model for each in secondary.values() for model in each}
                 for model in sorted(models | set(self._index.models())):
                     self._agree(connection, model, tenant_of)
                 self._erase_images(connection, tenant_of)
@@ -126,10 +134,10 @@ class Repairer:
                 self._blobs.delete(tenant, face_id)
 
     def recover(self, alone: bool, thorough: bool) -> Recovery:
-        """What a start does: settle the journal, then compare the index with the records.
+        """Settle the journal, then compare the index with the records. Done at a start.
 
         Args:
-            alone: no other process writes to this gallery, so every journal entry is a dead writer's.
+            alone: no other process writes to this gallery, so every journal entry belongs to a dead writer.
             thorough: compare row by row, not only the numbers of rows.
         """
         settled = self.settle_journal(dt.timedelta(0) if alone else IN_FLIGHT)
@@ -143,11 +151,13 @@ class Repairer:
                 more, fewer = self.compare(model)
                 added, removed = added + more, removed + fewer
         if settled or added or removed:
-            log.warning("index repaired: %d journal entries, %d rows added, %d removed", settled, added, removed)
+            log.warning(
+                "index repaired: %d journal entries settled, %d rows added, %d removed", settled, added, removed
+            )
         return Recovery(settled, added, removed)
 
     def compare(self, model: str) -> tuple[int, int]:
-        """Bring the model's rows in line with the records, row by row; how many were added and removed."""
+        """Bring a model's rows in line with the records, row by row; the numbers of rows added and removed."""
         with self._database.read() as connection:
             right = set(faces.all_memberships(connection, model))
         present = set(self._index.keys(model))
@@ -156,7 +166,7 @@ class Repairer:
         return added, removed
 
     def add(self, model: str, keys: Sequence[RowKey]) -> int:
-        """Write those of the rows that the records know; how many."""
+        """Write those of the rows that are memberships in the records; the number written."""
         with self._database.write() as connection:
             self._index.attend(connection)
             faces.lock(connection, {key.face_id for key in keys})
@@ -168,17 +178,18 @@ class Repairer:
         with self._database.write() as connection:
             self._index.attend(connection)
             faces.lock(connection, {key.face_id for key in keys})
-            # In this order: a writer who is not yet seen in the records is still seen in the journal.
+            # First the journal, then the records: as long as a writer's change is not visible in the records, its
+            # journal entry is visible.
             busy = journal.faces_with_entries(connection, {key.face_id for key in keys})
             known = {row.key for row in faces.index_rows(connection, model, keys)}
-            gone = [key for key in keys if key not in known and key.face_id not in busy]
-            self._index.delete(model, gone)
-        return len(gone)
+            stray = [key for key in keys if key not in known and key.face_id not in busy]
+            self._index.delete(model, stray)
+        return len(stray)
 
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:
-        """Drop the index (of one model) and build it from the records; the number of rows.
+        """Drop the index, or the part of one model, and rebuild it from the records; the number of rows.
 
-        Searches find less until it is done.
+        Searches find fewer persons until it is done.
         """
         with self._database.read() as connection:
             models = sorted({*faces.models(connection), *self._index.models()}) if model is None else [model]

@@ -1,8 +1,8 @@
-"""Searching: from the index's rows to persons.
+"""Searches: nearest index rows first, then the persons that they stand for.
 
-The index knows rows, the records know who they are. More rows are fetched than persons are wanted, because a person
-may have many faces and a face may be in several of the searched collections; if they do not suffice, twice as many are
-fetched.
+The index only has rows; the records say which person a row belongs to. A search fetches more rows than persons are
+wanted, because a person can have many faces and a face can be in several of the searched collections. If these rows are
+not enough, twice as many are fetched.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from serve_app.score import Calibration, check_threshold, resolve_threshold
 
 MAX_RESULTS = 1000
 MAX_ROWS = 16_384
-"""The most rows that a Milvus server returns for one probe."""
+"""Most rows that a Milvus server returns for one probe."""
 
-USUAL_PLACES = 8
-"""Collections that one face is rarely in more of; the first fetch allows for so many rows of it."""
+USUAL_COLLECTIONS = 8
+"""A face is rarely in more collections than this; the first fetch allows for this many rows of each face."""
 
 ROUNDING = 6
-"""Digits of a cosine that float32 arithmetic gets right; the same template twice is 1.0 then."""
+"""Decimal places of a cosine that are correct in float32 arithmetic. Rounded, equal templates have the cosine 1.0."""
 
 Subject = tuple[str, str]
-"""Who a row stands for: ``("person", internal id)`` or ``("face", face id)``."""
+"""What a row stands for: ``("person", internal id)``, or ``("face", face id)`` for an unassigned face."""
 
 
 class Searcher:
     """Searches one gallery.
 
     Args:
-        calibrations: of the models whose templates may be searched with.
-        log: what every search is recorded in.
-        allow_untraced: whether a query may ask not to be.
+        calibrations: model id -> calibration, for all models that searches use.
+        log: the queue of the audit log, where every search is recorded.
+        allow_untraced: whether a query is allowed to be left out of the audit log.
     """
 
     def __init__(
@@ -58,12 +58,14 @@ class Searcher:
         self._calibrations = calibrations
 
     def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
-        """See ``Matcher.search``."""
+        """See ``Search.search``."""
         names = None if query.collections is None else list(dict.fromkeys(query.collections))
         if names is not None and not names:
             raise InvalidRequest("A search needs at least one collection, got none.")
         if not query.trace and not self._allow_untraced:
-            raise InvalidRequest("A search cannot be left out of the audit log here (audit.allow_untraced).")
+            raise InvalidRequest(
+                "The settings do not allow leaving a search out of the audit log (audit.allow_untraced)."
+            )
         if not 1 <= query.max_results <= MAX_RESULTS:
             raise InvalidRequest(f"max_results must be from 1 to {MAX_RESULTS}, got {query.max_results}.")
         with self._database.read() as connection:
@@ -86,7 +88,7 @@ class Searcher:
         return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
 
     def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
-        """See ``Search.verify``. Exact: compares the templates in the records, without the index."""
+        """See ``Search.verify``. Exact: compares the templates in the records and does not use the index."""
         row = checks.check_template(probe).reshape(-1)
         checks.check_model(model)
         with self._database.read() as connection:
@@ -95,7 +97,7 @@ class Searcher:
             templates = faces.templates(connection, person.id, model)
             if not templates:
                 raise FaceIdNotFound(
-                    f"The person {checks.shown(person_id)} has no face embedded by {model}.", person_id=person_id
+                    f"The person {checks.quoted(person_id)} has no face embedded by {model}.", person_id=person_id
                 )
             if any(template.size != row.size for template in templates.values()):
                 raise InvalidRequest(f"A probe of {row.size} dimensions was sent for the model {model}.")
@@ -115,22 +117,22 @@ class Searcher:
             return
         subjects = sorted({id_ for hits in found for kind, id_ in hits if kind == "person"})
         details = {"faces": len(query.probes), "matches": sum(map(len, found))}
-        places = [collection.id for collection in searched] if query.collections is not None else []
-        self._log.put(tenant, audit_chain.Draft("search", subjects[: audit_chain.MOST_SUBJECTS], places, details))
+        named = [collection.id for collection in searched] if query.collections is not None else []
+        self._log.put(tenant, audit_chain.Draft("search", subjects[: audit_chain.MOST_SUBJECTS], named, details))
 
     def _nearest(
         self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float
     ) -> list[dict[Subject, Hit]]:
-        """For each probe the best row of each subject, at most ``max_results`` subjects, best first."""
+        """For each probe, up to ``max_results`` subjects with the nearest row of each, highest cosine first."""
         wanted = query.max_results
         ids = [collection.id for collection in searched]
         if not ids:
             return [{} for _ in probes]
         found: list[dict[Subject, Hit]] = [{} for _ in probes]
-        open_probes = list(range(len(probes)))
-        limit = min(MAX_ROWS, 2 * wanted * min(len(ids), USUAL_PLACES) + 8)
-        while open_probes:
-            rows = self._index.search(query.model, probes[open_probes], ids, limit)
+        remaining_probes = list(range(len(probes)))
+        limit = min(MAX_ROWS, 2 * wanted * min(len(ids), USUAL_COLLECTIONS) + 8)
+        while remaining_probes:
+            rows = self._index.search(query.model, probes[remaining_probes], ids, limit)
             near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
             keys = {hit.key for hits in near for hit in hits}
             owners: dict[RowKey, str | None] = {}
@@ -140,12 +142,12 @@ class Searcher:
             if query.persons_only:
                 owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
-            for probe, hits in zip(open_probes, near, strict=True):
+            for probe, hits in zip(remaining_probes, near, strict=True):
                 found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
-                # Every row fetched was near enough, so there may be more behind them.
+                # All rows that were fetched are near enough, so there may be more.
                 if len(found[probe]) < wanted and len(hits) >= limit and limit < MAX_ROWS:
                     unfinished.append(probe)
-            open_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
+            remaining_probes, limit = unfinished, min(MAX_ROWS, 2 * limit)
         return found
 
     def _matches(
@@ -170,7 +172,7 @@ class Searcher:
                 person = people.get(id_) if kind == "person" else None
                 faces_by_id = {face.id: face for face in person.faces} if person is not None else unassigned
                 face = faces_by_id.get(hit.key.face_id)
-                if face is not None and score >= threshold.min_score:  # else it was erased a moment ago
+                if face is not None and score >= threshold.min_score:  # a face that is None was erased since
                     matches.append(Match(names[hit.key.collection_id], person, face, score, 1.0 - cosine))
             answer.append(tuple(matches))
         return tuple(answer)
@@ -182,7 +184,7 @@ def _best(
     best: dict[Subject, Hit] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.cosine, rank[hit.key.collection_id], hit.key.face_id)):
         if hit.key not in owners:
-            continue  # not in the records: being written, or being erased
+            continue  # not in the records: it is being written or erased
         person_id = owners[hit.key]
         subject = ("person", person_id) if person_id is not None else ("face", hit.key.face_id)
         if subject not in best:

@@ -1,4 +1,4 @@
-"""Tenants: whoever shares an installation without sharing anything else."""
+"""Tenants: they share an installation, but no data."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from serve_app.gallery.sql.schema import installation, tenants
 
 
 class TenantStore:
-    """The tenants of an installation, in the same database as the gallery. Thread-safe."""
+    """The tenants of an installation, in the gallery's database. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, name: str) -> Tenant:
-        """A new tenant, without keys or collections.
+        """Create a tenant, without keys or collections.
 
         Args:
             name: as a collection's name, see `domain.names.NAME_RULE`.
@@ -47,17 +47,17 @@ class TenantStore:
             return [_to_tenant(row) for row in connection.execute(sa.select(tenants).order_by(tenants.c.name))]
 
     def named(self, name: str) -> Tenant:
-        """The tenant of that name. Raises TenantNotFound."""
+        """The tenant with this name. Raises TenantNotFound."""
         if checks.is_text(name):
             with self._database.read() as connection:
                 row = connection.execute(sa.select(tenants).where(tenants.c.name == name)).first()
             if row is not None:
                 return _to_tenant(row)
-        raise TenantNotFound(f"There is no tenant {checks.shown(name)}.")
+        raise TenantNotFound(f"There is no tenant {checks.quoted(name)}.")
 
 
 def installation_id(connection: sa.Connection) -> str:
-    """Of the whole installation: tells apart its indexes on a shared server, and names its own audit chain."""
+    """The id of the installation: distinguishes its index on a shared server, and names its own audit chain."""
     found: str = connection.execute(sa.select(installation.c.id)).scalar_one()
     return found
 

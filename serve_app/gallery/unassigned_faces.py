@@ -1,6 +1,7 @@
-"""Faces that stand for themselves: stored for days, or for good while they are in a collection. Part of ``Gallery``.
+"""Unassigned faces (faces without a person). Part of ``Gallery``.
 
-The index holds rows of faces in collections only, so a face that is in none cannot be found by a search.
+The index only has rows of faces in collections, so no search finds a face that is in no collection. Such a face expires
+after ``matcher.unattached_face_ttl_h`` hours. A face in a collection does not expire.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from serve_app.gallery.writes.face_changes import face_not_found
 from serve_app.gallery.writes.writer import Writer
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)
+"""Lifetime of a face in no collection."""
+
 MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
 MAX_USER_ID = 255
 
 
 class UnassignedFaces:
-    """The methods of :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`, synchronous."""
+    """Implements :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`, synchronously. Part of ``Gallery``."""
 
     _database: Database
     _writer: Writer
@@ -57,12 +60,12 @@ class UnassignedFaces:
             return faces.to_face(row, None)
 
     def expire_faces(self, now: dt.datetime | None = None) -> int:
-        """Erase the faces whose time is over, with their images; how many. House-keeping calls it."""
+        """Erase expired faces with their images; the number erased. Part of maintenance."""
         now = now or dt.datetime.now(dt.UTC)
         with self._database.read() as connection:
-            waiting = unassigned_faces.tenants_with_due(connection, now)
+            tenants = unassigned_faces.tenants_with_due(connection, now)
         erased = 0
-        for tenant in waiting:
+        for tenant in tenants:
             while number := self._writer.run(unassigned_plans.expire_faces(tenant, now)):
                 erased += number
         return erased
@@ -70,4 +73,6 @@ class UnassignedFaces:
 
 def _check_count(given: Sequence[object]) -> None:
     if len(given) > MAX_UNASSIGNED_FACES_PER_REQUEST:
-        raise InvalidRequest(f"At most {MAX_UNASSIGNED_FACES_PER_REQUEST} faces at once, got {len(given)}.")
+        raise InvalidRequest(
+            f"At most {MAX_UNASSIGNED_FACES_PER_REQUEST} faces can be handled at once, got {len(given)}."
+        )

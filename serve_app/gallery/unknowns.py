@@ -1,7 +1,7 @@
-"""Unknowns: faces that searches did not know and kept, in clusters, until named or expired. A part of ``Gallery``.
+"""Unknowns: clusters of faces that searches did not recognise and kept, until named or expired. Part of ``Gallery``.
 
-A new face joins the cluster of the nearest kept face that is alike. Alike means what a search among so many faces would
-report; two faces of one picture are never the same unknown.
+A new face joins the unknown of the most similar kept face, if a search of this many faces would report that one as a
+match. Two faces of one image are never the same unknown.
 """
 
 from __future__ import annotations
@@ -29,22 +29,25 @@ from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, unknowns
 from serve_app.gallery.writes import unknown_plans
-from serve_app.gallery.writes.unknown_plans import Chosen
+from serve_app.gallery.writes.unknown_plans import Assignment
 from serve_app.gallery.writes.writer import Writer
 from serve_app.score import Calibration, resolve_threshold
 
 MAX_FACES = 20
-"""Faces that are kept of one unknown; further sightings are only counted, until faces have expired."""
+"""Most faces that are kept of one unknown; further sightings are only counted, until faces have expired."""
 
-MAX_AREA = 50_000
-"""Faces that one collection keeps of unknowns; beyond, only known ones are counted."""
+MAX_FACES_PER_COLLECTION = 50_000
+"""Most faces that one collection keeps of all its unknowns. When it is full, only sightings of existing unknowns are
+counted."""
 
 NEIGHBOURS = 50
+"""Number of most similar kept faces that are considered for each new face."""
+
 MAX_MERGED = 100
 
 
 class Unknowns:
-    """The methods of :class:`~serve_app.contracts.unknowns.Unknowns`, synchronous."""
+    """Implements :class:`~serve_app.contracts.unknowns.Unknowns`, synchronously. Part of ``Gallery``."""
 
     _database: Database
     _index: VectorIndex
@@ -53,53 +56,58 @@ class Unknowns:
 
     def __init__(self) -> None:
         super().__init__()
-        self._keeping = threading.Lock()  # two searches that see the same stranger shall not make two of them
+        # Without it, two searches that find the same new face at the same time would make two unknowns of it.
+        self._assigning = threading.Lock()
 
     def keep_unknown(self, tenant: str, collection: str, faces: Sequence[NewFace]) -> tuple[Sighting | None, ...]:
-        """Processes beside this one may make two unknowns of a face that they see at the same moment."""
+        """Two processes that find the same new face at the same time can make two unknowns of it."""
         for face in faces:
             checks.check_new_face(face)
         with self._database.read() as connection:
-            place = collections.get(connection, tenant, collection)
-            unknown_plans.check_keeps(place)
-            area = collections.area(connection, place)
-        if area is None:
-            self._database.transact(lambda connection: collections.make_area(connection, place))
+            stored = collections.get(connection, tenant, collection)
+            unknown_plans.check_keeps(stored)
+            hidden = collections.unknowns_collection(connection, stored)
+        if hidden is None:
+            self._database.transact(lambda connection: collections.make_unknowns_collection(connection, stored))
         if not faces:
             return ()
-        with self._keeping:
-            chosen = self._choose(place, faces)
-            new = {each.face_id: face for each, face in zip(chosen, faces, strict=True) if each.face_id is not None}
-            return self._writer.run(unknown_plans.keep(tenant, collection, chosen, new), images=new)
+        with self._assigning:
+            assignments = self._assign(stored, faces)
+            new = {
+                each.face_id: face for each, face in zip(assignments, faces, strict=True) if each.face_id is not None
+            }
+            return self._writer.run(unknown_plans.keep(tenant, collection, assignments, new), images=new)
 
-    def _choose(self, place: Collection, faces: Sequence[NewFace]) -> list[Chosen]:
+    def _assign(self, collection: Collection, faces: Sequence[NewFace]) -> list[Assignment]:
         with self._database.read() as connection:
-            area = collections.get_area(connection, place)
+            hidden = collections.get_unknowns_collection(connection, collection)
         model = faces[0].model
         if any(face.model != model for face in faces) or model not in self._calibrations:
-            raise InvalidRequest("Faces of one model that the gallery has a calibration for were expected.")
-        lowest = self._calibrations[model].cosine(resolve_threshold(ThresholdRequest(), area.face_count).min_score)
-        hits = self._index.search(model, np.stack([face.template for face in faces]), [area.id], NEIGHBOURS)
+            raise InvalidRequest("Faces embedded by one model, for which the gallery has a calibration, were expected.")
+        lowest = self._calibrations[model].cosine(resolve_threshold(ThresholdRequest(), hidden.face_count).min_score)
+        hits = self._index.search(model, np.stack([face.template for face in faces]), [hidden.id], NEIGHBOURS)
         with self._database.read() as connection:
             near = {hit.key.face_id for found in hits for hit in found if hit.cosine >= lowest}
             owner = unknowns.of_faces(connection, near)
             kept = unknowns.counts(connection, sorted(set(owner.values())))
-        taken: set[str] = set()
-        chosen: list[Chosen] = []
+        assigned: set[str] = set()
+        assignments: list[Assignment] = []
         for found in hits:
             known = next(
                 (
                     owner[hit.key.face_id]
                     for hit in found
-                    if hit.cosine >= lowest and owner.get(hit.key.face_id, "") not in {"", *taken}
+                    if hit.cosine >= lowest and owner.get(hit.key.face_id, "") not in {"", *assigned}
                 ),
                 None,
             )
             if known is not None:
-                taken.add(known)
-            room = area.face_count + len(chosen) < MAX_AREA and kept.get(known or "", 0) < MAX_FACES
-            chosen.append(Chosen(known, uuid.uuid4().hex, uuid.uuid4().hex if room else None))
-        return chosen
+                assigned.add(known)
+            has_room = (
+                hidden.face_count + len(assignments) < MAX_FACES_PER_COLLECTION and kept.get(known or "", 0) < MAX_FACES
+            )
+            assignments.append(Assignment(known, uuid.uuid4().hex, uuid.uuid4().hex if has_room else None))
+        return assignments
 
     def unknowns(self, tenant: str, collection: str, limit: int = 100, cursor: str | None = None) -> Page[Unknown]:
         with self._database.read() as connection:
@@ -130,20 +138,20 @@ class Unknowns:
         if unknown_id in others:
             raise InvalidRequest("An unknown cannot be merged with itself.")
         with self._database.write() as connection:
-            place = collections.get(connection, tenant, collection, "share")
-            there = unknowns.lock(connection, place.id, [unknown_id, *others])
+            stored = collections.get(connection, tenant, collection, "share")
+            existing = unknowns.lock(connection, stored.id, [unknown_id, *others])
             for wanted in (unknown_id, *others):
-                if wanted not in there:
+                if wanted not in existing:
                     raise unknowns.not_found(wanted, collection)
             unknowns.merge(connection, unknown_id, others)
-            merged = unknowns.get(connection, place, unknown_id)
+            merged = unknowns.get(connection, stored, unknown_id)
             count = {"unknowns_merged": len({unknown_id, *others})}
-            audit_chain.append(connection, tenant, [audit_chain.Draft("merge_unknowns", (), [place.id], count)])
+            audit_chain.append(connection, tenant, [audit_chain.Draft("merge_unknowns", (), [stored.id], count)])
             return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
         return self._writer.run(unknown_plans.discard(tenant, collection, unknown_id))
 
     def forget_unknowns(self) -> int:
-        """Erase unknowns whose faces have all expired; how many. House-keeping calls it."""
+        """Delete unknowns whose faces have all expired; the number deleted. Part of maintenance."""
         return self._database.transact(unknowns.forget_empty)

@@ -1,4 +1,4 @@
-"""Galleries on real stores. A backend's gallery serves the whole session; every test gets a tenant of its own in it."""
+"""Galleries on real stores. Each backend has one gallery for the whole session, and each test a separate tenant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BACKENDS = [
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of each kind of store."""
+    """Settings for each kind of store in turn."""
     storage = StorageSettings()
     if request.param == "postgres":
         storage = StorageSettings(database_url=request.getfixturevalue("postgres").create_database())
@@ -36,19 +36,19 @@ def gallery(settings: Settings) -> Iterator[Gallery]:
     """The gallery under test, on each kind of store in turn."""
     from serve_app.gallery import open_gallery
 
-    decrypted = open_gallery(settings, CALIBRATIONS)
-    yield decrypted
-    decrypted.close()
+    opened = open_gallery(settings, CALIBRATIONS)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def tenant(gallery: Gallery) -> str:
-    """A tenant without anything."""
+    """The id of a new tenant, which has nothing."""
     return new_tenant(gallery)
 
 
 def new_tenant(gallery: Gallery) -> str:
-    """The id of a new tenant."""
+    """Insert a tenant; its id."""
     tenant_id = uuid.uuid4().hex
     with gallery._database.write() as connection:
         connection.execute(tenants.insert().values(id=tenant_id, name=tenant_id, created=dt.datetime.now(dt.UTC)))

@@ -1,4 +1,4 @@
-"""Synthetic templates: unit vectors from a seed, so that everybody is a stranger to everybody else."""
+"""Synthetic templates: random unit vectors by seed, so that templates with different seeds do not match."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALIBRATIONS = {
 
 
 def template(seed: int, near: int | None = None, cosine: float = 0.9, dimension: int = DIMENSION) -> Vectors:
-    """A unit vector, shape (dimension,), at this cosine to the one of the seed ``near``, if given."""
+    """A unit vector, shape (dimension,); with ``near``, one that has this cosine to the vector of that seed."""
     vector = _unit(np.random.default_rng(seed).standard_normal(dimension))
     if near is not None:
         centre = _unit(np.random.default_rng(near).standard_normal(dimension))
@@ -31,7 +31,7 @@ def template(seed: int, near: int | None = None, cosine: float = 0.9, dimension:
 
 
 def face(seed: int | Vectors = 0, **changes: Any) -> NewFace:
-    """A face as the service hands it over."""
+    """A new face as the service passes it to the gallery."""
     values: dict[str, Any] = {
         "template": template(seed) if isinstance(seed, int) else seed,
         "model": MODEL,
@@ -46,7 +46,7 @@ def face(seed: int | Vectors = 0, **changes: Any) -> NewFace:
 
 
 def query(*probes: int | Vectors, collections: tuple[str, ...] = ("staff",), **changes: Any) -> GalleryQuery:
-    """A search at a fixed threshold of 0.6 (cosine 0.4)."""
+    """A search with a fixed threshold of 0.6 (cosine 0.4)."""
     rows = [template(probe) if isinstance(probe, int) else probe for probe in probes]
     values: dict[str, Any] = {
         "probes": np.stack(rows) if rows else np.empty((0, 0), np.float32),

@@ -1,4 +1,4 @@
-"""Galleries that a test may break: opened on a folder, counted and compared row by row."""
+"""Separate galleries for tests that damage them, and a check that all stores agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.gallery.samples import CALIBRATIONS
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Gallery]:
-    """SQLite and milvus-lite in a folder."""
+    """A gallery on SQLite and milvus-lite in a folder."""
     gallery = open_gallery(Settings(data_dir=folder), CALIBRATIONS)
     try:
         yield gallery
@@ -33,7 +33,7 @@ def embedded(folder: Path) -> Iterator[Gallery]:
 
 @contextmanager
 def in_memory(folder: Path, index: VectorIndex | None = None) -> Iterator[Gallery]:
-    """SQLite in a folder and an index that keeps nothing."""
+    """A gallery on SQLite in a folder, with an index in memory."""
     database = Database(f"sqlite:///{folder / 'records.db'}")
     upgrade_database(database)
     gallery = Gallery(
@@ -46,7 +46,7 @@ def in_memory(folder: Path, index: VectorIndex | None = None) -> Iterator[Galler
 
 
 def check_consistent(gallery: Gallery) -> None:
-    """Counts equal the memberships, the index holds exactly the memberships, nothing is pending, no image is stray."""
+    """Check that counts equal memberships, the index has their rows only, the journal is empty, no image is stray."""
     with gallery._database.read() as connection:
         for table, column in (
             (person_collections, collections.c.person_count),
@@ -66,8 +66,10 @@ def check_consistent(gallery: Gallery) -> None:
     index = gallery._index.layout.current if isinstance(gallery._index, DualWriteIndex) else gallery._index
     if isinstance(index, LiteIndex):
         followed = {model: set(index.keys(model)) for model in models}
-        index._flat_rows.forget()  # what the store itself has is read now
-        assert followed == {model: set(index.keys(model)) for model in models}, "the rows in memory are not the store's"
+        index._flat_rows.forget()  # so that the rows of the store itself are read now
+        assert followed == {model: set(index.keys(model)) for model in models}, (
+            "the rows in memory differ from those of the store"
+        )
     for model in models:
         present = set(gallery._index.keys(model))
         missing, stray = sorted(expected[model] - present), sorted(present - expected[model])

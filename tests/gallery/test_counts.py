@@ -1,4 +1,4 @@
-"""Random sequences of operations against a model of plain dictionaries: everything stored agrees with it."""
+"""Random sequences of operations, compared with a model of dictionaries after each step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ some_seeds = st.lists(st.integers(0, 5), max_size=3)
 
 
 class GalleryMachine(RuleBasedStateMachine):
-    """The model: collections that exist, and each person's collections and faces (id -> seed)."""
+    """The model: the existing collections, and the collections and faces (id -> seed) of each person."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class GalleryMachine(RuleBasedStateMachine):
         self._context = in_memory(Path(self._folder.name))
         self.gallery = self._context.__enter__()
         self.collections: set[str] = set()
-        self.places: dict[str, set[str]] = {}
+        self.memberships: dict[str, set[str]] = {}
         self.faces: dict[str, dict[str, int]] = {}
 
     def teardown(self) -> None:
@@ -41,7 +41,7 @@ class GalleryMachine(RuleBasedStateMachine):
         self._folder.cleanup()
 
     def attempt(self, allowed: bool, call: Callable[[], Any]) -> Any:
-        """The call's result; None if it is refused, which must be so exactly when the model does not allow it."""
+        """The result of the call, None if it was refused. It must be refused exactly if the model does not allow it."""
         try:
             result = call()
         except (NotFound, Conflict, InvalidRequest):
@@ -58,12 +58,12 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(COLLECTIONS), only_if_empty=st.booleans())
     def delete_collection(self, name: str, only_if_empty: bool) -> None:
-        inside = {person for person, places in self.places.items() if name in places}
+        inside = {person for person, memberships in self.memberships.items() if name in memberships}
         allowed = name in self.collections and not (only_if_empty and inside)
         result = self.attempt(allowed, lambda: self.gallery.delete_collection(TENANT, name, only_if_empty))
         if result is None:
             return
-        gone = {person for person in inside if self.places[person] == {name}}
+        gone = {person for person in inside if self.memberships[person] == {name}}
         assert (result.persons, result.faces) == (len(gone), sum(len(self.faces[person]) for person in gone))
         self.collections.remove(name)
         for person in inside:
@@ -77,7 +77,7 @@ class GalleryMachine(RuleBasedStateMachine):
         must_be_new=st.booleans(),
     )
     def put_person(self, person: str, names: list[str], seeds: list[int], add: bool, must_be_new: bool) -> None:
-        known = person in self.places
+        known = person in self.memberships
         allowed = set(names) <= self.collections and not (known and must_be_new)
         result = self.attempt(
             allowed,
@@ -94,20 +94,20 @@ class GalleryMachine(RuleBasedStateMachine):
         if result is None:
             return
         assert result.created != known
-        self.places.setdefault(person, set()).update(names)
+        self.memberships.setdefault(person, set()).update(names)
         old = self.faces.get(person, {}) if add or not seeds else {}
         self.faces[person] = old | {new.id: seed for new, seed in zip(result.faces, seeds, strict=True)}
 
     @rule(person=st.sampled_from(PERSONS), name=st.none() | st.sampled_from(COLLECTIONS))
     def delete_person(self, person: str, name: str | None) -> None:
-        places = self.places.get(person, set())
-        allowed = person in self.places and (name is None or name in places)
+        memberships = self.memberships.get(person, set())
+        allowed = person in self.memberships and (name is None or name in memberships)
         result = self.attempt(allowed, lambda: self.gallery.delete_person(TENANT, person, name))
         if result is None:
             return
-        assert result.erased == (name is None or places == {name})
+        assert result.erased == (name is None or memberships == {name})
         if name is None:
-            del self.places[person], self.faces[person]
+            del self.memberships[person], self.faces[person]
         else:
             self._leave(person, name)
 
@@ -120,9 +120,9 @@ class GalleryMachine(RuleBasedStateMachine):
             self.attempt(False, lambda: self.gallery.delete_face(TENANT, face_id))
 
     def _leave(self, person: str, name: str) -> None:
-        self.places[person].discard(name)
-        if not self.places[person]:
-            del self.places[person]
+        self.memberships[person].discard(name)
+        if not self.memberships[person]:
+            del self.memberships[person]
             del self.faces[person]
 
     @invariant()
@@ -131,11 +131,11 @@ class GalleryMachine(RuleBasedStateMachine):
         listed = {collection.name: collection for collection in self.gallery.collections(TENANT).items}
         assert set(listed) == self.collections
         for name, collection in listed.items():
-            inside = [person for person, places in self.places.items() if name in places]
+            inside = [person for person, memberships in self.memberships.items() if name in memberships]
             assert collection.person_count == len(inside)
             assert collection.face_count == sum(len(self.faces[person]) for person in inside)
         stored = {person.id: person for person in self.gallery.persons(TENANT).items}
-        assert {id_: set(person.collections) for id_, person in stored.items()} == self.places
+        assert {id_: set(person.collections) for id_, person in stored.items()} == self.memberships
         assert {id_: {f.id for f in person.faces} for id_, person in stored.items()} == {
             id_: set(faces) for id_, faces in self.faces.items()
         }
@@ -148,7 +148,9 @@ class GalleryMachine(RuleBasedStateMachine):
         )
         if result is not None:
             expected = {
-                p for p, places in self.places.items() if places & set(names) and seed in self.faces[p].values()
+                p
+                for p, memberships in self.memberships.items()
+                if memberships & set(names) and seed in self.faces[p].values()
             }
             assert {match.person.id for match in result.matches[0]} == expected
             assert len(result.matches[0]) == len(expected)
@@ -161,7 +163,7 @@ TestGallery.settings = settings(
 
 
 def test_the_model_notices_a_wrong_count() -> None:
-    """The check itself can fail."""
+    """The check itself fails when it should."""
     machine = GalleryMachine()
     try:
         machine.create_collection("a")

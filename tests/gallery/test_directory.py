@@ -1,4 +1,4 @@
-"""Persons in no collection, searches of everybody, links, listings by position, changes of persons."""
+"""Persons in no collection, searches without collections, links, slices of listings, changes and merges of persons."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def put(gallery: Gallery, tenant: str, person_id: str, *names: str, seeds: tuple
 
 
 def found(gallery: Gallery, tenant: str, seed: int, *names: str) -> list[tuple[str, str]]:
-    """(person, collection) of a search in these collections, everywhere without any."""
+    """(person, collection) of the matches of a search in these collections; without names, in all of them."""
     answer = gallery.search(tenant, query(seed, collections=names or None))  # type: ignore[arg-type]
     return [(match.person.id, match.collection) for match in answer.matches[0] if match.person]
 
@@ -49,7 +49,7 @@ def test_a_person_may_be_in_no_collection_and_a_search_of_everybody_finds_them(g
     with pytest.raises(InvalidRequest, match="at least one collection"):
         gallery.search(tenant, query(1, collections=()))
 
-    put(gallery, tenant, "ada", "staff", seeds=(1, 3))  # joins: and is in the pool no more
+    put(gallery, tenant, "ada", "staff", seeds=(1, 3))  # joins a collection, so leaves the pool
     assert gallery.person(tenant, "ada").collections == ("staff",)
     assert found(gallery, tenant, 3) == [("ada", "staff")]
     assert gallery.delete_person(tenant, "ada", "staff").erased
@@ -78,7 +78,7 @@ def test_links(gallery: Gallery, tenant: str) -> None:
     linked = gallery.link_persons(tenant, "staff", add=["ada", "bob", "ada"])
     assert (linked.name, linked.person_count, linked.face_count) == ("staff", 2, 3)
     assert gallery.person(tenant, "bob").collections == ("guests", "staff")
-    gallery.link_persons(tenant, "staff", add=["ada"])  # is there already
+    gallery.link_persons(tenant, "staff", add=["ada"])  # is a member already
     linked = gallery.link_persons(tenant, "staff", add=["bob"], remove=["ada"])
     assert (linked.person_count, linked.face_count) == (1, 1)
     assert gallery.person(tenant, "ada").collections == ()

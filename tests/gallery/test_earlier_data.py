@@ -1,4 +1,4 @@
-"""A whole data folder that an earlier version wrote opens unchanged: records, index, images, keys, receipts, tasks."""
+"""A data folder that an earlier version wrote opens unchanged: records, index, images, keys, receipts and tasks."""
 
 from __future__ import annotations
 

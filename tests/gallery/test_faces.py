@@ -1,4 +1,4 @@
-"""Faces of a collection: listing by position, and deletion together with their person."""
+"""Faces of a collection: slices of listings, and deletion together with the person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.gallery.samples import face, query
 
 @pytest.fixture
 def staff(gallery: Gallery, tenant: str) -> str:
-    """Ada with two faces, Bob with one and a liveness of 0.8, Cy without any; Bob also among the visitors."""
+    """A collection: Ada with two faces, Bob with one with a liveness of 0.8, Cy with none. Bob is a visitor as well."""
     gallery.create_collection(tenant, NewCollection("staff"))
     gallery.create_collection(tenant, NewCollection("visitors"))
     gallery.put_person(tenant, "ada", ["staff"], PersonFields(name="Ada Lovelace"), [face(1), face(2)])

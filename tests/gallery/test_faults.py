@@ -1,4 +1,4 @@
-"""Crashes and outages: what was acknowledged is there, what was refused is not, nothing is half done."""
+"""Crashes and outages: acknowledged changes are stored, refused ones are not, and no change is incomplete."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ for line in sys.stdin:
 
 
 class FailingIndex(MemoryIndex):
-    """Fails the operations named in ``broken``, before or after doing them."""
+    """An index that fails the operations named in ``broken``, before or (``late``) after doing them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,12 +80,12 @@ class FailingIndex(MemoryIndex):
         if name not in self.broken:
             return work()
         if self.late:
-            work()  # the call reached the store, its answer was lost
+            work()  # the call reaches the store, its answer is lost
         raise StoreUnavailable("out of order")
 
 
 class FailingBlobs(BlobStore):
-    """Fails when told to."""
+    """An images store that fails while it is ``broken``."""
 
     broken = False
 
@@ -221,12 +221,12 @@ def test_killing_the_process_at_random_moments(tmp_path: Path) -> None:
         for number, person in persons.items():
             assert len(person.faces) in (1, 2)
             seed = number if len(person.faces) == 2 else 200_000 + number
-            # The best one: of some 100,000 pairs of strangers one reaches the threshold by chance.
+            # The best match only: of about 100,000 pairs of different persons, one reaches the threshold by chance.
             (match,) = gallery.search(TENANT, query(seed, max_results=1)).matches[0]
             assert match.person == person
             for stored in person.faces:
                 assert gallery.face_image(TENANT, stored.id, "thumbnail") == b"thumbnail"
-        # Of each life at most the one number that it was at may be there without an acknowledgement.
+        # Each killed process may have stored one person, the current one, without an acknowledgement.
         assert len(persons.keys() - acknowledged.keys()) <= 10
 
 

@@ -23,7 +23,7 @@ TENANT = DEFAULT_TENANT
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def key_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings of each database."""
+    """Settings for each database in turn."""
     storage = StorageSettings()
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
@@ -75,8 +75,8 @@ def test_a_pair_must_belong_together(keys: KeyStore) -> None:
 
 
 def test_revoking_and_expiring_take_effect_at_once_everywhere(keys: KeyStore, key_settings: Settings) -> None:
-    elsewhere = open_keys(key_settings)  # as another process has it
-    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)  # a busy machine comes to the use before
+    elsewhere = open_keys(key_settings)  # as in another process
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)  # enough for a busy machine to use the key before
     key, secret = keys.create(TENANT, "a", Role.ADMIN, expires)
     _, lasting = keys.create(TENANT, "b", Role.ADMIN)
     assert elsewhere.authenticate(secret) == key
@@ -110,7 +110,7 @@ def test_an_installed_key_replaces_the_one_before(keys: KeyStore) -> None:
     first = keys.install(TENANT, "admin", Role.ADMIN, "correct horse")
     assert keys.install(TENANT, "admin", Role.ADMIN, "correct horse").id == first.id
     keys.revoke(TENANT, first.id)
-    assert keys.install(TENANT, "admin", Role.ADMIN, "correct horse").id == first.id  # the operator's word is the last
+    assert keys.install(TENANT, "admin", Role.ADMIN, "correct horse").id == first.id  # installing overrides revoking
     keys.install(TENANT, "admin", Role.ADMIN, "battery staple")
     assert keys.authenticate("battery staple").role is Role.ADMIN
     with pytest.raises(KeyInvalid):

@@ -150,7 +150,9 @@ def test_a_new_person_must_be_new_if_so_asked(gallery: Gallery, staff: str) -> N
 def test_refused_requests_write_nothing(
     gallery: Gallery, staff: str, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    gallery.put_person(staff, "other", ["empty"], PersonFields(), [face(9)])  # settles the model's dimension
+    gallery.put_person(
+        staff, "other", ["empty"], PersonFields(), [face(9)]
+    )  # determines the dimension of the model's part of the index
     values: dict[str, Any] = {
         "person_id": "p",
         "collections": ["staff"],
@@ -174,7 +176,7 @@ def test_quality_policies_of_all_collections_hold(gallery: Gallery, staff: str) 
     assert (refused.value.details["quality"], refused.value.details["needed"]) == (0.69, 0.7)
     assert refused.value.details["collection"] == "strict"
     gallery.put_person(staff, "p", ["mild"], PersonFields(), [face(1, quality=0.3)])
-    with pytest.raises(QualityTooLow, match="strict"):  # the face that is there would come along
+    with pytest.raises(QualityTooLow, match="strict"):  # the existing face would join as well
         gallery.put_person(staff, "p", ["strict"], PersonFields())
     with pytest.raises(QualityTooLow):
         gallery.link_persons(staff, "strict", add=["p"])
@@ -195,9 +197,9 @@ def test_liveness_policies_of_all_collections_hold(gallery: Gallery, staff: str)
         )
     assert (dead.value.details["image"], dead.value.details["probability"]) == (1, 0.5)
     gallery.put_person(staff, "p", ["mild"], PersonFields(), [face(1, liveness=0.5)])
-    with pytest.raises(FaceNotLive):  # the present face does not satisfy the collection that is joined
+    with pytest.raises(FaceNotLive):  # the existing face does not satisfy the policy of the collection to join
         gallery.put_person(staff, "p", ["strict"], PersonFields())
-    with pytest.raises(LivenessRequired):  # by a collection that is not named in the request
+    with pytest.raises(LivenessRequired):  # demanded by a collection that the request does not name
         gallery.put_person(staff, "p", [], PersonFields(), [face(2)])
     gallery.put_person(staff, "p", ["strict"], PersonFields(), [face(2, liveness=0.95)])
     assert gallery.person(staff, "p").collections == ("mild", "strict")
@@ -266,7 +268,7 @@ def test_nothing_of_another_tenant_is_reachable(gallery: Gallery, staff: str) ->
             call()
     assert gallery.persons(other).items == ()
     assert gallery.search(other, query(1)).matches == ((),)
-    gallery.put_person(other, "p", ["staff"], PersonFields(), [face(2)])  # the id is free there
+    gallery.put_person(other, "p", ["staff"], PersonFields(), [face(2)])  # the id is not taken in the other tenant
     assert gallery.search(other, query(1)).matches == ((),)
 
 

@@ -30,9 +30,9 @@ def replicas(tmp_path: Path, postgres: PostgresServer, milvus: MilvusServer) -> 
     """Two galleries on the same stores."""
     storage = StorageSettings(database_url=postgres.create_database(), milvus_uri=milvus.uri, timeout_s=TIMEOUT_S)
     settings = Settings(data_dir=tmp_path, storage=storage)
-    decrypted = open_gallery(settings, CALIBRATIONS), open_gallery(settings, CALIBRATIONS)
-    yield decrypted
-    for gallery in decrypted:
+    opened = open_gallery(settings, CALIBRATIONS), open_gallery(settings, CALIBRATIONS)
+    yield opened
+    for gallery in opened:
         gallery.close()
 
 
@@ -68,7 +68,7 @@ def test_writers_in_both_never_leave_a_mess(replicas: tuple[Gallery, Gallery]) -
                 gallery.put_person(TENANT, person, names, PersonFields(), [face(number)], mode)  # type: ignore[arg-type]
             gallery.retry_journal()
         except NotFound:
-            return  # somebody else deleted it first
+            return  # another thread has deleted it
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(40)))

@@ -1,4 +1,4 @@
-"""Searching, on every kind of store."""
+"""Searches, on every kind of store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def staff(gallery: Gallery, tenant: str) -> str:
     def enroll(seed: int) -> None:
         gallery.put_person(tenant, f"p{seed}", ["staff"], PersonFields(name=f"n{seed}"), [face(seed)])
 
-    with ThreadPoolExecutor(10) as pool:  # on a Milvus server each waits 200 ms until it is searchable
+    with ThreadPoolExecutor(10) as pool:  # on a Milvus server each write waits 200 ms until it is searchable
         list(pool.map(enroll, range(10)))
     return tenant
 

@@ -1,4 +1,4 @@
-"""What the gallery says of itself."""
+"""Status of the gallery: warnings for the operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.gallery.stores import in_memory
 
 
 class Small(MemoryIndex):
-    """Is meant for two rows."""
+    """An index that should be used for two rows at most."""
 
     def capacity(self) -> int:
         return 2

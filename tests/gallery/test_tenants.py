@@ -1,4 +1,4 @@
-"""A tenant is deleted with everything that belongs to it, and with nothing else."""
+"""Erasure of a tenant: everything that it owns is erased, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fill(gallery: Gallery, tenant: str) -> None:
 
 
 def mentions(gallery: Gallery, tenant: str) -> dict[str, int]:
-    """In how many rows of each table, and in how many image paths, the tenant's id is."""
+    """Numbers of rows, by table, and of image paths in which the tenant's id occurs."""
     with gallery._database.read() as connection:
         found = {
             table.name: sum(tenant in map(str, row) for row in connection.execute(sa.select(table)))
@@ -51,7 +51,7 @@ def test_nothing_of_a_deleted_tenant_is_left(gallery: Gallery) -> None:
     for tenant in (gone, stays):
         fill(gallery, tenant)
         keys.create(tenant, "k", Role.ADMIN)
-    gallery.check_audit(stays)  # records what waits
+    gallery.check_audit(stays)  # writes the queued entries
     before = mentions(gallery, stays)
     assert {"faces", "persons", "collections", "tasks", "api_keys", "audit_log", "images"} <= before.keys()
     index = set(gallery._index.keys(MODEL))

@@ -1,4 +1,4 @@
-"""Faces without a person: stored, found while they are in a collection, erased when their time is over."""
+"""Unassigned faces: stored, found while they are in a collection, erased when they have expired."""
 
 from __future__ import annotations
 

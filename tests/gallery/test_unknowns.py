@@ -1,4 +1,4 @@
-"""Faces that searches did not know: kept where the policy allows it, gathered, named, merged, erased for good."""
+"""Unknowns: kept where the policy allows it, clustered, named, merged and erased."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LATER = dt.timedelta(hours=25)
 
 @pytest.fixture
 def staff(gallery: Gallery, tenant: str) -> str:
-    """A collection that keeps unknown faces for a day, and one that keeps none."""
+    """A tenant with a collection that keeps unknown faces for a day, and one that keeps none."""
     gallery.create_collection(tenant, NewCollection("staff", policy=POLICY))
     gallery.create_collection(tenant, NewCollection("guests"))
     return tenant
@@ -50,14 +50,14 @@ def staff(gallery: Gallery, tenant: str) -> str:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Gallery]:
-    """A gallery of one's own, for what only the records decide."""
-    with in_memory(tmp_path) as decrypted:
-        decrypted.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=POLICY))
-        yield decrypted
+    """A separate gallery with an index in memory."""
+    with in_memory(tmp_path) as opened:
+        opened.create_collection(DEFAULT_TENANT, NewCollection("staff", policy=POLICY))
+        yield opened
 
 
 def seen(gallery: Gallery, tenant: str, *seeds: int, near: int | None = None) -> list[str]:
-    """Ids of the unknowns that faces, each of a picture of its own, are put to."""
+    """Keep faces, each from a separate image; the ids of the unknowns that they join."""
     found = []
     for seed in seeds:
         (sighting,) = gallery.keep_unknown(tenant, "staff", [face(template(seed, near=near, cosine=0.9))])
@@ -67,7 +67,7 @@ def seen(gallery: Gallery, tenant: str, *seeds: int, near: int | None = None) ->
 
 
 def listed(gallery: Gallery, tenant: str, limit: int = 100) -> list[Unknown]:
-    """All of them, page by page."""
+    """All unknowns, read page by page."""
     found: list[Unknown] = []
     cursor = None
     while True:
@@ -168,8 +168,8 @@ def test_merging_and_discarding(gallery: Gallery, staff: str) -> None:
     for others, error in (([two], UnknownNotFound), ([one], InvalidRequest), ([], InvalidRequest)):
         with pytest.raises(error):
             gallery.merge_unknowns(staff, "staff", one, others)
-    place = (gallery.collection(staff, "staff").id,)
-    assert [(e.action, e.collections == place) for e in gallery.export_audit(staff)][2:] == [
+    collections = (gallery.collection(staff, "staff").id,)
+    assert [(e.action, e.collections == collections) for e in gallery.export_audit(staff)][2:] == [
         *[("keep_unknown", True)] * 3,
         ("merge_unknowns", True),
         ("keep_unknown", True),
@@ -248,7 +248,7 @@ def test_when_the_time_is_over_nothing_is_left(gallery: Gallery, staff: str) -> 
         for table, column in ((unknowns, unknowns.c.id), (unknown_faces, unknown_faces.c.unknown_id)):
             left = sa.select(sa.func.count()).select_from(table).where(column.in_([ann, bob]))
             assert connection.execute(left).scalar_one() == 0
-    check_consistent(gallery)  # no row of the index, no image
+    check_consistent(gallery)  # no row is left in the index, and no image
 
 
 def test_a_face_whose_time_is_over_is_gone_before_it_is_erased(memory: Gallery) -> None:
@@ -265,7 +265,7 @@ def test_a_face_whose_time_is_over_is_gone_before_it_is_erased(memory: Gallery) 
 
 def test_so_many_faces_and_no_more(memory: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknowns_module, "MAX_FACES", 2)
-    monkeypatch.setattr(unknowns_module, "MAX_AREA", 4)
+    monkeypatch.setattr(unknowns_module, "MAX_FACES_PER_COLLECTION", 4)
     ann = seen(memory, DEFAULT_TENANT, 1, 2, 3, near=100)
     assert len(set(ann)) == 1
     stored = memory.unknown(DEFAULT_TENANT, "staff", ann[0])

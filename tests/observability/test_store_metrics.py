@@ -88,7 +88,7 @@ def test_a_silent_index_is_told_of_at_each_call(heard: Heard) -> None:
 
     calls = CircuitBreaker(ask, timeout_s=0)
     for _ in range(2):
-        with pytest.raises(IndexUnavailable), calls.made():
+        with pytest.raises(IndexUnavailable), calls.guard():
             raise OSError("timed out")
     assert heard.failed == ["index", "index"]
     with pytest.raises(IndexUnavailable):

@@ -1,4 +1,4 @@
-"""Backups: a gallery as one portable file, and back."""
+"""Archives: export of a gallery to one portable file, and import."""
 
 from serve_app.gallery.archive.container import ArchiveReader, ArchiveWriter
 from serve_app.gallery.archive.exporting import Exported, export_archive

@@ -1,13 +1,13 @@
-"""The file: a tar archive of JSON lines and images, its last member a list of checksums as ``sha256sum -c`` reads it.
+"""Format of an archive: a tar file of JSON lines and images, whose last member has checksums for ``sha256sum -c``.
 
-    manifest.json                     format, version, schema, when
-    erased.jsonl                      ids of what was erased
+    manifest.json                     format, version, time of creation
+    erased.jsonl                      ids of what was erased (tombstones)
     tenants.jsonl keys.jsonl collections.jsonl
-    people/000001.jsonl               persons with their faces; then the images of these faces
-    images/<face id>.thumbnail        as they were stored
-    SHA256SUMS                        of all members above, in their order
+    people/000001.jsonl               persons with their faces; followed by the images of these faces
+    images/<face id>.thumbnail        images as they were stored
+    SHA256SUMS                        checksums of all members above, in their order
 
-Written and read as a stream: neither needs more memory than one member.
+An archive is written and read as a stream. Neither needs more memory than one member.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _NAME = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)?\.[a-z]+|" + CHECKSUMS)
 
 
 class ArchiveDamaged(InvalidRequest):
-    """The file is no archive of facegraph, or not as it was written."""
+    """The file is not an archive of facegraph, or it was changed or cut off."""
 
     code, status = "archive_damaged", 400
 
 
 class ArchiveWriter:
-    """Writes members to a stream; a context manager, whose end completes the archive."""
+    """Writes members to a stream. A context manager: leaving it without an error completes the archive."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._sums = tempfile.SpooledTemporaryFile(2**20)  # noqa: SIM115
 
     def add(self, name: str, content: bytes) -> None:
-        """One member."""
+        """Write one member."""
         self._sums.write(_line(name, content))
         self._add(name, len(content), io.BytesIO(content))
 
@@ -66,16 +66,16 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads the members of a stream in order."""
+    """Reads the members of an archive, in order, from a stream."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
     def members(self) -> Iterator[tuple[str, bytes]]:
-        """Names and contents. The checksums are compared after the last one.
+        """Names and contents of the members. The checksums are compared after the last one.
 
         Raises:
-            ArchiveDamaged: it is none, is cut off, or was changed.
+            ArchiveDamaged: it is not an archive, is cut off, or was changed.
         """
         digest = hashlib.sha256()
         try:
@@ -84,19 +84,19 @@ class ArchiveReader:
                     content = _content(tar, member)
                     if member.name == CHECKSUMS:
                         if hashlib.sha256(content).digest() != digest.digest():
-                            raise ArchiveDamaged("The archive was changed: its checksums do not fit its content.")
+                            raise ArchiveDamaged("The archive was changed: its checksums do not match its content.")
                         return
                     digest.update(_line(member.name, content))
                     yield member.name, content
         except (tarfile.TarError, EOFError) as error:
-            raise ArchiveDamaged(f"This is no whole archive of facegraph: {error}.") from error
+            raise ArchiveDamaged(f"This is not a complete archive of facegraph: {error}.") from error
         raise ArchiveDamaged("The archive is cut off: its checksums are missing.")
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     limit = 2**40 if member.name == CHECKSUMS else MAX_MEMBER
     if not member.isreg() or member.issparse() or not _NAME.fullmatch(member.name) or member.size > limit:
-        raise ArchiveDamaged(f"The archive holds something that facegraph does not write: {member.name[:100]!r}.")
+        raise ArchiveDamaged(f"The archive has a member that facegraph does not write: {member.name[:100]!r}.")
     source: Any = tar.extractfile(member)
     content: bytes = source.read()
     if len(content) != member.size:

@@ -1,7 +1,8 @@
-"""An encrypted stream under a passphrase: AES-256-GCM in chunks, the key by scrypt.
+"""Encryption of a stream with a passphrase: AES-256-GCM in chunks, with a key derived by scrypt.
 
-The chunks follow the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizar 2015): each nonce is 7 random bytes of
-the stream, a counter and a flag of the last chunk, so chunks cannot be changed, left out, repeated, swapped or cut off.
+The chunks follow the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizar 2015). Each nonce consists of 7 random
+bytes of the stream, a counter, and a flag of the last chunk. So chunks cannot be changed, omitted, repeated, swapped or
+cut off without being noticed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COST = 2**17
 
 
 class EncryptedWriter(io.RawIOBase):
-    """Encrypts what is written to it; ``close`` writes the last chunk and leaves the stream below open."""
+    """Encrypts what is written to it. ``close`` writes the last chunk and leaves the underlying stream open."""
 
     def __init__(self, stream: IO[bytes], passphrase: str) -> None:
         super().__init__()
@@ -40,20 +41,20 @@ class EncryptedWriter(io.RawIOBase):
         self._counter = 0
 
     def writable(self) -> bool:
-        """Yes."""
+        """Always True."""
         return True
 
     def write(self, content: object) -> int:
-        """Bytes."""
+        """Encrypt and write bytes; their number."""
         view = memoryview(content)  # type: ignore[arg-type]
         self._waiting += view
-        while len(self._waiting) > CHUNK:  # the last chunk is never empty unless all is
+        while len(self._waiting) > CHUNK:  # the last chunk is only empty if the whole content is
             self._put(bytes(self._waiting[:CHUNK]), last=False)
             del self._waiting[:CHUNK]
         return view.nbytes
 
     def close(self) -> None:
-        """Complete the stream."""
+        """Write the last chunk."""
         if not self.closed:
             self._put(bytes(self._waiting), last=True)
         super().close()
@@ -68,7 +69,7 @@ class EncryptedReader(io.RawIOBase):
     """Decrypts a stream.
 
     Raises:
-        ArchiveDamaged: when reading: another passphrase, or not as it was written.
+        ArchiveDamaged: when it is read: the passphrase is wrong, or the stream was changed or cut off.
     """
 
     def __init__(self, stream: IO[bytes], passphrase: str) -> None:
@@ -82,11 +83,11 @@ class EncryptedReader(io.RawIOBase):
         self._following: bytes | None = stream.read(CHUNK + TAG)
 
     def readable(self) -> bool:
-        """Yes."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: object) -> int:
-        """As RawIOBase."""
+        """See :class:`io.RawIOBase`."""
         view = memoryview(buffer)  # type: ignore[arg-type]
         if not self._ready:
             self._ready = self._chunk()
@@ -97,20 +98,22 @@ class EncryptedReader(io.RawIOBase):
     def _chunk(self) -> bytes:
         if self._following is None:
             return b""
-        sealed, following = self._following, self._stream.read(CHUNK + TAG)
+        encrypted, following = self._following, self._stream.read(CHUNK + TAG)
         last = not following
         self._following = None if last else following
         try:
-            content = self._cipher.decrypt(_nonce(self._prefix, self._counter, last), sealed, self._header)
+            content = self._cipher.decrypt(_nonce(self._prefix, self._counter, last), encrypted, self._header)
         except (InvalidTag, ValueError):
-            first = "The passphrase is not the one that it was exported with, or it" if self._counter == 0 else "It"
+            first = (
+                "The passphrase is not the one of the export, or the archive" if self._counter == 0 else "The archive"
+            )
             raise ArchiveDamaged(f"The archive cannot be decrypted. {first} was changed or cut off.") from None
         self._counter += 1
         return content
 
 
 def is_encrypted(start: bytes) -> bool:
-    """Whether a file that begins so is encrypted."""
+    """Whether a file that starts with these bytes is an encrypted archive."""
     return start.startswith(MAGIC)
 
 

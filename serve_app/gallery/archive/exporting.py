@@ -1,4 +1,4 @@
-"""Writing an archive: one consistent moment of the records, with the images that they speak of."""
+"""Export: writes an archive of the records at one moment, with the images that they refer to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serve_app.gallery.archive.rows import lines, to_json
 from serve_app.gallery.blobs import KINDS, BlobStore
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import distinct_persons
-from serve_app.gallery.sql.records.collections import AREA
+from serve_app.gallery.sql.records.collections import UNKNOWNS_PREFIX
 from serve_app.gallery.sql.schema import (
     api_keys,
     collections,
@@ -33,15 +33,15 @@ from serve_app.gallery.sql.schema import (
 FORMAT = 1
 PART_RECORDS = 100
 PART_BYTES = 32 * 2**20
-"""Records and bytes of images from which on a new part begins: the reader holds one part in memory."""
+"""Numbers of records and of bytes of images after which a new part begins; the reader holds one part in memory."""
 
 HEAD = {"erased": erased, "tenants": tenants, "keys": api_keys, "collections": collections}
-"""Tables that are written whole, by the name of their member, before everything that refers to them."""
+"""Member name -> table that is written completely, before everything that refers to it."""
 
 
 @dataclass
 class Exported:
-    """What an archive holds."""
+    """Numbers of what an archive has."""
 
     persons: int = 0
     faces: int = 0
@@ -52,7 +52,10 @@ class Exported:
 def export_archive(
     database: Database, blobs: BlobStore, archive: ArchiveWriter, progress: Callable[[int], None] | None = None
 ) -> Exported:
-    """Everything in the gallery. The service may run meanwhile: the records are those of one moment.
+    """Write tenants, keys, collections, persons, faces, their images and tombstones to an archive.
+
+    Unknowns, secondary templates, tasks and the audit log are left out. The service can run at the same time: all
+    records are read from one snapshot.
 
     Args:
         progress: called with the number of faces written.
@@ -78,15 +81,15 @@ def export_archive(
 
 
 def _whole(table: sa.Table) -> sa.Select[Any]:
-    areas = table.c.name.startswith(AREA, autoescape=True) if table is collections else sa.false()
-    return sa.select(table).where(~areas)
+    left_out = table.c.name.startswith(UNKNOWNS_PREFIX, autoescape=True) if table is collections else sa.false()
+    return sa.select(table).where(~left_out)
 
 
 Part = tuple[list[dict[str, Any]], list[tuple[str, bytes]]]
 
 
 def _parts(connection: sa.Connection, blobs: BlobStore, done: Exported) -> Iterator[Part]:
-    """Records of one tenant with their images, never too many of either."""
+    """Parts: records of one tenant with their images, bounded by the constants above."""
     for tenant in connection.execute(sa.select(tenants.c.id).order_by(tenants.c.id)).scalars().all():
         records: list[dict[str, Any]] = []
         images: list[tuple[str, bytes]] = []
@@ -112,44 +115,46 @@ def _images(blobs: BlobStore, face: dict[str, Any], done: Exported) -> Iterator[
             continue
         content = blobs.read(face["tenant_id"], face["id"], kind)
         if content is None:
-            done.images_missing += 1  # erased since the moment that the records are of
+            done.images_missing += 1  # erased since the snapshot of the records
             continue
         done.images += 1
         yield f"{face['id']}.{kind}", content
 
 
 def _records(connection: sa.Connection, tenant: str) -> Iterator[dict[str, Any]]:
-    """``{"person", "collections", "distinct", "faces": [{"face", "collections"}]}``; faces without a person have only
-    ``faces``. Whom a person is not (``distinct``) has been in an earlier record.
+    """The records of a tenant: ``{"person", "collections", "distinct", "faces": [{"face", "collections"}]}``.
+
+    An unassigned face is a record with only ``faces``. ``distinct`` has the ids of those persons in earlier records
+    that the person was marked as different from.
     """
     for rows in _pages(connection, sa.select(persons).where(persons.c.tenant_id == tenant), persons.c.id):
         ids = [row.id for row in rows]
-        places = _grouped(connection, person_collections, person_collections.c.person_id, ids)
-        apart = distinct_persons.earlier(connection, ids)
+        memberships = _grouped(connection, person_collections, person_collections.c.person_id, ids)
+        distinct = distinct_persons.earlier(connection, ids)
         found = defaultdict(list)
         for row in connection.execute(sa.select(faces).where(faces.c.person_id.in_(ids)).order_by(faces.c.id)).all():
             found[row.person_id].append(row)
-        entries = _with_places(connection, [row for each in found.values() for row in each])
+        entries = _with_collections(connection, [row for each in found.values() for row in each])
         for row in rows:
             yield {
                 "person": to_json(row, persons),
-                "collections": places[row.id],
-                "distinct": apart.get(row.id, []),
+                "collections": memberships[row.id],
+                "distinct": distinct.get(row.id, []),
                 "faces": [entries[face.id] for face in found[row.id]],
             }
     unassigned = sa.select(faces).where(
         faces.c.tenant_id == tenant,
         faces.c.person_id.is_(None),
-        faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # who is kept for hours is not for archives
+        faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # unknowns are only kept for hours, so they are left out
     )
     for rows in _pages(connection, unassigned, faces.c.id):
-        for entry in _with_places(connection, rows).values():
+        for entry in _with_collections(connection, rows).values():
             yield {"faces": [entry]}
 
 
-def _with_places(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, dict[str, Any]]:
-    places = _grouped(connection, face_collections, face_collections.c.face_id, [row.id for row in rows])
-    return {row.id: {"face": to_json(row, faces), "collections": places[row.id]} for row in rows}
+def _with_collections(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, dict[str, Any]]:
+    memberships = _grouped(connection, face_collections, face_collections.c.face_id, [row.id for row in rows])
+    return {row.id: {"face": to_json(row, faces), "collections": memberships[row.id]} for row in rows}
 
 
 def _grouped(

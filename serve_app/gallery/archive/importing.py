@@ -1,7 +1,8 @@
-"""Reading an archive into a gallery, beside what is there: nothing that exists is changed, nothing erased comes back.
+"""Import: adds the content of an archive to a gallery.
 
-Every part is one write like any other (:mod:`serve_app.gallery.writes.writer`): records, index and images together or
-not at all. An import that was cut off is begun again; it leaves out what it has already brought.
+Nothing that exists is changed, and nothing that was erased is brought back. Every part of the archive is one write
+(:mod:`serve_app.gallery.writes.writer`): records, index and images are written together or not at all. If an import was
+interrupted, run it again; it skips what it has already added.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ from serve_app.gallery.writes.writer import Plan, Writer
 
 @dataclass
 class Imported:
-    """What an import did.
+    """Result of an import.
 
     Attributes:
-        persons, faces, images: brought.
-        kept: persons who were there already and stay as they are.
-        erased: persons left out because they were erased after the archive was made.
-        models: faces brought of each embedder.
-        without_image: ids of persons, by embedder, some of whose faces have no image to embed them anew from.
+        persons, faces, images: numbers of those added.
+        kept: number of persons who existed already and were not changed.
+        erased: number of persons skipped because they were erased after the export.
+        models: number of faces added, by embedder.
+        without_image: by embedder, ids of persons (or of unassigned faces) with faces that have no stored crop, so that
+            another embedder cannot embed them.
     """
 
     persons: int = 0
@@ -49,8 +51,8 @@ class Imported:
     without_image: dict[str, list[str]] = field(default_factory=dict)
 
 
-class Pictures(NamedTuple):
-    """Images of one face."""
+class FaceImages(NamedTuple):
+    """Images of one face; the fields are the kinds."""
 
     thumbnail: bytes | None = None
     photograph: bytes | None = None
@@ -63,14 +65,17 @@ def import_archive(
     with_keys: bool = False,
     progress: Callable[[Imported], None] | None = None,
 ) -> Imported:
-    """Bring everything in the archive that is not there and was not erased.
+    """Add everything in the archive that does not exist here and was not erased here.
 
     Args:
-        with_keys: API keys too, also those that were revoked since. The admin key of a start is never brought.
+        with_keys: add API keys too, also those that were revoked after the export. Installed keys, which the operator
+            sets at a start, are never added.
+        progress: called after each part.
 
     Raises:
-        ArchiveDamaged: check an archive first (read all members once) to be sure that nothing is brought of it.
-        ConfigurationError: a newer version wrote it.
+        ArchiveDamaged: parts before the damage have been added by then. To prevent that, check the archive before: read
+            all members once.
+        ConfigurationError: a newer version wrote the archive.
         StoreUnavailable.
     """
     return _Import(database, writer, with_keys, progress or (lambda _: None)).run(archive)
@@ -88,74 +93,74 @@ class _Import:
         self._tenants: dict[str, str] = {}  # id in the archive -> id here
         self._collections: dict[str, str] = {}
         self._part: list[dict[str, Any]] = []
-        self._images: dict[str, Pictures] = {}
+        self._images: dict[str, FaceImages] = {}
 
     def run(self, archive: ArchiveReader) -> Imported:
         for name, content in archive.members():
             folder, _, rest = name.partition("/")
             if folder == "images":
                 face_id, _, kind = rest.partition(".")
-                if kind not in Pictures._fields:
-                    raise ArchiveDamaged(f"The archive holds an image of a kind that is unknown: {kind[:20]!r}.")
-                self._images[face_id] = self._images.get(face_id, Pictures())._replace(**{kind: content})
+                if kind not in FaceImages._fields:
+                    raise ArchiveDamaged(f"The archive has an image of an unknown kind: {kind[:20]!r}.")
+                self._images[face_id] = self._images.get(face_id, FaceImages())._replace(**{kind: content})
                 continue
-            self._bring()
+            self._add_part()
             if folder == "people":
                 self._part = list(records(content))
             elif name == "manifest.json":
                 _check_format(content)
             else:
-                self._head(name.removesuffix(".jsonl"), content)
-        self._bring()
+                self._add_table(name.removesuffix(".jsonl"), content)
+        self._add_part()
         return self._done
 
-    def _head(self, name: str, content: bytes) -> None:
+    def _add_table(self, name: str, content: bytes) -> None:
         readers = {
-            "erased": self._take_erased,
-            "tenants": self._take_tenants,
-            "keys": self._take_keys,
-            "collections": self._take_collections,
+            "erased": self._add_tombstones,
+            "tenants": self._add_tenants,
+            "keys": self._add_keys,
+            "collections": self._add_collections,
         }
         if name not in readers:
             raise ConfigurationError(f"The archive has a part that this version does not know: {name}.")
         rows = list(records(content))
         self._database.transact(lambda connection: readers[name](connection, rows))
 
-    def _take_erased(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
-        # Of the archive's tenants, whose ids may differ here; the ids of what was erased do not.
+    def _add_tombstones(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+        # They keep the tenant ids of the archive, which can differ here; ids of erased things are the same everywhere.
         known = tombstones.among(connection, (row["id"] for row in rows))
         _insert(connection, erased, [from_json(row, erased) for row in rows if row["id"] not in known])
 
-    def _take_tenants(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    def _add_tenants(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         present = {row.name: row.id for row in connection.execute(sa.select(tenants.c.name, tenants.c.id))}
         _insert(connection, tenants, [from_json(row, tenants) for row in rows if row["name"] not in present])
         self._tenants = {row["id"]: present.get(row["name"], row["id"]) for row in rows}
         for tenant in self._tenants.values():
             collection_records.make_pool(connection, tenant)
 
-    def _take_keys(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    def _add_keys(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         if not self._with_keys:
             return
         present = set(connection.execute(sa.select(api_keys.c.digest)).scalars())
         new = [from_json(row, api_keys) for row in rows if not row["installed"] and row["digest"] not in present]
         _insert(connection, api_keys, [{**row, "tenant_id": self._tenants[row["tenant_id"]]} for row in new])
 
-    def _take_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    def _add_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         self._collections = {}
-        gone = tombstones.among(connection, (row["id"] for row in rows))
+        erased_ids = tombstones.among(connection, (row["id"] for row in rows))
         query = sa.select(collections.c.tenant_id, collections.c.name, collections.c.id)
         present = {(row.tenant_id, row.name): row.id for row in connection.execute(query)}
         for row in rows:
             tenant = self._tenants[row["tenant_id"]]
-            there = present.get((tenant, row["name"]))
-            if there is None and row["id"] not in gone:
-                there = row["id"]
+            existing = present.get((tenant, row["name"]))
+            if existing is None and row["id"] not in erased_ids:
+                existing = row["id"]
                 fresh = {"tenant_id": tenant, "person_count": 0, "face_count": 0}
                 _insert(connection, collections, [from_json(row, collections) | fresh])
-            if there is not None:
-                self._collections[row["id"]] = there
+            if existing is not None:
+                self._collections[row["id"]] = existing
 
-    def _bring(self) -> None:
+    def _add_part(self) -> None:
         part, images, self._part, self._images = self._part, self._images, [], {}
         if not part:
             return
@@ -163,41 +168,41 @@ class _Import:
         tenant = self._tenants[owner["tenant_id"]]
         with self._database.read() as connection:
             chosen = {row["id"] for row in self._changes(connection, tenant, part, images)[0].insert_faces}
-        wanted = {face_id: pictures for face_id, pictures in images.items() if face_id in chosen}
-        brought = self._writer.run(self._plan(tenant, part, images, chosen), images=wanted)
-        self._count(brought, wanted)
+        wanted = {face_id: face_images for face_id, face_images in images.items() if face_id in chosen}
+        added = self._writer.run(self._plan(tenant, part, images, chosen), images=wanted)
+        self._count(added, wanted)
         self._progress(self._done)
 
     def _plan(
-        self, tenant: str, part: list[dict[str, Any]], images: Mapping[str, Pictures], chosen: set[str]
+        self, tenant: str, part: list[dict[str, Any]], images: Mapping[str, FaceImages], chosen: set[str]
     ) -> Plan[tuple[Changes, int, int]]:
         def plan(
             connection: sa.Connection,
         ) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
-            changes, kept, gone = self._changes(connection, tenant, part, images)
+            changes, kept, erased_persons = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
-                raise LostRace("The gallery changed during the import; begin it again.")
+                raise LostRace("The gallery changed during the import; run it again.")
 
             def finish(connection: sa.Connection) -> tuple[Changes, int, int]:
-                apart = [(each["person"]["id"], other) for each in part for other in each.get("distinct", ())]
-                distinct_persons.put(connection, tenant, apart)
-                return changes, kept, gone
+                distinct = [(each["person"]["id"], other) for each in part for other in each.get("distinct", ())]
+                distinct_persons.put(connection, tenant, distinct)
+                return changes, kept, erased_persons
 
             return changes, finish
 
         return plan
 
     def _changes(
-        self, connection: sa.Connection, tenant: str, part: list[dict[str, Any]], images: Mapping[str, Pictures]
+        self, connection: sa.Connection, tenant: str, part: list[dict[str, Any]], images: Mapping[str, FaceImages]
     ) -> tuple[Changes, int, int]:
-        """What to write of a part, and how many persons are there already and were erased."""
+        """What to write of a part, and the numbers of persons who exist already and who were erased."""
         people = [record["person"] for record in part if "person" in record]
         entries = [entry["face"] for record in part for entry in record["faces"]]
         ids = [each["id"] for each in (*people, *entries)]
-        gone = tombstones.among(connection, ids)
-        there = _present(connection, persons.c.id, ids) | _present(connection, faces.c.id, ids)
+        erased_ids = tombstones.among(connection, ids)
+        existing = _existing(connection, persons.c.id, ids) | _existing(connection, faces.c.id, ids)
         named = sa.select(persons.c.external_id).where(persons.c.tenant_id == tenant)
-        taken = {
+        taken_names = {
             name
             for batch in batches(person["external_id"] for person in people)
             for name in connection.execute(named.where(persons.c.external_id.in_(batch))).scalars()
@@ -207,32 +212,32 @@ class _Import:
         for record in part:
             person = record.get("person")
             if person is not None:
-                if person["id"] in gone:
+                if person["id"] in erased_ids:
                     erased_persons += 1
                     continue
-                if person["id"] in there or person["external_id"] in taken:
+                if person["id"] in existing or person["external_id"] in taken_names:
                     kept += 1
                     continue
                 changes.insert_persons.append(from_json(person, persons) | {"tenant_id": tenant})
-                places = self._places(record["collections"]) or [pool]
-                changes.joins += [Membership(place, person["id"]) for place in places]
+                ids_here = self._collection_ids(record["collections"]) or [pool]
+                changes.joins += [Membership(id_, person["id"]) for id_ in ids_here]
             for entry in record["faces"]:
-                if entry["face"]["id"] not in gone | there:
-                    places = self._places(entry["collections"]) or ([pool] if person is not None else [])
-                    _add_face(changes, entry["face"], places, images.get(entry["face"]["id"], Pictures()))
+                if entry["face"]["id"] not in erased_ids | existing:
+                    ids_here = self._collection_ids(entry["collections"]) or ([pool] if person is not None else [])
+                    _add_face(changes, entry["face"], ids_here, images.get(entry["face"]["id"], FaceImages()))
         return changes, kept, erased_persons
 
-    def _places(self, archived: Iterable[str]) -> list[str]:
-        return [self._collections[place] for place in archived if place in self._collections]
+    def _collection_ids(self, archived: Iterable[str]) -> list[str]:
+        return [self._collections[id_] for id_ in archived if id_ in self._collections]
 
-    def _count(self, brought: tuple[Changes, int, int], images: Mapping[str, Pictures]) -> None:
-        changes, kept, gone = brought
+    def _count(self, added: tuple[Changes, int, int], images: Mapping[str, FaceImages]) -> None:
+        changes, kept, erased_persons = added
         done = self._done
         done.persons += len(changes.insert_persons)
         done.faces += len(changes.insert_faces)
-        done.images += sum(picture is not None for pictures in images.values() for picture in pictures)
+        done.images += sum(image is not None for face_images in images.values() for image in face_images)
         done.kept += kept
-        done.erased += gone
+        done.erased += erased_persons
         names = {row["id"]: row["external_id"] for row in changes.insert_persons}
         for row in changes.insert_faces:
             model = row["model"]
@@ -244,30 +249,30 @@ class _Import:
                     lacking.append(name)
 
 
-def _add_face(changes: Changes, face: Mapping[str, Any], places: list[str], pictures: Pictures) -> None:
+def _add_face(changes: Changes, face: Mapping[str, Any], collection_ids: list[str], images: FaceImages) -> None:
     row = from_json(face, faces)
     if row["expires"] is not None and row["expires"] <= dt.datetime.now(dt.UTC):
         return
     row |= {
         "tenant_id": changes.tenant,
-        "has_thumbnail": pictures.thumbnail is not None,
-        "has_photograph": pictures.photograph is not None,
+        "has_thumbnail": images.thumbnail is not None,
+        "has_photograph": images.photograph is not None,
     }
     changes.insert_faces.append(row)
     vector = to_vector(row["template"])
-    changes.attach[row["model"]] += [IndexRow(RowKey(place, row["id"]), vector) for place in places]
+    changes.attach[row["model"]] += [IndexRow(RowKey(id_, row["id"]), vector) for id_ in collection_ids]
 
 
 def _check_format(content: bytes) -> None:
     manifest = json.loads(content)
     if manifest.get("format") != FORMAT:
         raise ConfigurationError(
-            f"The archive was written by facegraph {manifest.get('facegraph')} as {manifest.get('format')!r}, "
-            f"this version reads {FORMAT}."
+            f"The archive was written by facegraph {manifest.get('facegraph')} in the format "
+            f"{manifest.get('format')!r}; this version reads the format {FORMAT}."
         )
 
 
-def _present(connection: sa.Connection, column: sa.Column[str], ids: Iterable[str]) -> set[str]:
+def _existing(connection: sa.Connection, column: sa.Column[str], ids: Iterable[str]) -> set[str]:
     return {
         id_
         for batch in batches(ids)

@@ -1,4 +1,4 @@
-"""Rows of the tables as JSON and back, by the types of their columns; the same for every database."""
+"""Conversion of table rows to JSON and back, by the types of the columns. The JSON is the same for both databases."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from serve_app.gallery.sql.encryption import EncryptedBytes
 
 
 def to_json(row: sa.Row[Any], table: sa.Table) -> dict[str, Any]:
-    """The table's columns of a row."""
+    """The columns of a row that belong to the table, as JSON-ready values."""
     return {column.name: _out(row._mapping[column.name]) for column in table.c}
 
 
 def from_json(values: Mapping[str, Any], table: sa.Table) -> dict[str, Any]:
-    """What to insert. A column that the archive's version did not have is empty.
+    """The values to insert. A column that the version of the archive did not have gets an empty value.
 
     Raises:
-        ConfigurationError: a column that this version does not have.
+        ConfigurationError: the archive has a column that this version does not have.
     """
     unknown = sorted(values.keys() - table.c.keys())
     if unknown:
         raise ConfigurationError(
-            f"The archive was written by a newer facegraph: its {table.name} have {', '.join(unknown)}, which this one "
-            "does not know. Import it with that version."
+            f"The archive was written by a newer facegraph: its {table.name} have {', '.join(unknown)}, which this "
+            "version does not know. Import it with the newer version."
         )
     return {
         column.name: _in(values[column.name], column) if column.name in values else _empty(column) for column in table.c
@@ -39,26 +39,26 @@ def from_json(values: Mapping[str, Any], table: sa.Table) -> dict[str, Any]:
 
 
 def lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON lines."""
+    """The records as JSON lines."""
     return "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records).encode()
 
 
 def records(content: bytes) -> Iterator[dict[str, Any]]:
-    """The inverse of :func:`lines`."""
+    """The inverse of :func:`lines`. Raises ArchiveDamaged."""
     for line in content.splitlines():
         try:
             record = json.loads(line)
         except ValueError as error:
-            raise ArchiveDamaged(f"The archive holds a line that is no JSON: {error}.") from None
+            raise ArchiveDamaged(f"The archive has a line that is not JSON: {error}.") from None
         if not isinstance(record, dict):
-            raise ArchiveDamaged("The archive holds a line that is no JSON object.")
+            raise ArchiveDamaged("The archive has a line that is not a JSON object.")
         yield record
 
 
 def _out(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, dt.date):  # times are dates too
+    if isinstance(value, dt.date):  # datetime is a subclass of date
         return value.isoformat()
     return value
 

@@ -1,1 +1,1 @@
-"""Changing the embedding model of a gallery while it is searched."""
+"""Changes of a gallery's embedder while it serves searches and writes."""

@@ -1,15 +1,16 @@
-"""Changing the embedder without an interruption. Part of ``Gallery``.
+"""Change of the embedder without an interruption. Part of ``Gallery``.
 
-    aim       a start finds that another model is configured than is active: it becomes the target
-    embed     a worker asks for stored crops and brings templates by the target; searches go on with the active model,
-              new faces come with templates by both (writes/secondary_templates.py keeps the index of both in step)
-    switch    when no face lacks a template by the target, it is active; the one before it is kept up for a while, since
-              other processes may still search with it
-    finish    the new templates become each face's first one, the former model's index and templates go
+    aim       a start finds that another model is configured than the active one, and makes it the target
+    embed     a worker asks for stored crops and returns templates by the target; searches still use the active model,
+              and new faces have templates by both models (writes/secondary_templates.py changes the index rows of both)
+    switch    when no face lacks a template by the target, the target becomes the active model; templates by the former
+              one are kept up for a while, because other processes may still search with it
+    finish    the new template becomes each face's first one; templates and index rows by the former model are erased
 
-Each step is a transaction of its own and finds by itself what is left to do, so a crash costs nothing but time. Aiming
-at the active model abandons a change. A face without a stored crop cannot be embedded: the switch waits until it was
-enrolled again or is given up (``leave_behind``), and then it stays stored, is listed, and is found by no search.
+Each step is a separate transaction and finds out by itself what is left to do, so a crash costs only time. Aiming at
+the active model abandons a change. A face without a stored crop cannot be embedded: the switch waits until the face was
+enrolled again or the operator gave it up (``leave_behind``). A face that was given up stays stored, with its template
+and index rows by the former model, and is listed, but no search finds it.
 """
 
 from __future__ import annotations
@@ -40,26 +41,30 @@ from serve_app.score import Calibration
 log = logging.getLogger(__name__)
 
 LEASE = dt.timedelta(seconds=30)
-"""After so long without a sign of life another worker takes over."""
+"""After this long without a request of the worker, another worker takes over."""
 
 AT_ONCE = 500
+"""Faces whose templates one transaction of the finish changes."""
 
 
 class EmbedderChanges(EmbedderState):
-    """Which embedder is in use, and the change to another one."""
+    """Implements :class:`~serve_app.contracts.embedder_change.EmbedderChanges`, synchronously. Part of ``Gallery``."""
 
     _index: VectorIndex
     _blobs: BlobStore
     _writer: Writer
     _repairer: Repairer
     _calibrations: Mapping[str, Calibration]
-    _to_clear = False
+    _must_clear_index = False
 
     def aim(self, model: str) -> EmbeddersInUse:
-        """Make this the embedder: at once where there are no faces yet, else once these are embedded by it.
+        """Set the embedder that the gallery must use. Called at a start with the configured model.
+
+        Without faces the model is active at once. Otherwise it becomes the target of a change, and is active when it
+        has embedded all faces. Naming the active model abandons a change.
 
         Raises:
-            ConfigurationError: the faces that there are were embedded by a model that the catalogue does not have.
+            ConfigurationError: the active model, which embedded the stored faces, is not in the catalogue.
         """
         checks.check_model(model)
 
@@ -71,7 +76,7 @@ class EmbedderChanges(EmbedderState):
                 embedder_state.put(connection, active)
                 row = state_of(connection)
             if row.active == model:
-                if row.target is not None:  # abandoned: what the target has made is cleared away, and not kept up
+                if row.target is not None:  # abandoned: templates by the target are erased at once, not kept up
                     long_ago = dt.datetime.now(dt.UTC) - KEPT_UP
                     embedder_state.update(connection, previous=row.previous or row.target, switched=long_ago)
                 embedder_state.update(connection, target=None, passed=None, leave_behind=False)
@@ -84,15 +89,15 @@ class EmbedderChanges(EmbedderState):
         used = self.embedders()
         if used.active not in self._calibrations:
             raise ConfigurationError(
-                f"The faces of this gallery were embedded by {used.active!r}, which is not in the catalogue: put its "
-                "entry back, so that they can be found until another model has embedded them."
+                f"The faces of this gallery were embedded by {used.active!r}, which is not in the catalogue: restore "
+                "its entry, so that searches find them until another model has embedded them."
             )
         if used.further is not None:
             log.warning("the embedder changes from %s to %s", used.active, used.further)
         return used
 
     def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
-        """An enrolled face and its template: by the active embedder, if that has made one."""
+        """The template is by the active embedder if there is one, otherwise the first template."""
         with self._database.read() as connection:
             row = faces.find(connection, tenant, face_id, template=True)
             if row is None:
@@ -100,13 +105,13 @@ class EmbedderChanges(EmbedderState):
             model, vector = embedder_state.current_template(connection, row)
         return replace(faces.to_face(row, row.external_id), model=model), vector.reshape(1, -1)
 
-    # -- the worker's part
+    # -- called by the worker
 
     def crops_to_embed(self, worker: str, after: str = "", limit: int = 32) -> CropsToEmbed | None:
-        """The next stored crops after a face's id; None at the end of the pass, or while another worker is at it.
+        """None at the end of a pass over all faces, or while another worker has the lease.
 
         Args:
-            worker: 32 hex digits that tell apart the processes that could do the work.
+            worker: 32 hex digits that identify the calling process.
         """
         now = dt.datetime.now(dt.UTC)
         with self._database.read() as connection:
@@ -124,16 +129,13 @@ class EmbedderChanges(EmbedderState):
         for face in waiting:
             crop = self._blobs.read(face.tenant_id, face.id, "thumbnail")
             if crop is None:
-                log.warning("the stored crop of the face %s is missing, so %s cannot embed it", face.id, goal)
+                log.warning("the stored crop of the face %s is missing, so %s cannot embed the face", face.id, goal)
             else:
                 crops[face.id] = crop
         return CropsToEmbed(goal, crops, waiting[-1].id)
 
     def add_templates(self, model: str, made: Mapping[str, Vectors]) -> int:
-        """Templates (dimension,) that a further model made of stored crops, by face; to how many faces they came.
-
-        Faces that are gone, or have one by now, are passed over.
-        """
+        """Faces that were erased, or have a template by this model already, are skipped."""
         for vector in made.values():
             checks.check_new_template(model, vector)
         with self._database.read() as connection:
@@ -143,31 +145,31 @@ class EmbedderChanges(EmbedderState):
             by_tenant[tenant][face_id] = made[face_id]
         return sum(self._writer.run(_add_templates(tenant, model, some)) for tenant, some in by_tenant.items())
 
-    # -- house-keeping
+    # -- called by maintenance
 
     def finish_change(self, now: dt.datetime | None = None) -> bool:
-        """A step of clearing away after a change; whether there is more. House-keeping calls it."""
+        """Do one step of the finish of a change; whether there is more to do. Part of maintenance."""
         now = now or dt.datetime.now(dt.UTC)
         with self._database.read() as connection:
             row = embedder_state.get(connection)
-            further = secondary_templates.are_there(connection)
+            has_secondary = secondary_templates.exist(connection)
         if row is None or row.target is not None or (row.previous is not None and now < row.switched + KEPT_UP):
             return False
-        if further:
-            self._to_clear = True  # lost in a crash, but then the start compares index and records
+        if has_secondary:
+            self._must_clear_index = True  # if a crash loses this, the next start compares index and records
             if not self._database.transact(
                 lambda connection: secondary_templates.promote(connection, row.active, AT_ONCE)
             ):
                 self._database.transact(lambda connection: secondary_templates.discard(connection, row.active, AT_ONCE))
             return True
-        if self._to_clear or row.previous is not None:
+        if self._must_clear_index or row.previous is not None:
             self._clear_index(row.active)
             self._database.transact(lambda connection: _forget_previous(connection, row.previous))
-            self._to_clear = False
+            self._must_clear_index = False
         return False
 
     def _clear_index(self, active: str) -> None:
-        """Of the models that are not in use, only the rows of faces that were left behind stay."""
+        """Reindex the models that are not active: only rows of faces that were given up stay."""
         for model in self._index.models():
             if model != active:
                 self._repairer.reindex(model)

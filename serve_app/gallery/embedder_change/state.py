@@ -1,4 +1,4 @@
-"""Which embedder is in use, and how far a change to another one has come: what the database alone can tell."""
+"""State of the embedder in use and of a change to another one, as far as the database alone has it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from serve_app.gallery.sql.records import embedder_state
 log = logging.getLogger(__name__)
 
 KEPT_UP = dt.timedelta(seconds=60)
-"""How long the former model is kept searchable after the switch, for processes that have not heard of it."""
+"""How long the former model stays searchable after the switch, for processes that have not noticed it."""
 
 
 class EmbedderState:
-    """Reads it, and takes the one decision that is an operator's.
+    """Reads the state, and gives up faces that cannot be embedded, which only an operator may decide.
 
-    It needs no index, so a command may open it beside a running service.
+    Only needs the database, not the index, so that a command can use it while the service runs.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,7 +43,7 @@ class EmbedderState:
         else:
             state = ChangeState.NONE if row.previous is None else ChangeState.FINISHING
         if row.passed is not None:
-            without = total - done  # whatever has a crop that could not be read counts as having none
+            without = total - done  # a face whose crop could not be read counts as having none
         return EmbedderChange(state, row.active, row.target, total, done, without)
 
     def left_behind(self, tenant: str, limit: int = 100, cursor: str | None = None) -> Page[LeftBehind]:
@@ -53,7 +53,7 @@ class EmbedderState:
             return embedder_state.left_behind(connection, goal, tenant, limit, cursor, row.passed is not None)
 
     def leave_behind(self) -> None:
-        """Let the switch happen although some faces have no template by the target."""
+        """Give up the faces without a template by the target, so that they do not prevent the switch."""
 
         def work(connection: sa.Connection) -> None:
             if state_of(connection, lock=True).target is not None:
@@ -64,20 +64,20 @@ class EmbedderState:
 
 
 def state_of(connection: sa.Connection, lock: bool = False) -> sa.Row[Any]:
-    """The row that says which embedder is in use. Raises StoreUnavailable before the first start."""
+    """The row with the state. Raises StoreUnavailable before the first start of the service."""
     row = embedder_state.get(connection, lock)
     if row is None:
-        raise StoreUnavailable("No embedder has been chosen yet: the service has not started with this database.")
+        raise StoreUnavailable("No embedder was chosen yet: the service has not started with this database.")
     return row
 
 
 def switch_if_complete(connection: sa.Connection) -> None:
-    """Make the target the active model if nothing is left to do, or what is left was given up."""
+    """Make the target the active model if no face lacks a template by it, or those that do were given up."""
     row = embedder_state.get(connection, lock=True)
     if row is None or row.target is None:
         return
     if embedder_state.complete(connection, row.target) or (row.leave_behind and row.passed is not None):
-        log.warning("the embedder is now %s, no longer %s", row.target, row.active)
+        log.warning("the embedder is now %s; before, it was %s", row.target, row.active)
         embedder_state.update(
             connection,
             active=row.target,

@@ -1,1 +1,1 @@
-"""The vector index: its interface, and its implementations on a Milvus server and on milvus-lite."""
+"""The vector index: its interface, and implementations on a Milvus server and on milvus-lite."""

@@ -1,7 +1,7 @@
 """The vector index: an interface, and an exact implementation in memory for tests and small experiments.
 
-A row says that a face is in a collection. The index is derived data: whatever it holds can be rebuilt from the records,
-and hits that the records do not know are ignored. Rows of different models never meet.
+A row stands for a face in a collection. The index is derived data: it can be rebuilt from the records, and hits that
+the records do not know are ignored. Rows of different models (embedders) are never compared.
 """
 
 from __future__ import annotations
@@ -18,101 +18,111 @@ from serve_app.domain import Vectors
 
 
 class RowKey(NamedTuple):
-    """What identifies a row: two ids of 32 hex digits."""
+    """Key of an index row: two ids of 32 hex digits."""
 
     collection_id: str
     face_id: str
 
 
 class IndexRow(NamedTuple):
-    """A face in a collection; ``vector`` is float32 (dimension,) of unit norm."""
+    """A face in a collection; ``vector`` is the face's template, float32 (dimension,) of unit norm."""
 
     key: RowKey
     vector: NDArray[np.float32]
 
 
 class Hit(NamedTuple):
-    """A row near a probe; ``cosine`` from -1 to 1."""
+    """A row that a search found; ``cosine`` to the probe, -1 to 1."""
 
     key: RowKey
     cosine: float
 
 
 class VectorIndex(Protocol):
-    """Nearest rows by cosine. Thread-safe. Every method may raise ``StoreUnavailable``.
+    """Search for the nearest rows by cosine. Thread-safe. Every method can raise ``StoreUnavailable``.
 
-    A model's part of the index comes into being with its first row; until then it is empty.
+    The index has a separate part for each model, which is created with the model's first row. A model without a part
+    has no rows.
     """
 
     def attend(self, connection: sa.Connection) -> None:
-        """Called at the start of each transaction that changes rows: where they are may have changed."""
+        """Check where the index is. Called at the start of each transaction that changes rows.
+
+        The location is in the records and can change while the service runs; see
+        :mod:`~serve_app.gallery.index_move.dual_write_index`.
+        """
         ...
 
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
-        """Add or overwrite rows. Raises InvalidRequest if the dimension is not the model's."""
+        """Add or overwrite rows. Raises InvalidRequest if a vector does not have the dimension of the model's part."""
         ...
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
-        """Remove rows; those that are not there count as removed."""
+        """Remove rows; rows that do not exist are ignored."""
         ...
 
     def settle(self, model: str, key: RowKey) -> None:
-        """Return when searches see the row that was upserted before."""
+        """Wait until searches in all processes find a row that was upserted before."""
         ...
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
-        """Up to ``limit`` nearest rows of these collections (ids) for each probe (n, dimension), nearest first.
+        """The nearest rows for each probe, highest cosine first.
 
-        Raises InvalidRequest if the dimension is not the model's.
+        Args:
+            probes: float32 (n, dimension), rows of unit norm.
+            collections: ids; only their rows are searched.
+            limit: most rows for each probe.
+
+        Raises InvalidRequest if the probes do not have the dimension of the model's part.
         """
         ...
 
     def warm_up(self) -> None:
-        """Make the first search as fast as the others."""
+        """Do the work that would otherwise slow down the first search."""
         ...
 
     def models(self) -> list[str]:
-        """Ids of the models that have a part, possibly an empty one."""
+        """Ids of the models that have a part; it can be empty."""
         ...
 
     def count(self, model: str) -> int:
-        """Number of rows."""
+        """Number of a model's rows."""
         ...
 
     def keys(self, model: str) -> Iterator[RowKey]:
-        """All rows, in no order."""
+        """Keys of all rows of a model, in no order."""
         ...
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
-        """The rows of these faces."""
+        """Keys of a model's rows of these faces."""
         ...
 
     def drop(self, model: str) -> None:
-        """Remove a model's part."""
+        """Remove a model's part with all its rows."""
         ...
 
     def maintain(self) -> None:
-        """House-keeping, called every second or so. Raises StoreUnavailable while the store does not answer."""
+        """Periodic maintenance, called about every second. Raises StoreUnavailable while the store does not answer."""
         ...
 
     def doubtful(self) -> bool:
-        """Whether a call has failed since the last question, so that rows may be missing."""
+        """Whether a call has failed since this was last called, so that the rows may differ from the records."""
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """``kind`` and ``version``, JSON-ready; cheap."""
+        """``kind`` and ``version`` of the store, JSON-ready. Cheap."""
         ...
 
     def capacity(self) -> int | None:
-        """Rows up to which it is meant to be used; None: no such bound."""
+        """Number of rows up to which this kind of index should be used; None without such a limit."""
         ...
 
     def unindexed(self) -> int:
-        """Rows that searches may miss, since what finds them is still being built."""
+        """Number of rows that searches can miss because the server has not built the index of their vectors yet."""
         ...
 
     def close(self) -> None:
-        """Release everything: files, threads, connections."""
+        """Release files, threads and connections."""
         ...
 
 

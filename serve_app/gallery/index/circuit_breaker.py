@@ -1,7 +1,8 @@
-"""Circuit breaker for calls to Milvus: a server that let one call time out is not called again until it answers.
+"""Circuit breaker for calls to Milvus.
 
-Without that, each call to a server that does not answer would hold a thread, and a writer the lock on the records, for
-the whole timeout, one after the other, and requests that need no index would wait behind them.
+When a call has timed out, the breaker opens: further calls are refused at once until a probe gets an answer. Otherwise
+each call to a server that does not answer would hold a thread for the whole timeout, and a writer would hold the lock
+on the records as well, one after the other; requests that need no index would wait behind them.
 """
 
 from __future__ import annotations
@@ -22,43 +23,43 @@ log = logging.getLogger(__name__)
 
 FAILURES = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError)
 
-IN_VAIN = 0.9
-"""Share of the timeout from which a failed call is taken for one that got no answer, not for a refused one."""
+TIMED_OUT_SHARE = 0.9
+"""A call that failed after at least this share of the timeout counts as unanswered; an earlier failure is a refusal."""
 
 PROBE_S = 5.0
-"""The longest that a probe waits."""
+"""Most seconds that a probe waits for an answer."""
 
-UNATTENDED_S = 10.0
-"""Without a probe for so long nobody keeps house in this process, and a caller makes the next one."""
+PROBE_OVERDUE_S = 10.0
+"""After this long without a probe, no maintenance runs in this process, and the next caller makes the probe."""
 
 
 class IndexUnavailable(StoreUnavailable):
-    """The vector index, of all stores, does not answer."""
+    """The store that does not answer is the vector index."""
 
 
 class CircuitBreaker:
-    """The calls to one Milvus, of any number of threads.
+    """Guards the calls to one Milvus server. Thread-safe.
 
     Attributes:
-        failed: whether one failed since somebody set it to False.
+        failed: whether a call has failed; the user of the attribute sets it back to False.
 
     Args:
-        ask: gets any answer from the server within so many seconds, or raises what ``MilvusClient`` raises.
+        ping: gets any answer from the server within the given seconds, or raises one of :data:`FAILURES`.
         timeout_s: of a call.
     """
 
-    def __init__(self, ask: Callable[[float], object], timeout_s: float) -> None:
+    def __init__(self, ping: Callable[[float], object], timeout_s: float) -> None:
         self.failed = False
-        self._ask = ask
+        self._ping = ping
         self._timeout_s = timeout_s
-        self._silent = False
-        self._asked = 0.0
-        self._asking = threading.Lock()
+        self._open = False
+        self._probed_at = 0.0
+        self._probing = threading.Lock()
 
     @contextmanager
-    def made(self) -> Iterator[None]:
-        """Whatever fails inside is IndexUnavailable; so is, at once, every call to a server that is silent."""
-        if self._silent and not self._answers_again():
+    def guard(self) -> Iterator[None]:
+        """A context for calls. Turns failures into IndexUnavailable; raises it at once while the breaker is open."""
+        if self._open and not self._closes_on_probe():
             store_metrics.failed("index")
             raise IndexUnavailable("The vector index does not answer; try again.")
         began = time.monotonic()
@@ -66,32 +67,34 @@ class CircuitBreaker:
             yield
         except FAILURES as error:
             self.failed = True
-            if time.monotonic() - began >= IN_VAIN * self._timeout_s:
-                self._asked, self._silent = time.monotonic(), True
+            if time.monotonic() - began >= TIMED_OUT_SHARE * self._timeout_s:
+                self._probed_at, self._open = time.monotonic(), True
             store_metrics.failed("index")
             log.warning("vector index: %s", error)
             raise IndexUnavailable("The vector index does not answer; try again.") from error
 
     def probe(self) -> None:
-        """Ask a silent server whether it is back; to be called every second or so, outside of any transaction.
+        """While the breaker is open, ping the server, and close the breaker if it answers.
+
+        Call it about every second, and not inside a transaction.
 
         Raises:
-            IndexUnavailable: it is not.
+            IndexUnavailable: the server still does not answer.
         """
-        if not self._silent:
+        if not self._open:
             return
-        with self._asking:
+        with self._probing:
             try:
-                self._ask(min(PROBE_S, self._timeout_s))
+                self._ping(min(PROBE_S, self._timeout_s))
             except FAILURES as error:
                 store_metrics.failed("index")
                 raise IndexUnavailable("The vector index still does not answer.") from error
             finally:
-                self._asked = time.monotonic()
-            self._silent = False
+                self._probed_at = time.monotonic()
+            self._open = False
 
-    def _answers_again(self) -> bool:
-        if time.monotonic() - self._asked < UNATTENDED_S or self._asking.locked():
+    def _closes_on_probe(self) -> bool:
+        if time.monotonic() - self._probed_at < PROBE_OVERDUE_S or self._probing.locked():
             return False
         try:
             self.probe()

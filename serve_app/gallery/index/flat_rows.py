@@ -1,8 +1,9 @@
-"""The rows of the embedded index in memory, where searches look at all of them.
+"""A copy of the embedded index's rows in memory, for exact searches over all rows.
 
-milvus-lite walks its rows in Python for every search: 5 ms at 10,000 rows, 40 ms at 100,000. A product of matrices over
-the same rows takes 0.06 and 1.1 ms and misses none. So milvus-lite keeps the rows, and what is here follows it:
-read from it once, then changed with it. 100,000 rows of 128 numbers take 51 MB, and a quarter of that for their ids.
+For every search, milvus-lite iterates over its rows in Python: 5 ms at 10,000 rows, 40 ms at 100,000. A matrix product
+over the same rows takes 0.06 ms and 1.1 ms, and finds all of them. So milvus-lite only stores the rows; this copy is
+read from it once and then changed together with it. 100,000 rows of 128 numbers take 51 MB, plus a quarter of that for
+their ids.
 """
 
 from __future__ import annotations
@@ -17,68 +18,70 @@ from serve_app.domain import Vectors
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 
 MOST_COSINES = 1 << 23
-"""Computed at a time: 32 MB."""
+"""Cosines that are computed at a time: 32 MB."""
 
 
 class Rows:
-    """Rows of one collection, in no order. Not thread-safe.
+    """The rows of one collection, in no order. Not thread-safe.
 
     Args:
-        dimension: of their vectors.
+        dimension: of the vectors.
     """
 
     def __init__(self, dimension: int) -> None:
         self._vectors = np.empty((16, dimension), np.float32)
         self._ids: list[str] = []
-        self._places: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
 
     @property
     def faces(self) -> tuple[str, ...]:
-        """Whose rows they are."""
+        """Ids of the faces that have a row."""
         return tuple(self._ids)
 
     def put(self, face_id: str, vector: NDArray[np.float32]) -> None:
-        """Add a face's row, or overwrite it."""
-        place = self._places.setdefault(face_id, len(self._ids))
-        if place == len(self._ids):
+        """Add or overwrite a face's row."""
+        position = self._positions.setdefault(face_id, len(self._ids))
+        if position == len(self._ids):
             self._ids.append(face_id)
-            if place == len(self._vectors):
+            if position == len(self._vectors):
                 self._vectors = np.concatenate([self._vectors, np.empty_like(self._vectors)])
-        self._vectors[place] = vector
+        self._vectors[position] = vector
 
     def remove(self, face_id: str) -> None:
-        """Remove a face's row, if there is one; the last one takes its place."""
-        place = self._places.pop(face_id, None)
-        if place is None:
+        """Remove a face's row, if there is one; the last row moves to its position."""
+        position = self._positions.pop(face_id, None)
+        if position is None:
             return
         last = self._ids.pop()
         if last != face_id:
-            self._vectors[place] = self._vectors[len(self._ids)]
-            self._ids[place] = last
-            self._places[last] = place
-        self._vectors[len(self._ids)] = 0.0  # no template outlasts its face
+            self._vectors[position] = self._vectors[len(self._ids)]
+            self._ids[position] = last
+            self._positions[last] = position
+        self._vectors[len(self._ids)] = 0.0  # no template stays in memory after its face was erased
         if len(self._ids) < len(self._vectors) // 4:
             self._vectors = self._vectors[: max(16, len(self._vectors) // 2)].copy()
 
     def nearest(self, probes: Vectors, limit: int) -> list[list[tuple[float, str]]]:
-        """For each probe (n, dimension) up to ``limit`` cosines and faces, highest first."""
+        """For each probe (n, dimension) up to ``limit`` pairs of cosine and face id, highest cosine first."""
         number = len(self._ids)
         step = max(1, MOST_COSINES // max(1, number))
         found = []
         for start in range(0, len(probes), step):
             for cosines in probes[start : start + step] @ self._vectors[:number].T:
                 near = np.argpartition(cosines, number - limit)[number - limit :] if limit < number else range(number)
-                found.append(sorted(((float(cosines[place]), self._ids[place]) for place in near), reverse=True))
+                found.append(
+                    sorted(((float(cosines[position]), self._ids[position]) for position in near), reverse=True)
+                )
         return found
 
 
 class FlatRows:
     """The rows of each model, by collection. Thread-safe.
 
-    A model's rows are read when it is first searched. Until then, and after :meth:`forget`, changes need not be told.
+    A model's rows are read when it is first searched. Before that, and after :meth:`forget`, changes are ignored.
     """
 
     def __init__(self) -> None:
@@ -89,21 +92,21 @@ class FlatRows:
         return model in self._models
 
     def read(self, model: str, rows: Iterable[IndexRow]) -> None:
-        """Hold these rows of a model, all that there are; nobody may change any meanwhile."""
+        """Copy all rows of a model. The caller prevents changes of them until this returns."""
         held: dict[str, Rows] = {}
         _put(held, rows)
         with self._lock:
             self._models[model] = held
 
     def put(self, model: str, rows: Iterable[IndexRow]) -> None:
-        """Rows were added or overwritten."""
+        """Apply the addition or overwriting of rows."""
         with self._lock:
             held = self._models.get(model)
             if held is not None:
                 _put(held, rows)
 
     def remove(self, model: str, keys: Iterable[RowKey]) -> None:
-        """Rows were removed."""
+        """Apply the removal of rows."""
         with self._lock:
             held = self._models.get(model, {})
             for key in keys:
@@ -114,7 +117,7 @@ class FlatRows:
                         del held[key.collection_id]
 
     def forget(self, model: str | None = None) -> None:
-        """What the store has of a model (None: of any) is not known any more."""
+        """Discard the copy of a model's rows, None for all models; the next search reads them again."""
         with self._lock:
             if model is None:
                 self._models.clear()
@@ -122,7 +125,7 @@ class FlatRows:
                 self._models.pop(model, None)
 
     def keys(self, model: str) -> list[RowKey] | None:
-        """Of all rows of a model; None if they are to be read first."""
+        """Keys of all rows of a model; None if they must be read first."""
         with self._lock:
             held = self._models.get(model)
             if held is None:
@@ -130,7 +133,7 @@ class FlatRows:
             return [RowKey(id_, face) for id_, rows in held.items() for face in rows.faces]
 
     def nearest(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]] | None:
-        """As ``VectorIndex.search``; None if the model's rows are to be read first."""
+        """As ``VectorIndex.search``; None if the model's rows must be read first."""
         with self._lock:
             held = self._models.get(model)
             if held is None:

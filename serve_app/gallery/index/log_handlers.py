@@ -1,4 +1,4 @@
-"""Keeping the process's log while pymilvus is imported."""
+"""Keeps the process's log handlers working when pymilvus is imported."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def log_handlers_kept() -> Iterator[None]:
-    """What buffers log records still hands them on after the block.
+    """Restore, at the end of the block, the targets of handlers that buffer log records.
 
-    Importing pymilvus calls :func:`logging.config.dictConfig`, which closes all handlers of the process. Those that
-    write files open them again; a :class:`logging.handlers.MemoryHandler` has no target any more and swallows what it
-    is given. Ray Serve's log of a replica goes through one.
+    Importing pymilvus calls :func:`logging.config.dictConfig`, which closes all handlers of the process. Handlers that
+    write files open them again. A :class:`logging.handlers.MemoryHandler` loses its target and then discards every
+    record. Ray Serve's log of a replica goes through such a handler.
     """
     loggers = [logging.root, *(each for each in logging.root.manager.loggerDict.values() if hasattr(each, "handlers"))]
     buffering = {

@@ -1,4 +1,4 @@
-"""The places of an index on Milvus: embedded ones and servers."""
+"""Opens and removes indexes on milvus-lite and on Milvus servers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from serve_app.gallery.index.milvus_server import MilvusIndex
 
 
 class MilvusBackends:
-    """See :class:`~serve_app.gallery.index.locations.IndexBackends`.
+    """Implements :class:`~serve_app.gallery.index.locations.IndexBackends` on Milvus.
 
     Args:
-        namespace: tells apart the installations that share a server: hex digits.
-        timeout_s: after which a call counts as failed.
+        namespace: distinguishes the installations that share a server: hex digits.
+        timeout_s: after which a call fails.
     """
 
     def __init__(self, namespace: str, timeout_s: float) -> None:
@@ -23,14 +23,12 @@ class MilvusBackends:
         self._timeout_s = timeout_s
 
     def open(self, location: IndexLocation) -> MilvusIndex:
-        """See :class:`~serve_app.gallery.index.locations.IndexBackends`."""
         if is_embedded(location.uri):
             return LiteIndex(location.uri, self._namespace, self._timeout_s)
         token = "" if location.token is None else location.token.get_secret_value()
         return MilvusIndex(location.uri, token, self._namespace, self._timeout_s)
 
     def discard(self, location: IndexLocation) -> None:
-        """See :class:`~serve_app.gallery.index.locations.IndexBackends`."""
         if is_embedded(location.uri):
             shutil.rmtree(location.uri, ignore_errors=True)
             return

@@ -1,4 +1,4 @@
-"""The Milvus collections of an index, one for each model: their names, schema, creation and loading."""
+"""The Milvus collections of an index, one for each model: names, schema, creation and loading."""
 
 from __future__ import annotations
 
@@ -16,76 +16,76 @@ from serve_app.gallery.index.circuit_breaker import CircuitBreaker
 
 HNSW = {"M": 16, "efConstruction": 200}
 CREATION_S = 15.0
-"""How long another process may take to create and load a collection before it is taken for dead."""
+"""After this long, another process that creates and loads a collection is considered dead."""
 
 
 class MilvusCollection(NamedTuple):
-    """A model's Milvus collection."""
+    """The Milvus collection of a model."""
 
     name: str
     dimension: int
 
 
 class MilvusCollections:
-    """Finds, creates and drops them; remembers those that it has opened.
+    """Finds, creates and drops Milvus collections; remembers those that it has opened. Thread-safe.
 
     Args:
         client: a ``MilvusClient``.
-        embedded: whether it is milvus-lite.
-        namespace: tells apart the installations that share a server: hex digits.
+        embedded: whether the client is connected to milvus-lite.
+        namespace: distinguishes the installations that share a server: hex digits.
         timeout_s: of one call.
-        calls: in which they are made.
+        breaker: guards the calls.
     """
 
-    def __init__(self, client: Any, embedded: bool, namespace: str, timeout_s: float, calls: CircuitBreaker) -> None:
+    def __init__(self, client: Any, embedded: bool, namespace: str, timeout_s: float, breaker: CircuitBreaker) -> None:
         self._client = client
         self._embedded = embedded
         self._prefix = f"facegraph_{namespace[:8]}_"
         self._timeout_s = timeout_s
-        self._breaker = calls
+        self._breaker = breaker
         self._known: dict[str, MilvusCollection] = {}
         self._lock = threading.RLock()
 
     def models(self) -> list[str]:
-        """Models that have a collection."""
-        with self._lock, self._breaker.made():
+        """Ids of the models that have a collection, sorted."""
+        with self._lock, self._breaker.guard():
             for name in self._client.list_collections(timeout=self._timeout_s):
                 if name.startswith(self._prefix) and self._model(name) not in self._known:
                     self._open(name)
             return sorted(self._known)
 
     def find(self, model: str) -> MilvusCollection | None:
-        """The model's collection, if there is one."""
-        part = self._known.get(model)
-        if part is None:
+        """The model's collection, None if there is none."""
+        collection = self._known.get(model)
+        if collection is None:
             name = self._name(model)
-            with self._lock, self._breaker.made():
+            with self._lock, self._breaker.guard():
                 if self._client.has_collection(name, timeout=self._timeout_s):  # another process may have created it
                     self._open(name)
-            part = self._known.get(model)
-        return part
+            collection = self._known.get(model)
+        return collection
 
     def opened(self) -> list[MilvusCollection]:
-        """Those that were found so far."""
+        """The collections that were opened so far."""
         with self._lock:
             return list(self._known.values())
 
     def forget(self) -> None:
-        """Look again for what was known: it may be gone, or loaded no more."""
+        """Forget the opened collections, to look them up again: the server may have lost or unloaded them."""
         with self._lock:
             self._known.clear()
 
     def create(self, model: str, dimension: int) -> MilvusCollection:
-        """The model's collection, new unless another process was faster."""
+        """Create the model's collection, unless another process creates it at the same time."""
         name = self._name(model)
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=65)
-        # Not a partition key: Milvus 2.3 puts single upserted rows into partitions where no search looks for them, and
-        # milvus-lite searches all partitions anyway.
+        # Not a partition key: Milvus 2.3 puts single upserted rows into partitions in which no search looks for them,
+        # and milvus-lite searches all partitions in any case.
         schema.add_field("collection_id", DataType.VARCHAR, max_length=32)
         schema.add_field("face_id", DataType.VARCHAR, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-        with self._lock, self._breaker.made():
+        with self._lock, self._breaker.guard():
             try:
                 self._client.create_collection(
                     name,
@@ -96,19 +96,19 @@ class MilvusCollections:
                 )
             except MilvusException:
                 if not self._client.has_collection(name, timeout=self._timeout_s):
-                    raise  # else another process created it at the same moment
+                    raise  # otherwise another process created it at the same moment
             self._open(name)
             return self._known[model]
 
     def drop(self, model: str) -> str | None:
-        """Remove the model's collection; its name, if there was one."""
-        with self._lock, self._breaker.made():
-            part = self.find(model)
-            if part is None:
+        """Drop the model's collection; its name, None if there was none."""
+        with self._lock, self._breaker.guard():
+            collection = self.find(model)
+            if collection is None:
                 return None
-            self._client.drop_collection(part.name, timeout=self._timeout_s)
+            self._client.drop_collection(collection.name, timeout=self._timeout_s)
             del self._known[model]
-            return part.name
+            return collection.name
 
     def _open(self, name: str) -> None:
         described = self._client.describe_collection(name, timeout=self._timeout_s)
@@ -120,7 +120,7 @@ class MilvusCollections:
         self._known[self._model(name)] = MilvusCollection(name, int(vector["params"]["dim"]))
 
     def _await_loading(self, name: str) -> None:
-        # Whoever creates a collection also indexes and loads it, and loading it in between would stop the creator.
+        # The process that creates a collection also indexes and loads it; loading it before would make that one fail.
         deadline = time.monotonic() + min(CREATION_S, self._timeout_s)
         while self._client.get_load_state(name, timeout=self._timeout_s)["state"] != LoadState.Loaded:
             if time.monotonic() > deadline:
@@ -131,7 +131,7 @@ class MilvusCollections:
 
     def _indexes(self) -> Any:
         indexes = self._client.prepare_index_params()
-        if self._embedded:  # no graph, which would be built for nobody: rows are searched in memory
+        if self._embedded:  # FLAT, not HNSW: no search would use the graph, since rows are searched in memory
             indexes.add_index("vector", index_type="FLAT", metric_type="COSINE", params={})
             return indexes
         indexes.add_index("vector", index_type="HNSW", metric_type="COSINE", params=HNSW)
@@ -139,7 +139,7 @@ class MilvusCollections:
         return indexes
 
     def _name(self, model: str) -> str:
-        # A name consists of letters, digits and underscores; the id can be read from it again.
+        # Milvus allows letters, digits and underscores. Other characters are escaped, so that the id can be read back.
         return self._prefix + re.sub("[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", check_model(model))
 
     def _model(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Connecting to Milvus: milvus-lite in this process or a server, opened and closed."""
+"""Connections to Milvus: to milvus-lite in this process, or to a server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pymilvus import MilvusClient
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.index.circuit_breaker import FAILURES
-from serve_app.gallery.index.locations import is_embedded, shown
+from serve_app.gallery.index.locations import is_embedded, without_credentials
 
-# The client installs handlers of its own and prints a traceback for every failed call; callers get the error instead.
+# The client installs its own handlers and logs a traceback for every failed call; here, callers get the error instead.
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
     _logger = logging.getLogger(_name)
     _logger.handlers.clear()
@@ -22,15 +22,15 @@ for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
 
 
 def connect(uri: str, token: str, timeout_s: float) -> Any:
-    """A ``MilvusClient``.
+    """A connected ``MilvusClient``.
 
     Raises:
-        ConfigurationError: another process has the file open, or the path is no place for it.
+        ConfigurationError: another process has the embedded index open, or the path cannot be used.
         StoreUnavailable: the server does not answer.
     """
     if is_embedded(uri):
         _prepare_folder(Path(uri))
-    quiet = logging.getLogger("milvus_lite")  # it logs a traceback before the error that is caught here
+    quiet = logging.getLogger("milvus_lite")  # it logs a traceback of the error that is caught here
     level = quiet.level
     quiet.setLevel(logging.CRITICAL)
     try:
@@ -41,13 +41,13 @@ def connect(uri: str, token: str, timeout_s: float) -> Any:
                 f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
                 "allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
             ) from error
-        raise StoreUnavailable(f"The vector index does not answer at {shown(uri)}; try again.") from error
+        raise StoreUnavailable(f"The vector index does not answer at {without_credentials(uri)}; try again.") from error
     finally:
         quiet.setLevel(level)
 
 
 def disconnect(client: Any, uri: str) -> None:
-    """Close the client and, embedded, the server behind it with its files, lock and threads."""
+    """Close the client and, if it is embedded, its server with files, lock and threads."""
     client.close()
     if is_embedded(uri):
         from milvus_lite.server_manager import server_manager_instance

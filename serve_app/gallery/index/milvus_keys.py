@@ -1,4 +1,7 @@
-"""Rows' keys as Milvus has them; ids are checked before they reach an expression, which takes no parameters."""
+"""Keys of index rows in the form that Milvus stores.
+
+Ids are checked before they are put into a filter expression, because expressions take no parameters.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,21 @@ from serve_app.gallery.checks import is_id
 from serve_app.gallery.index.base import RowKey
 
 
-def checked(value: str) -> str:
-    """The id itself. Raises ValueError if it is none."""
+def checked_id(value: str) -> str:
+    """The id itself. Raises ValueError if it is not 32 hex digits."""
     if not is_id(value):
         raise ValueError(f"an id of 32 hex digits was expected, got {value!r}")
     return value
 
 
-def quoted(ids: Iterable[str]) -> str:
-    """As a list in an expression."""
-    return ", ".join(f'"{checked(value)}"' for value in ids)
+def id_list(ids: Iterable[str]) -> str:
+    """Ids as the elements of a list in a filter expression. Raises ValueError."""
+    return ", ".join(f'"{checked_id(value)}"' for value in ids)
 
 
 def to_pk(key: RowKey) -> str:
-    """A row's primary key."""
-    return f"{checked(key.collection_id)}_{checked(key.face_id)}"
+    """The primary key of a row: both ids, joined by an underscore."""
+    return f"{checked_id(key.collection_id)}_{checked_id(key.face_id)}"
 
 
 def to_key(pk: str) -> RowKey:

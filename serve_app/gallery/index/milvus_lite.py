@@ -1,4 +1,7 @@
-"""The vector index on milvus-lite, embedded in this process: it keeps the rows, and searches look at them in memory."""
+"""The vector index on milvus-lite, embedded in this process.
+
+milvus-lite stores the rows on disk; searches use the copy in memory (:mod:`.flat_rows`).
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,30 @@ from serve_app.observability import tracing
 
 log = logging.getLogger(__name__)
 
-FLUSH_ROWS = 100  # a row not yet flushed costs every query some 10 to 60 microseconds
+FLUSH_ROWS = 100
+"""Written rows after which they are flushed: each row that is not flushed costs every query 10 to 60 microseconds."""
+
 FLUSH_IDLE_S = 1.0
+"""Seconds without a write after which fewer rows are flushed as well."""
 
 EMBEDDED_ROWS = 200_000
-"""Rows that are read at a start in some 12 s, and searched in 3 ms; both grow in proportion."""
+"""Number of rows up to which milvus-lite should be used. A start then takes about 12 s to read them, and a search 3 ms;
+both times grow in proportion to the rows."""
 
-READ_WITHIN_S = 300
+READ_TIMEOUT_S = 300
+"""Timeout of the query that reads all rows."""
 
 
 class LiteIndex(MilvusIndex):
-    """See :class:`~serve_app.gallery.index.base.VectorIndex`.
+    """Implements :class:`~serve_app.gallery.index.base.VectorIndex` on milvus-lite.
 
     Args:
         path: of a folder; ends in ``.db``.
-        namespace, timeout_s: as for a server.
+        namespace, timeout_s: as for :class:`~.milvus_server.MilvusIndex`.
 
     Raises:
-        ConfigurationError: another process has the folder open, or the path is no place for it.
-        StoreUnavailable: what is there is damaged.
+        ConfigurationError: another process has the folder open, or the path cannot be used.
+        StoreUnavailable: the stored index is damaged.
     """
 
     KIND = "milvus-lite"
@@ -58,19 +66,17 @@ class LiteIndex(MilvusIndex):
     # -- rows
 
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
-        """See :class:`VectorIndex`."""
         with self._changing(model):
             super().upsert(model, rows)
             self._flat_rows.put(model, rows)
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
-        """See :class:`VectorIndex`."""
         with self._changing(model):
             super().delete(model, keys)
             self._flat_rows.remove(model, keys)
 
     def settle(self, model: str, key: RowKey) -> None:
-        """Writes are visible at once."""
+        """Does nothing: searches find a row as soon as it was written."""
 
     def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
         return self._search_batcher.search(query, probes)
@@ -83,7 +89,7 @@ class LiteIndex(MilvusIndex):
             self._read(query.model, query.name)
 
     def keys(self, model: str) -> Iterator[RowKey]:
-        """See :class:`VectorIndex`; a start, which compares them with the records, reads the rows but once."""
+        """Uses the copy in memory: a start, which compares the keys with the records, so reads the rows only once."""
         part = self._milvus_collections.find(model)
         while part is not None:
             keys = self._flat_rows.keys(model)
@@ -93,7 +99,7 @@ class LiteIndex(MilvusIndex):
             self._read(model, part.name)
 
     def _read(self, model: str, name: str) -> None:
-        with self._lock:  # nobody writes meanwhile
+        with self._lock:  # no writes during the copy
             if model not in self._flat_rows:
                 self._flat_rows.read(model, self._stored(model, name))
 
@@ -101,16 +107,17 @@ class LiteIndex(MilvusIndex):
         number = self.count(model)
         if number > EMBEDDED_ROWS:
             rows: Iterable[Mapping[str, Any]] = self._iterate(name, "pk", "vector")
-        else:  # at once, since milvus-lite walks all rows for each part; twice the vectors' memory for a moment
-            with self._breaker.made(), tracing.span("index read"):
+        else:
+            # In one query, because milvus-lite goes through all rows for each step of an iteration. For a moment this
+            # needs twice the memory of the vectors.
+            with self._breaker.guard(), tracing.span("index read"):
                 rows = self._client.query(
-                    name, filter="", output_fields=["pk", "vector"], limit=number + 1, timeout=READ_WITHIN_S
+                    name, filter="", output_fields=["pk", "vector"], limit=number + 1, timeout=READ_TIMEOUT_S
                 )
         for row in rows:
             yield IndexRow(to_key(row["pk"]), np.asarray(row["vector"], np.float32))
 
     def drop(self, model: str) -> None:
-        """See :class:`VectorIndex`."""
         with self._changing(model):
             part = self._milvus_collections.find(model)
             super().drop(model)
@@ -124,7 +131,7 @@ class LiteIndex(MilvusIndex):
             try:
                 yield
             except BaseException:
-                self._flat_rows.forget(model)  # some of it may have been written
+                self._flat_rows.forget(model)  # some of the rows may have been written
                 raise
 
     def _written(self, name: str, rows: int) -> None:
@@ -136,7 +143,6 @@ class LiteIndex(MilvusIndex):
     # -- life
 
     def maintain(self) -> None:
-        """See :class:`VectorIndex`."""
         self._breaker.probe()
         if not self._unflushed or time.monotonic() - self._last_write < FLUSH_IDLE_S:
             return
@@ -145,22 +151,20 @@ class LiteIndex(MilvusIndex):
                 self._flush(name)
 
     def doubtful(self) -> bool:
-        """See :class:`VectorIndex`. A failed flush loses rows."""
+        """Also discards the copy in memory, because a failed flush loses rows."""
         was = super().doubtful()
         if was:
             self._flat_rows.forget()
         return was
 
     def capacity(self) -> int | None:
-        """See :class:`VectorIndex`."""
         return EMBEDDED_ROWS
 
     def unindexed(self) -> int:
-        """None: searches look at all rows."""
+        """Always 0: a search looks at all rows."""
         return 0
 
     def close(self) -> None:
-        """See :class:`VectorIndex`."""
         with self._lock:
             for name in list(self._unflushed):
                 try:
@@ -170,6 +174,6 @@ class LiteIndex(MilvusIndex):
             super().close()
 
     def _flush(self, name: str) -> None:
-        with self._breaker.made(), tracing.span("index flush"):
+        with self._breaker.guard(), tracing.span("index flush"):
             self._client.flush(name, timeout=max(60.0, self._timeout_s))
         self._unflushed.pop(name, None)

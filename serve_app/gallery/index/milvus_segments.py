@@ -1,7 +1,8 @@
-"""The segments of a Milvus server's collections: sealed, so that it builds the real index of them, and looked at.
+"""Segments of a Milvus server's collections: sealing them, and reading their sizes and indexes.
 
-Until then a server searches what is new exactly while it is little, and by a coarse index of its own once it is much:
-of 100,000 fresh faces Milvus 2.3.5 did not find one in five, and would not have sealed them by itself for ten minutes.
+A server builds the HNSW index of a segment only when the segment is sealed. It searches new rows before that exactly
+while they are few, and with a coarse index once they are many: of 100,000 new faces Milvus 2.3.5 did not find one in
+five, and would not have sealed them by itself for ten minutes. So this process has segments sealed.
 """
 
 from __future__ import annotations
@@ -18,113 +19,125 @@ from serve_app.gallery.index.circuit_breaker import FAILURES
 log = logging.getLogger(__name__)
 
 SEAL_ROWS = 20_000
-"""Rows after which they are sealed: fewer are searched exactly."""
+"""Number of written rows after which they are sealed; fewer rows are searched exactly."""
 
 SEAL_PERIOD_S = 11.0
-"""Between two times: a server may refuse to do it more than once in 10 s."""
+"""Seconds between two attempts to seal: a server can refuse to do it more than once in 10 s."""
 
 VECTOR = "vector"
-"""The vector index, by the name that a server gives it: its field's."""
+"""Name of the index of the vectors: the server gives it the name of its field."""
 
-LOOK_PERIOD_S = 60.0
-"""Between two looks at how large segments are: a server joins them in the course of hours."""
+SIZES_PERIOD_S = 60.0
+"""Seconds between two readings of the sizes of segments: a server merges segments in the course of hours."""
 
 MIN_CANDIDATES, MAX_CANDIDATES = 128, 1024
 ROWS_PER_CANDIDATE = 1000
-"""Each segment has a graph of its own, and the more rows are in it, the more of them (``ef``) a search has to look at
-to find the nearest one: 128 find 99.9 % in a graph of 100,000 rows, 256 in one of 300,000 (docs/performance.md)."""
+"""Bounds and slope of HNSW's ``ef``, the number of candidates that a search examines in the graph of each segment. The
+more rows are in a graph, the more candidates are needed to find the nearest one: 128 find 99.9 % in a graph of 100,000
+rows, 256 in one of 300,000 (docs/performance.md)."""
 
 USED_AFTER_S = 60.0
-"""A server lists an index as loaded before its searches use it: of a million faces they found 94 % when the indexes of
-all segments were listed, and 99.9 % half a minute later."""
+"""Seconds after which a listed index counts as used: a server lists an index as loaded before its searches use it. Of a
+million faces, searches found 94 % when the indexes of all segments were listed, and 99.9 % half a minute later."""
 
-ASKED = 24
-"""A server names one index of each loaded segment, by chance the vectors' or another one: so often it is asked."""
+MAX_LISTINGS = 24
+"""How often the segments are listed at most. A listing names only one index of each loaded segment, at random that of
+the vectors or another one."""
 
 
 class Segments:
-    """Counts the rows that this process has written since they were sealed. Thread-safe.
+    """Seals segments, counts the rows that this process has written since, and remembers sizes. Thread-safe.
 
     Args:
-        client: a ``MilvusClient`` of a server.
-        timeout_s: how long sealing may take; the server goes on all the same.
+        client: a ``MilvusClient`` connected to a server.
+        timeout_s: of a call; when sealing takes longer, the server still completes it.
     """
 
     def __init__(self, client: Any, timeout_s: float) -> None:
         self._client = client
         self._timeout_s = timeout_s
-        self._open: Counter[str] = Counter()
-        self._graphs: dict[str, dict[int, float]] = {}  # when the index of a segment was first seen
-        self._largest: dict[str, int] = {}
-        self._looked: dict[str, float] = {}
+        self._unsealed: Counter[str] = Counter()
+        self._index_seen: dict[str, dict[int, float]] = {}  # when a segment's vector index was first listed
+        self._largest_segment: dict[str, int] = {}
+        self._sizes_read: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._last = -math.inf
+        self._last_sealed = -math.inf
 
     def written(self, name: str, rows: int) -> None:
-        """So many rows were written to this collection."""
+        """Note that this process wrote rows to a collection."""
         with self._lock:
-            self._open[name] += rows
-        self._graphs.setdefault(name, {})  # indexes that are found from now on may be new
+            self._unsealed[name] += rows
+        self._index_seen.setdefault(name, {})  # an index that is listed first from now on may be new
 
     def dropped(self, name: str) -> None:
-        """The collection is gone."""
+        """Note that a collection was dropped."""
         with self._lock:
-            del self._open[name]
-        self._largest.pop(name, None)
-        self._graphs.pop(name, None)
+            del self._unsealed[name]
+        self._largest_segment.pop(name, None)
+        self._index_seen.pop(name, None)
 
-    def look(self, name: str) -> None:
-        """Find out how large a collection's segments are, now and then. Only recall depends on it: see :meth:`seal`."""
+    def read_sizes(self, name: str) -> None:
+        """Read the sizes of a collection's segments, at most every :data:`SIZES_PERIOD_S`.
+
+        A failure is logged and not raised, because only recall depends on the sizes.
+        """
         now = time.monotonic()
-        if now - self._looked.get(name, -math.inf) < LOOK_PERIOD_S:
+        if now - self._sizes_read.get(name, -math.inf) < SIZES_PERIOD_S:
             return
-        self._looked[name] = now
+        self._sizes_read[name] = now
         try:
             segments = self._client.list_loaded_segments(name, timeout=self._timeout_s)
         except FAILURES as error:
-            log.warning("the Milvus server did not tell the segments of %s: %s", name, error)
+            log.warning("the Milvus server did not list the segments of %s: %s", name, error)
             return
-        self._largest[name] = max((segment.num_rows for segment in segments), default=0)
+        self._largest_segment[name] = max((segment.num_rows for segment in segments), default=0)
 
     def candidates(self, name: str) -> int:
-        """Rows of each segment that a search of this collection is to look at."""
-        return min(max(MIN_CANDIDATES, self._largest.get(name, 0) // ROWS_PER_CANDIDATE), MAX_CANDIDATES)
+        """Number of candidates (HNSW's ``ef``) that a search of this collection must examine in each segment."""
+        return min(max(MIN_CANDIDATES, self._largest_segment.get(name, 0) // ROWS_PER_CANDIDATE), MAX_CANDIDATES)
 
     def unindexed(self, name: str, rows: int) -> int:
-        """How many of a collection's rows the server searches coarsely, whoever wrote them.
+        """Number of a collection's rows, by any process, that the server searches with its coarse index.
 
-        An index that is built is loaded and used later, so what counts is which segments have had the vectors' loaded
-        for a while. Some have another one, of ids, long before.
+        An index is built first, then loaded, then used. So the segments count as indexed whose vector index has been
+        loaded for :data:`USED_AFTER_S`. The index of the ids is loaded long before and does not count.
+
+        Args:
+            rows: number of all rows of the collection.
 
         Raises one of :data:`FAILURES`.
         """
         now = time.monotonic()
-        seen = now if name in self._graphs else -math.inf  # found there by a process that wrote nothing: in use
-        graphs = self._graphs.setdefault(name, {})
-        for _ in range(ASKED):
+        # An index that is there before this process writes to the collection is in use.
+        first_seen = now if name in self._index_seen else -math.inf
+        index_seen = self._index_seen.setdefault(name, {})
+        for _ in range(MAX_LISTINGS):
             segments = self._client.list_loaded_segments(name, timeout=self._timeout_s)
             for segment in segments:
                 if segment.index_name == VECTOR:
-                    graphs.setdefault(segment.segment_id, seen)
-            if all(segment.segment_id in graphs or not segment.index_name for segment in segments):
+                    index_seen.setdefault(segment.segment_id, first_seen)
+            if all(segment.segment_id in index_seen or not segment.index_name for segment in segments):
                 break
-        used = {segment_id for segment_id, since in graphs.items() if now - since >= USED_AFTER_S}
-        left = rows - sum(segment.num_rows for segment in segments if segment.segment_id in used)
-        return left if left >= SEAL_ROWS else 0
+        used = {segment_id for segment_id, since in index_seen.items() if now - since >= USED_AFTER_S}
+        not_indexed = rows - sum(segment.num_rows for segment in segments if segment.segment_id in used)
+        return not_indexed if not_indexed >= SEAL_ROWS else 0
 
     def seal(self) -> None:
-        """Seal where it is due. Only recall depends on it: a failure is logged, and it is tried again."""
+        """Seal the collections with at least :data:`SEAL_ROWS` written rows.
+
+        A failure is logged and the call repeated later, because only recall depends on it.
+        """
         with self._lock:
-            due = {name: rows for name, rows in self._open.items() if rows >= SEAL_ROWS}
-            if not due or time.monotonic() - self._last < SEAL_PERIOD_S:
+            due = {name: rows for name, rows in self._unsealed.items() if rows >= SEAL_ROWS}
+            if not due or time.monotonic() - self._last_sealed < SEAL_PERIOD_S:
                 return
-            self._last = time.monotonic()
+            self._last_sealed = time.monotonic()
         for name, rows in due.items():
             try:
                 self._client.flush(name, timeout=self._timeout_s)
             except FAILURES as error:
-                log.warning("the Milvus server did not seal %s, which is tried again: %s", name, error)
+                log.warning("the Milvus server did not seal %s, which will be tried again: %s", name, error)
                 continue
             with self._lock:
-                if name in self._open:
-                    self._open[name] -= rows
+                if name in self._unsealed:
+                    self._unsealed[name] -= rows

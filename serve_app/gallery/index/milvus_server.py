@@ -1,8 +1,9 @@
-"""The vector index on a Milvus server (2.3 or newer), through ``MilvusClient`` alone; :mod:`.milvus_lite` is embedded.
+"""The vector index on a Milvus server (2.3 or newer), accessed through ``MilvusClient`` only.
 
-One Milvus collection for each model, one row for each face in each collection. Only ``upsert`` is used, since a server
-keeps both rows of an inserted duplicate. Ids consist of hex digits, which is checked before they reach an expression:
-the client quotes them without escaping.
+There is one Milvus collection for each model, and in it one row for each face in each collection of the gallery. Rows
+are written with ``upsert`` only, because a server keeps both rows when a duplicate is inserted. Ids are checked to be
+hex digits before they are put into an expression: the client quotes them without escaping. :mod:`.milvus_lite` is the
+embedded variant.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
 from serve_app.gallery.index.milvus_collections import MilvusCollections
 from serve_app.gallery.index.milvus_connection import connect, disconnect
-from serve_app.gallery.index.milvus_keys import quoted, to_key, to_pk
+from serve_app.gallery.index.milvus_keys import id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_segments import Segments
 from serve_app.observability import tracing
 
 T = TypeVar("T")
 
-BATCH = 1000  # rows of one call; 512 float32 are 2 MB, a server takes 64 MB
-MAX_LIMIT = 16_384  # of one search on a server
-ITERATED = 10_000  # rows at a time; milvus-lite walks all of them for each time
+BATCH = 1000  # rows of one call: with 512 float32 each 2 MB, where a server accepts 64 MB
+MAX_LIMIT = 16_384  # most rows that a server returns for one probe
+ITERATED = 10_000  # rows of one step of an iteration; milvus-lite goes through all rows for each step
 
 
 class Query(NamedTuple):
-    """What a search asks for, beside its probes."""
+    """Parameters of a search except its probes; ``name`` is that of the Milvus collection."""
 
     model: str
     name: str
@@ -41,13 +42,13 @@ class Query(NamedTuple):
 
 
 class MilvusIndex:
-    """See :class:`~serve_app.gallery.index.base.VectorIndex`.
+    """Implements :class:`~serve_app.gallery.index.base.VectorIndex` on a Milvus server.
 
     Args:
-        uri: a server's URL.
-        token: of that server; may be empty.
-        namespace: tells apart the installations that share a server: hex digits.
-        timeout_s: after which a call counts as failed.
+        uri: the server's URL.
+        token: of that server; can be empty.
+        namespace: distinguishes the installations that share a server: hex digits.
+        timeout_s: after which a call fails.
 
     Raises:
         StoreUnavailable: the server does not answer.
@@ -64,7 +65,7 @@ class MilvusIndex:
         self._breaker = CircuitBreaker(lambda wait_s: self._client.get_server_version(timeout=wait_s), timeout_s)
         self._milvus_collections = MilvusCollections(self._client, self.EMBEDDED, namespace, timeout_s, self._breaker)
         try:
-            with self._breaker.made():
+            with self._breaker.guard():
                 self._version = str(self._client.get_server_version(timeout=timeout_s))
             self.models()
         except BaseException:
@@ -74,10 +75,9 @@ class MilvusIndex:
     # -- rows
 
     def attend(self, connection: sa.Connection) -> None:
-        """See :class:`VectorIndex`."""
+        """Does nothing: this index stays where it is."""
 
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
-        """See :class:`VectorIndex`."""
         if not rows:
             return
         name, expected = self._milvus_collections.find(model) or self._milvus_collections.create(
@@ -100,7 +100,6 @@ class MilvusIndex:
                 self._client.upsert(name, data, timeout=self._timeout_s)
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         if part is None:
             return
@@ -109,26 +108,22 @@ class MilvusIndex:
                 self._client.delete(part.name, ids=[to_pk(key) for key in batch], timeout=self._timeout_s)
 
     def settle(self, model: str, key: RowKey) -> None:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         if part is None:
             return
-        with self._breaker.made(), tracing.span("index settle"):
-            # Strong waits until the query nodes have consumed every write made before: from then on all searches see
-            # it.
+        with self._breaker.guard(), tracing.span("index settle"):
+            # A Strong query waits until the query nodes have consumed all earlier writes: then all searches see them.
             self._client.query(
                 part.name, ids=[to_pk(key)], output_fields=["pk"], consistency_level="Strong", timeout=self._timeout_s
             )
 
     def warm_up(self) -> None:
-        """See :class:`VectorIndex`."""
         for model in self.models():
             part = self._milvus_collections.find(model)
             if part is not None:
                 self.search(model, np.eye(1, part.dimension, dtype=np.float32), ["0" * 32], 1)
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         if part is None or not len(probes) or not collections:
             return [[] for _ in probes]
@@ -140,37 +135,36 @@ class MilvusIndex:
 
     def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
         ef = max(self._segments.candidates(query.name), query.limit)
-        with self._breaker.made():
+        with self._breaker.guard():
             answers = self._client.search(
                 query.name,
                 data=list(probes),
-                filter=f"collection_id in [{quoted(query.collections)}]",
+                filter=f"collection_id in [{id_list(query.collections)}]",
                 limit=min(query.limit, MAX_LIMIT),
                 output_fields=["pk"],
                 search_params={"metric_type": "COSINE", "params": {"ef": ef}},
                 anns_field="vector",
-                consistency_level="Bounded",  # 2 ms, where Strong waits 200 ms; writers wait instead
+                consistency_level="Bounded",  # takes 2 ms, where Strong waits 200 ms; here, writers wait instead
                 timeout=self._timeout_s,
             )
         return [[Hit(to_key(hit["pk"]), float(hit["distance"])) for hit in hits] for hits in answers]
 
     def keys(self, model: str) -> Iterator[RowKey]:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         if part is None:
             return
-        self.count(model)  # waits for the latest writes, which an iterator on a server does not
+        self.count(model)  # waits for the latest writes, which an iterator of a server does not do
         for row in self._iterate(part.name, "pk"):
             yield to_key(row["pk"])
 
     def _iterate(self, name: str, *fields: str) -> Iterator[Mapping[str, Any]]:
-        with self._breaker.made():
+        with self._breaker.guard():
             iterator = self._client.query_iterator(
                 name, batch_size=ITERATED, output_fields=list(fields), timeout=self._timeout_s
             )
         try:
             while True:
-                with self._breaker.made():
+                with self._breaker.guard():
                     rows = iterator.next()
                 if not rows:
                     return
@@ -179,16 +173,15 @@ class MilvusIndex:
             iterator.close()
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         found: set[RowKey] = set()
         if part is None:
             return found
         for batch in _batches(list(face_ids), 100):
-            with self._breaker.made():
+            with self._breaker.guard():
                 rows = self._client.query(
                     part.name,
-                    filter=f"face_id in [{quoted(batch)}]",
+                    filter=f"face_id in [{id_list(batch)}]",
                     output_fields=["pk"],
                     limit=MAX_LIMIT,
                     timeout=self._timeout_s,
@@ -198,11 +191,10 @@ class MilvusIndex:
         return found
 
     def count(self, model: str) -> int:
-        """See :class:`VectorIndex`."""
         part = self._milvus_collections.find(model)
         if part is None:
             return 0
-        with self._breaker.made():
+        with self._breaker.guard():
             rows = self._client.query(
                 part.name, filter="", output_fields=["count(*)"], timeout=self._timeout_s, consistency_level="Strong"
             )
@@ -211,11 +203,9 @@ class MilvusIndex:
     # -- parts
 
     def models(self) -> list[str]:
-        """See :class:`VectorIndex`."""
         return self._milvus_collections.models()
 
     def drop(self, model: str) -> None:
-        """See :class:`VectorIndex`."""
         name = self._milvus_collections.drop(model)
         if name is not None:
             self._segments.dropped(name)
@@ -223,44 +213,39 @@ class MilvusIndex:
     # -- life
 
     def maintain(self) -> None:
-        """See :class:`VectorIndex`."""
         self._breaker.probe()
         self._segments.seal()
         for part in self._milvus_collections.opened():
-            self._segments.look(part.name)
+            self._segments.read_sizes(part.name)
 
     def doubtful(self) -> bool:
-        """See :class:`VectorIndex`. A server may come back without any rows."""
+        """Also forgets the opened Milvus collections, because a server can restart without any rows."""
         was, self._breaker.failed = self._breaker.failed, False
         if was:
             self._milvus_collections.forget()
         return was
 
     def facts(self) -> Mapping[str, Any]:
-        """See :class:`VectorIndex`."""
-        with self._breaker.made():
+        with self._breaker.guard():
             self._version = str(self._client.get_server_version(timeout=min(5.0, self._timeout_s)))
         return {"kind": self.KIND, "version": self._version.removeprefix("milvus_lite-").removeprefix("v")}
 
     def capacity(self) -> int | None:
-        """See :class:`VectorIndex`."""
         return None
 
     def unindexed(self) -> int:
-        """See :class:`VectorIndex`."""
         counted = [
             (part.name, self.count(model)) for model in self.models() if (part := self._milvus_collections.find(model))
         ]
-        with self._breaker.made():
+        with self._breaker.guard():
             return sum(self._segments.unindexed(name, rows) for name, rows in counted)
 
     def close(self) -> None:
-        """See :class:`VectorIndex`."""
         disconnect(self._client, self._uri)
 
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:
-        with self._breaker.made(), tracing.span("index write"):
+        with self._breaker.guard(), tracing.span("index write"):
             yield
         self._written(name, rows)
 

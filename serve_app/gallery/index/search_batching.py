@@ -1,8 +1,10 @@
-"""Concurrent searches of the embedded index made one: each reads all rows from memory, which costs more than the
-arithmetic, so that 32 probes at once take ten times as long as one.
+"""Batching of concurrent searches of the embedded index.
 
-The first caller runs at once; those who come meanwhile wait, and the first of them searches for all. So there is no
-time to tune, and a single caller pays nothing.
+A search reads all rows from memory, which costs more than the arithmetic: a search with 32 probes takes only ten times
+as long as a search with one. So concurrent searches are combined into one.
+
+The first caller searches at once. Callers that come during that search wait, and then one of them searches for all of
+them. There is no waiting time to tune, and a single caller waits for nothing.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
 
 MAX_PROBES = 64
-"""Of one combined call, unless a single caller brings more."""
+"""Most probes of one combined call, unless a single caller has more."""
 
 
 class SearchBatcher(Generic[Key, Found]):
-    """Combines concurrent calls that differ in their probes only. Thread-safe.
+    """Combines concurrent searches with equal parameters (``key``). Thread-safe.
 
     Args:
-        search: takes what the calls have in common and all their probes (n, dimension); returns one answer a probe. Its
-            exception reaches every caller of that combined call.
+        search: takes the key and the probes of all combined calls (n, dimension); returns one answer for each probe.
+            If it raises, every caller of that combined call gets the exception.
     """
 
     def __init__(self, search: Callable[[Key, Vectors], Sequence[Found]]) -> None:
@@ -39,7 +41,7 @@ class SearchBatcher(Generic[Key, Found]):
         self._searching = threading.Lock()
 
     def search(self, key: Key, probes: Vectors) -> list[Found]:
-        """Answers for these probes, in their order; blocks until they are there."""
+        """The answers for these probes, in their order. Blocks until the search is done."""
         answer: Future[list[Found]] = Future()
         with self._lock:
             self._waiting[key].append((probes, answer))
@@ -62,7 +64,7 @@ class SearchBatcher(Generic[Key, Found]):
             start += len(probes)
 
     def _take(self, key: Key) -> list[tuple[Vectors, Future[list[Found]]]]:
-        """The oldest waiting calls that fit into one, at least one of them."""
+        """Remove and return the oldest waiting calls that fit into one combined call, at least one."""
         with self._lock:
             waiting, count, total = self._waiting[key], 0, 0
             while count < len(waiting) and (count == 0 or total + len(waiting[count][0]) <= MAX_PROBES):

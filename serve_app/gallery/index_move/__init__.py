@@ -1,1 +1,1 @@
-"""Moving the vector index to another store while the service runs."""
+"""Moves of the vector index to another location while the service runs."""

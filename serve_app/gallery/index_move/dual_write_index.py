@@ -1,9 +1,9 @@
-"""The vector index at its present location, and during a move at two: writes go to both, searches to one.
+"""The vector index at one location, or during a move at two: writes go to both, searches to one.
 
-Every process follows the row in the records that says where the index is: at the start of each transaction that
-changes the index (:meth:`DualWriteIndex.attend`), and every second for its searches. Searches go to one place. Changes
-are made in both while there are two, so that the place to come lacks nothing of what happens while rows are copied, and
-the former one finds what is right for processes that have not noticed the switch.
+Every process follows the row in the records that says where the index is: at the start of each transaction that changes
+the index (:meth:`DualWriteIndex.attend`), and every second for its searches. Writes go to both locations during a move,
+for two reasons: the target misses no change while rows are copied, and after the switch the former location still gives
+correct results to processes that have not noticed the switch yet.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Layout:
-    """What a version of the row means in this process.
+    """The opened indexes for one version of the row.
 
     Attributes:
-        users: calls that are at work with its indexes.
+        version, state: of the row.
+        location, current: where searches go, and the index there.
+        other_location, other: the second location that the row names, and the index there. ``other`` is None without a
+            move, when the location is no longer written to, and when it could not be opened.
+        users: number of calls that are using the indexes now.
     """
 
     version: int
@@ -46,22 +50,23 @@ class Layout:
 
     @property
     def indexes(self) -> list[VectorIndex]:
-        """One, or two."""
+        """The one or two indexes."""
         return [self.current] if self.other is None else [self.current, self.other]
 
 
 class DualWriteIndex:
-    """See :class:`~serve_app.gallery.index.base.VectorIndex`.
+    """Implements :class:`~serve_app.gallery.index.base.VectorIndex` at one or two locations.
 
     Attributes:
-        row: as it was found in the last second or so.
-        places: where it can be.
+        row: as it was read last, about a second ago.
+        backends: open and remove indexes.
 
     Args:
-        configured: where the settings say that the index is; a place that it was moved to from there takes precedence.
+        configured: the location of the settings. If the index was moved away from there, the location in the records
+            takes precedence.
 
     Raises:
-        ConfigurationError, StoreUnavailable: the place cannot be opened.
+        ConfigurationError, StoreUnavailable: the index cannot be opened.
     """
 
     def __init__(self, database: Database, backends: IndexBackends, configured: IndexLocation) -> None:
@@ -78,22 +83,21 @@ class DualWriteIndex:
 
     @property
     def layout(self) -> Layout:
-        """Where it is."""
+        """The opened indexes of the current version of the row."""
         return self._layout
 
     @property
     def configured(self) -> str:
-        """Where the settings say that it is."""
+        """URI of the location of the settings."""
         return self._configured.uri
 
     # -- following the row
 
     def attend(self, connection: sa.Connection) -> None:
-        """See :class:`VectorIndex`."""
         self._follow(index_location.get(connection, "share"))
 
     def refresh(self) -> IndexMove:
-        """Follow the row, and give a move up whose target failed here; the row."""
+        """Read and follow the row; give up a move whose target failed in this process. Returns the row."""
         if self._failed is not None:
             version, reason = self._failed
             self._database.transact(lambda connection: index_location.give_up(connection, version, reason))
@@ -107,7 +111,7 @@ class DualWriteIndex:
 
     def _follow(self, row: IndexMove) -> None:
         if row.version <= self._layout.version:
-            return  # also from an older one: a transaction may have been faster than a look at the row
+            return  # the same version, or an older one: a transaction may have read a newer row in between
         with self._lock:
             if row.version > self._layout.version:
                 layout = self._open(row, self._layout)
@@ -116,7 +120,7 @@ class DualWriteIndex:
                     self._layout = layout
 
     def drained(self) -> bool:
-        """Close what was left behind and nobody is at work with any more; whether that is all of it."""
+        """Close the indexes of former layouts that no call uses any more; whether no former layout is left."""
         with self._lock:
             with self._counting:
                 idle = [layout for layout in self._former if not layout.users]
@@ -128,9 +132,10 @@ class DualWriteIndex:
 
     @contextmanager
     def _using(self) -> Iterator[Layout]:
-        """The layout, whose indexes stay open meanwhile.
+        """The layout; its indexes stay open during the block.
 
-        Changes need no such care: the row does not change while a transaction that attends to it lasts.
+        Only calls outside a transaction need this: the row does not change before a transaction that has called
+        :meth:`attend` has ended.
         """
         with self._counting:
             layout = self._layout
@@ -156,7 +161,9 @@ class DualWriteIndex:
                 if row.state is MoveState.COPYING:
                     self._failed = row.version, str(error)
                     if former is not None:
-                        raise StoreUnavailable("The place that the index moves to does not answer.") from error
+                        raise StoreUnavailable(
+                            "The location that the vector index moves to does not answer."
+                        ) from error
         return Layout(row.version, location, current, row.other, other, row.state)
 
     def _with_token(self, location: IndexLocation) -> IndexLocation:
@@ -165,37 +172,34 @@ class DualWriteIndex:
     # -- rows
 
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
-        """See :class:`VectorIndex`."""
         layout = self._layout
         layout.current.upsert(model, rows)
         if layout.other is not None:
-            with self._keeping_up(layout):
+            with self._writing_to_other(layout):
                 layout.other.upsert(model, rows)
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
-        """See :class:`VectorIndex`."""
         layout = self._layout
         layout.current.delete(model, keys)
         if layout.other is not None:
-            with self._keeping_up(layout):
+            with self._writing_to_other(layout):
                 layout.other.delete(model, keys)
 
     @contextmanager
-    def _keeping_up(self, layout: Layout) -> Iterator[None]:
+    def _writing_to_other(self, layout: Layout) -> Iterator[None]:
         try:
             yield
         except StoreUnavailable as error:
             self._note_failure(layout, error)
-            if layout.state is MoveState.COPYING:  # this write is refused, the next ones do without the target
-                raise
-            log.warning("the former vector index does not follow any more: %s", error)
+            if layout.state is MoveState.COPYING:
+                raise  # this write fails; then the move is given up, and later writes succeed without the target
+            log.warning("a change could not be made in the former vector index: %s", error)
 
     def _note_failure(self, layout: Layout, error: StoreUnavailable) -> None:
         if layout.state is MoveState.COPYING:
             self._failed = layout.version, str(error)
 
     def settle(self, model: str, key: RowKey) -> None:
-        """See :class:`VectorIndex`."""
         with self._using() as layout:
             layout.current.settle(model, key)
             if layout.other is not None and layout.state is MoveState.KEPT_UP:  # other processes may search there
@@ -203,47 +207,45 @@ class DualWriteIndex:
                     layout.other.settle(model, key)
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
-        """See :class:`VectorIndex`."""
         with self._using() as layout:
             return layout.current.search(model, probes, collections, limit)
 
     def warm_up(self) -> None:
-        """See :class:`VectorIndex`."""
         with self._using() as layout:
             layout.current.warm_up()
 
     def keys(self, model: str) -> Iterator[RowKey]:
-        """See :class:`VectorIndex`; where searches go."""
+        """See :class:`VectorIndex`. Of the location where searches go."""
         with self._using() as layout:
             yield from layout.current.keys(model)
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
-        """See :class:`VectorIndex`; in either place."""
+        """See :class:`VectorIndex`. Of both locations."""
         face_ids = list(face_ids)
         with self._using() as layout:
             found = layout.current.rows_of(model, face_ids)
             if layout.other is not None:
                 try:
                     found |= layout.other.rows_of(model, face_ids)
-                except StoreUnavailable as error:  # never passed over: somebody may be told that nothing is left
+                except StoreUnavailable as error:  # raised, because a receipt of an erasure relies on this answer
                     self._note_failure(layout, error)
                     raise
             return found
 
     def count(self, model: str) -> int:
-        """See :class:`VectorIndex`; where searches go."""
+        """See :class:`VectorIndex`. Of the location where searches go."""
         with self._using() as layout:
             return layout.current.count(model)
 
     # -- parts
 
     def models(self) -> list[str]:
-        """See :class:`VectorIndex`; in either place."""
+        """See :class:`VectorIndex`. Of both locations."""
         with self._using() as layout:
             return sorted({model for index in layout.indexes for model in index.models()})
 
     def drop(self, model: str) -> None:
-        """See :class:`VectorIndex`; in both places."""
+        """See :class:`VectorIndex`. In both locations."""
         with self._using() as layout:
             for index in layout.indexes:
                 index.drop(model)
@@ -251,33 +253,29 @@ class DualWriteIndex:
     # -- life
 
     def maintain(self) -> None:
-        """See :class:`VectorIndex`."""
         self.refresh()
         with self._using() as layout:
             layout.current.maintain()
             if layout.other is not None:
-                with suppress(StoreUnavailable):  # which whoever writes there will notice
+                with suppress(StoreUnavailable):  # the next write to it will fail and be handled
                     layout.other.maintain()
 
     def doubtful(self) -> bool:
-        """See :class:`VectorIndex`; of where searches go: a failing target ends the move."""
+        """See :class:`VectorIndex`. Of the location where searches go: a failing target ends the move instead."""
         return self._layout.current.doubtful()
 
     def facts(self) -> Mapping[str, Any]:
-        """See :class:`VectorIndex`."""
         with self._using() as layout:
             return layout.current.facts()
 
     def capacity(self) -> int | None:
-        """See :class:`VectorIndex`."""
         return self._layout.current.capacity()
 
     def unindexed(self) -> int:
-        """See :class:`VectorIndex`; where searches go."""
+        """See :class:`VectorIndex`. Of the location where searches go."""
         with self._using() as layout:
             return layout.current.unindexed()
 
     def close(self) -> None:
-        """See :class:`VectorIndex`."""
         for index in {index for layout in (self._layout, *self._former) for index in layout.indexes}:
             index.close()

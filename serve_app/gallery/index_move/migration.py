@@ -1,14 +1,15 @@
-"""Moving the vector index to another place while it serves.
+"""Moves of the vector index to another location while it serves searches and writes.
 
-    begin     a command names the target; from then on every process writes rows here and there
-    copy      one process copies the rows that were here before, from the records, and compares
-    switch    when both hold what the records say and the new place has indexed it, searches go there; the former one is
-              kept in step for a while, since other processes notice within a second
-    clear     nobody writes to the former place any more, and it is removed
+    begin     a command names the target; from then on every process writes rows to both locations
+    copy      one process writes the rows from before the move to the target, from the records, and compares
+    switch    when both locations have the rows that the records say, and the target has built its index of them,
+              searches use the target; writes still go to the former location as well for a while, because other
+              processes notice the switch within a second
+    clear     no process writes to the former location any more, and it is removed
 
-Each step finds by itself what is left to do, so a crash costs nothing but time. Whoever writes attends to the row
-that says how far it is (:mod:`serve_app.gallery.sql.records.index_location`), so the copy misses no write. A target
-that fails before the switch ends the move, and searches never notice.
+Each step finds out by itself what is left to do, so a crash costs only time. Every writer reads the row that has the
+state of the move (:mod:`serve_app.gallery.sql.records.index_location`), so the copy misses no write. If the target
+fails before the switch, the move ends without an effect on searches.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import sqlalchemy as sa
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import RowKey, VectorIndex
-from serve_app.gallery.index.locations import IndexLocation, is_embedded, shown
+from serve_app.gallery.index.locations import IndexLocation, is_embedded, without_credentials
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
@@ -35,56 +36,62 @@ from serve_app.gallery.sql.records.index_location import IndexMove, MoveState
 log = logging.getLogger(__name__)
 
 KEPT_UP = dt.timedelta(seconds=60)
-"""How long a server that was left is searchable after the switch, for processes that have not noticed it."""
+"""How long a former server stays up to date after the switch, for processes that have not noticed it."""
 
 LEASE = dt.timedelta(seconds=30)
-"""After so long without a sign of life another process takes over."""
+"""After this long without a step of the worker, another process takes over."""
 
 STEP_S = 0.25
+"""Seconds of one step."""
+
 ROWS = 500
-"""Rows that are copied in one transaction, some 50 ms in which SQLite lets nobody else write."""
+"""Rows that one transaction copies. It takes about 50 ms, during which SQLite allows no other writer."""
 
 PATIENCE_S = 60.0
-"""How long copying may fail before the move is given up."""
+"""When copying has failed for this long, the move is given up."""
 
 ATTEMPTS = 3
+"""Comparisons after which a target that still has other rows than the records is given up."""
+
 PAUSE_S = 30.0
+"""Seconds after which a failed removal of the former location is tried again."""
 
 
 class IndexMoves:
-    """Begins and ends moves, and says how far one is: what the database alone can tell.
+    """Begins and cancels moves, and reads their state.
 
-    It needs no index, so a command may open it beside a running service.
+    Only needs the database, not the index, so that a command can use it while the service runs.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def row(self) -> IndexMove:
-        """How far it is."""
+        """The row with the state of the move."""
         with self._database.read() as connection:
             return index_location.get(connection)
 
     def begin(self, configured: str, target: IndexLocation) -> None:
-        """Move to a place that is empty and answers; any process of the gallery does the work.
+        """Begin a move. Any process of the gallery does the work.
 
         Args:
             configured: ``storage.milvus_uri`` of the service.
+            target: the caller has checked that it answers and is empty.
 
         Raises:
-            InvalidRequest: it is there, or on its way.
+            InvalidRequest: the index is there already, or a move is in progress.
         """
 
         def work(connection: sa.Connection) -> None:
             row = index_location.get(connection, "all")
             location = row.location or IndexLocation(configured)
             if location.uri == target.uri:
-                raise InvalidRequest(f"The vector index is at {shown(target.uri)} already.")
+                raise InvalidRequest(f"The vector index is already at {without_credentials(target.uri)}.")
             if row.state is not MoveState.NONE:
-                where = row.other and shown(row.other.uri)
+                where = row.other and without_credentials(row.other.uri)
                 raise InvalidRequest(
-                    f"A move is under way ({row.state}, {where}): wait for it, or end it with 'facegraph index move "
-                    "--cancel'."
+                    f"A move is under way ({row.state}, {where}): wait until it has ended, or cancel it with "
+                    "'facegraph index move --cancel'."
                 )
             fresh = {"configured": configured, "done": 0, "total": 0, "error": "", "worker": None}
             index_location.change(connection, row, MoveState.COPYING, location, target, **fresh)
@@ -92,7 +99,7 @@ class IndexMoves:
         self._database.transact(work)
 
     def cancel(self) -> IndexMove:
-        """Give up a copy, or the removal of a place that answers no more; the row as it was.
+        """Cancel a move before the switch, or the removal of a location that no longer answers; the row as it was.
 
         Raises:
             InvalidRequest: there is nothing to cancel.
@@ -105,7 +112,7 @@ class IndexMoves:
             elif row.state is MoveState.CLEARING:
                 index_location.change(connection, row, MoveState.NONE, row.location, None)
             else:
-                raise InvalidRequest("There is no move that could be cancelled.")
+                raise InvalidRequest("There is no move that can be cancelled.")
             return row
 
         return self._database.transact(work)
@@ -113,7 +120,16 @@ class IndexMoves:
 
 @dataclass(slots=True)
 class _Copy:
-    """How far the copy of one version of the row is."""
+    """Progress of the copy for one version of the row.
+
+    Attributes:
+        total: rows to copy.
+        models: whose rows are not copied completely; the first one is in progress.
+        after: last row copied of that model, None before the first one.
+        done: rows copied.
+        attempts: comparisons made.
+        failing_since: monotonic time of the first of the latest failures, None after a success.
+    """
 
     version: int
     total: int
@@ -125,7 +141,7 @@ class _Copy:
 
 
 class IndexMigrator:
-    """Does the work of moves, in steps; one process at a time. Thread-safe."""
+    """Does the work of moves, in steps. One process does it at a time. Thread-safe."""
 
     def __init__(self, database: Database, index: DualWriteIndex, blobs: BlobStore) -> None:
         self._database = database
@@ -137,33 +153,33 @@ class IndexMigrator:
         self._not_before = 0.0
 
     def warnings(self) -> dict[str, str]:
-        """What an operator should know, by code."""
+        """Warnings for the operator, by code."""
         row = self._index.row
-        here = shown(self._index.layout.location.uri)
+        current = without_credentials(self._index.layout.location.uri)
         found = {}
         if row.other is not None:
-            there = shown(row.other.uri)
+            other = without_credentials(row.other.uri)
             found["index_moving"] = (
-                f"The vector index moves from {here} to {there}: {row.done} of {row.total} rows are there"
+                f"The vector index moves from {current} to {other}: {row.done} of {row.total} rows are copied"
                 f"{'; they are being indexed' if 0 < row.total == row.done else ''}."
                 if row.state is MoveState.COPYING
-                else f"The vector index at {there} is not used any more and is removed in a moment."
+                else f"The vector index at {other} is no longer used and will be removed soon."
             )
         if row.location is not None and self._index.configured != self._index.layout.location.uri:
             found["index_moved"] = (
-                f"The vector index is at {here}, where it was moved to, but storage.milvus_uri still says "
-                f"{shown(self._index.configured)}: set it to the new place at the next restart."
+                f"The vector index is at {current}, where it was moved to, but storage.milvus_uri still says "
+                f"{without_credentials(self._index.configured)}: set it to the new location before the next restart."
             )
         return found
 
     def step(self) -> bool:
-        """Do up to :data:`STEP_S` of what is to be done; whether there is more to do right now."""
+        """Work for up to :data:`STEP_S`; whether there is more to do now."""
         if time.monotonic() < self._not_before or not self._stepping.acquire(blocking=False):
             return False
         try:
             return self._step()
         except StoreUnavailable as error:
-            log.warning("moving the vector index has to wait: %s", error)
+            log.warning("the move of the vector index has to wait: %s", error)
             self._note_failure(error)
             return False
         finally:
@@ -190,15 +206,15 @@ class IndexMigrator:
 
     @staticmethod
     def _kept_up(row: IndexMove) -> dt.timedelta:
-        alone = row.other is not None and is_embedded(row.other.uri)  # one process has it open
-        return dt.timedelta(0) if alone else KEPT_UP
+        only_here = row.other is not None and is_embedded(row.other.uri)  # only one process can have it open
+        return dt.timedelta(0) if only_here else KEPT_UP
 
     # -- copying
 
     def _copy_some(self, row: IndexMove) -> bool:
         layout = self._index.layout
         if layout.version != row.version or layout.other is None:
-            return True  # the next step follows it
+            return True  # the next step has the new layout
         target = Repairer(self._database, layout.other, self._blobs)
         if self._copy is None or self._copy.version != row.version:
             self._copy = self._new_copy(row.version, layout.other)
@@ -224,18 +240,18 @@ class IndexMigrator:
         with self._database.read() as connection:
             models = faces.models(connection)
             total = sum(faces.count_memberships(connection, model) for model in models)
-            firsts = {
+            first_rows = {
                 model: faces.index_rows(connection, model, faces.memberships_after(connection, model, None, 1))
                 for model in models
             }
-        for model, rows in firsts.items():
-            # A server takes seconds to make a model's part; here no writer waits for that. Should the face be erased
-            # at this moment, the numbers differ in the end and the comparison removes the row.
+        for model, rows in first_rows.items():
+            # A server takes seconds to create a model's part. This row is written outside a transaction, so that no
+            # writer waits for that. If the face is erased at this moment, the final comparison removes the row.
             target.upsert(model, rows)
         return _Copy(version, total, models)
 
     def _finish(self, row: IndexMove, copy: _Copy, target: Repairer, index: VectorIndex) -> bool:
-        """Compare where the numbers differ, and switch when searches would find all there; whether to go on now."""
+        """Compare models whose numbers of rows differ, and switch when the target is complete; whether to go on now."""
         with self._database.read() as connection:
             expected = {model: faces.count_memberships(connection, model) for model in faces.models(connection)}
         for model in sorted({*expected, *index.models()}):
@@ -248,7 +264,7 @@ class IndexMigrator:
         copy.attempts += 1
 
         def switch(connection: sa.Connection) -> bool:
-            now = index_location.get(connection, "all")  # no writer is at work from here on
+            now = index_location.get(connection, "all")  # from here on, no writer is active
             if now.version != row.version:
                 return True
             for model in {*faces.models(connection), *index.models()}:
@@ -261,9 +277,9 @@ class IndexMigrator:
 
         if self._database.transact(switch):
             self._index.refresh()
-            log.warning("searches use the vector index at %s now", shown(self._index.layout.location.uri))
+            log.warning("searches now use the vector index at %s", without_credentials(self._index.layout.location.uri))
         elif copy.attempts == ATTEMPTS:
-            reason = f"the target holds other rows than the records say, also after {ATTEMPTS} comparisons"
+            reason = f"the target has other rows than the records say, also after {ATTEMPTS} comparisons"
             self._database.transact(lambda connection: index_location.give_up(connection, row.version, reason))
         return True
 

@@ -1,1 +1,1 @@
-"""Background work: tasks, the duplicate scan, bulk uploads."""
+"""Background work: tasks, the search for duplicates, and bulk uploads."""

@@ -1,13 +1,13 @@
-"""Uploads of many persons, enrolled in the background by a worker of the ingress. A part of ``Gallery``.
+"""Bulk uploads: many persons, enrolled in the background by a worker of the ingress. Part of ``Gallery``.
 
-    begin    a task that no worker may claim yet, for the collection
-    add      persons, a few at a time: a row, then a blob with the fields and the pictures
-    start    all were received: the task may be claimed, and is acknowledged
-    work     a worker gets the next persons, enrols them, and notes what became of them
-    erase    a person's blob goes as soon as the outcome is noted, or the task has ended
+    begin    create a task for the collection, which no worker can claim yet
+    add      store persons, a few at a time: for each a row, then a blob with fields and images
+    start    all persons were received: workers can claim the task, and the upload is acknowledged
+    work     a worker gets the next persons, enrols them, and stores their outcomes
+    erase    the blob of a person is erased as soon as the person has an outcome, or the task has ended
 
-The row is there before the blob and until after it, so that whatever a crash leaves is found. A person may be dealt
-with twice after a crash, which replaces the faces by the same ones.
+A person's row is inserted before the blob is written, and marked only after the blob was erased, so that no crash
+leaves a blob without a row. After a crash a person can be enrolled twice, which replaces the faces by the same ones.
 """
 
 from __future__ import annotations
@@ -31,31 +31,32 @@ from serve_app.request_context import current
 KIND = "bulk"
 
 MOST_AT_ONCE = 20
-"""Unfinished uploads of a tenant."""
+"""Most unfinished uploads of a tenant."""
 
 RECEIVING = dt.timedelta(minutes=10)
-"""How long an upload may take; a task whose upload was cut off fails then."""
+"""Time limit of an upload, after which a task whose upload was interrupted fails."""
 
 ERASED_AT_ONCE = 1000
+"""Blobs that one run of maintenance erases."""
 
 
 class BulkUploads:
-    """The methods of :class:`~serve_app.contracts.bulk_uploads.Bulk`, synchronous, and house-keeping."""
+    """Implements :class:`~serve_app.contracts.bulk_uploads.BulkUploads`, synchronously. Part of ``Gallery``."""
 
     _database: Database
     _blobs: BlobStore
 
     def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
-        """Whoever calls this is recorded as the one who enrols."""
+        """The caller of this method is recorded as the actor of the enrolments."""
         now = dt.datetime.now(dt.UTC)
 
         def start(connection: sa.Connection) -> Task:
-            place = collections.get(connection, tenant, collection)
+            stored = collections.get(connection, tenant, collection)
             if len(tasks.unfinished(connection, tenant, KIND)) >= MOST_AT_ONCE:
-                raise TaskRunning(f"{MOST_AT_ONCE} uploads are waiting already, which is the most.", limit=MOST_AT_ONCE)
+                raise TaskRunning(f"At most {MOST_AT_ONCE} uploads can be unfinished at once.", limit=MOST_AT_ONCE)
             work = {
                 "complete": False,
-                "collection_id": place.id,
+                "collection_id": stored.id,
                 "options": dict(options),
                 "actor": current().caller,
                 "counts": {},
@@ -79,7 +80,6 @@ class BulkUploads:
             self._blobs.write(tenant, blob, "upload", person.payload)
 
     def start_bulk(self, tenant: str, task_id: str) -> Task:
-
         def start(connection: sa.Connection) -> Task:
             row = _receiving(connection, tenant, task_id)
             persons, pictures = bulk_uploads.size(connection, task_id)
@@ -95,7 +95,7 @@ class BulkUploads:
         return self._database.transact(start)
 
     def bulk_work(self, worker: str, pictures: int) -> BulkWork | None:
-        """The next persons of the oldest upload that no other living worker has."""
+        """Takes the oldest upload that no other living worker has claimed."""
         now = dt.datetime.now(dt.UTC)
         row = self._database.transact(
             lambda connection: (
@@ -104,8 +104,8 @@ class BulkUploads:
         )
         if row is None:
             return None
-        if trouble := _trouble(row, now):
-            self._end_bulk(worker, row.id, TaskState.FAILED, row.work["counts"], trouble)
+        if reason := _reason_to_fail(row, now):
+            self._end_bulk(worker, row.id, TaskState.FAILED, row.work["counts"], reason)
             return None
         with self._database.read() as connection:
             found = bulk_uploads.pending(connection, row.id, pictures)
@@ -122,8 +122,6 @@ class BulkUploads:
         return BulkWork(row.id, row.tenant_id, collection, row.work["options"], row.work["actor"], people)
 
     def note_bulk(self, worker: str, task_id: str, outcomes: Mapping[int, Mapping[str, Any]]) -> bool:
-        """What became of persons, by position; False if the task is not the worker's any more, or was cancelled."""
-
         def note(connection: sa.Connection) -> bool:
             row = tasks.row_of(connection, task_id)
             if row is None or row.claim != worker or row.state != str(TaskState.RUNNING):
@@ -149,11 +147,11 @@ class BulkUploads:
     ) -> Page[Mapping[str, Any]]:
         with self._database.read() as connection:
             if tasks.get(connection, tenant, task_id).kind != KIND:
-                raise TaskNotFound(f"The task {task_id} is no upload.", task_id=task_id)
+                raise TaskNotFound(f"The task {task_id} is not an upload.", task_id=task_id)
             return bulk_uploads.outcomes(connection, task_id, limit, cursor, failures=failures)
 
     def erase_uploads(self) -> int:
-        """Erase the blobs that nobody needs; how many. House-keeping calls it."""
+        """Erase blobs that are no longer needed; the number erased. Part of maintenance."""
         with self._database.read() as connection:
             rows = bulk_uploads.to_erase(connection, ERASED_AT_ONCE)
         for row in rows:
@@ -175,9 +173,9 @@ def _receiving(connection: sa.Connection, tenant: str, task_id: str) -> sa.Row[A
     return row
 
 
-def _trouble(row: sa.Row[Any], now: dt.datetime) -> str:
+def _reason_to_fail(row: sa.Row[Any], now: dt.datetime) -> str:
     if not row.work["complete"]:
-        return "The upload was not received completely; nobody was enrolled."
+        return "The upload was not received completely; no person was enrolled."
     if row.attempts >= MAX_ATTEMPTS:
-        return f"The service was stopped {row.attempts} times while it worked on this."
-    return f"It took longer than {TIME_LIMIT}." if now - row.created > TIME_LIMIT else ""
+        return f"The service was stopped {row.attempts} times while it worked on this task."
+    return f"The task took longer than {TIME_LIMIT}." if now - row.created > TIME_LIMIT else ""

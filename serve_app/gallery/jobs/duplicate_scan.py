@@ -1,7 +1,8 @@
-"""All faces of a collection against one another, exactly, in pieces that fit into memory and a fraction of a second.
+"""Exact comparison of all faces of a collection with each other, in steps of a fraction of a second.
 
-The product of two blocks of templates is their cosines. For 100,000 faces of 128 dimensions that is 1.3 * 10^12
-multiplications, less work than 100,000 searches of an index, and no pair is missed. Only two blocks are in memory.
+The faces are read in blocks, and only two blocks are in memory. The matrix product of two blocks of templates is the
+matrix of their cosines. For 100,000 faces of 128 dimensions that is 1.3 * 10^12 multiplications, less work than 100,000
+searches of an index, and no pair is missed.
 """
 
 from __future__ import annotations
@@ -17,26 +18,30 @@ from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records.duplicates import Block, Likeness, Pair, block
 
 BLOCK = 4096
+"""Faces of a block."""
+
 ROWS = 256
 """Rows of a block whose cosines are in memory at once: 4 MB."""
 
 STEP_S = 0.25
+"""Seconds of one step."""
 
 
 class TooManyPairs(Exception):
-    """More than may be stored."""
+    """A step found more pairs than can be stored."""
 
 
 @dataclass(slots=True)
 class Scan:
-    """How far the comparison of a collection's faces is.
+    """Input and progress of the comparison of a collection's faces. Stored with the task.
 
     Attributes:
-        collection_id, model: which faces.
-        cosine: from which on two faces count as alike.
-        outer: id of the last face that has been compared with all others.
-        inner: id of the last face that those of the block after ``outer`` have been compared with; empty for none.
-        done: comparisons.
+        collection_id, model: which faces are compared.
+        cosine: two faces are a pair from this cosine on.
+        outer: id of the last face that has been compared with all others; empty at the start.
+        inner: id of the last face that the block after ``outer`` has been compared with; empty if with none.
+        done: number of comparisons made.
+        finished: whether all faces have been compared.
     """
 
     collection_id: str
@@ -48,10 +53,13 @@ class Scan:
     finished: bool = False
 
     def step(self, database: Database, most: int, seconds: float | None = None) -> dict[Pair, Likeness]:
-        """Go on for about so long; what was found on the way, at most ``most`` pairs.
+        """Continue for about this long; the pairs found, each with its most similar faces.
+
+        Args:
+            seconds: by default :data:`STEP_S`.
 
         Raises:
-            TooManyPairs.
+            TooManyPairs: there are more than ``most``.
         """
         until = time.monotonic() + (STEP_S if seconds is None else seconds)
         found: dict[Pair, Likeness] = {}
@@ -64,42 +72,44 @@ class Scan:
         return found
 
     def _compare(self, connection: sa.Connection, until: float) -> Iterator[tuple[Pair, Likeness]]:
-        these: Block | None = None
+        outer_block: Block | None = None
         while not self.finished:
-            if these is None:
-                these = block(connection, self.collection_id, self.model, self.outer, BLOCK)
-                if not these.ids:
+            if outer_block is None:
+                outer_block = block(connection, self.collection_id, self.model, self.outer, BLOCK)
+                if not outer_block.ids:
                     self.finished = True
                     return
             if not self.inner:
-                yield from _alike(these, these, self.cosine)
-                self.inner = these.ids[-1]
-                self.done += len(these.ids) * (len(these.ids) - 1) // 2
+                yield from _similar(outer_block, outer_block, self.cosine)
+                self.inner = outer_block.ids[-1]
+                self.done += len(outer_block.ids) * (len(outer_block.ids) - 1) // 2
             else:
-                others = block(connection, self.collection_id, self.model, self.inner, BLOCK)
-                if others.ids:
-                    yield from _alike(these, others, self.cosine)
-                    self.inner = others.ids[-1]
-                    self.done += len(these.ids) * len(others.ids)
+                inner_block = block(connection, self.collection_id, self.model, self.inner, BLOCK)
+                if inner_block.ids:
+                    yield from _similar(outer_block, inner_block, self.cosine)
+                    self.inner = inner_block.ids[-1]
+                    self.done += len(outer_block.ids) * len(inner_block.ids)
                 else:
-                    self.outer, self.inner, these = these.ids[-1], "", None
+                    self.outer, self.inner, outer_block = outer_block.ids[-1], "", None
             if time.monotonic() >= until:
                 return
 
 
-def _alike(these: Block, others: Block, lowest: float) -> Iterator[tuple[Pair, Likeness]]:
-    """Pairs of different persons' faces; within one block each once."""
-    numbers = {owner: number for number, owner in enumerate({*these.owners, *others.owners})}
-    own = np.array([numbers[owner] for owner in these.owners])
-    other = np.array([numbers[owner] for owner in others.owners])
-    for start in range(0, len(these.ids), ROWS):
-        cosines = these.templates[start : start + ROWS] @ others.templates.T
+def _similar(outer_block: Block, inner_block: Block, lowest: float) -> Iterator[tuple[Pair, Likeness]]:
+    """Pairs of faces of different owners with at least this cosine; within one block each pair once."""
+    numbers = {owner: number for number, owner in enumerate({*outer_block.owners, *inner_block.owners})}
+    own = np.array([numbers[owner] for owner in outer_block.owners])
+    other = np.array([numbers[owner] for owner in inner_block.owners])
+    for start in range(0, len(outer_block.ids), ROWS):
+        cosines = outer_block.templates[start : start + ROWS] @ inner_block.templates.T
         rows, columns = np.nonzero(cosines >= lowest)
         rows += start
         chosen = own[rows] != other[columns]
-        if these is others:
+        if outer_block is inner_block:
             chosen &= rows < columns
         for row, column in zip(rows[chosen].tolist(), columns[chosen].tolist(), strict=True):
-            first, second = sorted([(these.owners[row], these.ids[row]), (others.owners[column], others.ids[column])])
+            first, second = sorted(
+                [(outer_block.owners[row], outer_block.ids[row]), (inner_block.owners[column], inner_block.ids[column])]
+            )
             cosine = min(1.0, float(cosines[row - start, column]))
             yield Pair(first[0], second[0]), Likeness(first[1], second[1], cosine)

@@ -1,7 +1,7 @@
-"""Work in the background, in small steps that survive the end of the process. A part of ``Gallery``.
+"""Background tasks, done in small steps that survive the end of the process. Part of ``Gallery``.
 
-A task's row says how far it is. A worker claims a task, does a step, and writes what it found and how far it came in
-one transaction; the next step may be another process's. A worker that falls silent loses its claim.
+A task's row has its progress. A worker claims a task, does a step, and writes results and progress in one transaction,
+so another process can do the next step. A worker that makes no progress for a minute loses its claim.
 """
 
 from __future__ import annotations
@@ -28,18 +28,23 @@ from serve_app.score import Calibration, check_threshold, resolve_threshold
 log = logging.getLogger(__name__)
 
 DUPLICATES = "duplicates"
+"""Kind of the task that searches for duplicates."""
 
 MAX_PAIRS = 100_000
-"""Pairs that one search for duplicates may find."""
+"""Most pairs that one search for duplicates can find."""
 
 MAX_ATTEMPTS = 20
-"""How often a task is taken up again before it counts as the reason for the ends of its workers."""
+"""How often a task is claimed before it is considered the cause of the ends of its workers, and fails."""
 
 TIME_LIMIT = dt.timedelta(hours=24)
+"""Age at which an unfinished task fails."""
 
 
 class Tasks:
-    """The methods of :class:`~serve_app.contracts.tasks.Tasks`, synchronous, and :meth:`work`."""
+    """Implements :class:`~serve_app.contracts.tasks.Tasks`, synchronously. Part of ``Gallery``.
+
+    :meth:`work` does the tasks.
+    """
 
     _database: Database
     _calibrations: Mapping[str, Calibration]
@@ -61,11 +66,11 @@ class Tasks:
             return tuple(tasks.latest(connection, tenant, limit))
 
     def cancel_task(self, tenant: str, task_id: str) -> Task:
-        """A step that is going on may end after this returned; what it finds is not kept."""
+        """A step that is in progress can end after this has returned; its results are discarded."""
         return self._database.transact(lambda connection: tasks.cancel(connection, tenant, task_id))
 
     def forget_tasks(self, now: dt.datetime | None = None) -> int:
-        """Erase the records of tasks that are more than a week old; how many. House-keeping calls it."""
+        """Delete records of tasks that are more than a week old; the number deleted. Part of maintenance."""
         return self._database.transact(lambda connection: tasks.forget(connection, now or dt.datetime.now(dt.UTC)))
 
     # -- duplicates
@@ -73,29 +78,29 @@ class Tasks:
     def find_duplicates(
         self, tenant: str, collection: str, model: str, threshold: ThresholdRequest = ThresholdRequest()
     ) -> Task:
-        """Faces that join while the task runs may be left out."""
+        """Faces that join the collection while the task runs can be left out."""
         check_threshold(threshold)
         calibration = self._calibrations.get(checks.check_model(model))
         if calibration is None:
             raise InvalidRequest(f"The gallery has no calibration for the model {model}.")
 
         def start(connection: sa.Connection) -> Task:
-            place = collections.get(connection, tenant, collection, "update")
+            stored = collections.get(connection, tenant, collection, "update")
             for other in tasks.unfinished(connection, tenant, DUPLICATES):
-                if other.arguments["collection_id"] == place.id:
+                if other.arguments["collection_id"] == stored.id:
                     raise TaskRunning(
-                        f"The collection {collection} is being searched for duplicates already.", task_id=other.id
+                        f"The collection {collection} is already being searched for duplicates.", task_id=other.id
                     )
-            number = duplicates.count(connection, place.id, model)
+            number = duplicates.count(connection, stored.id, model)
             chosen = resolve_threshold(threshold, number)
-            scan = Scan(place.id, model, calibration.cosine(chosen.min_score))
+            scan = Scan(stored.id, model, calibration.cosine(chosen.min_score))
             arguments = {
                 "collection": collection,
-                "collection_id": place.id,
+                "collection_id": stored.id,
                 "model": model,
                 "min_score": chosen.min_score,
                 "faces": number,
-                "faces_of_other_models": place.face_count - number,
+                "faces_of_other_models": stored.face_count - number,
             }
             return tasks.add(
                 connection,
@@ -113,11 +118,11 @@ class Tasks:
     def duplicates(
         self, tenant: str, task_id: str, limit: int = 100, cursor: str | None = None, with_distinct: bool = False
     ) -> Page[DuplicatePair]:
-        """Pages of 1 to 1,000; whoever was deleted meanwhile is left out."""
+        """Pages of 1 to 1,000. Pairs of which one was deleted since are left out."""
         with self._database.read() as connection:
             task = tasks.get(connection, tenant, task_id)
             if task.kind != DUPLICATES:
-                raise TaskNotFound(f"The task {task_id} is no search for duplicates.", task_id=task_id)
+                raise TaskNotFound(f"The task {task_id} is not a search for duplicates.", task_id=task_id)
             rows, following = duplicates.page(connection, task_id, limit, cursor, with_distinct)
             found = faces.of_ids(connection, {id_ for row in rows for id_ in (row.first_face, row.second_face)})
             people = persons.load(connection, {row.person_id for row in found if row.person_id is not None})
@@ -139,15 +144,14 @@ class Tasks:
     def tell_apart(
         self, tenant: str, person_id: str, other_id: str, collection: str | None = None, apart: bool = True
     ) -> None:
-        """Gone when either of the two is erased; whoever one of them is merged into takes it over."""
         if person_id == other_id:
-            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to tell apart.")
+            raise InvalidRequest(f"Another person than {checks.quoted(person_id)} was expected, to tell apart.")
 
         def note(connection: sa.Connection) -> None:
-            here = None if collection is None else collections.get(connection, tenant, collection)
+            within = None if collection is None else collections.get(connection, tenant, collection)
             both = persons.get_all(connection, tenant, [person_id, other_id])
             for row in both:
-                if here is not None and here.id not in persons.collection_ids(connection, row.id):
+                if within is not None and within.id not in persons.collection_ids(connection, row.id):
                     raise persons.not_found(row.external_id, collection)
             pair = both[0].id, both[1].id
             if apart:
@@ -161,12 +165,12 @@ class Tasks:
     # -- working
 
     def work(self) -> bool:
-        """Do one step, of a fraction of a second, of what waits to be done; False if nothing does."""
+        """Do one step, a fraction of a second, of an unfinished task; False if there is none."""
         if not self._working.acquire(blocking=False):
             return False
         try:
             if self._current is None:
-                self._current = self._take_up()
+                self._current = self._claim()
             if self._current is None:
                 return False
             current, self._current = self._current, None
@@ -174,25 +178,25 @@ class Tasks:
                 self._current = current
             return True
         except StoreUnavailable as error:
-            log.warning("a task has to wait: %s", error)  # its claim runs out; then the last step is done again
+            log.warning("a task has to wait: %s", error)  # its claim runs out, then the last step is repeated
             return False
         finally:
             self._working.release()
 
-    def _take_up(self) -> tuple[str, dt.datetime, Scan] | None:
+    def _claim(self) -> tuple[str, dt.datetime, Scan] | None:
         now = dt.datetime.now(dt.UTC)
         row = self._database.transact(lambda connection: tasks.claim(connection, self._worker, [DUPLICATES], now))
         if row is None:
             return None
         if row.attempts >= MAX_ATTEMPTS:
-            self._fail(row.id, f"The service was stopped {row.attempts} times while it worked on this.")
+            self._fail(row.id, f"The service was stopped {row.attempts} times while it worked on this task.")
             return None
         return row.id, row.created, Scan(**row.work)
 
     def _step(self, task_id: str, created: dt.datetime, scan: Scan) -> bool:
-        """Whether there is more to do."""
+        """Do one step of a task; whether there is more to do."""
         if dt.datetime.now(dt.UTC) - created > TIME_LIMIT:
-            return self._fail(task_id, f"It took longer than {TIME_LIMIT}.")
+            return self._fail(task_id, f"The task took longer than {TIME_LIMIT}.")
         try:
             found = scan.step(self._database, MAX_PAIRS)
         except TooManyPairs:
@@ -200,14 +204,14 @@ class Tasks:
         except StoreUnavailable:
             raise
         except Exception:
-            log.exception("task %s", task_id)
-            return self._fail(task_id, "Something unexpected went wrong; the log of the service says what.")
+            log.exception("task %s failed", task_id)
+            return self._fail(task_id, "An unexpected error occurred; the log of the service has the details.")
 
         def note(connection: sa.Connection) -> bool:
             if not tasks.advance(connection, self._worker, task_id, asdict(scan), scan.done):
-                return False  # cancelled, or another worker's
-            here = sa.select(collections_table.c.id).where(collections_table.c.id == scan.collection_id)
-            if connection.execute(here).first() is None:
+                return False  # cancelled, or claimed by another worker
+            existing = sa.select(collections_table.c.id).where(collections_table.c.id == scan.collection_id)
+            if connection.execute(existing).first() is None:
                 tasks.finish(connection, self._worker, task_id, TaskState.FAILED, {}, "The collection was deleted.")
                 return False
             duplicates.put(connection, task_id, found)
@@ -228,4 +232,4 @@ class Tasks:
         return False
 
 
-TOO_MANY = f"More than {MAX_PAIRS} pairs are that much alike; ask again with a higher min_score."
+TOO_MANY = f"There are more than {MAX_PAIRS} pairs with this min_score; repeat the search with a higher min_score."

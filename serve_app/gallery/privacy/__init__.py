@@ -1,1 +1,1 @@
-"""Audit log, erasure with receipts, retention periods, signatures, re-encryption."""
+"""Audit log, erasure with receipts, retention periods, signatures and re-encryption."""

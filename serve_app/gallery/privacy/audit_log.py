@@ -1,8 +1,8 @@
-"""The audit log: who searched for, looked at, enrolled and erased what. Part of ``Gallery``.
+"""The audit log: which caller searched for, read, enrolled and erased what. Part of ``Gallery``.
 
-Writes are recorded in the transaction that makes them (``writer.py``). What only reads waits for no disk: its entry is
-queued, and recorded by the next house-keeping, so that a crash may lose the entries of the last moments, never their
-order.
+A write is recorded in the same transaction (``writes/writer.py``). An operation that only reads does not wait for a
+disk: its entry is queued and written by the next maintenance. So a crash can lose the entries of the last moments, but
+never changes their order.
 """
 
 from __future__ import annotations
@@ -24,42 +24,43 @@ from serve_app.gallery.sql.records.audit_chain import Draft
 log = logging.getLogger(__name__)
 
 MOST_QUEUED = 10_000
-"""Entries that wait while the database is away; more are counted and dropped, and the log will say so."""
+"""Most entries that are queued while the database is away. Further ones are dropped, and an entry has their number."""
 
 KEPT = dt.timedelta(days=365)
+"""Default age at which entries are erased."""
 
 
 class AuditQueue:
-    """Entries of searches, comparisons and looks at images on their way into the log. Thread-safe."""
+    """Queue of audit log entries of searches, verifications and readings of images. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, Draft]] = []
-        self._lost: dict[str, int] = defaultdict(int)
+        self._queued: list[tuple[str, Draft]] = []
+        self._dropped: dict[str, int] = defaultdict(int)
 
     def put(self, tenant: str, draft: Draft) -> None:
-        """Record it soon. Returns at once."""
+        """Queue an entry. Returns at once."""
         with self._lock:
-            if len(self._waiting) < MOST_QUEUED:
-                self._waiting.append((tenant, draft))
+            if len(self._queued) < MOST_QUEUED:
+                self._queued.append((tenant, draft))
             else:
-                self._lost[tenant] += 1
+                self._dropped[tenant] += 1
 
     def flush(self) -> int:
-        """Record what waits; how many entries.
+        """Write the queued entries to the log; their number.
 
         Raises:
-            StoreUnavailable: it goes on waiting.
+            StoreUnavailable: the entries stay queued.
         """
         with self._lock:
-            taken, lost = self._waiting, dict(self._lost)
-            self._waiting = []
-            self._lost.clear()
+            taken, dropped = self._queued, dict(self._dropped)
+            self._queued = []
+            self._dropped.clear()
         by_tenant: dict[str, list[Draft]] = defaultdict(list)
         for tenant, draft in taken:
             by_tenant[tenant].append(draft)
-        for tenant, number in lost.items():
+        for tenant, number in dropped.items():
             by_tenant[tenant].append(Draft("entries_lost", details={"entries": number}))
         if not by_tenant:
             return 0
@@ -69,15 +70,15 @@ class AuditQueue:
             )
         except StoreUnavailable:
             with self._lock:
-                self._waiting = taken + self._waiting
-                for tenant, number in lost.items():
-                    self._lost[tenant] += number
+                self._queued = taken + self._queued
+                for tenant, number in dropped.items():
+                    self._dropped[tenant] += number
             raise
         return len(taken)
 
 
 class Privacy:
-    """The methods of :class:`~serve_app.contracts.privacy.Privacy`, synchronous."""
+    """Implements :class:`~serve_app.contracts.privacy.Privacy`, synchronously. Part of ``Gallery``."""
 
     _database: Database
     _audit: AuditQueue
@@ -92,13 +93,13 @@ class Privacy:
             return audit_chain.page(connection, tenant, subject, limit, cursor)
 
     def check_audit(self, tenant: str) -> AuditCheck:
-        """Reads the whole log."""
+        """Slow for a long log: reads all entries."""
         self._audit.flush()
         with self._database.read() as connection:
             return audit_chain.check(audit_chain.entries(connection, tenant), audit_chain.head(connection, tenant))
 
     def export_audit(self, tenant: str) -> Iterator[AuditEntry]:
-        """All entries, oldest first, as they are at one moment."""
+        """All entries, oldest first; on SQLite, as they are at one moment."""
         self._audit.flush()
         with self._database.read() as connection:
             yield from audit_chain.entries(connection, tenant)
@@ -115,7 +116,7 @@ class Privacy:
         return ReceiptCheck(True, recorded, residue)
 
     def forget_audit(self, now: dt.datetime | None = None, kept: dt.timedelta = KEPT) -> int:
-        """Erase entries that are older than ``kept``; how many. House-keeping calls it."""
+        """Erase entries that are older than ``kept``; the number erased. Part of maintenance."""
         before = (now or dt.datetime.now(dt.UTC)) - kept
         return self._database.transact(lambda connection: audit_chain.forget(connection, before))
 

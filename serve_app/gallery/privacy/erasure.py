@@ -1,4 +1,4 @@
-"""Erasures with a receipt: carried out, then looked for, then signed."""
+"""Erasures with a signed receipt. An erasure is made, then checked in all stores, then signed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from serve_app.gallery.writes.writer import Plan, Writer
 log = logging.getLogger(__name__)
 
 STATEMENT = "facegraph erasure 1"
-"""What a receipt's statement is; the number changes with its fields."""
+"""Format of a receipt's statement; the number changes when its fields change."""
 
 
 class Eraser:
-    """Erases persons and proves it."""
+    """Erases persons, and issues receipts of that."""
 
     def __init__(
         self, database: Database, index: VectorIndex, blobs: BlobStore, writer: Writer, signer: Signer
@@ -42,19 +42,19 @@ class Eraser:
         self._signer = signer
 
     def run(self, tenant: str, plan: Plan[Deletion], person_ids: Sequence[str]) -> Deletion:
-        """Carry a deletion out; if persons cease to exist, look for what is left of them and sign the receipt.
+        """Execute a deletion. If it erases persons, check that nothing of them is left, and sign a receipt.
 
         Args:
-            person_ids: the external ids that the caller knows them by.
+            person_ids: the persons' external ids, for the receipt.
 
         Raises:
-            StoreUnavailable: nothing was written; except that when something is left it is erased by the next repair
-                (``details["residue"]``), and that when a store went away after the deletion there is no receipt
-                (``details["pending"]``).
+            StoreUnavailable: nothing was written, with two exceptions. If something is left of the persons, the next
+                repair erases it (``details["residue"]``). If a store went away after the deletion, the deletion was
+                made but there is no receipt (``details["pending"]``).
         """
-        seen = _Witness(plan)
-        outcome = self._writer.run(seen)
-        changes = seen.changes
+        recording = _RecordingPlan(plan)
+        outcome = self._writer.run(recording)
+        changes = recording.changes
         if not changes.drop_persons:
             return outcome
         try:
@@ -64,25 +64,25 @@ class Eraser:
             if error.details:
                 raise
             raise StoreUnavailable(
-                "The deletion is made and no search finds the persons any more, but a store went away before that was "
-                "confirmed, so there is no receipt.",
+                "The persons are deleted and no search finds them any more, but a store went away before that was "
+                "checked, so there is no receipt.",
                 pending="receipt",
             ) from error
 
     def confirm(self, changes: Changes) -> None:
-        """Raise StoreUnavailable if any row, vector or image of what these changes dropped is left."""
+        """Raise StoreUnavailable if a row, a vector or an image of what these changes erased is left."""
         left = self.residue(changes)
         if any(left.values()):
-            log.error("an erasure left %s", left)
+            log.error("an erasure is incomplete; left: %s", left)
             models = {face.id: face.model for face in changes.drop_faces}
             self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
             raise StoreUnavailable(
-                "The erasure is not complete; it will be completed within minutes. Ask for it again to get a receipt.",
+                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.",
                 residue=left,
             )
 
     def residue(self, changes: Changes) -> dict[str, int]:
-        """How many rows, vectors and images of dropped persons and faces are stored."""
+        """Numbers of rows, vectors and images that are still stored of erased persons and faces."""
         face_ids = [face.id for face in changes.drop_faces]
         searched = (
             (persons.c.id, changes.drop_persons),
@@ -96,11 +96,11 @@ class Eraser:
             records = sum(_count(connection, column, ids) for column, ids in searched)
         models = self._index.models() if face_ids else []
         vectors = sum(len(self._index.rows_of(model, face_ids)) for model in models)
-        images = sum(self._blobs.holds(changes.tenant, face_id) for face_id in face_ids)
+        images = sum(self._blobs.count_of_face(changes.tenant, face_id) for face_id in face_ids)
         return {"records": records, "vectors": vectors, "images": images}
 
     def sign(self, tenant: str, changes: Changes, person_ids: Sequence[str], outcome: Deletion) -> ErasureReceipt:
-        """The receipt of an erasure in which nothing was left."""
+        """The signed receipt of an erasure that left nothing."""
         return self._signer.receipt(
             {
                 "statement": STATEMENT,
@@ -116,8 +116,8 @@ class Eraser:
         )
 
 
-class _Witness:
-    """A plan that remembers what its last run, the one that counts, was to change."""
+class _RecordingPlan:
+    """A plan that remembers the changes of its last run, which are the ones that were made."""
 
     changes: Changes
 

@@ -1,6 +1,6 @@
-"""Persons and faces whose time is over: by a collection's retention period, or by the end of a consent.
+"""Erasure of persons and faces by a collection's retention period, or at the end of a consent. Part of ``Gallery``.
 
-A part of ``Gallery``. A person's period begins anew with every change of the person.
+A person's retention period begins again with every change of the person.
 """
 
 from __future__ import annotations
@@ -23,39 +23,46 @@ from serve_app.gallery.sql.schema import collections, face_collections, faces, p
 from serve_app.gallery.writes import deletion_plans
 
 AT_ONCE = 200
-"""Of each collection in one round of house-keeping; the next round goes on."""
+"""Persons, and unassigned faces, of each collection that one run of maintenance handles; the next run continues."""
 
 StillDue = Callable[[Any], bool]
 
 
 class Retention:
-    """What house-keeping erases."""
+    """Applies retention periods and consents. Part of ``Gallery``."""
 
     _database: Database
     _eraser: Eraser
 
     def expire_persons(self, now: dt.datetime | None = None) -> int:
-        """Take out of collections what is kept too long, and erase what is in no other; how many were."""
+        """Apply retention periods and ends of consents; the number of persons and faces handled. Part of maintenance.
+
+        A person whose consent has ended is erased. A person who has been unchanged for a collection's retention period
+        is removed from the collection, and erased if it was the last one. An unassigned face that is older than the
+        period is erased.
+        """
         now = now or dt.datetime.now(dt.UTC)
         done = 0
         consent = sa.select(persons.c.tenant_id, persons.c.external_id).where(persons.c.consent_expires <= now)
         limited = sa.select(collections).where(collections.c.retention_days.is_not(None))
         with self._database.read() as connection:
-            withdrawn = connection.execute(consent.limit(AT_ONCE)).all()
-            places = connection.execute(limited).all()
-        for row in withdrawn:
-            done += self._expire(row.tenant_id, row.external_id, None, partial(_ended, now))
-        for place in places:
-            before = now - dt.timedelta(days=place.retention_days)
+            consent_ended = connection.execute(consent.limit(AT_ONCE)).all()
+            limited_collections = connection.execute(limited).all()
+        for row in consent_ended:
+            done += self._expire(row.tenant_id, row.external_id, None, partial(_consent_has_ended, now))
+        for collection in limited_collections:
+            before = now - dt.timedelta(days=collection.retention_days)
             with self._database.read() as connection:
-                people = connection.execute(_people(place.id, before)).scalars().all()
-                unassigned = connection.execute(_unassigned(place.id, before)).scalars().all()
+                people = connection.execute(_persons_due(collection.id, before)).scalars().all()
+                unassigned = connection.execute(_unassigned_due(collection.id, before)).scalars().all()
             for external_id in people:
-                done += self._expire(place.tenant_id, external_id, place.name, partial(_unchanged, before))
+                done += self._expire(collection.tenant_id, external_id, collection.name, partial(_is_unchanged, before))
             for face_id in unassigned:
                 with contextlib.suppress(NotFound):
                     self._eraser.run(
-                        place.tenant_id, deletion_plans.delete_face(place.tenant_id, face_id, None, None, False), []
+                        collection.tenant_id,
+                        deletion_plans.delete_face(collection.tenant_id, face_id, None, None, False),
+                        [],
                     )
                     done += 1
         return done
@@ -71,20 +78,20 @@ class Retention:
 
         try:
             self._eraser.run(tenant, plan, [external_id])
-        except NotFound:  # somebody was quicker
+        except NotFound:  # deleted or removed since
             return 0
         return 1
 
 
-def _ended(now: dt.datetime, person: Any) -> bool:
+def _consent_has_ended(now: dt.datetime, person: Any) -> bool:
     return person.consent_expires is not None and person.consent_expires <= now
 
 
-def _unchanged(since: dt.datetime, person: Any) -> bool:
+def _is_unchanged(since: dt.datetime, person: Any) -> bool:
     return bool(person.modified <= since)
 
 
-def _people(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
+def _persons_due(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
     return (
         sa.select(persons.c.external_id)
         .join(person_collections, person_collections.c.person_id == persons.c.id)
@@ -93,7 +100,7 @@ def _people(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
     )
 
 
-def _unassigned(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
+def _unassigned_due(collection_id: str, before: dt.datetime) -> sa.Select[Any]:
     return (
         sa.select(faces.c.id)
         .join(face_collections, face_collections.c.face_id == faces.c.id)

@@ -1,4 +1,7 @@
-"""Signatures of this installation: Ed25519 (RFC 8032), the key made at the first start and kept with the records."""
+"""Signatures of this installation: Ed25519 (RFC 8032).
+
+The key is generated at the first start and stored in the records.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ from serve_app.gallery.sql.schema import installation
 
 
 class Signer:
-    """Signs with one private key (32 bytes)."""
+    """Signs with one private key (32 bytes). ``public_key`` is base64."""
 
     def __init__(self, private: bytes) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(private)
         self.public_key = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
     def receipt(self, statement: Mapping[str, Any]) -> ErasureReceipt:
-        """The statement, signed."""
+        """A receipt: the statement with its signature."""
         signature = base64.b64encode(self._key.sign(canonical(statement))).decode()
         return ErasureReceipt(statement, self.public_key, signature)
 
 
 def is_genuine(receipt: ErasureReceipt, public_key: str) -> bool:
-    """Whether the holder of this key (base64) signed exactly this statement. Needs nothing but the receipt."""
+    """Whether the holder of this key (base64) signed exactly this statement. Needs no store."""
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
         key.verify(base64.b64decode(receipt.signature, validate=True), canonical(receipt.statement))
@@ -40,7 +43,7 @@ def is_genuine(receipt: ErasureReceipt, public_key: str) -> bool:
 
 
 def load_signer(database: Database) -> Signer:
-    """The installation's signer; all processes agree on one key.
+    """The installation's signer. Generates the key if there is none; all processes get the same one.
 
     Raises:
         StoreUnavailable.

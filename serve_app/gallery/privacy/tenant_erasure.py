@@ -1,4 +1,4 @@
-"""A tenant's end: everything that belongs to it, in every store, then the tenant; with a receipt."""
+"""Erasure of a tenant: of everything that it owns in all stores, then of the tenant itself, with a receipt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, faces
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.sql.records.collections import AREA, POOL
+from serve_app.gallery.sql.records.collections import POOL, UNKNOWNS_PREFIX
 from serve_app.gallery.sql.schema import (
     api_keys,
     audit_heads,
@@ -38,16 +38,20 @@ STATEMENT = "facegraph tenant erasure 1"
 AT_ONCE = 500
 
 OWNED = tuple(t for t in reversed(metadata.sorted_tables) if "tenant_id" in t.c and t is not erased)
-"""Every table with rows of tenants, dependent ones first. Tombstones stay: no backup may bring back what is gone."""
+"""All tables with rows of tenants, dependent ones first. Without tombstones: they stay, so that restoring a backup does
+not bring back what was erased."""
 
 
 def erase_tenant(
     database: Database, index: VectorIndex, blobs: BlobStore, writer: Writer, signer: Signer, tenant: str
 ) -> ErasureReceipt:
-    """Erase a tenant. Its keys stop working first; run it again if it was interrupted.
+    """Erase a tenant. Its keys stop working first. If it was interrupted, run it again.
 
     Raises:
-        TenantNotFound; InvalidRequest: it is the default one; StoreUnavailable: something is left, try again.
+        TenantNotFound.
+        InvalidRequest: it is the default tenant.
+        StoreUnavailable: a store does not answer; or the tenant is deleted and something of it is left
+            (``details["residue"]``), because a client still writes for it.
     """
     if tenant == DEFAULT_TENANT:
         raise InvalidRequest("The default tenant belongs to the installation and cannot be deleted.")
@@ -70,7 +74,7 @@ def erase_tenant(
     while number := writer.run(_unassigned_faces(tenant)):
         counts["faces"] += number
     for name in names:
-        if name[0] not in (POOL, AREA):
+        if name[0] not in (POOL, UNKNOWNS_PREFIX):
             writer.run(deletion_plans.delete_collection(tenant, name, only_if_empty=False))
     Repairer(database, index, blobs).settle_journal(ids=_journal(database, tenant))
     blobs.delete_tenant(tenant)
@@ -93,7 +97,11 @@ def erase_tenant(
         "images": blobs.count(tenant),
     }
     if any(left.values()):
-        raise StoreUnavailable("Something of the tenant is left; stop what still writes for it.", residue=left)
+        raise StoreUnavailable(
+            "The tenant is deleted, but something of it is left, so there is no receipt: stop clients that still write "
+            "for it.",
+            residue=left,
+        )
     return signer.receipt(
         {
             "statement": STATEMENT,

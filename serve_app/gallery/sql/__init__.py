@@ -1,1 +1,1 @@
-"""The system of record: SQL database, schema, migrations and statements."""
+"""The records: SQL database, schema, migrations and statements. They are the system of record."""

@@ -1,4 +1,9 @@
-"""The connection to the system of record: SQLite or PostgreSQL, one way to read, one way to write."""
+"""Connections and transactions of the records, on SQLite or PostgreSQL.
+
+There is one way to read (:meth:`Database.read`) and one way to write (:meth:`Database.write`, or
+:meth:`Database.transact`, which repeats a transaction that lost a race). Both turn the drivers' errors into
+``StoreUnavailable``.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ LOCK_WAIT_S = 20
 """How long a statement waits for another writer before the store counts as unavailable."""
 
 ATTEMPTS = 6
-"""How often a transaction that lost a race (unique key, deadlock) is run again."""
+"""How often a transaction is tried that loses races with other writers (unique key, deadlock)."""
 
 RETRYABLE_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock detected
 
@@ -35,14 +40,14 @@ _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.DisconnectionError, ex
 
 
 class Database:
-    """An engine with the settings that durability needs.
+    """A SQLAlchemy engine with the settings that durability needs.
 
     Args:
         url: SQLAlchemy URL of SQLite (a file) or PostgreSQL.
-        cipher: for the columns that are encrypted; None stores them as they are.
+        cipher: for the encrypted columns; None stores them in the clear.
 
     Raises:
-        ConfigurationError: not such a URL.
+        ConfigurationError: the URL is not one of these, or the file cannot be opened.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:
@@ -63,7 +68,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for SELECTs; on SQLite they see one moment in time.
+        """A connection for SELECT statements; on SQLite all of them see one snapshot.
 
         Raises:
             StoreUnavailable: the database does not answer.
@@ -76,7 +81,8 @@ class Database:
         """A transaction: committed durably at the end, rolled back on an exception.
 
         Raises:
-            StoreUnavailable: the database does not answer; nothing was written, unless it was lost during the commit.
+            StoreUnavailable: the database does not answer. Nothing was written, unless the connection was lost during
+                the commit: then the transaction took effect completely or not at all.
         """
         with self._outages(), tracing.span("records write"), self.engine.connect() as connection:
             connection = connection.execution_options(facegraph_write=True)
@@ -84,7 +90,7 @@ class Database:
                 yield connection
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """``work`` in a transaction, run again when it lost a race with another writer."""
+        """Run ``work`` in a transaction, and run it again if it lost a race with another writer."""
 
         def attempt() -> T:
             with self.write() as connection:
@@ -100,7 +106,9 @@ class Database:
             raise LostRace(f"The database refused the change: {error.orig}") from error
         except _OUTAGES as error:
             if getattr(getattr(error, "orig", None), "sqlstate", None) in RETRYABLE_SQLSTATES:
-                raise LostRace("The database gave way to another writer; try again.") from error
+                raise LostRace(
+                    "The database rolled the transaction back in favour of another writer; try again."
+                ) from error
             store_metrics.failed("records")
             log.warning("database: %s", error)
             raise StoreUnavailable("The database does not answer; try again.") from error
@@ -117,11 +125,13 @@ class Database:
 
 
 class LostRace(StoreUnavailable):
-    """Another writer came first; the same transaction may succeed when run again."""
+    """The transaction lost a race with another writer; it can succeed when it is run again."""
 
 
 def retried(attempt: Callable[[], T]) -> T:
-    """What ``attempt`` gives, made again after a random pause when it lost a race with another writer.
+    """Call ``attempt`` and return its result; call it again, after a random pause, if it lost a race.
+
+    The pauses double: 5 to 20 ms, 10 to 40 ms, and so on.
 
     Raises:
         LostRace: it lost :data:`ATTEMPTS` times.
@@ -135,7 +145,7 @@ def retried(attempt: Callable[[], T]) -> T:
         return attempt()
     except LostRace as error:
         store_metrics.failed("records")
-        log.warning("database: given up after %d attempts: %s", ATTEMPTS, error)
+        log.warning("database: a transaction was given up after %d attempts: %s", ATTEMPTS, error)
         raise
 
 
@@ -151,7 +161,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
-        # The driver must not open transactions of its own: it would start them too late, as readers.
+        # The driver must not open transactions by itself: it would begin them too late, and as readers.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
@@ -166,7 +176,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # A writer takes the lock at once: upgrading a read lock later fails instead of waiting.
+        # A writer takes the write lock at BEGIN: upgrading a read lock later fails at once instead of waiting.
         write = connection.get_execution_options().get("facegraph_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -174,11 +184,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _create_private(path: Path) -> None:
-    """The database file, if there is none; its -wal and -shm files inherit the mode.
+    """Create the database file with mode 0600 if there is none; its -wal and -shm files inherit the mode.
 
-    One that is there is not opened, not even to try: closing it would drop the locks that other connections of this
-    process hold on it (POSIX), and the next process that comes and goes would take itself for the last one and
-    delete the log under them, with all that they commit from then on.
+    An existing file is not opened here, not even to test it. By POSIX rules, closing it would drop the locks that
+    other connections of this process hold on it. The next process that opens and closes the database would then take
+    itself for the last user and delete the write-ahead log, and with it everything that those connections commit from
+    then on.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

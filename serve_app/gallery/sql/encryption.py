@@ -1,7 +1,7 @@
-"""Encryption at rest: AES-256-GCM (NIST SP 800-38D) with a random nonce for each value, several keys side by side.
+"""Encryption at rest: AES-256-GCM (NIST SP 800-38D) with a random nonce for each value, and several keys at once.
 
-The first key encrypts, all of them decrypt, so that a key is changed by putting a new one in front, running
-``facegraph reencrypt``, and taking the old one away. What was stored without a key stays readable.
+The first key encrypts, all keys decrypt. To change the key, put the new one first, run ``facegraph reencrypt``, and
+remove the old one. Values that were stored without encryption stay readable.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from serve_app.errors import ConfigurationError
 from serve_app.settings import Settings
 
 MAGIC = b"\xffsealed1"
-"""Begins what is sealed. No image begins so, and no template: as a float32 it is no component of a unit vector."""
+"""First bytes of every encrypted value. No image begins with them, and no template: read as a little-endian float32,
+the first four are no component of a unit vector."""
 
 KEY_BYTES, LABEL_BYTES, NONCE_BYTES = 32, 8, 12
 HEADER = len(MAGIC) + LABEL_BYTES + NONCE_BYTES
 
 
 class Cipher:
-    """Seals values.
+    """Encrypts and decrypts values.
 
     Args:
-        keys: of 32 bytes each, at least one; the first one encrypts.
+        keys: at least one, 32 bytes each; the first one encrypts.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -38,61 +39,66 @@ class Cipher:
         self._by_label = {_label(key): AESGCM(key) for key in keys}
 
     def encrypt(self, content: bytes, context: bytes = b"") -> bytes:
-        """Encrypted; ``context`` is what it must be opened with, so that values cannot be exchanged."""
+        """Encrypt a value.
+
+        Args:
+            context: authenticated with the value, and needed again to decrypt it, so that a stored value cannot be
+                replaced by another one.
+        """
         nonce = os.urandom(NONCE_BYTES)
         header = MAGIC + self._first + nonce
         return header + self._by_label[self._first].encrypt(nonce, content, header + context)
 
-    def decrypt(self, sealed: bytes, context: bytes = b"") -> bytes:
-        """The inverse; what is not sealed is returned as it is.
+    def decrypt(self, encrypted: bytes, context: bytes = b"") -> bytes:
+        """The inverse of :meth:`encrypt`; a value that is not encrypted is returned unchanged.
 
         Raises:
-            ConfigurationError: sealed with a key that is not given, or changed.
+            ConfigurationError: the key is not among those of this cipher, or the value or its context was changed.
         """
-        if not sealed.startswith(MAGIC):
-            return sealed
-        header, label = sealed[:HEADER], sealed[len(MAGIC) : len(MAGIC) + LABEL_BYTES]
+        if not encrypted.startswith(MAGIC):
+            return encrypted
+        header, label = encrypted[:HEADER], encrypted[len(MAGIC) : len(MAGIC) + LABEL_BYTES]
         cipher = self._by_label.get(label)
         if cipher is None:
-            raise _locked()
+            raise _key_missing()
         try:
-            return cipher.decrypt(header[-NONCE_BYTES:], sealed[HEADER:], header + context)
+            return cipher.decrypt(header[-NONCE_BYTES:], encrypted[HEADER:], header + context)
         except InvalidTag:
-            raise ConfigurationError("An encrypted value is damaged or was exchanged for another.") from None
+            raise ConfigurationError("An encrypted value is damaged, or was replaced by another one.") from None
 
 
 class EncryptedBytes(sa.types.TypeDecorator[bytes]):
-    """Bytes that are sealed where the engine's dialect carries a cipher; see :class:`~.database.Database`."""
+    """A column of bytes, encrypted if the engine's dialect carries a cipher (see :class:`~.database.Database`)."""
 
     impl = sa.LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: bytes | None, dialect: sa.Dialect) -> bytes | None:
-        """EncryptedBytes on the way in."""
+        """Encrypt a value to be stored."""
         cipher = cipher_in(dialect)
         return value if value is None or cipher is None else cipher.encrypt(value)
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> bytes | None:
-        """Opened on the way out."""
+        """Decrypt a stored value."""
         return None if value is None else decrypted(cipher_in(dialect), bytes(value))
 
 
 def cipher_in(dialect: sa.Dialect) -> Cipher | None:
-    """That of the engine whose dialect it is."""
+    """The cipher that :class:`~.database.Database` attached to its engine's dialect; None if there is none."""
     return getattr(dialect, "facegraph_cipher", None)
 
 
 def decrypted(cipher: Cipher | None, stored: bytes, context: bytes = b"") -> bytes:
-    """The value. Raises ConfigurationError: it is sealed and there is no key for it."""
+    """A stored value, decrypted if it is encrypted. Raises ConfigurationError: there is no key for it."""
     if cipher is not None:
         return cipher.decrypt(stored, context)
     if stored.startswith(MAGIC):
-        raise _locked()
+        raise _key_missing()
     return stored
 
 
 def cipher_from_settings(settings: Settings) -> Cipher | None:
-    """The cipher that the settings give keys for; None without keys.
+    """The cipher with the keys of the settings; None if they name no key.
 
     Raises:
         ConfigurationError: a key is not 32 bytes as base64, or the file cannot be read.
@@ -119,8 +125,8 @@ def _label(key: bytes) -> bytes:
     return hashlib.sha256(b"facegraph key label" + key).digest()[:LABEL_BYTES]
 
 
-def _locked() -> ConfigurationError:
+def _key_missing() -> ConfigurationError:
     return ConfigurationError(
-        "Something stored is encrypted with a key that is not among storage.encryption_key and "
+        "A stored value is encrypted with a key that is not among storage.encryption_key and "
         "storage.encryption_key_file."
     )

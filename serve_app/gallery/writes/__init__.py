@@ -1,1 +1,1 @@
-"""Writing: the transaction over records, index and images, and the plan of each operation."""
+"""Writes: the transaction over records, index and images (``writer``), and a plan for each operation."""

@@ -19,7 +19,7 @@ from serve_app.gallery.writes.writer import Plan
 
 
 def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletion]:
-    """See ``Matcher.delete_person``."""
+    """See ``Persons.delete_person``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
         collection = None if name is None else collections.get(connection, tenant, name, "share")
@@ -43,7 +43,7 @@ def delete_person(tenant: str, person_id: str, name: str | None) -> Plan[Deletio
 
 
 def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
-    """See ``Directory.delete_persons``."""
+    """See ``Persons.delete_persons``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
         changes = Changes(tenant, "delete_persons")
@@ -51,7 +51,7 @@ def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
         rows = faces.of_persons(connection, changes.drop_persons)
         drop(connection, changes, rows)
         for person_id in changes.drop_persons:
-            changes.leaves += [Membership(place, person_id) for place in persons.collection_ids(connection, person_id)]
+            changes.leaves += [Membership(id_, person_id) for id_ in persons.collection_ids(connection, person_id)]
         outcome = Deletion(persons=len(changes.drop_persons), faces=len(rows), erased=True)
         return changes, lambda _: outcome
 
@@ -61,14 +61,14 @@ def delete_persons(tenant: str, person_ids: Sequence[str]) -> Plan[Deletion]:
 def delete_face(
     tenant: str, face_id: str, person_id: str | None, name: str | None, with_person: bool
 ) -> Plan[Deletion]:
-    """See ``Matcher.delete_face``."""
+    """See ``Faces.delete_face``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
         collection = None if name is None else collections.get(connection, tenant, name, "share")
         row = faces.find(connection, tenant, face_id)
         if row is not None and row.external_id is not None:
             persons.find(connection, tenant, row.external_id, lock=True)
-            row = faces.find(connection, tenant, face_id)  # another writer may have erased it while we waited
+            row = faces.find(connection, tenant, face_id)  # another writer may have erased it while this one waited
         if row is None or (person_id is not None and row.external_id != person_id):
             raise face_not_found(face_id, person_id)
         if collection is not None and RowKey(collection.id, face_id) not in faces.memberships(connection, [face_id]):
@@ -85,56 +85,56 @@ def delete_face(
 
 
 def delete_collection(tenant: str, name: str, only_if_empty: bool, keep_persons: bool = False) -> Plan[Deletion]:
-    """See ``Matcher.delete_collection``."""
+    """See ``Collections.delete_collection``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
         collection = collections.get(connection, tenant, name, "update")
-        here = persons.in_collection(connection, collection.id, lock=True)
+        members = persons.in_collection(connection, collection.id, lock=True)
         unassigned = faces.of_collection_without_person(connection, collection.id)
-        if only_if_empty and (here or unassigned):
+        if only_if_empty and (members or unassigned):
             raise CollectionNotEmpty(
-                f"The collection {name} still holds {len(here)} persons and {len(unassigned)} faces without a person.",
-                persons=len(here),
+                f"The collection {name} still has {len(members)} persons and {len(unassigned)} faces without a person.",
+                persons=len(members),
                 faces=len(unassigned),
             )
         changes = Changes(tenant, "delete_collection", drop_collections=[collection.id])
         staying = persons.elsewhere(connection, collection.id)
-        leaving = sorted(set(here) - staying)
+        leaving = sorted(set(members) - staying)
         if keep_persons and leaving:
             _to_pool(connection, changes, tenant, leaving)
             staying |= set(leaving)
             leaving = []
         changes.drop_persons = leaving
-        changes.leaves = [Membership(collection.id, person_id) for person_id in here]
-        places = faces.memberships(connection, [row.id for row in unassigned])
-        shared = {key.face_id for key in places if key.collection_id != collection.id}
+        changes.leaves = [Membership(collection.id, person_id) for person_id in members]
+        memberships = faces.memberships(connection, [row.id for row in unassigned])
+        shared = {key.face_id for key in memberships if key.collection_id != collection.id}
         dropped = [
             *faces.of_persons(connection, changes.drop_persons),
             *(row for row in unassigned if row.id not in shared),
         ]
         drop(connection, changes, dropped)
-        strangers = _drop_area(connection, changes, collection)
+        unknown_faces = _drop_unknowns(connection, changes, collection)
         for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in unassigned if row.id in shared)):
             changes.detach[row.model].append(RowKey(collection.id, row.id))
-        outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped) + strangers, erased=True)
+        outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped) + unknown_faces, erased=True)
         return changes, lambda _: outcome
 
     return plan
 
 
-def _drop_area(connection: sa.Connection, changes: Changes, collection: Collection) -> int:
-    """The collection takes the faces of its unknowns with it; how many."""
-    area = collections.area(connection, collection)
-    if area is None:
+def _drop_unknowns(connection: sa.Connection, changes: Changes, collection: Collection) -> int:
+    """Erase a collection's unknowns collection with its faces; the number of faces."""
+    hidden = collections.unknowns_collection(connection, collection)
+    if hidden is None:
         return 0
-    rows = faces.of_collection_without_person(connection, area.id)
+    rows = faces.of_collection_without_person(connection, hidden.id)
     drop(connection, changes, rows)
-    changes.drop_collections.append(area.id)
+    changes.drop_collections.append(hidden.id)
     return len(rows)
 
 
 def _to_pool(connection: sa.Connection, changes: Changes, tenant: str, person_ids: Sequence[str]) -> None:
-    """These persons (internal ids) join the pool with all their faces."""
+    """Let these persons (internal ids) join the pool with all their faces."""
     pool = collections.get_pool(connection, tenant)
     changes.joins += [Membership(pool.id, person_id) for person_id in person_ids]
     for row in faces.of_persons(connection, person_ids, template=True):

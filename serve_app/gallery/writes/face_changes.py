@@ -1,4 +1,4 @@
-"""Parts of plans that add faces or drop them."""
+"""Parts of plans that add or erase faces."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from serve_app.gallery.sql.records.secondary_templates import SecondaryTemplates
 
 
 def face_not_found(face_id: object, person_id: str | None = None, collection: str | None = None) -> FaceIdNotFound:
-    """The error for a face that is not there (or not that person's, or not in that collection)."""
-    whose = "" if person_id is None else f" of the person {checks.shown(person_id)}"
-    where = "" if collection is None else f" in the collection {collection}"
-    text = f"There is no face{whose} with the id {checks.shown(face_id)}{where}."
+    """The error for a face that does not exist, is not that person's, or is not in that collection."""
+    of_person = "" if person_id is None else f" of the person {checks.quoted(person_id)}"
+    in_collection = "" if collection is None else f" in the collection {collection}"
+    text = f"There is no face{of_person} with the id {checks.quoted(face_id)}{in_collection}."
     return FaceIdNotFound(text, face_id=str(face_id)[:100])
 
 
 def drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]]) -> None:
-    """These faces cease to exist, wherever they are."""
+    """Erase these faces, and end all their memberships."""
     rows = list(rows)
     models = {row.id: row.model for row in rows}
     for key in faces.memberships(connection, models):
@@ -35,15 +35,15 @@ def drop(connection: sa.Connection, changes: Changes, rows: Iterable[sa.Row[Any]
     changes.drop_faces += [DroppedFace(row.id, row.model, row.has_thumbnail or row.has_photograph) for row in rows]
 
 
-def further_of(new: Mapping[str, NewFace]) -> SecondaryTemplates:
-    """The templates by further models that new faces bring."""
+def secondary_templates_of(new: Mapping[str, NewFace]) -> SecondaryTemplates:
+    """The secondary templates of new faces."""
     return {face_id: face.further for face_id, face in new.items() if face.further}
 
 
 def columns_of(
     tenant: str, person_id: str | None, face_id: str, face: NewFace, position: int, now: dt.datetime
 ) -> dict[str, Any]:
-    """A new face's row; ``person_id`` is internal."""
+    """The columns of a new face; ``person_id`` is internal, None for an unassigned face."""
     return {
         "id": face_id,
         "tenant_id": tenant,

@@ -1,4 +1,4 @@
-"""Plans that move persons between collections, and merge persons."""
+"""Plans that move persons between collections, and plans that merge persons."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from serve_app.gallery.writes.writer import Plan
 
 
 def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[str]) -> Plan[StoredCollection]:
-    """See ``Directory.link_persons``."""
+    """See ``Persons.link_persons``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], StoredCollection]]:
         both = sorted(set(add) & set(remove))
         if both:
-            raise InvalidRequest(f"The person {checks.shown(both[0])} is to be added and removed at once.")
+            raise InvalidRequest(f"The person {checks.quoted(both[0])} is named both to be added and to be removed.")
         collection = collections.get(connection, tenant, name, "share")
         rows = persons.get_all(connection, tenant, [*add, *remove])
         changes = Changes(tenant, "link_persons")
         adding = set(add)
         for person in rows:
             before = collections.by_ids(connection, persons.collection_ids(connection, person.id), "share")
-            here = any(place.id == collection.id for place in before)
+            is_member = any(each.id == collection.id for each in before)
             kept = faces.of_persons(connection, [person.id], template=True)
             if person.external_id in adding:
-                if not here:
+                if not is_member:
                     check_policies({}, [], kept, [collection])
-                    left = [place for place in before if place.name == collections.POOL]
+                    left = [each for each in before if each.name == collections.POOL]
                     move(changes, person.id, kept, [collection], left)
-            elif not here:
+            elif not is_member:
                 raise persons.not_found(person.external_id, name)
             else:
                 pool = [] if len(before) > 1 else [collections.get_pool(connection, tenant)]
@@ -52,36 +52,36 @@ def link_persons(tenant: str, name: str, add: Sequence[str], remove: Sequence[st
 
 
 def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) -> Plan[Person]:
-    """See ``Directory.merge_persons``."""
+    """See ``Persons.merge_persons``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Person]]:
         if person_id == other_id:
-            raise InvalidRequest(f"Another person than {checks.shown(person_id)} was expected, to merge with.")
-        here = None if name is None else collections.get(connection, tenant, name, "share")
+            raise InvalidRequest(f"Another person than {checks.quoted(person_id)} was expected, to merge with.")
+        within = None if name is None else collections.get(connection, tenant, name, "share")
         person, other = persons.get_all(connection, tenant, [person_id, other_id])
-        before, others = (
+        persons_collections, others_collections = (
             collections.by_ids(connection, persons.collection_ids(connection, row.id), "share")
             for row in (person, other)
         )
-        for row, places in ((person, before), (other, others)):
-            if here is not None and all(place.id != here.id for place in places):
+        for row, memberships in ((person, persons_collections), (other, others_collections)):
+            if within is not None and all(each.id != within.id for each in memberships):
                 raise persons.not_found(row.external_id, name)
-        both = [*before, *without(others, before)]
-        after = [place for place in both if place.name != collections.POOL] or both
-        joined, come_to = without(after, before), without(after, others)
-        kept = faces.of_persons(connection, [person.id], template=True)
-        coming = faces.of_persons(connection, [other.id], template=True)
-        check_policies({}, [], kept, joined)
-        check_policies({}, [], coming, come_to)
+        both = [*persons_collections, *without(others_collections, persons_collections)]
+        after = [each for each in both if each.name != collections.POOL] or both
+        person_joins, other_joins = without(after, persons_collections), without(after, others_collections)
+        persons_faces = faces.of_persons(connection, [person.id], template=True)
+        others_faces = faces.of_persons(connection, [other.id], template=True)
+        check_policies({}, [], persons_faces, person_joins)
+        check_policies({}, [], others_faces, other_joins)
 
         columns = persons.values(person_id, _gaps_filled(person, other), person)
         columns["date_of_birth"] = person.date_of_birth or other.date_of_birth
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, "merge_persons", update_person={"id": person.id, "modified": now, **columns})
-        changes.give_faces = {row.id: person.id for row in coming}
-        move(changes, person.id, kept, joined, without(before, after))
-        _attach_and_detach(changes, coming, come_to, without(others, after))
-        changes.leaves += [Membership(place.id, other.id) for place in others]
+        changes.give_faces = {row.id: person.id for row in others_faces}
+        move(changes, person.id, persons_faces, person_joins, without(persons_collections, after))
+        _attach_and_detach(changes, others_faces, other_joins, without(others_collections, after))
+        changes.leaves += [Membership(each.id, other.id) for each in others_collections]
         changes.statements += distinct_persons.inheritance(connection, tenant, person.id, other.id)
         changes.drop_persons = [other.id]
         return changes, lambda connection: persons.load(connection, [person.id])[person.id]
@@ -90,7 +90,7 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
 
 
 def _gaps_filled(person: sa.Row[Any], other: sa.Row[Any]) -> PersonFields:
-    """What is known of the one, else of the other; lists and metadata of both."""
+    """The fields of the person, empty ones filled from the other; watch lists and metadata of both."""
     mine, theirs = person._mapping, other._mapping
     texts = {text: mine[text] or theirs[text] for text in checks.PERSON_TEXTS}
     lists = tuple(dict.fromkeys((*mine["watch_list"], *theirs["watch_list"])))
@@ -104,7 +104,7 @@ def move(
     joined: Sequence[StoredCollection],
     left: Sequence[StoredCollection],
 ) -> None:
-    """The person (internal id) joins and leaves collections with the faces that stay; the rows have templates."""
+    """Let a person (internal id) join and leave collections with faces; the faces' rows must have ``template``."""
     changes.joins += [Membership(collection.id, person_id) for collection in joined]
     changes.leaves += [Membership(collection.id, person_id) for collection in left]
     _attach_and_detach(changes, kept, joined, left)
@@ -122,6 +122,7 @@ def _attach_and_detach(
         changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]
 
 
-def without(these: Sequence[StoredCollection], those: Sequence[StoredCollection]) -> list[StoredCollection]:
-    known = {collection.id for collection in those}
-    return [collection for collection in these if collection.id not in known]
+def without(given: Sequence[StoredCollection], removed: Sequence[StoredCollection]) -> list[StoredCollection]:
+    """The given collections that are not among ``removed``."""
+    ids = {collection.id for collection in removed}
+    return [collection for collection in given if collection.id not in ids]

@@ -1,4 +1,4 @@
-"""Plans that create and change persons."""
+"""Plans that create and change persons; see :data:`~serve_app.gallery.writes.writer.Plan`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.writes.face_changes import columns_of, drop, face_not_found, further_of
+from serve_app.gallery.writes.face_changes import columns_of, drop, face_not_found, secondary_templates_of
 from serve_app.gallery.writes.membership_plans import move, without
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
@@ -33,13 +33,15 @@ def put_person(
     mode: Literal["replace", "add"],
     must_be_new: bool,
 ) -> Plan[Enrolment]:
-    """See ``Matcher.put_person``; ``new`` holds the faces by the ids that they get."""
+    """See ``Persons.put_person``; ``new`` has the faces by their future ids."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
         named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
         present = persons.find(connection, tenant, person_id, lock=True)
         if present is not None and must_be_new:
-            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+            raise PersonExists(
+                f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id
+            )
         if present is None and not named:
             named = [collections.get_pool(connection, tenant)]
         internal_id = present.id if present is not None else uuid.uuid4().hex
@@ -67,7 +69,7 @@ def put_person(
         for position, (face_id, face) in enumerate(new.items()):
             changes.insert_faces.append(columns_of(tenant, internal_id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
-        changes.templates = further_of(new)
+        changes.templates = secondary_templates_of(new)
         if kept and joined:
             templates = faces.templates(connection, internal_id)
             for row in kept:
@@ -89,7 +91,7 @@ def put_person(
 
 
 def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mapping[str, NewFace]) -> Plan[Enrolment]:
-    """See ``Directory.update_person``; ``new`` holds the new faces by the ids that they get."""
+    """See ``Persons.update_person``; ``new`` has the new faces by their future ids."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
         wanted = None
@@ -115,7 +117,7 @@ def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mappin
         for position, (face_id, face) in enumerate(new.items()):
             changes.insert_faces.append(columns_of(tenant, person.id, face_id, face, position, now))
             changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
-        changes.templates = further_of(new)
+        changes.templates = secondary_templates_of(new)
         move(changes, person.id, kept, joined, without(before, after))
 
         def result(connection: sa.Connection) -> Enrolment:

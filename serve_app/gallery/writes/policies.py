@@ -1,4 +1,4 @@
-"""Policies of collections: which faces may join."""
+"""Policies of collections: which faces are allowed to join."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ def check_policies(
     kept: Sequence[sa.Row[Any]],
     joined: Sequence[Collection],
 ) -> None:
-    """New faces must satisfy all of the person's collections, present ones those that the person joins."""
+    """Check faces against the policies of collections. Raises LivenessRequired, FaceNotLive, QualityTooLow.
+
+    Args:
+        new: new faces by id; they must satisfy all of ``everywhere``.
+        everywhere: all collections that the person will be in.
+        kept: rows of existing faces; they must satisfy all of ``joined``.
+        joined: collections that the person joins.
+    """
     _check_live([(str(i), face.liveness, i) for i, face in enumerate(new.values())], everywhere)
     _check_live([(row.id, row.liveness, None) for row in kept], joined)
     _check_quality([(str(i), face.quality, i) for i, face in enumerate(new.values())], everywhere)

@@ -1,4 +1,4 @@
-"""What the operations on faces without a person change: plans for :class:`~serve_app.gallery.writes.writer.Writer`."""
+"""Plans that add, attach, detach and expire unassigned faces."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, unassigned_faces
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.face_changes import columns_of, drop, further_of
+from serve_app.gallery.writes.face_changes import columns_of, drop, secondary_templates_of
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
 
 EXPIRED_AT_ONCE = 500
+"""Faces that one transaction erases."""
 
 
 def add_faces(tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta) -> Plan[tuple[Face, ...]]:
-    """Faces in no collection; ``new`` holds them by the ids that they get."""
+    """See ``UnassignedFaces.add_faces``; ``new`` has the faces by their future ids."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Face, ...]]]:
         now = dt.datetime.now(dt.UTC)
         rows = [columns_of(tenant, None, id_, face, position, now) for position, (id_, face) in enumerate(new.items())]
         rows = [{**row, "expires": now + lifetime} for row in rows]
-        changes = Changes(tenant, "add_faces", insert_faces=rows, templates=further_of(new))
+        changes = Changes(tenant, "add_faces", insert_faces=rows, templates=secondary_templates_of(new))
 
         def result(connection: sa.Connection) -> tuple[Face, ...]:
             found = {row.id: faces.to_face(row, None) for row in faces.of_ids(connection, new)}
@@ -37,17 +38,17 @@ def add_faces(tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta) -
 
 
 def attach_faces(tenant: str, name: str, face_ids: Sequence[str], limit: int | None) -> Plan[UnassignedFacesChange]:
-    """See ``Matcher.attach_faces``."""
+    """See ``UnassignedFaces.attach_faces``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], UnassignedFacesChange]]:
-        # Who counts the free places must be alone until the count is written.
+        # With a limit, the collection is locked until the new count is written, so that no other writer exceeds it.
         collection = collections.get(connection, tenant, name, "share" if limit is None else "update")
         wanted = list(dict.fromkeys(face_ids))
         found = unassigned_faces.take(connection, tenant, wanted)
-        here = {key.face_id for key in faces.memberships(connection, found) if key.collection_id == collection.id}
-        joining = [face_id for face_id in wanted if face_id in found and face_id not in here]
-        room = len(joining) if limit is None else max(0, limit - collection.face_count)
-        joining, refused = joining[:room], joining[room:]
+        members = {key.face_id for key in faces.memberships(connection, found) if key.collection_id == collection.id}
+        joining = [face_id for face_id in wanted if face_id in found and face_id not in members]
+        free = len(joining) if limit is None else max(0, limit - collection.face_count)
+        joining, refused = joining[:free], joining[free:]
         check_policies({}, [], [found[face_id] for face_id in joining], [collection])
         changes = Changes(tenant, "attach_faces", expire=dict.fromkeys(joining))
         for face_id in joining:
@@ -67,23 +68,23 @@ def attach_faces(tenant: str, name: str, face_ids: Sequence[str], limit: int | N
 def detach_faces(
     tenant: str, name: str, face_ids: Sequence[str] | None, lifetime: dt.timedelta
 ) -> Plan[UnassignedFacesChange]:
-    """See ``Matcher.detach_faces``."""
+    """See ``UnassignedFaces.detach_faces``."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], UnassignedFacesChange]]:
         collection = collections.get(connection, tenant, name, "share")
         given = unassigned_faces.in_collection(connection, collection.id) if face_ids is None else face_ids
         wanted = list(dict.fromkeys(given))
         found = unassigned_faces.take(connection, tenant, wanted)
-        places = faces.memberships(connection, found)
-        here = {key.face_id for key in places if key.collection_id == collection.id}
-        elsewhere = {key.face_id for key in places if key.collection_id != collection.id}
-        leaving = [face_id for face_id in wanted if face_id in here]
+        memberships = faces.memberships(connection, found)
+        members = {key.face_id for key in memberships if key.collection_id == collection.id}
+        elsewhere = {key.face_id for key in memberships if key.collection_id != collection.id}
+        leaving = [face_id for face_id in wanted if face_id in members]
         expires = dt.datetime.now(dt.UTC) + lifetime
         expiring: dict[str, dt.datetime | None] = {face_id: expires for face_id in leaving if face_id not in elsewhere}
         changes = Changes(tenant, "detach_faces", expire=expiring)
         for face_id in leaving:
             changes.detach[found[face_id].model].append(RowKey(collection.id, face_id))
-        unknown = tuple(face_id for face_id in wanted if face_id not in here)
+        unknown = tuple(face_id for face_id in wanted if face_id not in members)
 
         def result(connection: sa.Connection) -> UnassignedFacesChange:
             return UnassignedFacesChange(collections.get(connection, tenant, name), tuple(leaving), unknown)
@@ -94,7 +95,7 @@ def detach_faces(
 
 
 def expire_faces(tenant: str, now: dt.datetime) -> Plan[int]:
-    """Erase up to :data:`EXPIRED_AT_ONCE` faces of a tenant whose time is over; how many."""
+    """Erase up to :data:`EXPIRED_AT_ONCE` expired faces of a tenant; the number erased."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
         rows = unassigned_faces.due(connection, now, tenant, EXPIRED_AT_ONCE)

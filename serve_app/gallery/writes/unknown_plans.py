@@ -1,4 +1,4 @@
-"""What the operations on unknowns change: plans for :class:`~serve_app.gallery.writes.writer.Writer`."""
+"""Plans that keep, name and discard unknowns."""
 
 from __future__ import annotations
 
@@ -22,8 +22,14 @@ from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Plan
 
 
-class Chosen(NamedTuple):
-    """A face on its way: the unknown that it looks like, the id of a new one, and its own id if it is to be kept."""
+class Assignment(NamedTuple):
+    """What to do with an unrecognised face.
+
+    Attributes:
+        known: id of the existing unknown that it is similar to, None if there is none.
+        new: id of the new unknown that it begins if there is none.
+        face_id: id that the face gets, None if it must not be kept.
+    """
 
     known: str | None
     new: str
@@ -31,36 +37,37 @@ class Chosen(NamedTuple):
 
 
 def check_keeps(collection: Collection) -> dt.timedelta:
-    """How long the collection keeps faces that searches do not know. Raises UnknownsNotKept."""
+    """How long the collection keeps unrecognised faces. Raises UnknownsNotKept if it keeps none."""
     if not collection.policy.keep_unknown_h:
         raise UnknownsNotKept(
-            f"The policy of the collection {collection.name} does not allow to keep unknown faces; an administrator "
-            "may set its keep_unknown_h.",
+            f"The policy of the collection {collection.name} does not allow keeping unknown faces; an administrator "
+            "can set its keep_unknown_h.",
             collection=collection.name,
         )
     return dt.timedelta(hours=collection.policy.keep_unknown_h)
 
 
 def keep(
-    tenant: str, name: str, chosen: Sequence[Chosen], new: Mapping[str, NewFace]
+    tenant: str, name: str, assignments: Sequence[Assignment], new: Mapping[str, NewFace]
 ) -> Plan[tuple[Sighting | None, ...]]:
-    """See ``Unknowns.keep_unknown``; ``new`` holds the faces to keep by the ids that they get."""
+    """See ``Unknowns.keep_unknown``; ``new`` has the faces to keep by their future ids."""
 
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Sighting | None, ...]]]:
         collection = collections.get(connection, tenant, name, "share")
         lifetime = check_keeps(collection)
-        area = collections.get_area(connection, collection)
+        hidden = collections.get_unknowns_collection(connection, collection)
         check_policies(new, [collection], [], [])
-        there = unknowns.lock(connection, collection.id, [each.known for each in chosen if each.known is not None])
+        similar = [each.known for each in assignments if each.known is not None]
+        existing = unknowns.lock(connection, collection.id, similar)
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, "keep_unknown")
         answer: list[Sighting | None] = []
-        for position, each in enumerate(chosen):
-            if each.known is not None and each.known in there:
+        for position, each in enumerate(assignments):
+            if each.known is not None and each.known in existing:
                 sighting = Sighting(each.known, False)
                 changes.statements.append(unknowns.see(each.known, now))
             elif each.face_id is None:
-                answer.append(None)  # there is no room, or it was discarded a moment ago
+                answer.append(None)  # the collection is full, or the unknown was discarded since
                 continue
             else:
                 sighting = Sighting(each.new, True)
@@ -70,7 +77,7 @@ def keep(
                 face = new[each.face_id]
                 row = columns_of(tenant, None, each.face_id, face, position, now)
                 changes.insert_faces.append({**row, "expires": now + lifetime})
-                changes.attach[face.model].append(IndexRow(RowKey(area.id, each.face_id), face.template))
+                changes.attach[face.model].append(IndexRow(RowKey(hidden.id, each.face_id), face.template))
                 changes.statements.append(unknowns.join(each.face_id, sighting.id))
         return changes, lambda _: tuple(answer)
 
@@ -87,17 +94,19 @@ def name_unknown(
         collection = collections.get(connection, tenant, name, "share")
         person = persons.find(connection, tenant, person_id, lock=True)
         if person is not None and must_be_new:
-            raise PersonExists(f"There is already a person with the id {checks.shown(person_id)}.", person_id=person_id)
+            raise PersonExists(
+                f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id
+            )
         found = unknowns.face_rows(connection, unknowns.lock(connection, collection.id, [unknown_id]))
         if not found:
             raise unknowns.not_found(unknown_id, name)
-        area = collections.get_area(connection, collection)
+        hidden = collections.get_unknowns_collection(connection, collection)
         internal_id = new_id if person is None else person.id
         before = collections.by_ids(connection, persons.collection_ids(connection, internal_id), "share")
-        joined = [] if any(place.id == collection.id for place in before) else [collection]
-        left = [place for place in before if place.name == collections.POOL]
+        joined = [] if any(each.id == collection.id for each in before) else [collection]
+        left = [each for each in before if each.name == collections.POOL]
         old = faces.of_persons(connection, [internal_id], template=True)
-        everywhere = [*(place for place in before if place not in left), *joined]
+        everywhere = [*(each for each in before if each not in left), *joined]
         check_policies({}, [], found, everywhere)
         check_policies({}, [], old, joined)
 
@@ -111,13 +120,12 @@ def name_unknown(
         move(changes, internal_id, old, joined, left)
         for row in found:
             vector = faces.to_vector(row.template)
-            changes.attach[row.model] += [IndexRow(RowKey(place.id, row.id), vector) for place in everywhere]
-            changes.detach[row.model].append(RowKey(area.id, row.id))
+            changes.attach[row.model] += [IndexRow(RowKey(each.id, row.id), vector) for each in everywhere]
+            changes.detach[row.model].append(RowKey(hidden.id, row.id))
             changes.expire[row.id] = None
         ids = [row.id for row in found]
-        theirs = face_table.c.id.in_(ids)
         changes.statements = [
-            face_table.update().where(theirs).values(person_id=internal_id),
+            face_table.update().where(face_table.c.id.in_(ids)).values(person_id=internal_id),
             unknowns.forget([unknown_id]),
         ]
 
@@ -136,12 +144,12 @@ def discard(tenant: str, name: str, unknown_id: str | None) -> Plan[Deletion]:
     def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
         collection = collections.get(connection, tenant, name, "share")
         ids = unknowns.all_ids(connection, collection.id) if unknown_id is None else [unknown_id]
-        there = sorted(unknowns.lock(connection, collection.id, ids))
-        if unknown_id is not None and not there:
+        existing = sorted(unknowns.lock(connection, collection.id, ids))
+        if unknown_id is not None and not existing:
             raise unknowns.not_found(unknown_id, name)
-        rows = unknowns.face_rows(connection, there)
+        rows = unknowns.face_rows(connection, existing)
         changes = Changes(
-            tenant, "discard_unknown", statements=[unknowns.forget(batch) for batch in faces.batches(there)]
+            tenant, "discard_unknown", statements=[unknowns.forget(batch) for batch in faces.batches(existing)]
         )
         drop(connection, changes, rows)
         return changes, lambda _: Deletion(faces=len(rows), erased=True)

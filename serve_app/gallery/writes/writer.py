@@ -1,15 +1,17 @@
 """The transaction over records, index and images.
 
-    1. read      what would change, and whether it may: nothing is written by a refused request
-    2. journal   name the faces whose index rows or images will change (committed)
-    3. images    of new faces
-    4. commit    one SQL transaction: journal entries out, records in, then the index while records are still revocable
-    5. images    of dropped faces are erased
+    1. read      find out what would change, and whether it is allowed: a refused request writes nothing
+    2. journal   insert an entry for each face whose index rows or images will change (committed)
+    3. images    write those of new faces
+    4. commit    one SQL transaction: remove the journal entries, write the records, then the index, while the records
+                 can still be rolled back
+    5. images    erase those of dropped faces
 
-When the index fails in 4, the records roll back and nothing was written. When the database is lost during the commit
-itself, nobody knows whether it committed: the journal entries do, once it answers again. A crash anywhere leaves
-journal entries that say where to look, and the records say what is right. The journal entries are removed first in 4:
-an entry that is gone was taken by a repair, which means that this writer was given up, and it starts again.
+When the index fails in step 4, the records are rolled back and nothing was written. When the connection to the
+database is lost during the commit itself, it is unknown whether the transaction was committed, until the database
+answers again: if it was, the journal entries are gone. A crash at any point leaves journal entries that name the faces
+to check, and the records say what is right. Step 4 removes the journal entries first: if one of them is gone, a repair
+took it because it considered this writer dead, and the writer starts again.
 """
 
 from __future__ import annotations
@@ -35,12 +37,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
-"""Reads (and locks) what it needs, raises if the request must be refused, and answers what to change and a function
-that reads the result afterwards. It runs more than once."""
+"""A function that reads (and locks) what it needs, raises an error if the request must be refused, and returns what to
+change and a function that reads the result afterwards. It is called more than once for one request."""
 
 
 class Images(Protocol):
-    """A face's images, as far as they are to be stored."""
+    """Images of a face; None for those that must not be stored."""
 
     @property
     def thumbnail(self) -> bytes | None: ...
@@ -50,7 +52,7 @@ class Images(Protocol):
 
 
 class Writer:
-    """Runs plans."""
+    """Executes plans; see the module."""
 
     def __init__(self, database: Database, index: VectorIndex, blobs: BlobStore, repairer: Repairer) -> None:
         self._database = database
@@ -59,16 +61,16 @@ class Writer:
         self._repairer = repairer
 
     def run(self, plan: Plan[T], images: Mapping[str, Images] | None = None) -> T:
-        """Carry the plan out, all of it or nothing.
+        """Execute a plan, completely or not at all.
 
         Args:
             plan: see :data:`Plan`.
-            images: new faces by id, whose images are to be stored.
+            images: face id -> images to store, for new faces.
 
         Raises:
-            StoreUnavailable: nothing was written; except that when only the erasure of images failed, the records are
-                gone and the erasure is completed later (``details["pending"]``), and that when the database was lost
-                during the commit all or nothing was written (``details["outcome"]`` is ``unknown``).
+            StoreUnavailable: nothing was written, with two exceptions. If only the erasure of images failed, the
+                records are deleted and the erasure is completed later (``details["pending"]``). If the database was
+                lost during the commit, everything or nothing was written (``details["outcome"]`` is ``unknown``).
         """
         return retried(lambda: self._attempt(plan, images or {}))
 
@@ -79,23 +81,23 @@ class Writer:
         entries: list[int] = []
         if intended:
             entries = self._database.transact(lambda c: journal.add(c, changes.tenant, intended))
-        step = _Step()
+        progress = _Progress()
         try:
             self._store(changes.tenant, images)
             with self._database.write() as connection:
-                changes, leftovers, answer = self._commit(connection, plan, entries, intended, step)
-                step.reached = "commit"
+                changes, leftovers, answer = self._commit(connection, plan, entries, intended, progress)
+                progress.reached = "commit"
         except Exception as error:
-            self._undo(changes.tenant, entries, images, step)
-            if step.reached == "commit" and isinstance(error, StoreUnavailable) and not isinstance(error, LostRace):
+            self._undo(changes.tenant, entries, images, progress)
+            if progress.reached == "commit" and isinstance(error, StoreUnavailable) and not isinstance(error, LostRace):
                 raise StoreUnavailable(
-                    "The database went away while the change was being made final. All of it was made or nothing; "
-                    "which one can be read when the database answers again.",
+                    "The connection to the database was lost during the commit. The change was made completely or not "
+                    "at all; read the data to find out, as soon as the database answers again.",
                     outcome="unknown",
                 ) from error
             raise
         self._erase(changes, leftovers)
-        self._await_visible(step.indexed)
+        self._await_visible(progress.indexed)
         return answer
 
     def _commit(
@@ -104,18 +106,18 @@ class Writer:
         plan: Plan[T],
         entries: list[int],
         intended: Mapping[str, str],
-        step: _Step,
+        progress: _Progress,
     ) -> tuple[Changes, list[int], T]:
         if journal.remove(connection, entries) != len(entries):
-            raise LostRace("The request took so long that it was given up; try again.")
+            raise LostRace("The request took so long that a repair took over its journal entries; try again.")
         changes, result = plan(connection)
         if not changes.touched().keys() <= intended.keys():
-            raise LostRace("The gallery changed meanwhile; try again.")
+            raise LostRace("The gallery changed while the request was being processed; try again.")
         faces.lock(connection, changes.touched())
         changes.templates = of_models_in_use(connection, changes.templates)
-        indexed = step.indexed = index_changes(connection, changes)
+        indexed = progress.indexed = index_changes(connection, changes)
         counts = change_records.write(connection, changes)
-        step.reached = "index"
+        progress.reached = "index"
         try:
             self._index.attend(connection)
             for model, keys in indexed.delete.items():
@@ -123,7 +125,7 @@ class Writer:
             for model, rows in indexed.upsert.items():
                 self._index.upsert(model, rows)
         except StoreUnavailable:
-            step.reached = "index down"
+            progress.reached = "index down"
             raise
         change_records.finish(connection, changes, counts)
         with_images = {face.id: face.model for face in changes.drop_faces if face.has_images}
@@ -139,18 +141,18 @@ class Writer:
             if face.photograph is not None:
                 self._blobs.write(tenant, face_id, "photograph", face.photograph)
 
-    def _undo(self, tenant: str, entries: list[int], images: Mapping[str, Images], step: _Step) -> None:
+    def _undo(self, tenant: str, entries: list[int], images: Mapping[str, Images], progress: _Progress) -> None:
         if not entries:
             return
         try:
-            if step.reached != "commit":  # else the images may belong to faces that exist now
+            if progress.reached != "commit":  # otherwise the images may belong to faces that exist now
                 for face_id in images:
                     self._blobs.delete(tenant, face_id)
-            if step.reached != "index down":  # else each further call would wait for its timeout, too
+            if progress.reached != "index down":  # otherwise each further call would wait for its timeout as well
                 self._repairer.settle_journal(ids=entries)
                 return
         except StoreUnavailable as error:
-            log.warning("a failed write is cleaned up later: %s", error)
+            log.warning("the cleanup after a failed write has to wait: %s", error)
         self._repairer.give_up(entries)
 
     def _erase(self, changes: Changes, entries: list[int]) -> None:
@@ -163,8 +165,8 @@ class Writer:
             self._database.transact(lambda c: journal.remove(c, entries))
         except StoreUnavailable as error:
             raise StoreUnavailable(
-                "The faces are deleted and no search finds them any more, but the store of face images does not "
-                "answer; their images will be erased as soon as it does.",
+                "The faces are deleted and no search finds them any more, but the images store does not answer; their "
+                "images will be erased as soon as it does.",
                 pending="images",
             ) from error
 
@@ -174,12 +176,12 @@ class Writer:
                 try:
                     self._index.settle(model, rows[-1].key)
                 except StoreUnavailable as error:
-                    # The rows are stored; searches see them within the index's own staleness bound of seconds.
-                    log.warning("could not wait until a write is searchable: %s", error)
+                    # The rows are stored; searches see them within the index's staleness bound, which is seconds.
+                    log.warning("could not wait until a write became searchable: %s", error)
 
 
-class _Step:
-    """How far an attempt came, and what it changed in the index."""
+class _Progress:
+    """How far an attempt has come, and what it changes in the index."""
 
     reached: Literal["start", "index", "index down", "commit"] = "start"
     indexed: IndexChanges = IndexChanges({}, {})

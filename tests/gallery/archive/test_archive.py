@@ -1,4 +1,4 @@
-"""Export and import: everything comes back, between databases, checked, encrypted; the erased stay erased."""
+"""Export and import of archives: complete, checked, encrypted, between databases; erased things stay erased."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_erased_stay_erased(source: Gallery, target: Gallery) -> None:
     target.delete_collection(TENANT, "guests")
     target.put_person(TENANT, "p10", ["staff"], PersonFields(name="Somebody else"), [face(500)])
     done = restore(target, content)
-    assert done.erased >= 2  # those who were in the deleted collection alone, too
+    assert done.erased >= 2  # also persons who were only in the deleted collection
     assert target.person(TENANT, "p10").name == "Somebody else"
     assert [stored.id for stored in target.person(TENANT, "zoe").faces] == [second.id]
     assert [c.name for c in target.collections(TENANT).items] == ["staff"]
@@ -159,7 +159,7 @@ def test_a_part_is_brought_whole_or_not_at_all(source: Gallery, tmp_path: Path) 
     (tmp_path / "target").mkdir()
     with in_memory(tmp_path / "target") as target:
         cut = content[: len(content) // 2]
-        with pytest.raises(ArchiveDamaged, match=r"no whole archive|cut off"):
+        with pytest.raises(ArchiveDamaged, match=r"not a complete archive|cut off"):
             restore(target, cut)
         check_consistent(target)
         restore(target, content)

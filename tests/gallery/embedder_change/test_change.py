@@ -1,4 +1,4 @@
-"""Changing the embedder: both models' rows kept in step, the switch, crashes, and changing one's mind."""
+"""Change of the embedder: rows of both models, the switch, crashes, and abandoned changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LATER = KEPT_UP + dt.timedelta(seconds=1)
 
 @pytest.fixture(params=BACKENDS)
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Stores of their own: which embedder is in use concerns all tenants of a gallery."""
+    """Separate stores for each test, because all tenants of a gallery use the same embedder."""
     storage = StorageSettings()
     if request.param == "postgres":
         storage = StorageSettings(database_url=request.getfixturevalue("postgres").create_database())
@@ -47,23 +47,23 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def gallery(settings: Settings) -> Iterator[Gallery]:
-    decrypted = open_gallery(settings, CALIBRATIONS)
-    yield decrypted
-    decrypted.close()
+    opened = open_gallery(settings, CALIBRATIONS)
+    yield opened
+    opened.close()
 
 
 def new(seed: int) -> Vectors:
-    """The other model's template of somebody."""
+    """The other model's template of the person with this seed."""
     return template(seed + 1000, dimension=64)
 
 
 def stored(seed: int, **changes: Any) -> NewFace:
-    """A face whose stored crop says who it is."""
+    """A face whose stored crop is its seed, so that the worker below can embed it."""
     return face(seed, thumbnail=str(seed).encode(), **changes)
 
 
 def both(seed: int) -> NewFace:
-    """A face as it is enrolled while the model changes."""
+    """A face as it is enrolled during a change: with templates by both models."""
     return stored(seed, further={OTHER_MODEL: new(seed)})
 
 
@@ -72,7 +72,7 @@ def without_image(seed: int) -> NewFace:
 
 
 def work(gallery: Gallery, most: int = 1000, batch: int = 2) -> int:
-    """What the worker does, with the other model in its head; how many faces it embedded."""
+    """Do what the worker does, with templates from seeds; the number of faces embedded."""
     after, done = "", 0
     while done < most and (crops := gallery.crops_to_embed(WORKER, after, batch)) is not None:
         made = {id_: _made(crops.model, int(crop)) for id_, crop in crops.crops.items()}
@@ -104,7 +104,7 @@ def new_search(gallery: Gallery, tenant: str, seed: int, *collections: str) -> l
 
 @pytest.fixture
 def tenant(gallery: Gallery) -> str:
-    """Ada is in two collections, Bob has no image, Cy and one face stand alone; a second tenant has Dee."""
+    """A tenant: Ada in two collections, Bob without an image, Cy, and an unassigned face. A second tenant has Dee."""
     gallery.aim(MODEL)
     tenant = new_tenant(gallery)
     for name in ("staff", "guests"):
@@ -127,7 +127,7 @@ def test_from_one_model_to_another(gallery: Gallery, tenant: str) -> None:
     assert work(gallery, most=2) == 2
     assert gallery.embedder_change().state is ChangeState.EMBEDDING
 
-    # Life goes on, and happens to both models' rows.
+    # Writes during the change are made to the rows of both models.
     enrol(gallery, tenant, "eve", both(7))
     gallery.delete_person(tenant, "cy")
     gallery.put_person(tenant, "ada", ("guests",), PersonFields(), [both(8)], "add")
@@ -143,7 +143,7 @@ def test_from_one_model_to_another(gallery: Gallery, tenant: str) -> None:
     assert gallery.embedder_change().faces == 7, "with the other tenant's"
     (bob,) = gallery.left_behind(tenant).items
     assert (bob.person_id, len(bob.face_ids), bob.remaining) == ("bob", 1, 0)
-    assert gallery.embedders() == EmbeddersInUse(MODEL, OTHER_MODEL), "nobody is lost unless somebody says so"
+    assert gallery.embedders() == EmbeddersInUse(MODEL, OTHER_MODEL), "the switch waits until the operator gives Bob up"
     assert old_search(gallery, tenant, 3) == ["bob"]
     assert [new_search(gallery, tenant, seed, "guests") for seed in (1, 7)] == [[], ["eve"]]
     check_consistent(gallery)
@@ -151,14 +151,14 @@ def test_from_one_model_to_another(gallery: Gallery, tenant: str) -> None:
     gallery.leave_behind()
     assert gallery.embedders() == EmbeddersInUse(OTHER_MODEL, MODEL), "the former one is kept up for a while"
     assert [new_search(gallery, tenant, seed) for seed in (1, 3, 7)] == [["ada"], [], ["eve"]]
-    assert old_search(gallery, tenant, 1) == ["ada"], "who has not heard of the switch finds the same"
+    assert old_search(gallery, tenant, 1) == ["ada"], "a process that has not noticed the switch finds the same"
     assert gallery.embedder_change().state is ChangeState.FINISHING
     assert not gallery.finish_change()
 
     finish(gallery)
     assert gallery.embedders() == EmbeddersInUse(OTHER_MODEL)
     assert {one.model for one in gallery.person(tenant, "ada").faces} == {OTHER_MODEL}
-    assert gallery._index.count(MODEL) == 1, "the row of the face that was left behind"
+    assert gallery._index.count(MODEL) == 1, "the row of the face that was given up"
     assert [item.person_id for item in gallery.left_behind(tenant).items] == ["bob"]
     assert new_search(gallery, tenant, 1) == ["ada"]
     assert gallery.verify(tenant, "ada", new(1)[None], OTHER_MODEL)[1] == pytest.approx(1)
@@ -205,7 +205,9 @@ def test_changing_one_s_mind_after_the_switch(gallery: Gallery, tenant: str) -> 
     work(gallery)
     gallery.leave_behind()
     finish(gallery)
-    assert gallery.aim(MODEL) == EmbeddersInUse(OTHER_MODEL, MODEL), "cleared away: embedded again from the crops"
+    assert gallery.aim(MODEL) == EmbeddersInUse(OTHER_MODEL, MODEL), (
+        "its templates were erased, so faces are embedded again from the crops"
+    )
     assert work(gallery) == 5
     assert gallery.embedders().active == MODEL
     assert [old_search(gallery, tenant, seed) for seed in (1, 3)] == [["ada"], ["bob"]]
@@ -213,18 +215,18 @@ def test_changing_one_s_mind_after_the_switch(gallery: Gallery, tenant: str) -> 
 
 
 def finish(gallery: Gallery) -> None:
-    """House-keeping, when the former model need not be kept up any more."""
+    """Run maintenance at a time when the former model need not be kept up any more."""
     for _ in range(20):
         if not gallery.finish_change(dt.datetime.now(dt.UTC) + LATER):
             return
-    raise AssertionError("there is always more to clear away")
+    raise AssertionError("the finish of the change never ends")
 
 
 # -- without servers
 
 
 class Dying(MemoryIndex):
-    """An index whose process dies at a call, before or after it had its effect."""
+    """An index whose process dies at a call, before or after the call has had its effect."""
 
     def __init__(self) -> None:
         super().__init__()

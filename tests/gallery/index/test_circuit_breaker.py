@@ -1,4 +1,4 @@
-"""Callers of a silent server are refused at once, until it answers."""
+"""Circuit breaker: after a call that timed out, calls fail at once until a probe gets an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve_app.gallery.index.circuit_breaker import CircuitBreaker, IndexUnavail
 
 
 class Server:
-    """Answers or does not; ``clock`` says what time it is."""
+    """A server that answers unless it is ``away``; ``clock`` is the time in seconds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock, self.away, self.asked = 0.0, False, 0
@@ -25,7 +25,7 @@ class Server:
         self._answer(timeout_s)
 
     def call(self) -> None:
-        with self.calls.made():
+        with self.calls.guard():
             self._answer(20)
 
     def _answer(self, timeout_s: float) -> None:
@@ -65,10 +65,10 @@ def test_only_the_first_call_waits_in_vain(server: Server) -> None:
 def test_without_house_keeping_a_caller_asks(server: Server) -> None:
     server.away = True
     assert fails_after(server) == 20
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     assert fails_after(server) == circuit_breaker.PROBE_S
     assert fails_after(server) == 0
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     server.away = False
     server.call()
     assert server.asked == 2
@@ -76,7 +76,7 @@ def test_without_house_keeping_a_caller_asks(server: Server) -> None:
 
 def test_a_refusal_is_not_silence(server: Server) -> None:
     for _ in range(2):
-        with pytest.raises(IndexUnavailable), server.calls.made():
+        with pytest.raises(IndexUnavailable), server.calls.guard():
             raise OSError("no such collection")
     assert server.calls.failed
     server.call()
@@ -87,14 +87,14 @@ def test_a_refusal_is_not_silence(server: Server) -> None:
 def test_one_caller_asks_at_a_time(server: Server) -> None:
     server.away = True
     assert fails_after(server) == 20
-    server.clock += circuit_breaker.UNATTENDED_S
+    server.clock += circuit_breaker.PROBE_OVERDUE_S
     asking, answer = threading.Event(), threading.Event()
 
     def slowly(timeout_s: float) -> None:
         asking.set()
         answer.wait()
 
-    server.calls._ask = slowly
+    server.calls._ping = slowly
     server.away = False
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(server.call)

@@ -1,4 +1,4 @@
-"""The rows in memory are those of the store, and searches find the nearest of them."""
+"""The copy of the rows in memory equals the rows of the store, and searches find the nearest of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DIMENSION = 8
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[LiteIndex]:
-    decrypted = LiteIndex(str(tmp_path / "index.db"), "0" * 32, 20)
-    yield decrypted
-    decrypted.close()
+    opened = LiteIndex(str(tmp_path / "index.db"), "0" * 32, 20)
+    yield opened
+    opened.close()
 
 
 def vectors(number: int, seed: int = 0) -> Vectors:
@@ -52,7 +52,7 @@ def test_rows_grow_shrink_and_are_overwritten() -> None:
         del held[face]
     assert len(rows) == len(held) == 3
     assert len(rows._vectors) <= 64
-    assert not rows._vectors[3:].any()  # nothing is left of those that were removed
+    assert not rows._vectors[3:].any()  # no vector is left of removed rows
     (near,) = rows.nearest(vectors(1, 7), 10)
     expected = sorted(((float(vectors(1, 7)[0] @ vector), face) for face, vector in held.items()), reverse=True)
     assert [face for _, face in near] == [face for _, face in expected]

@@ -1,4 +1,4 @@
-"""The log of a process that opens a gallery."""
+"""Log handlers of a process still work after it has opened a gallery."""
 
 from __future__ import annotations
 

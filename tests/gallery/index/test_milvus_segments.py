@@ -1,4 +1,4 @@
-"""What was written to a Milvus server is sealed, so that it is indexed soon."""
+"""Rows written to a Milvus server are sealed, so that they are indexed soon; sizes and indexes of segments are read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pymilvus.exceptions import MilvusException
 from scripts.servers.milvus import MilvusServer
 from serve_app.gallery.index import milvus_segments
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.index.milvus_segments import LOOK_PERIOD_S, SEAL_PERIOD_S, SEAL_ROWS, USED_AFTER_S, Segments
+from serve_app.gallery.index.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, SIZES_PERIOD_S, USED_AFTER_S, Segments
 from serve_app.gallery.index.milvus_server import MilvusIndex
 from tests.waiting import until
 
 
 class FlushingClient:
-    """Notes what is to be flushed; refuses as often as it is told."""
+    """Remembers which collections were flushed; refuses the first ``refusals`` calls."""
 
     def __init__(self, refusals: int = 0) -> None:
         self.flushed: list[str] = []
@@ -40,7 +40,7 @@ class LoadedSegment(NamedTuple):
 
 
 class SegmentsOfAServer:
-    """Names one of the indexes of each segment, not always the same one."""
+    """Lists one of the indexes of each segment, chosen at random for each call."""
 
     def __init__(self, **indexes: set[str]) -> None:
         self.indexes = indexes
@@ -75,7 +75,7 @@ def test_much_is_sealed_and_little_is_not(clock: list[float]) -> None:
     assert client.flushed == ["large"]
     segments.written("large", SEAL_ROWS)
     segments.seal()
-    assert client.flushed == ["large"], "not so soon"
+    assert client.flushed == ["large"], "not before SEAL_PERIOD_S has passed"
     clock[0] += SEAL_PERIOD_S
     segments.seal()
     assert client.flushed == ["large", "large"]
@@ -116,7 +116,7 @@ def test_only_an_index_of_the_vectors_counts_and_not_at_once(clock: list[float])
     assert segments.unindexed("large", 2 * SEAL_ROWS) == SEAL_ROWS
     clock[0] += USED_AFTER_S
     assert segments.unindexed("large", 2 * SEAL_ROWS) == 0
-    assert segments.unindexed("large", 2 * SEAL_ROWS + 10) == 0, "so few are searched exactly"
+    assert segments.unindexed("large", 2 * SEAL_ROWS + 10) == 0, "so few rows are searched exactly"
     assert segments.unindexed("large", 3 * SEAL_ROWS) == SEAL_ROWS, "not in any segment yet"
 
 
@@ -125,7 +125,9 @@ def test_what_is_indexed_when_a_process_begins_is_in_use() -> None:
     assert Segments(client, 5).unindexed("large", 2 * SEAL_ROWS) == 0
     writer = Segments(client, 5)
     writer.written("large", 1)
-    assert writer.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS, "they may be of what it wrote"
+    assert writer.unindexed("large", 2 * SEAL_ROWS) == 2 * SEAL_ROWS, (
+        "they can be indexes of rows that this process wrote"
+    )
 
 
 def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> None:
@@ -135,12 +137,12 @@ def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> N
     for size, expected in ((100_000, 128), (300_000, 300), (1_300_000, 1024)):
         client.indexes = {"small": set(), "large": {"vector"}}
         client.sizes = [20_000, size]
-        segments.look("grown")
-        clock[0] += LOOK_PERIOD_S / 2
+        segments.read_sizes("grown")
+        clock[0] += SIZES_PERIOD_S / 2
         client.sizes = [20_000, 20_000]
-        segments.look("grown")
-        assert segments.candidates("grown") == expected, "looked at now and then"
-        clock[0] += LOOK_PERIOD_S
+        segments.read_sizes("grown")
+        assert segments.candidates("grown") == expected, "the sizes are read once in SIZES_PERIOD_S"
+        clock[0] += SIZES_PERIOD_S
     segments.dropped("grown")
     assert segments.candidates("grown") == 128
 
@@ -149,17 +151,17 @@ def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: 
     client = SegmentsOfAServer(large={"vector"})
     client.sizes, client.failing = [500_000], True
     segments = Segments(client, 5)
-    segments.look("grown")
-    assert "did not tell" in caplog.text
+    segments.read_sizes("grown")
+    assert "did not list" in caplog.text
     client.failing = False
-    clock[0] += LOOK_PERIOD_S
-    segments.look("grown")
+    clock[0] += SIZES_PERIOD_S
+    segments.read_sizes("grown")
     assert segments.candidates("grown") == 500
 
 
 @pytest.mark.milvus_server
 def test_a_server_has_sealed_and_indexed_it(milvus: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = 2000  # of fewer than some 1,000 rows a server never builds an index
+    number = 2000  # a server never builds an index of fewer than about 1,000 rows
     monkeypatch.setattr(milvus_segments, "SEAL_ROWS", number)
     monkeypatch.setattr(milvus_segments, "USED_AFTER_S", 1)
     index = MilvusIndex(milvus.uri, "", "5ea1", 60)
@@ -174,7 +176,7 @@ def test_a_server_has_sealed_and_indexed_it(milvus: MilvusServer, monkeypatch: p
 
         index.upsert("m", rows[:100])
         index.maintain()
-        assert (sealed(), index.unindexed()) == (0, 0), "so few are searched exactly"
+        assert (sealed(), index.unindexed()) == (0, 0), "so few rows are searched exactly"
         index.upsert("m", rows[100:])
         assert index.unindexed() == number
         index.maintain()

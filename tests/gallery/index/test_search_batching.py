@@ -1,4 +1,4 @@
-"""Concurrent searches become few calls, and everybody gets the answers to the own probes."""
+"""Concurrent searches are combined into few calls, and each caller gets the answers for its own probes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serve_app.gallery.index.search_batching import MAX_PROBES, SearchBatcher
 
 
 class Slow:
-    """Answers with the probes' first values; the first call waits until it is told to go on."""
+    """A search that returns the probes' first values. The first call waits for ``go_on``."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -33,13 +33,13 @@ class Slow:
 
 def test_those_who_come_during_a_search_share_the_next() -> None:
     slow = Slow()
-    coalescer: SearchBatcher[str, float] = SearchBatcher(slow)
+    batcher: SearchBatcher[str, float] = SearchBatcher(slow)
     with ThreadPoolExecutor(50) as pool:
-        first = pool.submit(coalescer.search, "a", np.full((1, 4), -1, np.float32))
+        first = pool.submit(batcher.search, "a", np.full((1, 4), -1, np.float32))
         assert slow.begun.wait(20)
-        others = [pool.submit(coalescer.search, "a", np.full((2, 4), n, np.float32)) for n in range(40)]
-        alien = pool.submit(coalescer.search, "b", np.full((1, 4), 99, np.float32))
-        while sum(len(calls) for calls in coalescer._waiting.values()) < 41:
+        others = [pool.submit(batcher.search, "a", np.full((2, 4), n, np.float32)) for n in range(40)]
+        alien = pool.submit(batcher.search, "b", np.full((1, 4), 99, np.float32))
+        while sum(len(calls) for calls in batcher._waiting.values()) < 41:
             pass
         slow.go_on.set()
         assert first.result() == [-1.0]
@@ -49,19 +49,19 @@ def test_those_who_come_during_a_search_share_the_next() -> None:
     assert sizes[0] == 1
     assert sorted(sizes[1:]) == [80 - MAX_PROBES, MAX_PROBES]
     assert ("b", 1) in slow.calls
-    assert not coalescer._waiting
+    assert not batcher._waiting
 
 
 def test_an_error_reaches_its_callers_alone() -> None:
     slow = Slow()
     slow.go_on.set()
-    coalescer: SearchBatcher[str, float] = SearchBatcher(slow)
+    batcher: SearchBatcher[str, float] = SearchBatcher(slow)
     probe = np.zeros((1, 4), np.float32)
     with pytest.raises(OSError, match="no store"):
-        coalescer.search("broken", probe)
-    assert coalescer.search("fine", probe) == [0.0]
+        batcher.search("broken", probe)
+    assert batcher.search("fine", probe) == [0.0]
     big = np.zeros((3 * MAX_PROBES, 4), np.float32)
-    assert len(coalescer.search("fine", big)) == len(big)
+    assert len(batcher.search("fine", big)) == len(big)
     assert slow.calls[-1] == ("fine", len(big))
 
 

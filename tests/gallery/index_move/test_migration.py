@@ -1,4 +1,4 @@
-"""The index moves to another place: nothing is lost, nobody waits, and a target that fails changes nothing."""
+"""Moves of the index: no row is lost, no caller waits, and a target that fails changes nothing."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from tests.gallery.samples import CALIBRATIONS, MODEL, face, query
 from tests.gallery.stores import check_consistent
 
 TENANT = DEFAULT_TENANT
-PROCESS_SLOTS, THERE = IndexLocation("here.db"), IndexLocation("there.db")
+HERE, THERE = IndexLocation("here.db"), IndexLocation("there.db")
 
 
 class Unreliable(MemoryIndex):
-    """Refuses changes while it is broken; outlives being closed, as a server does."""
+    """An index that refuses changes while it is broken. Its rows survive closing, as on a server."""
 
     broken = False
     pending = 0
@@ -52,7 +52,7 @@ class Unreliable(MemoryIndex):
 
 
 class World:
-    """IndexBackends that stay while processes come and go."""
+    """Indexes by location. They survive the processes that open them."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
@@ -70,13 +70,13 @@ class World:
         self.indexes.pop(location.uri, None)
 
     @contextmanager
-    def process(self, configured: IndexLocation = PROCESS_SLOTS) -> Iterator[Gallery]:
+    def process(self, configured: IndexLocation = HERE) -> Iterator[Gallery]:
         database = Database(self.url)
         upgrade_database(database)
         index = DualWriteIndex(database, self, configured)
         blobs = BlobStore(f"file://{self.folder / 'blobs'}")
         gallery = Gallery(
-            database, index, blobs, CALIBRATIONS, alone=False, mover=IndexMigrator(database, index, blobs)
+            database, index, blobs, CALIBRATIONS, alone=False, migrator=IndexMigrator(database, index, blobs)
         )
         with closing(gallery):
             gallery.recover()
@@ -93,7 +93,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept up for seconds is kept up for a moment."""
+    """Shorten the waiting times of a move."""
     monkeypatch.setattr(migration, "KEPT_UP", dt.timedelta(seconds=1.5))
     monkeypatch.setattr(migration, "PAUSE_S", 0.2)
 
@@ -104,14 +104,14 @@ def fill(gallery: Gallery, number: int) -> None:
         gallery.put_person(TENANT, f"p{seed}", ["staff"], PersonFields(), [face(seed, thumbnail=None)])
 
 
-def begin(gallery: Gallery, target: IndexLocation = THERE, configured: IndexLocation = PROCESS_SLOTS) -> IndexMoves:
+def begin(gallery: Gallery, target: IndexLocation = THERE, configured: IndexLocation = HERE) -> IndexMoves:
     moves = IndexMoves(gallery._database)
     moves.begin(configured.uri, target)
     return moves
 
 
 def finish(gallery: Gallery, until: MoveState = MoveState.NONE) -> None:
-    deadline = time.monotonic() + 180  # of a busy machine with a Milvus server on it
+    deadline = time.monotonic() + 180  # for a busy machine that also runs a Milvus server
     while IndexMoves(gallery._database).row().state is not until:
         assert time.monotonic() < deadline, IndexMoves(gallery._database).row()
         if not gallery.move_index():
@@ -135,7 +135,7 @@ def test_rows_are_there_and_the_former_place_is_empty(world: World) -> None:
         assert all(finds(gallery, seed) for seed in range(20))
         check_consistent(gallery)
         assert "index_moved" in gallery.ready()["warnings"]
-    with world.process() as gallery:  # the configuration still names the former place
+    with world.process() as gallery:  # the settings still name the former location
         assert finds(gallery, 3)
         assert set(world.indexes) == {THERE.uri}
     with world.process(THERE) as gallery:
@@ -149,13 +149,13 @@ def test_every_process_writes_to_both_from_the_beginning_on(world: World) -> Non
         moves = begin(one)
         other.put_person(TENANT, "p5", ["staff"], PersonFields(), [face(5, thumbnail=None)])
         other.delete_person(TENANT, "p1")
-        assert [world.indexes[location.uri].count(MODEL) for location in (PROCESS_SLOTS, THERE)] == [5, 1]
+        assert [world.indexes[location.uri].count(MODEL) for location in (HERE, THERE)] == [5, 1]
         finish(one, MoveState.KEPT_UP)
         assert moves.row().location == THERE
         one.put_person(TENANT, "p6", ["staff"], PersonFields(), [face(6, thumbnail=None)])
         one.delete_person(TENANT, "p2")
-        # The other process still searches the former place, and finds what is right.
-        assert other._index.layout.current is world.indexes[PROCESS_SLOTS.uri]  # type: ignore[attr-defined]
+        # The other process still searches the former location, and its results are correct.
+        assert other._index.layout.current is world.indexes[HERE.uri]  # type: ignore[attr-defined]
         assert finds(other, 6)
         assert not finds(other, 2)
         finish(one)
@@ -196,7 +196,7 @@ def test_writers_never_stop_and_nothing_is_missing(world: World, monkeypatch: py
             finish(one)
             deadline = time.monotonic() + 180
             while len(written) <= 5 and not failures and time.monotonic() < deadline:
-                time.sleep(0.05)  # a busy machine
+                time.sleep(0.05)  # on a busy machine
         finally:
             stop.set()
             for thread in writers:
@@ -230,7 +230,7 @@ def test_a_search_that_is_under_way_is_waited_for(world: World, monkeypatch: pyt
     begun, go_on, closed = threading.Event(), threading.Event(), threading.Event()
     with world.process() as gallery:
         fill(gallery, 3)
-        former = world.indexes[PROCESS_SLOTS.uri]
+        former = world.indexes[HERE.uri]
         search = former.search
 
         def slow(*args: Any) -> Any:
@@ -248,8 +248,8 @@ def test_a_search_that_is_under_way_is_waited_for(world: World, monkeypatch: pyt
             finish(gallery, MoveState.CLEARING)
             for _ in range(3):
                 gallery.move_index()
-            assert finds(gallery, 1), "others search the new place"
-            assert PROCESS_SLOTS.uri in world.indexes
+            assert finds(gallery, 1), "other searches use the new location"
+            assert HERE.uri in world.indexes
             assert not closed.is_set()
             go_on.set()
             assert found.result()
@@ -283,14 +283,14 @@ def test_a_target_that_fails_ends_the_move_and_writes_go_on(world: World) -> Non
         world.indexes[THERE.uri].broken = True
         with pytest.raises(StoreUnavailable):
             gallery.put_person(TENANT, "q", ["staff"], PersonFields(), [face(50, thumbnail=None)])
-        assert finds(gallery, 3), "searches notice nothing"
+        assert finds(gallery, 3), "searches are not affected"
         gallery.maintain()
         gallery.put_person(TENANT, "p51", ["staff"], PersonFields(), [face(51, thumbnail=None)])
         assert finds(gallery, 51)
         finish(gallery)
         assert "out of order" in moves.row().error
-        assert moves.row().location == PROCESS_SLOTS
-        assert set(world.indexes) == {PROCESS_SLOTS.uri}, "what was copied is removed"
+        assert moves.row().location == HERE
+        assert set(world.indexes) == {HERE.uri}, "what was copied is removed"
         check_consistent(gallery)
 
 
@@ -360,15 +360,15 @@ def test_a_move_is_cancelled_and_another_begins(world: World) -> None:
         moves = begin(gallery)
         gallery.maintain()
         with pytest.raises(InvalidRequest, match="under way"):
-            moves.begin(PROCESS_SLOTS.uri, IndexLocation("third.db"))
+            moves.begin(HERE.uri, IndexLocation("third.db"))
         moves.cancel()
         finish(gallery)
-        assert set(world.indexes) == {PROCESS_SLOTS.uri}
+        assert set(world.indexes) == {HERE.uri}
         begin(gallery, IndexLocation("third.db"))
         finish(gallery)
         assert set(world.indexes) == {"third.db"}
         with pytest.raises(InvalidRequest, match="already"):
-            moves.begin(PROCESS_SLOTS.uri, IndexLocation("third.db"))
+            moves.begin(HERE.uri, IndexLocation("third.db"))
         check_consistent(gallery)
 
 
@@ -413,7 +413,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.milvus_server
 def test_from_milvus_lite_to_a_server_and_back(tmp_path: Path, milvus: MilvusServer) -> None:
-    """With writers and searchers at work all the time."""
+    """Writers and searches are active during both moves."""
     settings = Settings(data_dir=tmp_path, storage=StorageSettings(timeout_s=10))
     with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
         fill(gallery, 100)

@@ -1,4 +1,4 @@
-"""Uploads of many persons: kept until they were dealt with, whatever happens to the processes, and no longer."""
+"""Bulk uploads: blobs are kept until their persons have an outcome, also when processes die, and no longer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ T = DEFAULT_TENANT
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Gallery]:
-    """A gallery of one's own, with a collection."""
-    with in_memory(tmp_path) as decrypted:
-        decrypted.create_collection(T, NewCollection("staff"))
-        yield decrypted
+    """A separate gallery with a collection and an index in memory."""
+    with in_memory(tmp_path) as opened:
+        opened.create_collection(T, NewCollection("staff"))
+        yield opened
 
 
 def people(count: int) -> list[BulkPerson]:
@@ -62,13 +62,13 @@ def test_an_upload_is_worked_on_piece_by_piece_and_erased_as_it_goes(gallery: Ga
     me, seen = worker(), []
     while (work := gallery.bulk_work(me, 4)) is not None:
         assert (work.tenant, work.collection, work.options) == (tenant, "staff", {"faces": "one"})
-        assert len(work.persons) <= 2, "four pictures at a time"
+        assert len(work.persons) <= 2, "at most four images at a time"
         seen += [person.payload for person in work.persons.values()]
         noted = {
             at: outcome("failed", 0) if person.person == "p3" else outcome() for at, person in work.persons.items()
         }
         assert gallery.note_bulk(me, work.task_id, noted)
-        assert blobs(gallery, tenant) == 5 - len(seen), "nothing is kept longer than it is needed"
+        assert blobs(gallery, tenant) == 5 - len(seen), "a blob is erased as soon as its person has an outcome"
     assert seen == [person.payload for person in people(5)]
     task = gallery.task(tenant, task.id)
     assert (task.state, task.done, dict(task.result)) == (TaskState.DONE, 5, {"enrolled": 4, "failed": 1, "faces": 8})
@@ -111,7 +111,7 @@ def test_one_worker_has_an_upload_until_it_falls_silent(memory: Gallery) -> None
     memory._database.transact(lambda connection: tasks.hold_back(connection, task.id, past))
     taken = memory.bulk_work(second, 100)
     assert taken is not None
-    assert len(taken.persons) == 3, "what was not noted is done again"
+    assert len(taken.persons) == 3, "persons without an outcome are handed out again"
     assert not memory.note_bulk(first, task.id, {0: outcome()})
     assert memory.note_bulk(second, task.id, {at: outcome() for at in taken.persons})
     assert memory.task(T, task.id).result["faces"] == 6, "counted once"
@@ -137,7 +137,7 @@ def test_an_upload_that_was_cut_off_is_never_worked_on(memory: Gallery) -> None:
     task = memory.begin_bulk(T, "staff", {})
     memory.add_bulk(T, task.id, 0, people(2))
     assert memory.bulk_work(worker(), 10) is None
-    assert memory.erase_uploads() == 0, "it may still be coming"
+    assert memory.erase_uploads() == 0, "the upload may still be in progress"
     past = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
     memory._database.transact(lambda connection: tasks.hold_back(connection, task.id, past))
     assert memory.bulk_work(worker(), 10) is None
@@ -199,7 +199,7 @@ def test_who_handed_it_in_is_recorded_and_enrols(memory: Gallery) -> None:
 def test_records_outlive_the_blobs_and_go_after_a_week(memory: Gallery) -> None:
     task = submitted(memory, 2)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=8)
-    assert memory.forget_tasks(later) == 0, "first the pictures have to go"
+    assert memory.forget_tasks(later) == 0, "the blobs must be erased first"
     memory.cancel_task(T, task.id)
     assert memory.erase_uploads() == 2
     assert memory.forget_tasks(later) == 1

@@ -1,4 +1,4 @@
-"""Work in the background: duplicates are found, all of them and no others, whatever happens to the process."""
+"""Background tasks: all duplicates are found and no others, also when the process dies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALIKE = ThresholdRequest(min_score=0.6)  # cosine 0.4
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many blocks, and a step for each."""
+    """Small blocks, and a separate step for each."""
     monkeypatch.setattr(duplicate_scan, "BLOCK", 7)
     monkeypatch.setattr(duplicate_scan, "ROWS", 3)
     monkeypatch.setattr(duplicate_scan, "STEP_S", 0.0)
@@ -31,13 +31,13 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Gallery]:
-    """A gallery of one's own without an index on disk: for what only the records decide."""
-    with in_memory(tmp_path) as decrypted:
-        yield decrypted
+    """A separate gallery with an index in memory, for tests that concern only the records."""
+    with in_memory(tmp_path) as opened:
+        yield opened
 
 
 def finished(gallery: Gallery, tenant: str, task: Task, steps: int = 10_000) -> Task:
-    """The task when nothing more happens to it."""
+    """Work until the task has ended; the ended task."""
     for _ in range(steps):
         if (now := gallery.task(tenant, task.id)).state.is_final:
             return now
@@ -46,7 +46,7 @@ def finished(gallery: Gallery, tenant: str, task: Task, steps: int = 10_000) -> 
 
 
 def names(gallery: Gallery, tenant: str, task: Task, limit: int = 1000) -> list[frozenset[str]]:
-    """Who the pairs are, page by page."""
+    """The persons of all pairs, read page by page."""
     found, cursor = [], None
     while True:
         page = gallery.duplicates(tenant, task.id, limit, cursor)
@@ -57,7 +57,7 @@ def names(gallery: Gallery, tenant: str, task: Task, limit: int = 1000) -> list[
 
 
 def crowd(gallery: Gallery, tenant: str) -> set[frozenset[str]]:
-    """Two dozen persons with up to three faces, some of them alike; the pairs that are."""
+    """Enrol two dozen persons with up to three faces, some of them similar; the similar pairs."""
     gallery.create_collection(tenant, NewCollection("staff"))
     gallery.create_collection(tenant, NewCollection("guests"))
     rng = np.random.default_rng(7)
@@ -141,7 +141,7 @@ def test_who_was_told_apart_is_found_no_more(gallery: Gallery, tenant: str) -> N
     task, left = look()
     assert left == {frozenset(("bea", "cleo"))}
     assert task.result == {"pairs": 1}
-    assert len(gallery.duplicates(tenant, before.id).items) == 1, "also among what was found before"
+    assert len(gallery.duplicates(tenant, before.id).items) == 1, "also among pairs that were found before"
     everything = gallery.duplicates(tenant, task.id, with_distinct=True).items
     assert sorted(pair.distinct for pair in everything) == [False, True, True]
     gallery.tell_apart(tenant, "ada", "cleo", apart=False)
@@ -160,10 +160,10 @@ def test_who_was_told_apart_is_found_no_more(gallery: Gallery, tenant: str) -> N
 
     gallery.delete_person(tenant, "bea")
     gallery.put_person(tenant, "bea", ["staff"], PersonFields(), [face(template(1, near=100, cosine=0.9))])
-    assert len(look()[1]) == 3, "what was said of somebody who is gone says nothing of the next one of that name"
+    assert len(look()[1]) == 3, "the mark of an erased person does not apply to a new person with the same id"
 
     said = [entry for entry in gallery.export_audit(tenant) if entry.action == "tell_apart"]
-    assert [entry.details["distinct"] for entry in said] == [True, True, True, False], "refusals are none"
+    assert [entry.details["distinct"] for entry in said] == [True, True, True, False], "refused calls are not recorded"
     assert all(len(entry.subjects) == 2 for entry in said)
 
 
@@ -284,7 +284,7 @@ def test_a_worker_that_fell_silent_loses_its_task(tmp_path: Path, monkeypatch: p
         assert silent.work()
         assert other.work()
         reached = other.task(DEFAULT_TENANT, task.id).done
-        assert silent.work()  # too late: what it does now counts for nothing
+        assert silent.work()  # too late: the results of this step are discarded
         assert other.task(DEFAULT_TENANT, task.id).done == reached
         assert set(names(other, DEFAULT_TENANT, finished(other, DEFAULT_TENANT, task))) == expected
 

@@ -1,4 +1,4 @@
-"""The audit log: what it says, that it is whole, and that nobody can be found in it after an erasure."""
+"""The audit log: its entries, that its chain is intact, and that it names no person after an erasure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_is_done_is_recorded_in_order(gallery: Gallery, tenant: str) -> Non
     gallery.search(tenant, query(99, 98))
     gallery.verify(tenant, "ada", query(1).probes, query(1).model)
     gallery.update_person(tenant, "ada", PersonUpdate(new_faces=(face(3),)))
-    gallery.check_audit(tenant)  # records what waits
+    gallery.check_audit(tenant)  # writes the queued entries
     gallery.delete_face(tenant, gallery.person(tenant, "ada").faces[0].id)
     gallery.delete_person(tenant, "ada")
     gallery.delete_collection(tenant, "staff")
@@ -71,7 +71,7 @@ def test_looking_at_stored_images_is_recorded(gallery: Gallery, tenant: str) -> 
     one, two, bare = ids
     gallery.face_image(tenant, one, "thumbnail")
     gallery.face_images(tenant, [one, two, bare], "thumbnail")
-    gallery.face_images(tenant, [bare], "thumbnail")  # shows nobody
+    gallery.face_images(tenant, [bare], "thumbnail")  # no image is returned
     with pytest.raises(ImageNotStored):
         gallery.face_image(tenant, one, "photograph")
     other = new_tenant(gallery)
@@ -174,7 +174,13 @@ def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
     now = dt.datetime.now(dt.UTC)
     with in_memory(tmp_path) as gallery:
         with gallery._database.write() as connection:
-            ages = (400, 390, 10, 380, 1)  # searches are recorded a little later than writes that came after them
+            ages = (
+                400,
+                390,
+                10,
+                380,
+                1,
+            )  # entries of searches are written later than entries of writes that came after them
             drafts = [Draft("search", time=now - dt.timedelta(days=age)) for age in ages]
             audit_chain.append(connection, T, drafts)
         assert gallery.forget_audit(now) == 2

@@ -1,4 +1,4 @@
-"""Receipts of erasures: signed after looking, verifiable by anybody, worthless when changed."""
+"""Receipts of erasures: signed after a check of all stores, verifiable with the public key, invalid when changed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_changed_receipts_and_those_of_others_are_worthless(tmp_path: Path) -> N
 
 
 class Forgetful(MemoryIndex):
-    """Says that it deleted, and did not."""
+    """An index whose deletions have no effect while it is broken."""
 
     broken = True
 

@@ -1,4 +1,4 @@
-"""Retention periods and consents: who is due is erased, and nobody else."""
+"""Retention periods and consents: persons who are due are erased, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of an SQLite database, in a process that has it open more than once."""
+"""The SQLite database file, in a process that has it open more than once."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ database.close()
 
 
 def visit(url: str, number: int) -> str:
-    """Another process, such as a command of the CLI, opens the database, reads, writes and closes it."""
+    """Let another process, such as a CLI command, open the database, read, write and close it; what it read."""
     run = subprocess.run([sys.executable, "-c", VISIT, url, str(number)], capture_output=True, text=True, check=True)
     return run.stdout.strip()
 
 
 def test_a_visitor_deletes_nobody_s_log(tmp_path: Path) -> None:
-    """The stages that share a process each open the records, and a command may come and go at any time."""
+    """Stages in one process open the records separately, and a command can open and close them at any time."""
     url = f"sqlite:///{tmp_path / 'records.db'}"
     first, second = Database(url), None
     try:

@@ -1,4 +1,4 @@
-"""Encryption at rest: nothing readable on the disk, keys that can be changed, nothing lost by it."""
+"""Encryption at rest: no content is readable on the disk, and keys can be changed without a loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def key() -> str:
 
 
 @contextmanager
-def decrypted(folder: Path, *keys: str) -> Iterator[Gallery]:
+def opened(folder: Path, *keys: str) -> Iterator[Gallery]:
     settings = Settings(data_dir=folder, storage=StorageSettings(encryption_key=",".join(keys)))  # type: ignore[arg-type]
     cipher = cipher_from_settings(settings)
     database = Database(settings.database_url, cipher)
@@ -66,12 +66,12 @@ def works(gallery: Gallery) -> bool:
 
 def test_nothing_is_readable_on_the_disk(tmp_path: Path) -> None:
     secret = key()
-    with decrypted(tmp_path / "clear") as gallery:
+    with opened(tmp_path / "clear") as gallery:
         enrol(gallery)
-    with decrypted(tmp_path / "sealed", secret) as gallery:
+    with opened(tmp_path / "sealed", secret) as gallery:
         enrol(gallery)
         assert works(gallery)
-    with decrypted(tmp_path / "sealed", secret) as gallery:  # the index is made from the records
+    with opened(tmp_path / "sealed", secret) as gallery:  # the index is built from the records
         assert works(gallery)
     for content in (PHOTOGRAPH, template(1).tobytes()):
         assert content in disk(tmp_path / "clear")
@@ -80,21 +80,21 @@ def test_nothing_is_readable_on_the_disk(tmp_path: Path) -> None:
 
 def test_keys_can_be_introduced_changed_and_taken_away(tmp_path: Path) -> None:
     first, second = key(), key()
-    with decrypted(tmp_path) as gallery:
+    with opened(tmp_path) as gallery:
         enrol(gallery)
         public_key = gallery._signer.public_key
     for keys in ([first], [second, first]):
-        with decrypted(tmp_path, *keys) as gallery:
+        with opened(tmp_path, *keys) as gallery:
             assert works(gallery)
             assert reencrypt(gallery._database, gallery._blobs) == 1
             assert works(gallery)
     assert template(1).tobytes() not in disk(tmp_path)
     assert PHOTOGRAPH not in disk(tmp_path)
-    with decrypted(tmp_path, second) as gallery:
+    with opened(tmp_path, second) as gallery:
         assert works(gallery)
         assert gallery._signer.public_key == public_key
     for keys in ([], [first], [key()]):
-        with pytest.raises(ConfigurationError, match="encrypted with a key"), decrypted(tmp_path, *keys):
+        with pytest.raises(ConfigurationError, match="encrypted with a key"), opened(tmp_path, *keys):
             pass
 
 

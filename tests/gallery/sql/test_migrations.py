@@ -19,7 +19,7 @@ from serve_app.gallery.sql.schema import installation, metadata
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty database of each kind."""
+    """The URL of an empty database, of each kind in turn."""
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
         return server.create_database()

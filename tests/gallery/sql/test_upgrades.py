@@ -1,4 +1,4 @@
-"""A database of every earlier version, with data in it, is brought up to date and works."""
+"""A database of every earlier schema version, with data, is upgraded and works."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "person_collections": {"collection_id": COLLECTION, "person_id": PERSON},
     "face_collections": {"collection_id": COLLECTION, "face_id": FACE},
 }
-"""What every version stored. Columns not named are empty, or where they may be, null."""
+"""Rows that every version stored. Columns that are not named are null where that is allowed, otherwise empty."""
 
 
 def config() -> Config:

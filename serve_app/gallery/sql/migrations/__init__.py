@@ -1,4 +1,4 @@
-"""Schema migrations, applied at start by whichever process comes first."""
+"""Schema migrations. The first process that opens a database applies them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LOCK_TIMEOUT_S = 120
 
 
 def upgrade_database(database: Database) -> None:
-    """Bring the schema to this version; processes that start together take turns.
+    """Bring the schema to this version; processes that start at the same time wait for one another.
 
     Raises:
         ConfigurationError: the database was written by a newer facegraph.
-        StoreUnavailable: it does not answer.
+        StoreUnavailable: the database does not answer, or another process still upgrades it.
     """
     try:
         if database.kind == "sqlite":
@@ -31,7 +31,9 @@ def upgrade_database(database: Database) -> None:
         else:
             _upgrade(database)
     except Timeout:
-        raise StoreUnavailable("Another process has been upgrading the database for minutes; try again.") from None
+        raise StoreUnavailable(
+            f"Another process has been upgrading the database for {LOCK_TIMEOUT_S} s; try again."
+        ) from None
     except CommandError as error:
         raise ConfigurationError(
             f"The database does not fit this version of facegraph, most likely a newer one wrote it: {error}"

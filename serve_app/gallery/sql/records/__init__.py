@@ -1,1 +1,1 @@
-"""Every SQL statement about the gallery: functions of a connection, one module a subject."""
+"""SQL statements of the gallery: functions that take a connection, one module for each subject."""

@@ -1,4 +1,4 @@
-"""Statements about the audit log: a chain of entries for each tenant, each with the hash of the one before."""
+"""Statements about the audit log: a hash chain for each tenant, in which each entry has the hash of the one before."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ import sqlalchemy as sa
 from serve_app.domain import AuditCheck, AuditEntry, Page, canonical
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.sql.records.collections import of_areas
+from serve_app.gallery.sql.records.collections import owners_of_unknowns_collections
 from serve_app.gallery.sql.records.faces import batches
 from serve_app.gallery.sql.schema import audit_heads, audit_log
 from serve_app.request_context import current
 
 MOST_SUBJECTS = 1000
-"""Of one entry; what concerns more persons is recorded in several."""
+"""Subjects of one entry; an operation on more persons is recorded in several entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry before it has its place in the chain."""
+    """An entry that is not yet in the chain; see :class:`~serve_app.domain.AuditEntry`.
+
+    Attributes:
+        actor: by default the caller of the current request.
+        time: by default now; timezone-aware.
+    """
 
     action: str
     subjects: Sequence[str] = ()
@@ -36,18 +41,21 @@ class Draft:
 
 
 def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
-    """What a write is recorded as; nothing if it changes nothing. Where unknown faces are, the collection is named."""
+    """The entries that record a write; none if it changes nothing.
+
+    Instead of an unknowns collection, an entry names the collection that it belongs to.
+    """
     subjects = set(changes.drop_persons)
-    subjects.update(place.person_id for place in (*changes.joins, *changes.leaves))
+    subjects.update(membership.person_id for membership in (*changes.joins, *changes.leaves))
     subjects.update(columns["id"] for columns in changes.insert_persons)
     if changes.update_person is not None:
         subjects.add(changes.update_person["id"])
-    places = {place.collection_id for place in (*changes.joins, *changes.leaves)}
-    places.update(row.key.collection_id for rows in changes.attach.values() for row in rows)
-    places.update(key.collection_id for keys in changes.detach.values() for key in keys)
-    places.update(changes.drop_collections)
-    area_of = of_areas(connection, places)
-    places = {area_of.get(place, place) for place in places}
+    collections = {membership.collection_id for membership in (*changes.joins, *changes.leaves)}
+    collections.update(row.key.collection_id for rows in changes.attach.values() for row in rows)
+    collections.update(key.collection_id for keys in changes.detach.values() for key in keys)
+    collections.update(changes.drop_collections)
+    owner_of = owners_of_unknowns_collections(connection, collections)
+    collections = {owner_of.get(collection_id, collection_id) for collection_id in collections}
     counts = {
         "faces_added": len(changes.insert_faces),
         "faces_given": len(changes.give_faces),
@@ -55,14 +63,14 @@ def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
         "persons_erased": len(changes.drop_persons),
     }
     details = {name: number for name, number in counts.items() if number}
-    if not (subjects or places or details):
+    if not (subjects or collections or details):
         return []
     parts = list(batches(sorted(subjects), MOST_SUBJECTS)) or [()]
-    return [Draft(changes.action, part, sorted(places), details) for part in parts]
+    return [Draft(changes.action, part, sorted(collections), details) for part in parts]
 
 
 def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> list[AuditEntry]:
-    """Add entries to a chain. The last thing that a transaction does: other writers of the chain wait from here on."""
+    """Append entries to a chain. A transaction does this last: from here on, other writers of the chain wait for it."""
     if not drafts:
         return []
     query = sa.select(audit_heads).where(audit_heads.c.chain == chain).with_for_update()
@@ -95,12 +103,12 @@ def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> li
 
 
 def digest(facts: Mapping[str, Any]) -> str:
-    """SHA-256 over everything but the hash itself, hex."""
+    """The hash of an entry: SHA-256 (hex) over all its fields except the hash itself."""
     return hashlib.sha256(canonical(plain(facts))).hexdigest()
 
 
 def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-ready; the time to the microsecond in UTC."""
+    """An entry as JSON-ready values; the time in UTC to the microsecond."""
     names = AuditEntry.__slots__
     facts = entry if isinstance(entry, Mapping) else {name: getattr(entry, name) for name in names}
     time = facts["time"].astimezone(dt.UTC).isoformat(timespec="microseconds")
@@ -129,7 +137,10 @@ def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
 def page(
     connection: sa.Connection, chain: str, subject: str | None, limit: int, cursor: str | None
 ) -> Page[AuditEntry]:
-    """Newest first; ``subject`` (internal id) keeps what concerns that person. Raises InvalidRequest."""
+    """A page of a chain, newest entry first; ``subject`` (internal id) keeps entries about that person.
+
+    Raises InvalidRequest (cursor, limit).
+    """
     limit = checks.check_limit(limit)
     after = checks.decode_cursor(cursor)
     query = sa.select(audit_log).where(audit_log.c.chain == chain)
@@ -144,7 +155,7 @@ def page(
 
 
 def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
-    """All of them, oldest first."""
+    """All entries of a chain, oldest first."""
     after = 0
     while True:
         query = sa.select(audit_log).where(audit_log.c.chain == chain, audit_log.c.sequence > after)
@@ -156,13 +167,16 @@ def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
 
 
 def head(connection: sa.Connection, chain: str) -> tuple[int, str]:
-    """Sequence number and hash of the last entry; (0, "") before the first."""
+    """Sequence number and hash of a chain's last entry; (0, "") before the first one."""
     row = connection.execute(sa.select(audit_heads).where(audit_heads.c.chain == chain)).first()
     return (0, "") if row is None else (row.sequence, row.hash)
 
 
 def check(chain: Iterator[AuditEntry], last: tuple[int, str]) -> AuditCheck:
-    """Whether the entries are an unbroken chain up to ``last``; it may begin anywhere, since old entries are erased."""
+    """Check that the entries are an unbroken chain that ends with ``last`` (see :func:`head`).
+
+    The chain may begin with any sequence number, because old entries are erased.
+    """
     count, previous, sequence = 0, None, 0
     for entry in chain:
         facts = {name: getattr(entry, name) for name in AuditEntry.__slots__ if name != "hash"}
@@ -175,17 +189,17 @@ def check(chain: Iterator[AuditEntry], last: tuple[int, str]) -> AuditCheck:
 
 
 def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
-    """Whether an entry has this hash."""
+    """Whether an entry of the chain has this hash."""
     query = sa.select(audit_log.c.sequence).where(audit_log.c.chain == chain, audit_log.c.hash == hash_)
     return checks.is_text(hash_) and connection.execute(query).first() is not None
 
 
 def forget(connection: sa.Connection, before: dt.datetime) -> int:
-    """Erase entries of all chains that are older, but never a chain's last one; how many."""
+    """Erase the entries before this time in all chains, but never the last one of a chain; the number erased."""
     last = (
         sa.select(audit_heads.c.sequence).where(audit_heads.c.chain == audit_log.c.chain).correlate(audit_log)
     ).scalar_subquery()
-    # Whole beginnings only: what is left of a chain must be one piece.
+    # Only entries before the first one that stays: what is left of a chain must have no gaps.
     kept = (
         sa.select(sa.func.min(_LATER.c.sequence))
         .where(_LATER.c.chain == audit_log.c.chain, _LATER.c.time >= before)

@@ -1,4 +1,4 @@
-"""Statements about the persons of an upload."""
+"""Statements about the persons of bulk uploads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDED = [str(state) for state in TaskState if state.is_final]
 def add(
     connection: sa.Connection, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson], blobs: Sequence[str]
 ) -> None:
-    """From this position on; what they bring may be stored from now on."""
+    """Insert persons from position ``first`` on, before their blobs are written."""
     rows = [
         {
             "task_id": task_id,
@@ -36,14 +36,14 @@ def add(
 
 
 def size(connection: sa.Connection, task_id: str) -> tuple[int, int]:
-    """Persons and pictures."""
+    """Numbers of persons and of images of an upload."""
     counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(entries.c.pictures), 0))
     persons, pictures = connection.execute(counted.where(entries.c.task_id == task_id)).one()
     return int(persons), int(pictures)
 
 
 def pending(connection: sa.Connection, task_id: str, pictures: int) -> list[sa.Row[Any]]:
-    """The next persons who were not dealt with, with so many pictures together, at least one person."""
+    """The next persons without an outcome, with at most ``pictures`` images in total, but at least one person."""
     query = sa.select(entries).where(entries.c.task_id == task_id, entries.c.outcome.is_(None))
     taken: list[sa.Row[Any]] = []
     used = 0
@@ -56,32 +56,32 @@ def pending(connection: sa.Connection, task_id: str, pictures: int) -> list[sa.R
 
 
 def note(connection: sa.Connection, task_id: str, position: int, outcome: Mapping[str, Any]) -> bool:
-    """What became of a person; False if that was known."""
+    """Store the outcome of a person; False if the person already has one."""
     new = (entries.c.task_id == task_id, entries.c.position == position, entries.c.outcome.is_(None))
     return connection.execute(entries.update().where(*new).values(outcome=dict(outcome))).rowcount == 1
 
 
 def to_erase(connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
-    """Persons whose blobs nobody needs any more."""
-    needless = sa.or_(entries.c.outcome.is_not(None), tasks.c.state.in_(ENDED))
-    query = sa.select(entries).join(tasks, tasks.c.id == entries.c.task_id).where(entries.c.stored, needless)
+    """Persons whose blobs are no longer needed: the person has an outcome, or the task has ended."""
+    not_needed = sa.or_(entries.c.outcome.is_not(None), tasks.c.state.in_(ENDED))
+    query = sa.select(entries).join(tasks, tasks.c.id == entries.c.task_id).where(entries.c.stored, not_needed)
     return list(connection.execute(query.limit(limit)))
 
 
 def erased(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> None:
-    """Their blobs are gone."""
+    """Note that the blobs of these persons are erased."""
     for row in rows:
-        place = (entries.c.task_id == row.task_id, entries.c.position == row.position)
-        connection.execute(entries.update().where(*place).values(stored=False))
+        this = (entries.c.task_id == row.task_id, entries.c.position == row.position)
+        connection.execute(entries.update().where(*this).values(stored=False))
 
 
 def outcomes(
     connection: sa.Connection, task_id: str, limit: int, cursor: str | None, *, failures: bool
 ) -> Page[Mapping[str, Any]]:
-    """A page of what became of whom, by position; with ``failures`` a page may be short."""
+    """A page of outcomes, by position; with ``failures``, which keeps those with errors, a page may be short."""
     after = checks.decode_cursor(cursor) or "-1"
     if not after.removeprefix("-").isdecimal() or len(after) > 10:
-        raise InvalidRequest("cursor must be one that the page before returned.")
+        raise InvalidRequest("cursor must be one that the previous page returned.")
     query = sa.select(entries).where(entries.c.task_id == task_id, entries.c.outcome.is_not(None))
     query = query.where(entries.c.position > int(after)).order_by(entries.c.position).limit(checks.check_limit(limit))
     rows = list(connection.execute(query))
@@ -90,6 +90,6 @@ def outcomes(
 
 
 def collection_name(connection: sa.Connection, collection_id: str) -> str:
-    """Its name now; empty if it is gone."""
+    """The current name of a collection; empty if it was deleted."""
     query = sa.select(collections.c.name).where(collections.c.id == collection_id)
     return connection.execute(query).scalar_one_or_none() or ""

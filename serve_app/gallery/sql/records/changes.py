@@ -1,7 +1,8 @@
-"""What one operation changes, written in one fixed order; the only place where memberships are made or ended.
+"""The changes of one operation, and their execution in one fixed order.
 
-Collections count their persons and faces. The counts change here, by as many memberships as the statements really
-touched, so they equal a COUNT(*) at every commit.
+This is the only module that inserts or deletes memberships. Collections have counts of their persons and faces. The
+counts change here, by the number of memberships that each statement really inserted or deleted, so they equal a
+COUNT(*) at every commit.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from serve_app.gallery.sql.schema import (
 
 
 class Membership(NamedTuple):
-    """A person in a collection, both by internal id."""
+    """A person's membership in a collection, both by internal id."""
 
     collection_id: str
     person_id: str
 
 
 class DroppedFace(NamedTuple):
-    """A face that ceases to exist."""
+    """A face to be erased."""
 
     id: str
     model: str
@@ -47,20 +48,21 @@ class DroppedFace(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """One operation's changes for one tenant.
+    """The changes of one operation, for one tenant.
 
     Attributes:
-        action: what the audit log calls it.
+        action: its name in the audit log.
         insert_persons, update_person: columns; an update names the row by ``id``.
-        joins, leaves: memberships of persons.
+        joins, leaves: memberships of persons that begin and end.
         insert_faces: columns of new faces.
-        templates: templates by further models, of new faces and of others: face id -> model -> template.
-        give_faces: faces that become another person's (internal id), by id.
-        expire: when faces are to be erased, by id; None for never.
-        attach, detach: memberships of faces, by model; what is attached brings its template for the index.
-        statements: whatever else changes in the records, and in these alone.
-        drop_faces, drop_persons, drop_collections: what ceases to exist, after its memberships.
-        recorded: what the audit log has of it, once it is written.
+        templates: secondary templates to insert, of new and of existing faces: face id -> model -> template.
+        give_faces: face id -> internal id of the person that it is moved to.
+        expire: face id -> when it expires, None for never.
+        attach, detach: memberships of faces that begin and end, by the model of the face's first template; an attached
+            row has that template, for the index.
+        statements: further changes of the records that touch neither memberships nor the index.
+        drop_faces, drop_persons, drop_collections: what is erased, after its memberships have ended.
+        recorded: the entries of the audit log, once they are written.
     """
 
     tenant: str
@@ -82,9 +84,9 @@ class Changes:
     recorded: list[AuditEntry] = field(default_factory=list)
 
     def touched(self) -> dict[str, str]:
-        """Faces whose index rows or images change: id -> model."""
+        """Faces whose index rows or images change: face id -> one of its models."""
         result = {row["id"]: row["model"] for row in self.insert_faces}
-        result.update((face_id, model) for face_id, further in self.templates.items() for model in further)
+        result.update((face_id, model) for face_id, by_model in self.templates.items() for model in by_model)
         result.update((row.key.face_id, model) for model, rows in self.attach.items() for row in rows)
         result.update((key.face_id, model) for model, keys in self.detach.items() for key in keys)
         result.update((face.id, face.model) for face in self.drop_faces)
@@ -93,14 +95,14 @@ class Changes:
 
 @dataclass(slots=True)
 class Counts:
-    """By how much each collection's counts change."""
+    """Changes of the counts, by collection id."""
 
     persons: Counter[str] = field(default_factory=Counter)
     faces: Counter[str] = field(default_factory=Counter)
 
 
 def write(connection: sa.Connection, changes: Changes) -> Counts:
-    """Everything except the collections' own rows, see :func:`finish`."""
+    """Write everything except the rows of the collections themselves, see :func:`finish`; how their counts change."""
     counts = Counts()
     if changes.insert_persons:
         connection.execute(persons.insert(), changes.insert_persons)
@@ -129,7 +131,7 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
 
 
 def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
-    """The collections' rows: last, since all writers of a collection wait for one another from here on."""
+    """Write the rows of the collections: last, because from here on all writers of a collection wait for each other."""
     for collection_id in sorted({*counts.persons, *counts.faces}):
         connection.execute(
             collections.update()
@@ -171,10 +173,10 @@ def _set_expiry(connection: sa.Connection, expire: dict[str, dt.datetime | None]
             connection.execute(faces.update().where(faces.c.id.in_(batch)).values(expires=when))
 
 
-def _join_persons(connection: sa.Connection, places: list[Membership], counts: Counts) -> None:
-    if places:
-        connection.execute(person_collections.insert(), [place._asdict() for place in places])
-        counts.persons.update(place.collection_id for place in places)
+def _join_persons(connection: sa.Connection, joins: list[Membership], counts: Counts) -> None:
+    if joins:
+        connection.execute(person_collections.insert(), [membership._asdict() for membership in joins])
+        counts.persons.update(membership.collection_id for membership in joins)
 
 
 def _attach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Counts) -> None:
@@ -184,9 +186,9 @@ def _attach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Cou
         counts.faces.update(row["collection_id"] for row in rows)
 
 
-def _leave_persons(connection: sa.Connection, places: list[Membership], counts: Counts) -> None:
+def _leave_persons(connection: sa.Connection, leaves: list[Membership], counts: Counts) -> None:
     by_collection = defaultdict(list)
-    for collection_id, person_id in places:
+    for collection_id, person_id in leaves:
         by_collection[collection_id].append(person_id)
     table = person_collections
     for collection_id, person_ids in by_collection.items():

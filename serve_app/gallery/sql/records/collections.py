@@ -1,4 +1,10 @@
-"""Statements about collections."""
+"""Statements about collections.
+
+Two kinds of collections are hidden. A tenant's *pool* has the persons who are in no other collection, so that the index
+has rows of their faces and a search without collections finds them. A collection's *unknowns collection* has the faces
+of its unknowns, so that the index has rows of them which searches of the collection do not see. The names of hidden
+collections begin with characters that no other name can have.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +27,12 @@ MAX_KEEP_H = 24 * 366
 Lock = Literal["share", "update"]
 
 POOL = "*"
-"""Name of a tenant's pool: the hidden collection of everyone who is in no other one. No collection can be called so."""
+"""Name of a tenant's pool."""
 
-AREA = "?"
-"""First character of the name of a collection's area, the hidden collection of the faces of its unknowns."""
+UNKNOWNS_PREFIX = "?"
+"""First character of the name of a collection's unknowns collection; the collection's id follows."""
 
-_HIDDEN = (POOL, AREA)
+_HIDDEN = (POOL, UNKNOWNS_PREFIX)
 
 _VISIBLE = sa.func.substr(collections.c.name, 1, 1).not_in(_HIDDEN)
 
@@ -39,17 +45,17 @@ _BY_NAME = (
         collections.c.name.in_(sa.bindparam("names", expanding=True)),
         _VISIBLE,
     )
-    .order_by(collections.c.id)  # writers lock in one order
+    .order_by(collections.c.id)  # all writers lock collections in this order
 )
 
 
 def is_hidden(name: str) -> bool:
-    """Whether it is the name of a pool or of an area."""
+    """Whether it is the name of a pool or of an unknowns collection."""
     return name[0] in _HIDDEN
 
 
 def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
-    """Raises CollectionExists, InvalidRequest."""
+    """Insert a collection. Raises CollectionExists, InvalidRequest."""
     values = _values(new)
     if _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
@@ -58,7 +64,7 @@ def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collec
 
 
 def pool(connection: sa.Connection, tenant: str) -> Collection | None:
-    """The tenant's pool, if :func:`make_pool` was called for it."""
+    """The tenant's pool; None before :func:`make_pool` was called."""
     row = connection.execute(
         sa.select(collections).where(collections.c.tenant_id == tenant, collections.c.name == POOL)
     ).first()
@@ -66,7 +72,7 @@ def pool(connection: sa.Connection, tenant: str) -> Collection | None:
 
 
 def get_pool(connection: sa.Connection, tenant: str) -> Collection:
-    """The tenant's pool, which :func:`make_pool` has made."""
+    """The tenant's pool, which :func:`make_pool` must have created."""
     found = pool(connection, tenant)
     if found is None:
         raise AssertionError(f"the tenant {tenant} has no pool")
@@ -74,97 +80,108 @@ def get_pool(connection: sa.Connection, tenant: str) -> Collection:
 
 
 def make_pool(connection: sa.Connection, tenant: str) -> None:
-    """See to it that the tenant has a pool."""
+    """Create the tenant's pool if there is none."""
     if pool(connection, tenant) is None:
         _insert(connection, tenant, {**_values(NewCollection("pool")), "name": POOL, "search_text": ""})
 
 
-def area(connection: sa.Connection, collection: Collection) -> Collection | None:
-    """The collection's area, if :func:`make_area` was called for it."""
+def unknowns_collection(connection: sa.Connection, collection: Collection) -> Collection | None:
+    """The collection's unknowns collection; None before :func:`make_unknowns_collection` was called."""
     query = sa.select(collections).where(
-        collections.c.tenant_id == collection.tenant_id, collections.c.name == AREA + collection.id
+        collections.c.tenant_id == collection.tenant_id, collections.c.name == UNKNOWNS_PREFIX + collection.id
     )
     row = connection.execute(query).first()
     return None if row is None else to_collection(row)
 
 
-def get_area(connection: sa.Connection, collection: Collection) -> Collection:
-    """The collection's area, which :func:`make_area` has made."""
-    found = area(connection, collection)
+def get_unknowns_collection(connection: sa.Connection, collection: Collection) -> Collection:
+    """The collection's unknowns collection, which :func:`make_unknowns_collection` must have created."""
+    found = unknowns_collection(connection, collection)
     if found is None:
-        raise AssertionError(f"the collection {collection.id} has no area")
+        raise AssertionError(f"the collection {collection.id} has no unknowns collection")
     return found
 
 
-def make_area(connection: sa.Connection, collection: Collection) -> None:
-    """See to it that the collection has an area, and that it is not deleted meanwhile."""
+def make_unknowns_collection(connection: sa.Connection, collection: Collection) -> None:
+    """Create the collection's unknowns collection if there is none.
+
+    Locks the collection, so that it is not deleted at the same time. Raises CollectionNotFound.
+    """
     get(connection, collection.tenant_id, collection.name, "share")
-    if area(connection, collection) is None:
-        values = {**_values(NewCollection("area")), "name": AREA + collection.id, "search_text": ""}
+    if unknowns_collection(connection, collection) is None:
+        values = {**_values(NewCollection("unknowns")), "name": UNKNOWNS_PREFIX + collection.id, "search_text": ""}
         _insert(connection, collection.tenant_id, values)
 
 
-def of_areas(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
-    """Those of the ids that are areas' -> the collections that they belong to."""
+def owners_of_unknowns_collections(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
+    """For those of the ids that are unknowns collections: id -> id of the collection that it belongs to."""
     query = sa.select(collections.c.id, collections.c.name).where(
-        collections.c.id.in_(list(ids)), sa.func.substr(collections.c.name, 1, 1) == AREA
+        collections.c.id.in_(list(ids)), sa.func.substr(collections.c.name, 1, 1) == UNKNOWNS_PREFIX
     )
-    return {row.id: row.name.removeprefix(AREA) for row in connection.execute(query)}
+    return {row.id: row.name.removeprefix(UNKNOWNS_PREFIX) for row in connection.execute(query)}
 
 
 def everywhere(connection: sa.Connection, tenant: str) -> list[Collection]:
-    """All collections of the tenant and the pool."""
-    shown = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
-    query = sa.select(collections).where(*shown).order_by(collections.c.id)
+    """All visible collections of the tenant, and its pool."""
+    chosen = collections.c.tenant_id == tenant, sa.or_(_VISIBLE, collections.c.name == POOL)
+    query = sa.select(collections).where(*chosen).order_by(collections.c.id)
     return [to_collection(row) for row in connection.execute(query)]
 
 
 def get(connection: sa.Connection, tenant: str, name: str, lock: Lock | None = None) -> Collection:
-    """Raises CollectionNotFound."""
+    """One visible collection by name. Raises CollectionNotFound."""
     return by_names(connection, tenant, [name], lock)[0]
 
 
 def by_names(
     connection: sa.Connection, tenant: str, names: Sequence[str], lock: Lock | None = None
 ) -> list[Collection]:
-    """In the order of the names. Raises CollectionNotFound for the first that does not exist."""
+    """Visible collections, in the order of the names. Raises CollectionNotFound for the first that does not exist.
+
+    Args:
+        lock: held until the transaction ends. ``share`` (FOR KEY SHARE) keeps the collections from being renamed or
+            deleted, and lets other transactions change their counts; ``update`` excludes all other locks.
+    """
     wanted = [name for name in names if checks.is_text(name)]
     query = _locked(_BY_NAME, lock)
     found = {row.name: to_collection(row) for row in connection.execute(query, {"tenant": tenant, "names": wanted})}
     for name in names:
         if name not in found:
-            raise CollectionNotFound(f"There is no collection named {checks.shown(name)}.", collection=str(name)[:100])
+            raise CollectionNotFound(f"There is no collection named {checks.quoted(name)}.", collection=str(name)[:100])
     return [found[name] for name in names]
 
 
 def present(connection: sa.Connection, tenant: str, names: Iterable[str]) -> list[Collection]:
-    """Those of the names that exist, in no order."""
+    """Those of the named collections that exist and are visible, in no order."""
     wanted = [name for name in names if checks.is_text(name)]
     return [to_collection(row) for row in connection.execute(_BY_NAME, {"tenant": tenant, "names": wanted})]
 
 
 def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
-    """Those that exist, by id; the pool may be among them."""
+    """Those of the collections that exist, ordered by id; hidden ones too."""
     query = sa.select(collections).where(collections.c.id.in_(list(ids))).order_by(collections.c.id)
     return [to_collection(row) for row in connection.execute(_locked(query, lock))]
 
 
 def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list[Collection]:
-    """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
+    """Visible collections of a tenant, in the order of the ids.
+
+    Raises CollectionNotFound for the first that does not exist.
+    """
     wanted = [collection_id for collection_id in ids if checks.is_id(collection_id)]
     known = [c for c in by_ids(connection, wanted) if c.tenant_id == tenant and not is_hidden(c.name)]
     found = {collection.id: collection for collection in known}
     for collection_id in ids:
         if collection_id not in found:
             raise CollectionNotFound(
-                f"There is no collection with the id {checks.shown(collection_id)}.",
+                f"There is no collection with the id {checks.quoted(collection_id)}.",
                 collection_id=str(collection_id)[:100],
             )
     return [found[collection_id] for collection_id in ids]
 
 
 def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
-    """By name. Raises InvalidRequest."""
+    """A page of visible collections, by name. Raises InvalidRequest (cursor, limit)."""
     query = _listed(tenant, q)
     rows, following = page_of(connection, query, collections.c.name, limit, cursor)
     return Page(tuple(to_collection(row) for row in rows), following)
@@ -179,11 +196,14 @@ def slice_of(
     descending: bool = False,
     person_id: str | None = None,
 ) -> Slice[Collection]:
-    """By name; ``person_id`` (internal) keeps those that the person is in. Raises InvalidRequest."""
+    """A slice of visible collections, by name; ``person_id`` (internal) keeps those that the person is in.
+
+    Raises InvalidRequest.
+    """
     query = _listed(tenant, q)
     if person_id is not None:
-        here = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
-        query = query.where(collections.c.id.in_(here))
+        of_person = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
+        query = query.where(collections.c.id.in_(of_person))
     total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     name = collections.c.name
     rows = connection.execute(query.order_by(name.desc() if descending else name).limit(limit).offset(offset))
@@ -191,10 +211,10 @@ def slice_of(
 
 
 def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
-    """Raises CollectionNotFound, CollectionExists, InvalidRequest."""
+    """Set fields of a collection. Raises CollectionNotFound, CollectionExists, InvalidRequest."""
     unknown = sorted(set(changes) - set(_FIELDS))
     if unknown:
-        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.shown(unknown)}.")
+        raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.quoted(unknown)}.")
     stored = get(connection, tenant, name, "update")
     new = dataclasses.replace(
         NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
@@ -210,7 +230,7 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
 
 
 def totals(connection: sa.Connection) -> tuple[int, int, int]:
-    """Collections, and memberships of persons and of faces, over all tenants."""
+    """Numbers of visible collections, of memberships of persons and of memberships of faces, over all tenants."""
     row = connection.execute(
         sa.select(
             sa.func.count().filter(_VISIBLE),
@@ -275,9 +295,9 @@ def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | Non
 def _values(new: NewCollection) -> dict[str, Any]:
     policy = new.policy
     if not isinstance(policy, CollectionPolicy):
-        raise InvalidRequest(f"policy must be a collection policy, got {checks.shown(policy)}.")
+        raise InvalidRequest(f"policy must be a collection policy, got {checks.quoted(policy)}.")
     if not isinstance(policy.liveness, bool):
-        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.shown(policy.liveness)}.")
+        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.quoted(policy.liveness)}.")
     minimum = policy.min_score
     return {
         "name": checks.check_collection_name(new.name),
@@ -304,4 +324,4 @@ def _choice(field: str, kind: type[CollectionKind] | type[ImageStorage], value: 
         return str(kind(value))  # type: ignore[arg-type]
     except ValueError:
         words = ", ".join(kind)
-        raise InvalidRequest(f"{field} must be one of {words}; got {checks.shown(value)}.") from None
+        raise InvalidRequest(f"{field} must be one of {words}; got {checks.quoted(value)}.") from None

@@ -1,4 +1,4 @@
-"""Statements about pairs of persons who may be one, and the faces that are compared to find them."""
+"""Statements about possible duplicates (pairs of persons), and about the faces that are compared to find them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ DISTINCT = sa.exists().where(
     distinct_persons.c.first_id == duplicate_pairs.c.first_id,
     distinct_persons.c.second_id == duplicate_pairs.c.second_id,
 )
-"""Whether the two of a found pair are known to be different people."""
+"""The condition that a pair was marked as different people."""
 
 
 class Block(NamedTuple):
-    """Some of a collection's faces, by id: their ids, whom each stands for, and their templates (n, dimension)."""
+    """Some of a collection's faces, ordered by id.
+
+    Attributes:
+        ids: of the faces.
+        owners: for each face the internal id of its person; the face's own id if it is unassigned.
+        templates: float32 (n, dimension).
+    """
 
     ids: list[str]
     owners: list[str]
@@ -31,14 +37,14 @@ class Block(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Whom two faces stand for (internal ids of persons, or of faces that have none), in order."""
+    """The owners of two faces, see :class:`Block`; the smaller id first."""
 
     first: str
     second: str
 
 
 class Likeness(NamedTuple):
-    """The two faces of a pair that are most alike."""
+    """The two most similar faces of a pair, and their cosine."""
 
     first_face: str
     second_face: str
@@ -46,7 +52,7 @@ class Likeness(NamedTuple):
 
 
 def block(connection: sa.Connection, collection_id: str, model: str, after: str, size: int) -> Block:
-    """The next faces of the collection, embedded by a model, in the order of their ids."""
+    """Up to ``size`` faces of a collection whose first template is by ``model``, with ids after ``after``."""
     query = (
         sa.select(faces.c.id, faces.c.person_id, faces.c.template)
         .join(face_collections, face_collections.c.face_id == faces.c.id)
@@ -64,7 +70,7 @@ def block(connection: sa.Connection, collection_id: str, model: str, after: str,
 
 
 def count(connection: sa.Connection, collection_id: str, model: str) -> int:
-    """How many faces :func:`block` gives altogether."""
+    """Number of faces that :func:`block` returns in total."""
     query = (
         sa.select(sa.func.count())
         .select_from(faces.join(face_collections, face_collections.c.face_id == faces.c.id))
@@ -74,7 +80,7 @@ def count(connection: sa.Connection, collection_id: str, model: str) -> int:
 
 
 def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness]) -> None:
-    """Add pairs; of one that is there already the better likeness stays."""
+    """Store pairs; for a pair that is stored already, the higher cosine stays."""
     insert = insertion(connection, duplicate_pairs)
     better = {name: insert.excluded[name] for name in ("first_face", "second_face", "cosine")}
     statement = insert.on_conflict_do_update(
@@ -91,7 +97,7 @@ def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness])
 
 
 def number(connection: sa.Connection, task_id: str) -> int:
-    """How many pairs a task has found, without those who are known to be different people."""
+    """Number of pairs that a task has found, without those marked as different people."""
     query = sa.select(sa.func.count()).where(duplicate_pairs.c.task_id == task_id, ~DISTINCT)
     return int(connection.execute(query).scalar_one())
 
@@ -99,13 +105,13 @@ def number(connection: sa.Connection, task_id: str) -> int:
 def page(
     connection: sa.Connection, task_id: str, limit: int, cursor: str | None, with_distinct: bool
 ) -> tuple[list[sa.Row[Any]], str | None]:
-    """A task's pairs, most alike first, and the cursor of the page that follows; a row has ``distinct``."""
+    """A page of a task's pairs, highest cosine first, and the cursor of the next page; each row has ``distinct``."""
     table = duplicate_pairs
     query = sa.select(table, DISTINCT.label("distinct")).where(table.c.task_id == task_id)
     if not with_distinct:
         query = query.where(~DISTINCT)
     if (after := decode_cursor(cursor)) is not None:
-        cosine, first, second = _place(after)
+        cosine, first, second = _position(after)
         pair = sa.tuple_(table.c.first_id, table.c.second_id)
         behind = sa.and_(table.c.cosine == cosine, pair > sa.tuple_(sa.literal(first), sa.literal(second)))
         query = query.where(sa.or_(table.c.cosine < cosine, behind))
@@ -117,9 +123,9 @@ def page(
     return rows[:limit], encode_cursor(f"{last.cosine!r} {last.first_id} {last.second_id}")
 
 
-def _place(after: str) -> tuple[float, str, str]:
+def _position(after: str) -> tuple[float, str, str]:
     try:
         cosine, first, second = after.split(" ")
         return float(cosine), first, second
     except ValueError:
-        raise InvalidRequest("cursor must be one that the page before returned.") from None
+        raise InvalidRequest("cursor must be one that the previous page returned.") from None

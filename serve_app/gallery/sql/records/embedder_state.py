@@ -1,4 +1,4 @@
-"""Statements about the one row that says which embedder is in use, and about who lacks a template."""
+"""Statements about the row that says which embedder is in use, and about faces that lack a template."""
 
 from __future__ import annotations
 
@@ -20,44 +20,48 @@ ROW = 1
 
 
 def get(connection: sa.Connection, lock: bool = False) -> sa.Row[Any] | None:
-    """The row, None before the gallery's first start; ``lock`` makes other writers of it wait."""
+    """The row, None before the gallery's first start; ``lock`` keeps other writers out until the transaction ends."""
     query = sa.select(embedders).where(embedders.c.id == ROW)
     return connection.execute(query.with_for_update() if lock else query).first()
 
 
 def put(connection: sa.Connection, active: str) -> None:
-    """The row as it is when no change is under way."""
+    """Reset the row: this embedder is active, and no change is in progress."""
     connection.execute(embedders.delete())
     connection.execute(embedders.insert().values(id=ROW, active=active, leave_behind=False))
 
 
 def by_use(connection: sa.Connection) -> list[str]:
-    """The models of the faces' first templates, the most frequent one first."""
+    """Models of the faces' first templates, the most frequent one first."""
     query = sa.select(faces.c.model).group_by(faces.c.model).order_by(sa.func.count().desc(), faces.c.model)
     return list(connection.execute(query).scalars())
 
 
 def update(connection: sa.Connection, **columns: Any) -> None:
-    """Change the row."""
+    """Set columns of the row."""
     connection.execute(embedders.update().where(embedders.c.id == ROW).values(**columns))
 
 
 def current_template(connection: sa.Connection, face: sa.Row[Any]) -> tuple[str, NDArray[np.float32]]:
-    """A face's template by the active model, else its first one, and the model; the row has ``template``."""
+    """The model and a face's template by it: the active model if it made one, else that of the first template.
+
+    Args:
+        face: a row of ``faces`` with ``template``.
+    """
     row = get(connection)
     newer = None if row is None else secondary_templates.of_face(connection, face.id, row.active)
     return (face.model, to_vector(face.template)) if row is None or newer is None else (row.active, newer)
 
 
 def lease(connection: sa.Connection, worker: str, until: dt.datetime, now: dt.datetime) -> bool:
-    """Whether the work is this worker's until then: it is, unless it is another one's."""
+    """Take or extend the lease of the work until then; False if another worker has it."""
     free = sa.or_(embedders.c.worker.is_(None), embedders.c.worker == worker, embedders.c.worker_until < now)
     mine = embedders.update().where(embedders.c.id == ROW, free).values(worker=worker, worker_until=until)
     return connection.execute(mine).rowcount == 1
 
 
 def to_embed(connection: sa.Connection, model: str, after: str, limit: int) -> list[sa.Row[Any]]:
-    """``id`` and ``tenant_id`` of faces after this id that have a stored crop and no template by this model."""
+    """``id`` and ``tenant_id`` of the next faces after an id that have a stored crop and no template by this model."""
     query = (
         sa.select(faces.c.id, faces.c.tenant_id)
         .where(not_embedded_by(model), faces.c.has_thumbnail, faces.c.id > after)
@@ -67,7 +71,7 @@ def to_embed(connection: sa.Connection, model: str, after: str, limit: int) -> l
 
 
 def lacking(connection: sa.Connection, model: str, face_ids: list[str]) -> dict[str, str]:
-    """Those of the faces that exist and have no template by this model -> tenant."""
+    """For those of the faces that exist and have no template by this model: face id -> tenant id."""
     query = sa.select(faces.c.id, faces.c.tenant_id).where(not_embedded_by(model))
     return {
         row.id: row.tenant_id
@@ -82,7 +86,7 @@ def complete(connection: sa.Connection, model: str) -> bool:
 
 
 def counts(connection: sa.Connection, model: str, tenant: str | None) -> tuple[int, int, int]:
-    """Faces, those with a template by this model, and those with neither that nor a stored crop."""
+    """Numbers of faces: all, those with a template by this model, those with neither that nor a stored crop."""
     query = sa.select(
         sa.func.count(),
         sa.func.count(sa.case((embedded_by(model), 1))),
@@ -97,13 +101,13 @@ def counts(connection: sa.Connection, model: str, tenant: str | None) -> tuple[i
 def left_behind(
     connection: sa.Connection, model: str, tenant: str, limit: int, cursor: str | None, all_lacking: bool
 ) -> Page[LeftBehind]:
-    """Persons by id, then faces without a person, that this model has no template and no crop of.
+    """A page of persons by id, then unassigned faces, with faces that have neither a template by this model nor a crop.
 
     Args:
-        all_lacking: also those with a crop, which could not be read.
+        all_lacking: also faces with a crop: after a complete pass, those are crops that could not be read.
     """
     without = not_embedded_by(model) if all_lacking else sa.and_(not_embedded_by(model), ~faces.c.has_thumbnail)
-    # "p" sorts before "~": faces without a person come last.
+    # "p" sorts before "~": unassigned faces come last.
     name = sa.case(
         (persons.c.id.is_(None), sa.literal("~") + faces.c.id), else_=sa.literal("p") + persons.c.external_id
     )
@@ -129,10 +133,10 @@ def left_behind(
             found[row.key].append(row)
     items = (
         LeftBehind(
-            found[one][0].external_id,
-            tuple(row.id for row in found[one] if row.lacks),
-            sum(not row.lacks for row in found[one]),
+            found[key_][0].external_id,
+            tuple(row.id for row in found[key_] if row.lacks),
+            sum(not row.lacks for row in found[key_]),
         )
-        for one in keys
+        for key_ in keys
     )
     return Page(tuple(items), following)

@@ -1,4 +1,4 @@
-"""Statements about faces and their places in collections."""
+"""Statements about faces and their memberships in collections."""
 
 from __future__ import annotations
 
@@ -22,69 +22,75 @@ T = TypeVar("T")
 
 BATCH = 1000
 
-_PLAIN: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
+_WITHOUT_TEMPLATE: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
 _TEMPLATE_TYPE = np.dtype("<f4")
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 
-# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+# Built once: every search needs these statements, and building one takes as long as SQLite takes to run it.
 _BY_ID = (
-    sa.select(*_PLAIN, persons.c.external_id)
+    sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id)
     .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
     .where(faces.c.id.in_(_IDS))
 )
 _BY_PERSON = (
-    sa.select(*_PLAIN).where(faces.c.person_id.in_(_IDS)).order_by(faces.c.created, faces.c.position, faces.c.id)
+    sa.select(*_WITHOUT_TEMPLATE)
+    .where(faces.c.person_id.in_(_IDS))
+    .order_by(faces.c.created, faces.c.position, faces.c.id)
 )
-_BY_PERSON_WHOLE = _BY_PERSON.add_columns(faces.c.template)
-_PLACES = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
+_BY_PERSON_WITH_TEMPLATE = _BY_PERSON.add_columns(faces.c.template)
+_MEMBERSHIPS = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
     face_collections.c.face_id.in_(_IDS)
 )
-_OWNERS = _PLACES.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
+_OWNERS = _MEMBERSHIPS.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
 _MODEL: sa.BindParameter[Any] = sa.bindparam("model")
-_FURTHER = sa.and_(face_templates.c.face_id == faces.c.id, face_templates.c.model == _MODEL)
+_SECONDARY = sa.and_(face_templates.c.face_id == faces.c.id, face_templates.c.model == _MODEL)
 _TEMPLATE = sa.case((faces.c.model == _MODEL, faces.c.template), else_=face_templates.c.template).label("template")
 _TEMPLATES = (
-    _PLACES.add_columns(_TEMPLATE)
+    _MEMBERSHIPS.add_columns(_TEMPLATE)
     .join(faces, faces.c.id == face_collections.c.face_id)
-    .outerjoin(face_templates, _FURTHER)
+    .outerjoin(face_templates, _SECONDARY)
     .where(_TEMPLATE.is_not(None))
 )
 
 
 def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
-    """The face's row with its person's ``external_id``; ``template`` includes that column."""
+    """A face's row with its person's ``external_id``, None if it does not exist or has expired.
+
+    Args:
+        template: include the column ``template``.
+    """
     if not is_id(face_id):
         return None
-    columns = [*_PLAIN, persons.c.external_id, *([faces.c.template] if template else [])]
+    columns = [*_WITHOUT_TEMPLATE, persons.c.external_id, *([faces.c.template] if template else [])]
     query = (
         sa.select(*columns)
         .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-        .where(faces.c.id == face_id, faces.c.tenant_id == tenant, _lasting())
+        .where(faces.c.id == face_id, faces.c.tenant_id == tenant, _not_expired())
     )
     return connection.execute(query).first()
 
 
-def _lasting() -> sa.ColumnElement[bool]:
-    """A face whose time is over is gone, also while its erasure is still to come."""
+def _not_expired() -> sa.ColumnElement[bool]:
+    """The condition that a face exists for callers: an expired face counts as erased before its erasure."""
     return sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC))
 
 
 def of_ids(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
-    """Rows of faces with their persons' ``external_id``."""
+    """The rows of those faces that exist, with their persons' ``external_id``, in no order."""
     return _rows(connection, _BY_ID, ids)
 
 
 def of_persons(connection: sa.Connection, person_ids: Iterable[str], template: bool = False) -> list[sa.Row[Any]]:
-    """Rows of all faces of these persons, oldest first; ``template`` includes that column."""
-    return _rows(connection, _BY_PERSON_WHOLE if template else _BY_PERSON, person_ids)
+    """The rows of all faces of these persons (internal ids), oldest first; ``template`` includes that column."""
+    return _rows(connection, _BY_PERSON_WITH_TEMPLATE if template else _BY_PERSON, person_ids)
 
 
 def slice_of(
     connection: sa.Connection, collection_id: str, q: str, limit: int, offset: int
 ) -> tuple[list[sa.Row[Any]], int]:
-    """Rows of the collection's faces with their persons' ``external_id``, oldest first, and how many there are."""
+    """A slice of a collection's faces, oldest first, with their persons' ``external_id``; and the total number."""
     query = (
-        sa.select(*_PLAIN, persons.c.external_id)
+        sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id)
         .select_from(
             faces.join(face_collections, face_collections.c.face_id == faces.c.id).outerjoin(
                 persons, persons.c.id == faces.c.person_id
@@ -98,9 +104,9 @@ def slice_of(
 
 
 def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
-    """Rows of the collection's faces that stand for themselves."""
+    """The rows of a collection's unassigned faces."""
     query = (
-        sa.select(*_PLAIN)
+        sa.select(*_WITHOUT_TEMPLATE)
         .join(face_collections, face_collections.c.face_id == faces.c.id)
         .where(face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None))
     )
@@ -108,11 +114,11 @@ def of_collection_without_person(connection: sa.Connection, collection_id: str) 
 
 
 def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
-    """Face id -> template of a person's faces: the first one of each, or those by one model."""
+    """Face id -> template of a person's faces: each face's first template, or those by ``model``."""
     if model is None:
         rows = connection.execute(sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id))
     else:
-        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _FURTHER))
+        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
         rows = connection.execute(
             by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None)), {"model": model}
         )
@@ -120,28 +126,28 @@ def templates(connection: sa.Connection, person_id: str, model: str | None = Non
 
 
 def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
-    """Those of the rows that the records know -> internal id of the face's person, None if it has none."""
+    """For those of the keys that the records know: key -> internal id of the face's person, None if unassigned."""
     wanted = set(keys)
     rows = _rows(connection, _OWNERS, {key.face_id for key in wanted})
     return {key: row.person_id for row in rows if (key := RowKey(row.collection_id, row.face_id)) in wanted}
 
 
 def memberships(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
-    """All memberships of these faces."""
-    return [RowKey(row.collection_id, row.face_id) for row in _rows(connection, _PLACES, face_ids)]
+    """All memberships of these faces, in no order."""
+    return [RowKey(row.collection_id, row.face_id) for row in _rows(connection, _MEMBERSHIPS, face_ids)]
 
 
 def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
-    """Make other writers of these faces wait: whoever changes index rows holds this until it commits."""
+    """Lock faces until the transaction ends. Every transaction that changes index rows locks their faces first."""
     if connection.dialect.name == "sqlite":
-        return  # has one writer anyway
+        return  # SQLite has one writer at a time
     query = sa.select(faces.c.id).order_by(faces.c.id).with_for_update()
     for batch in batches(sorted(face_ids)):
         connection.execute(query.where(faces.c.id.in_(batch))).all()
 
 
 def index_rows(connection: sa.Connection, model: str, keys: Iterable[RowKey]) -> list[IndexRow]:
-    """What the index of this model shall hold for those of the rows that exist."""
+    """The index rows, with templates by this model, for those of the keys that are memberships in the records."""
     wanted = set(keys)
     rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted}, model=model)
     return [
@@ -152,22 +158,25 @@ def index_rows(connection: sa.Connection, model: str, keys: Iterable[RowKey]) ->
 
 
 def models(connection: sa.Connection) -> list[str]:
-    """Ids of the models that any face was embedded with."""
+    """Ids of all embedders that made a template of any face, sorted."""
     both = sa.union(sa.select(faces.c.model), sa.select(face_templates.c.model))
     return sorted(connection.execute(both).scalars())
 
 
 def embedded_by(model: str) -> sa.ColumnElement[bool]:
-    """The condition that a face has a template by this model."""
-    return sa.or_(faces.c.model == model, _has_further(model))
+    """The condition that a face has a template by this model, as its first or as a secondary one."""
+    return sa.or_(faces.c.model == model, _has_secondary(model))
 
 
 def not_embedded_by(model: str) -> sa.ColumnElement[bool]:
-    """The opposite, in a form in which an index on the model soon finds that there is none."""
-    return sa.and_(sa.or_(faces.c.model < model, faces.c.model > model), ~_has_further(model))
+    """The opposite of :func:`embedded_by`.
+
+    In a form that lets the database's index on the model find quickly that there is no such face.
+    """
+    return sa.and_(sa.or_(faces.c.model < model, faces.c.model > model), ~_has_secondary(model))
 
 
-def _has_further(model: str) -> sa.ColumnElement[bool]:
+def _has_secondary(model: str) -> sa.ColumnElement[bool]:
     return (
         sa.select(face_templates.c.face_id)
         .where(face_templates.c.face_id == faces.c.id, face_templates.c.model == model)
@@ -176,13 +185,13 @@ def _has_further(model: str) -> sa.ColumnElement[bool]:
 
 
 def count_memberships(connection: sa.Connection, model: str) -> int:
-    """How many rows the index of this model shall have."""
-    query = sa.select(sa.func.count()).select_from(_places_of(model).subquery())
+    """Number of rows that the index must have for this model."""
+    query = sa.select(sa.func.count()).select_from(_memberships_of(model).subquery())
     return int(connection.execute(query).scalar_one())
 
 
 def all_memberships(connection: sa.Connection, model: str) -> Iterator[RowKey]:
-    """Every row that the index of this model shall have, by collection and face."""
+    """All rows that the index must have for this model, ordered by collection and face."""
     after: RowKey | None = None
     while rows := memberships_after(connection, model, after, 10 * BATCH):
         yield from rows
@@ -190,15 +199,15 @@ def all_memberships(connection: sa.Connection, model: str) -> Iterator[RowKey]:
 
 
 def memberships_after(connection: sa.Connection, model: str, after: RowKey | None, limit: int) -> list[RowKey]:
-    """The next rows that the index of this model shall have, by collection and face."""
-    query = _places_of(model)
+    """Up to ``limit`` rows that the index must have for this model, after a row, ordered by collection and face."""
+    query = _memberships_of(model)
     if after is not None:
-        place = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
-        query = query.where(place > sa.tuple_(*(sa.literal(part) for part in after)))
+        membership = sa.tuple_(face_collections.c.collection_id, face_collections.c.face_id)
+        query = query.where(membership > sa.tuple_(*(sa.literal(part) for part in after)))
     return [RowKey(*row) for row in connection.execute(query.limit(limit))]
 
 
-def _places_of(model: str) -> sa.Select[Any]:
+def _memberships_of(model: str) -> sa.Select[Any]:
     return (
         sa.select(face_collections.c.collection_id, face_collections.c.face_id)
         .join(faces, faces.c.id == face_collections.c.face_id)
@@ -208,7 +217,7 @@ def _places_of(model: str) -> sa.Select[Any]:
 
 
 def to_face(row: Any, external_id: str | None) -> Face:
-    """A row of the table as a domain value."""
+    """A row of the table as a domain value; ``external_id`` is the person's."""
     return Face(
         id=row.id,
         person_id=external_id,
@@ -227,7 +236,7 @@ def to_face(row: Any, external_id: str | None) -> Face:
 
 
 def to_json(appearance: Appearance | None) -> dict[str, Any] | None:
-    """As it is stored."""
+    """An appearance as it is stored."""
     return None if appearance is None else dataclasses.asdict(appearance)
 
 
@@ -239,7 +248,7 @@ def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:
 
 
 def to_bytes(vector: NDArray[np.float32]) -> bytes:
-    """A template as it is stored."""
+    """A template as it is stored: little-endian float32."""
     return np.ascontiguousarray(vector, dtype=_TEMPLATE_TYPE).tobytes()
 
 
@@ -258,7 +267,7 @@ def _rows(
 
 
 def batches(values: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:
-    """In lists of at most ``size``: databases limit the parameters of one statement."""
+    """The values in lists of at most ``size``, because databases limit the parameters of one statement."""
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -1,7 +1,8 @@
-"""Statements about the one row that says where the vector index is, and where it moves to.
+"""Statements about the row that says where the vector index is, and where it moves to.
 
-Whoever changes the index reads this row with a share of a lock, in the same transaction; whoever changes the row takes
-all of the lock. So a change of the row waits for the writers that do not know of it, and every later writer does.
+A transaction that changes the index reads this row under a shared lock. A transaction that changes the row takes the
+same lock exclusively. So a change of the row waits for all writers that have read the old row, and every later writer
+reads the new one.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from serve_app.gallery.index.locations import IndexLocation, shown
+from serve_app.gallery.index.locations import IndexLocation, without_credentials
 from serve_app.gallery.sql.schema import index_place
 
 log = logging.getLogger(__name__)
 
 
 class MoveState(StrEnum):
-    """What is going on.
+    """State of a move of the index.
 
-    ``none``: nothing. ``copying``: rows are written here and there, those that were here before are copied.
-    ``kept_up``: searches go to the new place, the former one is kept in step for processes that have not noticed.
-    ``clearing``: ``other`` is no longer written to, and is removed.
+    ``none``: no move. ``copying``: writes go to both locations, and the rows from before the move are copied.
+    ``kept_up``: searches use the new location; writes still go to the former one as well, for processes that have not
+    noticed the switch. ``clearing``: ``other`` is no longer written to, and is being removed.
     """
 
     NONE = "none"
@@ -40,14 +41,15 @@ class IndexMove:
     """The row.
 
     Attributes:
-        version: one more with each change of what follows, but for ``done`` and ``total``.
+        version: one more with each change of the fields that processes must follow: not with ``done``, ``total`` and
+            the lease of a worker.
         configured: ``storage.milvus_uri`` when the last move began.
-        place: where searches go; None: the index never moved, to the configured one.
-        other: the place to come, or the one before.
+        location: where searches go; None if the index never moved: to the configured location.
+        other: while ``copying`` the target of the move, afterwards the location before it; None without a move.
         since: when the state began.
-        done, total: rows copied, and rows in all.
+        done, total: index rows copied, and in total.
         error: why the last move was given up; empty if it was not.
-        worker: who does the work; None before anybody took it up, and when whoever did gave no sign of life for long.
+        worker: id of the process that does the work; None before one took it, and when its lease has run out.
     """
 
     version: int
@@ -66,9 +68,13 @@ BARRIER = 0x696E6478  # "indx"
 
 
 def get(connection: sa.Connection, lock: Literal["", "share", "all"] = "") -> IndexMove:
-    """The row, ``share`` and ``all`` with the lock until the transaction ends."""
-    if lock and connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        # An advisory lock, since its queue is fair: writers that come later cannot keep a change waiting for ever.
+    """The row.
+
+    Args:
+        lock: ``share`` or ``all`` of the lock, held until the transaction ends; see the module.
+    """
+    if lock and connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        # An advisory lock, because its queue is fair: writers that come later cannot keep a change waiting forever.
         function = sa.func.pg_advisory_xact_lock_shared if lock == "share" else sa.func.pg_advisory_xact_lock
         connection.execute(sa.select(function(BARRIER)))
     row = connection.execute(sa.select(index_place)).one()
@@ -95,7 +101,7 @@ def change(
     other: IndexLocation | None,
     **more: Any,
 ) -> None:
-    """A new version of the row; the transaction must have all of the lock."""
+    """Write a new version of the row. The transaction must hold all of the lock."""
     connection.execute(
         index_place.update().values(
             version=old.version + 1,
@@ -109,36 +115,44 @@ def change(
 
 
 def give_up(connection: sa.Connection, version: int, reason: str) -> bool:
-    """End a copy of this version, so that what it made is removed; whether it was still going on."""
+    """End the copy of this version, so that the copied rows are removed; False if the row has changed since."""
     row = get(connection, "all")
     if row.version != version or row.state is not MoveState.COPYING:
         return False
-    log.warning("the move of the vector index to %s is given up: %s", row.other and shown(row.other.uri), reason)
+    log.warning(
+        "the move of the vector index to %s is given up: %s", row.other and without_credentials(row.other.uri), reason
+    )
     change(connection, row, MoveState.CLEARING, row.location, row.other, error=reason)
     return True
 
 
 def settled(connection: sa.Connection, configured: str) -> IndexMove:
-    """The row at a start: a place that is configured now and was not when the index moved takes precedence."""
+    """The row at a start of a process.
+
+    A configured location that the last move did not know (neither the configured one then, nor its source or target)
+    takes precedence over the row: then the row is reset.
+    """
     row = get(connection)
     known = {row.configured, row.location and row.location.uri, row.other and row.other.uri}
     if row.location is None or configured in known:
         return row
     row = get(connection, "all")
     log.warning(
-        "the vector index was at %s, now %s is configured", row.location and shown(row.location.uri), shown(configured)
+        "the vector index was at %s; storage.milvus_uri now names %s, which takes precedence",
+        row.location and without_credentials(row.location.uri),
+        without_credentials(configured),
     )
     change(connection, row, MoveState.NONE, None, None, configured=None)
     return get(connection)
 
 
 def advance(connection: sa.Connection, version: int, done: int, total: int) -> None:
-    """Note how far the copy is, unless the row changed."""
+    """Store the progress of a copy, unless the row has changed since that version."""
     connection.execute(index_place.update().where(index_place.c.version == version).values(done=done, total=total))
 
 
 def lease(connection: sa.Connection, worker: str, until: dt.datetime, now: dt.datetime) -> bool:
-    """Whether the work is this worker's until then: it is, unless it is another one's."""
+    """Take or extend the lease of the work until then; False if another worker has it."""
     free = sa.or_(index_place.c.worker.is_(None), index_place.c.worker == worker, index_place.c.worker_until < now)
     mine = index_place.update().where(free).values(worker=worker, worker_until=until)
     return connection.execute(mine).rowcount == 1

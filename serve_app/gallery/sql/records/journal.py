@@ -1,8 +1,8 @@
 """The index journal: faces whose index rows and images may disagree with the records.
 
-An entry is made in a transaction of its own before index or images are touched, and goes in the transaction that makes
-the change final. What is left after a crash names everything that may be half done; :mod:`serve_app.gallery.repair`
-settles it.
+A writer inserts an entry, in a separate transaction, before it touches index or images, and removes it in the
+transaction that commits the change. The entries that are left after a crash name every face whose change may be
+incomplete; :mod:`serve_app.gallery.repair` repairs these faces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from serve_app.gallery.sql.schema import index_journal
 
 
 def add(connection: sa.Connection, tenant: str, faces: Mapping[str, str]) -> list[int]:
-    """One entry for each face (id -> model); the entries' ids."""
+    """Insert one entry for each face (face id -> model); the ids of the entries."""
     if not faces:
         return []
     now = dt.datetime.now(dt.UTC)
@@ -28,7 +28,7 @@ def add(connection: sa.Connection, tenant: str, faces: Mapping[str, str]) -> lis
 
 
 def remove(connection: sa.Connection, ids: Iterable[int]) -> int:
-    """How many of the entries were still there; until the transaction ends, nobody else sees them as pending."""
+    """Remove entries; how many of them still existed. Until the transaction ends, :func:`pending` skips them."""
     return sum(
         connection.execute(index_journal.delete().where(index_journal.c.id.in_(batch))).rowcount
         for batch in batches(ids)
@@ -38,7 +38,12 @@ def remove(connection: sa.Connection, ids: Iterable[int]) -> int:
 def pending(
     connection: sa.Connection, limit: int, before: dt.datetime | None = None, ids: Sequence[int] | None = None
 ) -> list[sa.Row[tuple[int, str, str, str, dt.datetime]]]:
-    """The oldest entries, made before a time, or out of these ids; not those that a transaction is finishing now."""
+    """Lock and return the oldest entries, without those that another transaction has locked to remove them.
+
+    Args:
+        before: only entries from before this time.
+        ids: only these entries.
+    """
     query = sa.select(index_journal).order_by(index_journal.c.id).limit(limit).with_for_update(skip_locked=True)
     if before is not None:
         query = query.where(index_journal.c.created < before)
@@ -48,7 +53,7 @@ def pending(
 
 
 def faces_with_entries(connection: sa.Connection, face_ids: Iterable[str]) -> set[str]:
-    """Those of the faces that somebody is working on."""
+    """Those of the faces that have an entry, so that a writer or a repair is working on them."""
     query = sa.select(index_journal.c.face_id)
     return {
         face_id
@@ -58,5 +63,5 @@ def faces_with_entries(connection: sa.Connection, face_ids: Iterable[str]) -> se
 
 
 def is_empty(connection: sa.Connection) -> bool:
-    """Whether nothing is pending."""
+    """Whether the journal has no entries."""
     return connection.execute(sa.select(index_journal.c.id).limit(1)).first() is None

@@ -1,4 +1,4 @@
-"""Listings: pages by key and text search, alike in both databases."""
+"""Listings: pages by key and filters by text, with the same results in both databases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from serve_app.gallery.checks import check_limit, check_text, decode_cursor, enc
 
 
 def search_text(*texts: str) -> str:
-    """What :func:`containing` looks into."""
+    """The value of a column ``search_text``, which :func:`containing` looks into: the texts, case-folded."""
     return "\n".join(texts).casefold()
 
 
 def containing(column: sa.Column[str], q: str) -> list[sa.ColumnElement[bool]]:
-    """The condition that the column contains ``q`` in any case; none for an empty one."""
+    """The condition that the column contains ``q``, ignoring case; none if ``q`` is empty. Raises InvalidRequest."""
     if not check_text("q", q, 200):
         return []
     return [column.contains(q.casefold(), autoescape=True)]
@@ -25,7 +25,10 @@ def containing(column: sa.Column[str], q: str) -> list[sa.ColumnElement[bool]]:
 def page_of(
     connection: sa.Connection, query: sa.Select[Any], key: KeyedColumnElement[Any], limit: int, cursor: str | None
 ) -> tuple[list[sa.Row[Any]], str | None]:
-    """The rows after the cursor, in the key's order, and the cursor of the page that follows."""
+    """Up to ``limit`` rows after the cursor, ordered by the key, and the cursor of the next page.
+
+    Raises InvalidRequest (cursor, limit).
+    """
     after = decode_cursor(cursor)
     if after is not None:
         query = query.where(key > after)

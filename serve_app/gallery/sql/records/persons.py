@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, Slice
 from serve_app.errors import PersonNotFound
-from serve_app.gallery.checks import PERSON_TEXTS, is_text, shown
+from serve_app.gallery.checks import PERSON_TEXTS, is_text, quoted
 from serve_app.gallery.sql.records import faces as face_records
 from serve_app.gallery.sql.records.collections import POOL
 from serve_app.gallery.sql.records.paging import containing, page_of, search_text
@@ -19,9 +19,9 @@ from serve_app.gallery.sql.schema import collections, person_collections, person
 
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 
-# Built once, since building takes as long as SQLite takes to answer and every search needs them.
+# Built once: every search needs these statements, and building one takes as long as SQLite takes to run it.
 _BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))
-_NAMES = (
+_COLLECTION_NAMES = (
     sa.select(person_collections.c.person_id, collections.c.name)
     .join(collections, collections.c.id == person_collections.c.collection_id)
     .where(person_collections.c.person_id.in_(_IDS), collections.c.name != POOL)
@@ -30,7 +30,7 @@ _NAMES = (
 
 
 def find(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any] | None:
-    """The person's row; ``lock`` makes other writers wait."""
+    """The person's row, None if there is none; ``lock`` keeps other writers out until the transaction ends."""
     if not is_text(external_id):
         return None
     query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id == external_id)
@@ -38,7 +38,7 @@ def find(connection: sa.Connection, tenant: str, external_id: str, lock: bool = 
 
 
 def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = False) -> sa.Row[Any]:
-    """Raises PersonNotFound."""
+    """As :func:`find`. Raises PersonNotFound."""
     row = find(connection, tenant, external_id, lock)
     if row is None:
         raise not_found(external_id)
@@ -46,7 +46,10 @@ def get(connection: sa.Connection, tenant: str, external_id: str, lock: bool = F
 
 
 def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str]) -> list[sa.Row[Any]]:
-    """The rows of all these persons, locked in one order. Raises PersonNotFound for the first that does not exist."""
+    """The rows of all these persons, in the order of the ids. Raises PersonNotFound for the first that does not exist.
+
+    The rows are locked in the order of the internal ids, so that two writers never wait for each other.
+    """
     wanted = list(dict.fromkeys(external_ids))
     found = {}
     for batch in face_records.batches([external_id for external_id in wanted if is_text(external_id)]):
@@ -61,21 +64,21 @@ def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str])
 
 
 def not_found(external_id: object, collection: str | None = None) -> PersonNotFound:
-    """The error for a person who is not there (or not in that collection)."""
+    """The error for a person who does not exist, or is not in that collection."""
     where = "" if collection is None else f" in the collection {collection}"
     return PersonNotFound(
-        f"There is no person with the id {shown(external_id)}{where}.", person_id=str(external_id)[:100]
+        f"There is no person with the id {quoted(external_id)}{where}.", person_id=str(external_id)[:100]
     )
 
 
 def collection_ids(connection: sa.Connection, person_id: str) -> set[str]:
-    """Where the person is."""
+    """Ids of the collections that a person (internal id) is in, the pool included."""
     query = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
     return set(connection.execute(query).scalars())
 
 
 def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
-    """Whole persons by internal id, in three statements for each thousand."""
+    """Complete persons by internal id: with faces and names of collections. Three statements for each 1,000 persons."""
     loaded: dict[str, Person] = {}
     for batch in face_records.batches(ids):
         rows = connection.execute(_BY_ID, {"ids": batch}).all()
@@ -86,7 +89,7 @@ def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
 def page(
     connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
 ) -> Page[Person]:
-    """By external id. Raises InvalidRequest."""
+    """A page of persons, by external id. Raises InvalidRequest (cursor, limit)."""
     query = _listed(tenant, collection_id, q)
     rows, following = page_of(connection, query, persons.c.external_id, limit, cursor)
     loaded = _with_relations(connection, rows)
@@ -103,23 +106,23 @@ def slice_of(
     order: PersonOrder = PersonOrder.NAME,
     descending: bool = False,
 ) -> Slice[Person]:
-    """See ``Directory.persons_slice``."""
+    """See :meth:`~serve_app.contracts.persons.Persons.persons_slice`."""
     query = _listed(tenant, collection_id, q)
     total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     column = persons.c[str(order)]
     key: sa.ColumnElement[Any] = column
-    if isinstance(column.type, sa.Text):  # by code point in every database
+    if isinstance(column.type, sa.Text):  # compared by code point in both databases
         key = sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
-    unknown = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
-    last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((unknown, 1), else_=0)]
-    query = query.order_by(*last, key.desc() if descending else key, persons.c.external_id)
+    empty = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
+    empty_last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((empty, 1), else_=0)]
+    query = query.order_by(*empty_last, key.desc() if descending else key, persons.c.external_id)
     rows = connection.execute(query.limit(limit).offset(offset)).all()
     loaded = _with_relations(connection, rows)
     return Slice(tuple(loaded[row.id] for row in rows), int(total))
 
 
 def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
-    """Internal id -> external id of the collection's persons."""
+    """Internal id -> external id of a collection's persons; ``lock`` locks them in the order of the internal ids."""
     query = (
         sa.select(persons.c.id, persons.c.external_id)
         .join(person_collections, person_collections.c.person_id == persons.c.id)
@@ -132,18 +135,18 @@ def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> 
 
 
 def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:
-    """Those of the collection's persons who are in another one too."""
-    here, there = person_collections.alias(), person_collections.alias()
+    """Internal ids of those of a collection's persons who are in another collection as well."""
+    here, other = person_collections.alias(), person_collections.alias()
     query = (
         sa.select(here.c.person_id)
-        .join(there, there.c.person_id == here.c.person_id)
-        .where(here.c.collection_id == collection_id, there.c.collection_id != collection_id)
+        .join(other, other.c.person_id == here.c.person_id)
+        .where(here.c.collection_id == collection_id, other.c.collection_id != collection_id)
     )
     return set(connection.execute(query).scalars())
 
 
 def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) -> dict[str, Any]:
-    """The columns to write: what is given, else what is stored, else empty."""
+    """The columns to write: for each field what is given, else what is stored (``present``), else an empty value."""
     stored: dict[str, Any] = dict(present._mapping) if present is not None else {}
     result: dict[str, Any] = {}
     for name in PERSON_TEXTS:
@@ -155,7 +158,7 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
     consent = fields.consent
     if consent is not None:
-        result["consent"] = _plain(consent) if consent.basis else None
+        result["consent"] = _to_json(consent) if consent.basis else None
         result["consent_expires"] = consent.expires if consent.basis else None
     result["search_text"] = search_text(external_id, result["name"])
     return result
@@ -175,7 +178,7 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
         return {}
     external_ids = {row.id: row.external_id for row in rows}
     names = defaultdict(list)
-    for person_id, name in connection.execute(_NAMES, {"ids": list(external_ids)}):
+    for person_id, name in connection.execute(_COLLECTION_NAMES, {"ids": list(external_ids)}):
         names[person_id].append(name)
     faces = defaultdict(list)
     for face in face_records.of_persons(connection, external_ids):
@@ -202,7 +205,7 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
     }
 
 
-def _plain(consent: Consent) -> dict[str, Any]:
+def _to_json(consent: Consent) -> dict[str, Any]:
     times = {name: time.isoformat() for name in ("given", "expires") if (time := getattr(consent, name)) is not None}
     return {"basis": consent.basis, "reference": consent.reference, **times}
 

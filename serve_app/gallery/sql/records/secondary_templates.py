@@ -1,4 +1,8 @@
-"""Statements about templates by further embedders; a face's first template is in its own row."""
+"""Statements about secondary templates.
+
+A face's first template is in its row in ``faces``. While the gallery changes from one embedder to another, a face has a
+secondary template by the other embedder, in ``face_templates``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ SecondaryTemplates = Mapping[str, Mapping[str, NDArray[np.float32]]]
 
 
 def of_face(connection: sa.Connection, face_id: str, model: str) -> NDArray[np.float32] | None:
-    """The further template by this model, if there is one."""
+    """A face's secondary template by this model, None if there is none."""
     query = sa.select(face_templates.c.template).where(
         face_templates.c.face_id == face_id, face_templates.c.model == model
     )
@@ -27,7 +31,7 @@ def of_face(connection: sa.Connection, face_id: str, model: str) -> NDArray[np.f
 
 
 def models_of(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Face id -> the further models that embedded it."""
+    """Face id -> models of its secondary templates."""
     found: dict[str, list[str]] = defaultdict(list)
     query = sa.select(face_templates.c.face_id, face_templates.c.model)
     for batch in batches(face_ids):
@@ -37,20 +41,23 @@ def models_of(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, l
 
 
 def index_rows(connection: sa.Connection, keys: Sequence[RowKey]) -> dict[str, list[IndexRow]]:
-    """What the further models' indexes shall hold for these places, by model."""
-    places: dict[str, list[RowKey]] = defaultdict(list)
+    """Model -> the rows with secondary templates by it that the index must have for these memberships."""
+    memberships: dict[str, list[RowKey]] = defaultdict(list)
     for key in keys:
-        places[key.face_id].append(key)
+        memberships[key.face_id].append(key)
     found: dict[str, list[IndexRow]] = defaultdict(list)
-    for batch in batches(places):
+    for batch in batches(memberships):
         for row in connection.execute(sa.select(face_templates).where(face_templates.c.face_id.in_(batch))):
             vector = to_vector(row.template)
-            found[row.model] += [IndexRow(key, vector) for key in places[row.face_id]]
+            found[row.model] += [IndexRow(key, vector) for key in memberships[row.face_id]]
     return found
 
 
 def promote(connection: sa.Connection, model: str, limit: int) -> int:
-    """Make the further template by this model the first one of up to ``limit`` faces; how many."""
+    """Make the secondary template by this model the first one, for up to ``limit`` faces; the number of faces.
+
+    The former first template is overwritten.
+    """
     chosen = (
         sa.select(faces.c.id, face_templates.c.template)
         .join(face_templates, face_templates.c.face_id == faces.c.id)
@@ -71,13 +78,13 @@ def promote(connection: sa.Connection, model: str, limit: int) -> int:
     return len(rows)
 
 
-def are_there(connection: sa.Connection) -> bool:
-    """Whether any face has a further template."""
+def exist(connection: sa.Connection) -> bool:
+    """Whether any face has a secondary template."""
     return connection.execute(sa.select(face_templates.c.face_id).limit(1)).first() is not None
 
 
 def discard(connection: sa.Connection, kept: str, limit: int) -> int:
-    """Erase the templates by other further models than this from up to ``limit`` faces; from how many."""
+    """Erase secondary templates by other models than ``kept`` from up to ``limit`` faces; the number of faces."""
     unwanted = face_templates.c.model != kept
     chosen = (
         sa.select(faces.c.id)

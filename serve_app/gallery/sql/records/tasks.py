@@ -1,4 +1,4 @@
-"""Statements about tasks."""
+"""Statements about background tasks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from serve_app.gallery import checks
 from serve_app.gallery.sql.schema import bulk_entries, tasks
 
 KEPT = dt.timedelta(days=7)
-"""How long the record of a task can be asked for."""
+"""How long the record of a task is kept."""
 
 CLAIM = dt.timedelta(seconds=60)
-"""How long a worker may be silent before another one takes over its task."""
+"""After this long without progress, another worker takes over a task."""
 
 UNFINISHED = [str(state) for state in TaskState if not state.is_final]
 
@@ -34,7 +34,11 @@ def add(
     work: Mapping[str, Any] | None = None,
     total: int = 0,
 ) -> Task:
-    """A new record: of finished work, or of work to do, which ``work`` describes to the worker."""
+    """Insert a record of finished work, or of work to do.
+
+    Args:
+        work: the worker's input and progress.
+    """
     now = dt.datetime.now(dt.UTC)
     task = Task(
         uuid.uuid4().hex,
@@ -64,30 +68,30 @@ def add(
 
 
 def get(connection: sa.Connection, tenant: str, task_id: str) -> Task:
-    """Raises TaskNotFound."""
+    """One task. Raises TaskNotFound."""
     found = None
     if checks.is_id(task_id):
         query = sa.select(tasks).where(tasks.c.id == task_id, tasks.c.tenant_id == tenant)
         found = connection.execute(query).first()
     if found is None:
-        raise TaskNotFound(f"There is no task with the id {checks.shown(task_id)}.", task_id=str(task_id)[:100])
+        raise TaskNotFound(f"There is no task with the id {checks.quoted(task_id)}.", task_id=str(task_id)[:100])
     return to_task(found)
 
 
 def latest(connection: sa.Connection, tenant: str, limit: int) -> list[Task]:
-    """Newest first."""
+    """The latest tasks, newest first. Raises InvalidRequest (limit)."""
     query = sa.select(tasks).where(tasks.c.tenant_id == tenant).order_by(tasks.c.created.desc(), tasks.c.id)
     return [to_task(row) for row in connection.execute(query.limit(checks.check_limit(limit)))]
 
 
 def unfinished(connection: sa.Connection, tenant: str, kind: str) -> list[Task]:
-    """Those of a kind that wait or run."""
+    """Tasks of a kind that wait or run."""
     query = sa.select(tasks).where(tasks.c.tenant_id == tenant, tasks.c.kind == kind, tasks.c.state.in_(UNFINISHED))
     return [to_task(row) for row in connection.execute(query)]
 
 
 def claim(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.datetime) -> sa.Row[Any] | None:
-    """The row of the oldest unfinished task that no living worker has, which is this worker's from now on."""
+    """Claim the oldest unfinished task that no living worker has; its row as it was before, None if there is none."""
     free = sa.or_(tasks.c.claimed_until.is_(None), tasks.c.claimed_until < now)
     query = (
         sa.select(tasks)
@@ -107,43 +111,45 @@ def claim(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.
 
 
 def held(connection: sa.Connection, worker: str, kinds: Sequence[str], now: dt.datetime) -> sa.Row[Any] | None:
-    """The row of the task that this worker has claimed."""
+    """The row of the running task that this worker has claimed, None if there is none."""
     mine = (tasks.c.claim == worker, tasks.c.claimed_until >= now, tasks.c.state == str(TaskState.RUNNING))
     return connection.execute(sa.select(tasks).where(tasks.c.kind.in_(kinds), *mine).limit(1)).first()
 
 
 def hold_back(connection: sa.Connection, task_id: str, until: dt.datetime | None) -> None:
-    """No worker may claim a task before then; None: from now on."""
+    """Keep workers from claiming a task until then; None allows it from now on."""
     connection.execute(tasks.update().where(tasks.c.id == task_id).values(claimed_until=until))
 
 
 def set_work(connection: sa.Connection, task_id: str, work: Mapping[str, Any], **values: Any) -> None:
-    """What a task that no worker has is to do."""
+    """Change the work of a task that no worker has claimed."""
     connection.execute(tasks.update().where(tasks.c.id == task_id).values(work=dict(work), **values))
 
 
 def row_of(connection: sa.Connection, task_id: str) -> sa.Row[Any] | None:
-    """With what only workers know, locked."""
+    """The complete row of a task, ``work`` included, locked; None if there is none."""
     return connection.execute(sa.select(tasks).where(tasks.c.id == task_id).with_for_update()).first()
 
 
 def advance(connection: sa.Connection, worker: str, task_id: str, work: Mapping[str, Any], done: int) -> bool:
-    """Note how far the worker came; False if the task is not the worker's any more, or was cancelled."""
+    """Store progress and extend the claim; False if the task was cancelled or another worker has claimed it."""
     until = dt.datetime.now(dt.UTC) + CLAIM
-    return _own(connection, worker, task_id, work=dict(work), done=done, claimed_until=until)
+    return _update_claimed(connection, worker, task_id, work=dict(work), done=done, claimed_until=until)
 
 
 def finish(
     connection: sa.Connection, worker: str, task_id: str, state: TaskState, result: Mapping[str, Any], error: str = ""
 ) -> bool:
-    """The task's end; False as in :func:`advance`."""
+    """End a task; False as in :func:`advance`."""
     done = {"done": tasks.c.total} if state is TaskState.DONE else {}
     now = dt.datetime.now(dt.UTC)
-    return _own(connection, worker, task_id, state=str(state), result=dict(result), error=error, finished=now, **done)
+    return _update_claimed(
+        connection, worker, task_id, state=str(state), result=dict(result), error=error, finished=now, **done
+    )
 
 
 def cancel(connection: sa.Connection, tenant: str, task_id: str) -> Task:
-    """Whatever is finished stays as it is. Raises TaskNotFound."""
+    """Cancel a task; a finished one stays as it is. Raises TaskNotFound."""
     get(connection, tenant, task_id)
     connection.execute(
         tasks.update()
@@ -154,13 +160,13 @@ def cancel(connection: sa.Connection, tenant: str, task_id: str) -> Task:
 
 
 def release(connection: sa.Connection) -> None:
-    """Every claim is a dead worker's."""
+    """End all claims. Called at a start of the only process: every claim belongs to a worker that died."""
     connection.execute(tasks.update().where(tasks.c.state == str(TaskState.RUNNING)).values(claimed_until=None))
 
 
 def forget(connection: sa.Connection, now: dt.datetime) -> int:
-    """Erase the records that are too old; how many."""
-    uploads = sa.select(bulk_entries.c.task_id).where(bulk_entries.c.stored)  # these are erased first
+    """Delete the records that are older than :data:`KEPT`; the number deleted."""
+    uploads = sa.select(bulk_entries.c.task_id).where(bulk_entries.c.stored)  # their blobs must be erased first
     old = tasks.delete().where(tasks.c.created <= now - KEPT, tasks.c.id.not_in(uploads))
     return connection.execute(old).rowcount
 
@@ -181,6 +187,6 @@ def to_task(row: sa.Row[Any]) -> Task:
     )
 
 
-def _own(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:
+def _update_claimed(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:
     mine = (tasks.c.id == task_id, tasks.c.claim == worker, tasks.c.state == str(TaskState.RUNNING))
     return connection.execute(tasks.update().where(*mine).values(**values)).rowcount == 1

@@ -1,4 +1,4 @@
-"""Tombstones: internal ids of what was erased, so that no restored backup brings it back."""
+"""Tombstones: internal ids of what was erased, so that restoring a backup does not bring it back."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Kind = Literal["collection", "person", "face"]
 
 
 def add(connection: sa.Connection, tenant: str, kind: Kind, ids: Iterable[str]) -> None:
-    """Note that these ceased to exist."""
+    """Insert tombstones for things that are erased in this transaction."""
     rows = [{"id": id_, "tenant_id": tenant, "kind": kind, "created": dt.datetime.now(dt.UTC)} for id_ in ids]
     if rows:
         connection.execute(erased.insert(), rows)
 
 
 def among(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
-    """Those of the ids that were erased."""
+    """Those of the ids that have a tombstone."""
     query = sa.select(erased.c.id)
     return {id_ for batch in batches(ids) for id_ in connection.execute(query.where(erased.c.id.in_(batch))).scalars()}

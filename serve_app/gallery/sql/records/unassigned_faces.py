@@ -1,4 +1,4 @@
-"""Statements about faces without a person."""
+"""Statements about unassigned faces (faces without a person)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from serve_app.gallery.sql.schema import face_collections, faces, unknown_faces
 
 
 def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
-    """Those that exist and have not expired, with their templates, by id; other writers of them wait."""
+    """Lock and return those of the unassigned faces that exist and have not expired, with templates, by id.
+
+    Faces of unknowns are left out: they can only be named.
+    """
     query = (
         sa.select(faces)
         .where(
             faces.c.tenant_id == tenant,
             faces.c.person_id.is_(None),
             sa.or_(faces.c.expires.is_(None), faces.c.expires > dt.datetime.now(dt.UTC)),
-            faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),  # these are to be named, not taken
+            faces.c.id.not_in(sa.select(unknown_faces.c.face_id)),
         )
         .order_by(faces.c.id)
         .with_for_update()
@@ -31,7 +34,7 @@ def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dic
 
 
 def in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
-    """Ids of a collection's faces without a person."""
+    """Ids of a collection's unassigned faces."""
     query = (
         sa.select(faces.c.id)
         .join(face_collections, face_collections.c.face_id == faces.c.id)
@@ -41,7 +44,7 @@ def in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
 
 
 def due(connection: sa.Connection, now: dt.datetime, tenant: str, limit: int) -> list[sa.Row[Any]]:
-    """Expired faces of a tenant; not those that somebody is attaching right now."""
+    """Up to ``limit`` expired faces of a tenant, without those that another transaction has locked to attach them."""
     query = (
         sa.select(faces.c.id, faces.c.model, faces.c.has_thumbnail, faces.c.has_photograph)
         .where(faces.c.tenant_id == tenant, faces.c.expires <= now)
@@ -58,7 +61,7 @@ def tenants_with_due(connection: sa.Connection, now: dt.datetime) -> list[str]:
 
 
 def set_user_id(connection: sa.Connection, face_id: str, user_id: str) -> None:
-    """Write the text that a client attached."""
+    """Store the text that a client attached to a face."""
     connection.execute(faces.update().where(faces.c.id == face_id).values(user_id=user_id))
 
 

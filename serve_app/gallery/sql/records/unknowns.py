@@ -1,7 +1,7 @@
-"""Statements about unknowns: clusters of faces that searches did not know and kept.
+"""Statements about unknowns: clusters of faces that searches did not recognise and kept.
 
-The faces of a collection's unknowns are in a hidden collection of their own, its *area*, so that the index has rows of
-them which searches of the collection do not see.
+The faces of a collection's unknowns are in its hidden unknowns collection (see ``collections.py``), so that the index
+has rows of them which searches of the collection do not see.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import sqlalchemy as sa
 
 from serve_app.domain import Collection, Face, Page, Unknown
 from serve_app.errors import InvalidRequest, UnknownNotFound
-from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, shown
+from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, quoted
 from serve_app.gallery.sql.records import faces as face_records
 from serve_app.gallery.sql.schema import faces, unknown_faces, unknowns
 
 
-def _kept() -> sa.ColumnElement[bool]:
-    """A face whose time is over is gone, also while its erasure is still to come."""
+def _not_expired() -> sa.ColumnElement[bool]:
+    """The condition that a face exists for callers: an expired face counts as erased before its erasure."""
     return faces.c.expires > dt.datetime.now(dt.UTC)
 
 
 def of_faces(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, str]:
-    """Face id -> the unknown that it belongs to, for those that are kept."""
-    query = sa.select(unknown_faces).join(faces, faces.c.id == unknown_faces.c.face_id).where(_kept())
+    """Face id -> id of the unknown that it belongs to, for those of the faces that are kept."""
+    query = sa.select(unknown_faces).join(faces, faces.c.id == unknown_faces.c.face_id).where(_not_expired())
     return {
         row.face_id: row.unknown_id
         for batch in face_records.batches(face_ids)
@@ -36,18 +36,18 @@ def of_faces(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, st
 
 
 def lock(connection: sa.Connection, collection_id: str, ids: Iterable[str]) -> set[str]:
-    """Those of the unknowns that are there; other writers of them wait."""
+    """Lock and return the ids of those of the collection's unknowns that exist."""
     wanted = sorted({id_ for id_ in ids if is_id(id_)})
     query = sa.select(unknowns.c.id).where(unknowns.c.collection_id == collection_id, unknowns.c.id.in_(wanted))
     return set(connection.execute(query.order_by(unknowns.c.id).with_for_update()).scalars())
 
 
 def face_rows(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]]:
-    """The faces' rows with templates and ``unknown_id``, newest first."""
+    """Rows of the kept faces of these unknowns, with templates and ``unknown_id``, newest first."""
     query = (
         sa.select(faces, unknown_faces.c.unknown_id)
         .join(unknown_faces, unknown_faces.c.face_id == faces.c.id)
-        .where(_kept())
+        .where(_not_expired())
         .order_by(faces.c.created.desc(), faces.c.id)
     )
     return [
@@ -58,7 +58,7 @@ def face_rows(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]
 
 
 def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """How many faces are kept of each."""
+    """Unknown id -> number of its faces."""
     query = (
         sa.select(unknown_faces.c.unknown_id, sa.func.count().label("number"))
         .where(unknown_faces.c.unknown_id.in_(list(ids)))
@@ -68,7 +68,7 @@ def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 def get(connection: sa.Connection, collection: Collection, unknown_id: str) -> Unknown:
-    """Raises UnknownNotFound."""
+    """One unknown with its faces. Raises UnknownNotFound."""
     found = None
     if is_id(unknown_id):
         query = sa.select(unknowns).where(unknowns.c.collection_id == collection.id, unknowns.c.id == unknown_id)
@@ -80,19 +80,21 @@ def get(connection: sa.Connection, collection: Collection, unknown_id: str) -> U
 
 
 def not_found(unknown_id: object, name: str) -> UnknownNotFound:
-    """The error for an unknown that is not there."""
-    text = f"There is no unknown with the id {shown(unknown_id)} in the collection {name}; it may have expired."
+    """The error for an unknown that does not exist; ``name`` is the collection's."""
+    text = f"There is no unknown with the id {quoted(unknown_id)} in the collection {name}; it may have expired."
     return UnknownNotFound(text, unknown_id=str(unknown_id)[:100])
 
 
 def page(connection: sa.Connection, collection: Collection, limit: int, cursor: str | None) -> Page[Unknown]:
-    """Latest seen first. Raises InvalidRequest."""
-    kept = sa.select(unknown_faces.c.unknown_id).join(faces, faces.c.id == unknown_faces.c.face_id).where(_kept())
+    """A page of a collection's unknowns, latest seen first. Raises InvalidRequest (cursor, limit)."""
+    kept = (
+        sa.select(unknown_faces.c.unknown_id).join(faces, faces.c.id == unknown_faces.c.face_id).where(_not_expired())
+    )
     query = sa.select(unknowns).where(unknowns.c.collection_id == collection.id, unknowns.c.id.in_(kept))
     if (after := decode_cursor(cursor)) is not None:
-        seen, unknown_id = _place(after)
-        behind = sa.and_(unknowns.c.last_seen == seen, unknowns.c.id > unknown_id)
-        query = query.where(sa.or_(unknowns.c.last_seen < seen, behind))
+        last_seen, unknown_id = _position(after)
+        behind = sa.and_(unknowns.c.last_seen == last_seen, unknowns.c.id > unknown_id)
+        query = query.where(sa.or_(unknowns.c.last_seen < last_seen, behind))
     ordered = query.order_by(unknowns.c.last_seen.desc(), unknowns.c.id)
     rows = connection.execute(ordered.limit(check_limit(limit) + 1)).all()
     following = None
@@ -103,26 +105,26 @@ def page(connection: sa.Connection, collection: Collection, limit: int, cursor: 
 
 
 def insert(unknown_id: str, collection_id: str, now: dt.datetime) -> sa.Executable:
-    """A new unknown, seen once."""
+    """The statement that inserts a new unknown, seen once."""
     return unknowns.insert().values(
         id=unknown_id, collection_id=collection_id, sightings=1, first_seen=now, last_seen=now
     )
 
 
 def see(unknown_id: str, now: dt.datetime) -> sa.Executable:
-    """Seen again."""
+    """The statement that counts another sighting."""
     return (
         unknowns.update().where(unknowns.c.id == unknown_id).values(sightings=unknowns.c.sightings + 1, last_seen=now)
     )
 
 
 def join(face_id: str, unknown_id: str) -> sa.Executable:
-    """A face becomes one of the unknown's."""
+    """The statement that adds a face to an unknown."""
     return unknown_faces.insert().values(face_id=face_id, unknown_id=unknown_id)
 
 
 def merge(connection: sa.Connection, into: str, others: Sequence[str]) -> None:
-    """The others become part of one, and cease to exist."""
+    """Merge the other unknowns into one, and delete them."""
     both = unknowns.c.id.in_([into, *others])
     query = sa.select(
         sa.func.sum(unknowns.c.sightings), sa.func.min(unknowns.c.first_seen), sa.func.max(unknowns.c.last_seen)
@@ -138,18 +140,18 @@ def merge(connection: sa.Connection, into: str, others: Sequence[str]) -> None:
 
 
 def forget(ids: Sequence[str]) -> sa.Executable:
-    """The unknowns cease to exist; their faces are somebody's by now, or dropped."""
+    """The statement that deletes unknowns, whose faces must belong to a person or be erased in the same transaction."""
     return unknowns.delete().where(unknowns.c.id.in_(list(ids)))
 
 
 def forget_empty(connection: sa.Connection) -> int:
-    """Erase what is left of unknowns whose faces have all been erased; how many."""
+    """Delete the unknowns whose faces have all been erased; the number deleted."""
     used = sa.select(unknown_faces.c.face_id).where(unknown_faces.c.unknown_id == unknowns.c.id).exists()
     return connection.execute(unknowns.delete().where(~used)).rowcount
 
 
 def all_ids(connection: sa.Connection, collection_id: str) -> list[str]:
-    """Of a collection."""
+    """Ids of all unknowns of a collection."""
     return list(connection.execute(sa.select(unknowns.c.id).where(unknowns.c.collection_id == collection_id)).scalars())
 
 
@@ -164,12 +166,12 @@ def _loaded(connection: sa.Connection, collection: Collection, rows: Sequence[sa
     ]
 
 
-def _place(after: str) -> tuple[dt.datetime, str]:
-    seen, _, unknown_id = after.partition(" ")
+def _position(after: str) -> tuple[dt.datetime, str]:
+    time, _, unknown_id = after.partition(" ")
     try:
-        when = dt.datetime.fromisoformat(seen)
+        last_seen = dt.datetime.fromisoformat(time)
     except ValueError:
-        raise InvalidRequest("cursor must be one that the page before returned.") from None
-    if when.tzinfo is None:
-        raise InvalidRequest("cursor must be one that the page before returned.")
-    return when, unknown_id
+        raise InvalidRequest("cursor must be one that the previous page returned.") from None
+    if last_seen.tzinfo is None:
+        raise InvalidRequest("cursor must be one that the previous page returned.")
+    return last_seen, unknown_id

@@ -1,4 +1,4 @@
-"""Insertions that may meet a row that is there already."""
+"""Insertions for which a row with the same key may already exist."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insertion(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT with ``on_conflict_...``: both databases have it, each in a class of its own."""
+    """An INSERT that supports ``on_conflict_...``; SQLAlchemy has a separate class for each database."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

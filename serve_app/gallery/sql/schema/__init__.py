@@ -1,7 +1,8 @@
-"""The tables of the system of record. A change needs a migration (``migrations/versions``); a test compares the two.
+"""The tables of the records. A change needs a migration (``migrations/versions``); a test compares the two.
 
-Ids are 32 hex digits. Texts that callers search in have a case-folded copy (``search_text``), since databases disagree
-about upper and lower case. Texts that listings are ordered by compare by code point in every database.
+Ids are 32 hex digits. Texts that listings are filtered by have a case-folded copy (``search_text``), because the
+databases fold upper and lower case differently. Texts that listings are ordered by are compared by code point in both
+databases.
 """
 
 from __future__ import annotations

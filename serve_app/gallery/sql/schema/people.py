@@ -1,4 +1,4 @@
-"""Who is known, by which faces, in which collections, and whose all that is."""
+"""Tables of tenants, keys, collections, persons, faces, templates and unknowns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ api_keys = sa.Table(
     text_column("name"),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),  # SHA-256 of the secret, hex
-    sa.Column("installed", sa.Boolean, nullable=False),  # given by the operator at start, not created
+    sa.Column("installed", sa.Boolean, nullable=False),  # the secret was set by the operator, not generated
     sa.Column("rate_limit", sa.Float),
     sa.Column("created", UtcDateTime, nullable=False),
     sa.Column("expires", UtcDateTime),
@@ -52,7 +52,7 @@ collections = sa.Table(
     sa.Column("retention_days", sa.Float),
     sa.Column("reject_below", sa.Float, nullable=False, server_default="0"),
     sa.Column("keep_unknown_h", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("person_count", sa.Integer, nullable=False),  # of memberships; kept by records/changes.py alone
+    sa.Column("person_count", sa.Integer, nullable=False),  # number of memberships; changed by records/changes.py only
     sa.Column("face_count", sa.Integer, nullable=False),
     *times(),
     sa.UniqueConstraint("tenant_id", "name"),
@@ -139,7 +139,8 @@ face_collections = sa.Table(
 face_templates = sa.Table(
     "face_templates",
     metadata,
-    # Templates by further embedders, while the default changes from one to another: faces.template is by faces.model.
+    # Secondary templates: a second template of a face, by another embedder than faces.model, while the gallery changes
+    # from one embedder to another. The first template is in faces.template.
     sa.Column("face_id", Id, sa.ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("model", sa.String(100), primary_key=True),
     sa.Column("template", EncryptedBytes, nullable=False),

@@ -1,4 +1,4 @@
-"""What all tables are part of, and how their constraints are named."""
+"""The metadata that all tables belong to, with the names of constraints and indexes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces without a person: how they looked, when they expire; and records of finished tasks."""
+"""Unassigned faces: appearance and expiry; and records of finished tasks."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What was erased: ids that a restored backup must not bring back."""
+"""Tombstones: ids of erased things, which a restored backup must not bring back."""
 
 import sqlalchemy as sa
 from alembic import op

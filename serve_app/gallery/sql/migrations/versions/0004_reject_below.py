@@ -1,4 +1,4 @@
-"""The quality that a collection demands of the faces that it takes."""
+"""Minimum quality that a collection demands of its faces."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tasks that go on in the background, and the pairs that a search for duplicates finds."""
+"""Background tasks, and the pairs that a search for duplicates finds."""
 
 import sqlalchemy as sa
 from alembic import op

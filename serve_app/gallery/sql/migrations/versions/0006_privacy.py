@@ -1,4 +1,4 @@
-"""The audit log, and the key that signs receipts."""
+"""The audit log, and the key that signs receipts of erasures."""
 
 import sqlalchemy as sa
 from alembic import op

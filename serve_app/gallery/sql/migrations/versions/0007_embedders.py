@@ -1,4 +1,4 @@
-"""Templates by further embedders, and the change of the default from one to another."""
+"""Secondary templates, and the change from one embedder to another."""
 
 import sqlalchemy as sa
 from alembic import op

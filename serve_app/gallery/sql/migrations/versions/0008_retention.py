@@ -1,4 +1,4 @@
-"""Retention periods of collections; consent of persons."""
+"""Retention periods of collections, and consents of persons."""
 
 import sqlalchemy as sa
 from alembic import op

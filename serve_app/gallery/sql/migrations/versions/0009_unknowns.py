@@ -1,4 +1,4 @@
-"""Faces that searches did not know and kept, in clusters, and the policy that allows it."""
+"""Unknowns: clusters of kept, unrecognised faces; and the policy that allows them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Uploads of many persons that are enrolled in the background."""
+"""Bulk uploads: many persons, enrolled in the background."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Where the vector index is, and where it moves to."""
+"""Location of the vector index, and the target of a move."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Pairs of persons who look alike and are different people."""
+"""Pairs of persons who were marked as different people although they look alike."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -257,9 +257,9 @@ def test_each_call_of_the_python_handle_is_a_trace(recorded: InMemorySpanExporte
         set_serve_request_id("from-the-handle")
         await call
 
-    asyncio.run(ask(handle.ready()))
+    Context().run(asyncio.run, ask(handle.ready()))
     assert recorded.get_finished_spans() == ()
-    asyncio.run(ask(handle.search_all_faces(b"", "staff")))
+    Context().run(asyncio.run, ask(handle.search_all_faces(b"", "staff")))
     spans = recorded.get_finished_spans()
     assert tree(spans) == {"matcher search": "handle search_all_faces", "handle search_all_faces": None}
     assert {(span.attributes or {})[REQUEST_ID] for span in spans} == {"from-the-handle"}

@@ -54,9 +54,9 @@ class IngressSettings(StageSettings):
         max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, with
             the error format of the API that they use. Must be below ``max_ongoing_requests``, from which Serve itself
             answers 429 without such a body.
-        overload_in_flight: limit that replaces ``max_in_flight`` during overload, so that admitted requests do not
-            wait for the whole queue; 0 takes two per processor if all stages share one process, otherwise
-            ``max_in_flight``.
+        overload_in_flight: during overload, most requests that are worked on (uploads in progress do not count), so
+            that admitted requests do not wait for the whole queue; 0 takes two per processor if all stages share one
+            process, otherwise ``max_in_flight``.
         max_in_flight_per_key: limit on the requests of one API key among these; 0 for none.
         request_timeout_s: seconds after which a request, its upload included, ends with 503. Must be below Serve's
             ``http_options.request_timeout_s``, whose response has no error body.

@@ -85,5 +85,5 @@ export async function enrolAll(api, collection, persons, options, signal, report
 }
 
 function inWords(error) {
-  return error.message.replace(/^Picture \d+: /, "").replace(/ on picture \d+/, "");
+  return error.message.replace(/^(?:Picture|Image) \d+: /, "").replace(/ (?:on picture|in image) \d+/, "");
 }

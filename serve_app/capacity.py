@@ -1,8 +1,8 @@
-"""How much machine a load needs: from measured times of the stages to replicas, cores, GPUs and Milvus nodes.
+"""Capacity model: replicas, cores, GPUs and Milvus nodes for a load, from measured times of the stages.
 
-A stage does one divided by its time on one core, or what was measured on one GPU. So it needs the load times its time,
-divided by the share of a machine that may be used. ``docs/capacity.md`` says where each number comes from, and how far
-its predictions were from measurements.
+The throughput of a stage is one divided by its time per item on one core, or the rate measured on one GPU. So a stage
+needs the load times its time, divided by the share of a machine that the load may use. ``docs/capacity.md`` says where
+each number comes from, and compares predictions with measurements.
 """
 
 from __future__ import annotations
@@ -15,43 +15,46 @@ from typing import Literal
 from serve_app.errors import InvalidRequest
 
 EMBEDDED_FACES = 200_000
-"""Up to which milvus-lite is meant to be used; see ``serve_app.gallery.index.milvus_lite.EMBEDDED_ROWS``."""
+"""Most faces for milvus-lite; see ``serve_app.gallery.index.milvus_lite.EMBEDDED_ROWS``."""
 
 LINK_BYTES = 2 * 16 * 4 * 1.1
-"""Of a row in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for those above
-(the arithmetic of hnswlib)."""
+"""Bytes of a row's links in an HNSW graph with M = 16: 2 M links of 4 bytes in the lowest layer, a tenth more for the
+layers above (the arithmetic of hnswlib)."""
 
 KEY_BYTES = 65 + 32 + 32 + 3 * 16
-"""Three texts of a row: its key, the collection's and the face's id, each with its length and place."""
+"""Bytes of a row's three texts: its key, the collection's id and the face's id, each with its length and offset."""
 
 SEGMENT_BYTES = 1 << 30
-"""A Milvus server's ``dataCoord.segment.maxSize``; each segment is searched by itself."""
+"""A Milvus server's ``dataCoord.segment.maxSize``; each segment is searched separately."""
 
 QUERY_NODE_SHARE = 0.7
-"""Of a query node's memory that rows may take: compaction and loading need the rest."""
+"""Share of a query node's memory that rows may take; compaction and loading need the rest."""
 
 RECORD_BYTES = 1_500
-"""Of one face in PostgreSQL with its person, its place in a collection and their indexes, the template included."""
+"""Bytes of one face in PostgreSQL, with its person, its membership in a collection, their SQL indexes and the template.
+"""
 
 THUMBNAIL_BYTES = 8_000
 COPY_SHARE = 1.2
-"""A copy of the vectors in the object store, and what a compaction has not removed yet."""
+"""Size of the vectors' copy in the object store relative to the vectors, with data that a compaction has yet to remove.
+"""
 
 Stage = Literal["ingress", "detector", "liveness", "embedder", "matcher"]
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Processor milliseconds, measured on one core.
+    """Processor times in milliseconds, measured on one core.
 
     Attributes:
-        http: of one request: reading, keys, hops between processes, the answer.
-        detect: of one picture, decoding included.
-        place: of one face: what its landmarks cost, which the detector reads again in close-ups.
-        embed, liveness: of one face.
-        match: of one search in SQL and in an index with few rows.
-        index: what ``index_faces`` faces in the index add to that.
-        server: whether that was measured on a Milvus server, and one is to hold the gallery; otherwise milvus-lite.
+        http: per request: reading it, checking the key, calls between processes, the response.
+        detect: per image, decoding included.
+        place: per face: refining its landmarks in close-ups.
+        embed, liveness: per face.
+        match: per search, in SQL and in an index with few rows.
+        index: additional time per search for ``index_faces`` faces in the index.
+        index_faces: number of faces for which ``index`` was measured.
+        server: whether ``index`` was measured on a Milvus server, which will hold the gallery; otherwise milvus-lite.
     """
 
     http: float
@@ -67,9 +70,9 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class GpuRates:
-    """What one GPU does alone: pictures per second of the detector, faces per second of the others.
+    """Throughput of one GPU per stage: images per second of the detector, faces per second of the others.
 
-    The close-ups of a face take of the detector's what they take of its time on a core.
+    The close-ups of a face take the same share of the detector's time as on a core.
     """
 
     detect: float
@@ -79,14 +82,14 @@ class GpuRates:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for.
+    """A load to plan for.
 
     Attributes:
-        pictures_per_second: at the peak.
-        faces: of a picture that are embedded and searched; 1 with ``faces=largest``.
+        pictures_per_second: images per second at the peak.
+        faces: faces per image that are embedded and searched; 1 with ``faces=largest``.
         live: share of the faces whose liveness is checked, 0 to 1.
-        gallery: rows of the index: faces, each as often as it is in collections.
-        dimension: of a template.
+        gallery: rows of the index: each face counts once per collection.
+        dimension: dimension of a template.
         thumbnails: whether crops are stored.
     """
 
@@ -104,12 +107,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to be used.
+    """The machines to plan with.
 
     Attributes:
-        used: share of each replica that the peak may use: queues grow with 1 / (1 - used).
-        threads: of one replica of detector, liveness and embedder.
-        query_node_bytes, query_node_cores: of one Milvus query node.
+        used: share of each replica that the peak load may use, above 0 and below 1; queues grow with 1 / (1 - used).
+        threads: threads of one replica of detector, liveness scorer and embedder.
+        query_node_bytes, query_node_cores: memory and cores of one Milvus query node.
     """
 
     used: float = 0.65
@@ -124,15 +127,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the load needs.
+    """The resources that a load needs.
 
     Attributes:
-        replicas: of each stage; ingress and matcher compute on one core each.
-        cores: of the service, without the index's own.
-        gpus: whole ones; a fraction of one also counts as one.
+        replicas: stage -> number of replicas; ingress and matcher compute on one core each.
+        cores: cores of the service, without those of a Milvus server.
+        gpus: number of GPUs, rounded up.
         store: what holds the vectors.
-        query_nodes: of a Milvus cluster, one of them to spare; 1 for a server alone, 0 for milvus-lite.
-        index_bytes: vectors, links and keys in memory, once.
+        query_nodes: query nodes of a Milvus cluster, one of them spare; 1 for a single server, 0 for milvus-lite.
+        index_bytes: memory of vectors, links and keys, for one copy.
         disk_bytes: records, a copy of the vectors, thumbnails.
     """
 
@@ -146,22 +149,22 @@ class Plan:
 
 
 def picture_ms(load: Load, times: Times) -> float:
-    """Processor milliseconds of one picture, the index's included."""
+    """Processor milliseconds per image, the index included."""
     index = index_ms(load.gallery, load.dimension, times)
     face = times.place + times.embed + times.match + index + load.live * times.liveness
     return times.http + times.detect + load.faces * face
 
 
 def pictures_per_second(load: Load, times: Times, cores: float) -> float:
-    """The most that so many cores can do, with everything on them."""
+    """Throughput of ``cores`` cores that run everything, in images per second."""
     return 1e3 * cores / picture_ms(load, times)
 
 
 def index_ms(gallery: int, dimension: int, times: Times) -> float:
-    """Processor milliseconds that a gallery of this size adds to one search.
+    """Processor milliseconds that a gallery of ``gallery`` rows adds to one search.
 
-    Embedded, a search looks at every row, so they grow with the rows. In a server's graph they grow with the logarithm
-    of a segment's rows, and with the number of segments.
+    milvus-lite reads every row, so the time grows with the rows. On a Milvus server it grows with the logarithm of a
+    segment's rows, and with the number of segments.
     """
     if not times.server:
         return times.index * gallery / times.index_faces
@@ -171,18 +174,21 @@ def index_ms(gallery: int, dimension: int, times: Times) -> float:
 
 
 def row_bytes(dimension: int) -> float:
-    """Of one row of the index in memory."""
+    """Bytes of one row of the index in memory."""
     return 4 * dimension + LINK_BYTES + KEY_BYTES
 
 
 def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates | None = None) -> Plan:
-    """Replicas, cores, GPUs, store and nodes for a load.
+    """The resources that a load needs.
 
     Args:
-        gpu: what one GPU does; None: detector, liveness and embedder compute on the CPU.
+        load: the load.
+        times: measured times of the stages.
+        machine: the machines to use.
+        gpu: throughput of one GPU; None computes detector, liveness scorer and embedder on the CPU.
 
     Raises:
-        InvalidRequest: the times are of milvus-lite, and the gallery needs a server.
+        InvalidRequest: the times are of milvus-lite, but the gallery needs a server.
     """
     if load.gallery > EMBEDDED_FACES and not times.server:
         raise InvalidRequest(
@@ -190,7 +196,7 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
             f"meant for {EMBEDDED_FACES:,}."
         )
     rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
-    busy = {  # cores
+    busy = {  # cores kept busy
         "ingress": rate * times.http / 1e3,
         "matcher": faces * times.match / 1e3,
         "detector": 0.0 if gpu else (rate * times.detect + faces * times.place) / 1e3,
@@ -208,11 +214,11 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
         replicas[stage] = max(1, math.ceil(busy[stage] / (used * threads)))
     gpus = 0
     if gpu:
-        looks = rate + (faces * times.place / times.detect if times.detect else 0.0)
-        gpus = math.ceil((looks / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
-    held = load.gallery * row_bytes(load.dimension)
+        detections = rate + (faces * times.place / times.detect if times.detect else 0.0)
+        gpus = math.ceil((detections / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
+    memory = load.gallery * row_bytes(load.dimension)
     nodes = max(
-        math.ceil(held / (machine.query_node_bytes * QUERY_NODE_SHARE)),
+        math.ceil(memory / (machine.query_node_bytes * QUERY_NODE_SHARE)),
         math.ceil(index / (machine.query_node_cores * used)),
     )
     disk = load.gallery * (RECORD_BYTES + COPY_SHARE * 4 * load.dimension + load.thumbnails * THUMBNAIL_BYTES)
@@ -222,6 +228,6 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
         gpus=gpus,
         store="milvus-lite" if embedded else "Milvus server" if nodes <= 1 else "Milvus cluster",
         query_nodes=0 if embedded else 1 if nodes <= 1 else nodes + 1,
-        index_bytes=round(held),
+        index_bytes=round(memory),
         disk_bytes=round(disk),
     )

@@ -87,7 +87,7 @@ def test_an_entry_of_one_s_own(tmp_path: Path) -> None:
         (('file = "mine.onnx"', 'file = "../mine.onnx"'), "without a folder"),
         (("dimension = 512", ""), "an embedder needs dimension and alignment"),
         (("size = 3", "size = 3\ncolour = 4"), "colour"),
-        (('"1e-4" = 0.4', '"1e-4" = 0.05'), "anchor cosines rise"),
+        (('"1e-4" = 0.4', '"1e-4" = 0.05'), "anchor cosines must rise"),
         (('data = "my photographs"', 'data = "x"\nextrapolated = [1e-6]'), "but the anchors are"),
         (("size = 3", "size = "), "not valid TOML"),
         (('licence = "MIT"', 'licence = "MIT"\nsources = [{kind = "url", url = "http://x/y"}]'), "sources"),

@@ -109,7 +109,7 @@ class Api(ABC, Generic[J, L, B, P]):
         """The stored image of a face."""
         return self._bytes(Call("GET", f"/v1/faces/{_part(face_id)}/image", {"kind": kind}))
 
-    # -- pictures
+    # -- images
 
     def search(self, image: Picture, collections: Sequence[str], **options: Any) -> J:
         """Search for the faces of an image; options: max_results, min_score or fpir, faces, liveness, keep_unknown."""

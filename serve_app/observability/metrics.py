@@ -144,7 +144,7 @@ def _series() -> _Series:
     from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
-    tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
+    tags: Any = ("stage",)  # Ray's annotations say one-element tuple, but any length works
     store: Any = ("store",)
     # Ray exports only the counts between bounds and sums up the buckets' midpoints: here these are whole numbers.
     counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
@@ -169,7 +169,7 @@ def http_observer() -> Callable[[str, str, int, float], None]:
     """
     from ray.serve.metrics import Counter, Histogram
 
-    # Ray declares a tuple of one where it takes any number. Serve adds the tag "application".
+    # Ray's annotations say one-element tuple, but any length works. Serve adds the tag "application".
     tags: Any = ("route", "method", "status_code")
     errors: Any = ("route", "method", "error_code")
     done = Counter("serve_num_http_requests", "HTTP requests.", tags)

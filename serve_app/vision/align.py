@@ -1,4 +1,4 @@
-"""Aligned crops: five landmarks moved to fixed places by a similarity transform."""
+"""Aligned crops: five landmarks moved to fixed positions by a similarity transform."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
     """
     matrix = similarity(landmarks, REFERENCE)
     shrinking = 1 / max(math.hypot(matrix[0, 0], matrix[1, 0]), 1e-6)
-    # A bilinear warp looks at four pixels only: a large face is brought to a multiple of the size first, then averaged.
+    # A bilinear warp looks at four pixels only: a large face is warped to a multiple of the size, then averaged.
     factor = max(1, min(_MAX_OVERSAMPLING, math.floor(shrinking)))
     if factor > 1:
         enlarge = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]])  # about pixel centres

@@ -82,7 +82,7 @@ class Call:
 
 
 class Patience:
-    """Retry policy of one request: pauses as Retry-After says, otherwise longer each time.
+    """Retry policy of one request: pauses as Retry-After says, else longer each time, but at most 30 s.
 
     Args:
         seconds: total time for retries; a pause that would exceed it ends them.

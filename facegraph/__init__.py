@@ -1,1 +1,1 @@
-"""What users of a running service import. The service itself is the package ``serve_app``."""
+"""Client package for users of a running service. The service itself is the package ``serve_app``."""

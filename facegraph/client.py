@@ -1,4 +1,4 @@
-"""The clients of the native API under the name of the distribution; see :mod:`serve_app.client`."""
+"""Clients of the native API, importable under the name of the distribution; see :mod:`serve_app.client`."""
 
 from __future__ import annotations
 

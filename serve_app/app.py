@@ -1,6 +1,6 @@
 """Import path of the application graph for Ray Serve.
 
-serve run configs/local.yaml          the same as    facegraph serve --config configs/local.yaml
+``serve run configs/local.yaml`` and ``facegraph serve --config configs/local.yaml`` start the same service.
 """
 
 from __future__ import annotations

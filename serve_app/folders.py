@@ -1,4 +1,4 @@
-"""Folders for what is stored: private, and known to be writable before anything depends on it."""
+"""Creation of private data folders, with a check that they are writable."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from serve_app.errors import ConfigurationError
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made with its parents if it is not there.
+    """Create the folder and its parents (mode 0700) unless it exists, and return it.
 
     Raises:
-        ConfigurationError: it cannot be made, or not be written to.
+        ConfigurationError: the folder cannot be created or is not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"The folder {path} cannot be created: {error.strerror}.") from None
     if not os.access(path, os.W_OK):
-        raise ConfigurationError(f"The folder {path} cannot be written to: read-only, or another user's.")
+        raise ConfigurationError(f"The folder {path} cannot be written to: it is read-only, or another user's.")
     return path

@@ -1,4 +1,4 @@
-"""The number of processors that this process may use."""
+"""Number of processors available to this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def cpu_count(cgroup: Path = CGROUP) -> int:
-    """Processors that this process may use: at least 1, at most as many as its container may keep busy.
+    """Number of processors available to this process: at least 1, at most the container's CPU limit rounded up.
 
     Args:
-        cgroup: where the container's limits are, in the form of either version of the kernel's control groups.
+        cgroup: folder of the container's limits, in the layout of cgroups version 1 or 2.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):

@@ -1,8 +1,8 @@
-"""The request that is being served: its id, its caller and, between processes, its trace.
+"""Context of the current request: its id, its caller and, between processes, its trace.
 
-One object per request in a context variable. It is created where the request enters the service, before the caller is
-known, and the caller is filled in by authentication: frameworks run parts of a request in copies of its context, which
-share the object. A call to a stage in another process carries a copy.
+There is one object per request, in a context variable. It is created where the request enters the service, before the
+caller is known; authentication fills the caller in. This works because frameworks run parts of a request in copies of
+its context, which share the object. A call to a stage in another process carries a copy of the object.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 INTERNAL = "internal"
-"""The caller without an API key: the Python handle, the command line, house-keeping."""
+"""The caller of requests without an API key: the Python handle, the command line, background work."""
 
 ACCEPTED_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-"""Ids chosen by clients that may be written into logs and headers; others are replaced."""
+"""Request ids of clients that may be written into logs and headers; others are replaced."""
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """A request.
+    """Context of one request.
 
     Attributes:
-        request_id: of the HTTP request or handle call, as the log and the answer have it; empty outside of requests.
+        request_id: id of the HTTP request or handle call, as in the log and the response; empty outside of requests.
         caller: ``key:`` and the id of an API key, or :data:`INTERNAL`.
         trace: headers of W3C Trace Context and Baggage, only on copies for other processes; None without a trace.
     """
@@ -39,20 +39,20 @@ _current: ContextVar[RequestContext] = ContextVar("request context")
 
 
 def current() -> RequestContext:
-    """The request that is being served here; outside of requests an empty one."""
+    """The current request context; outside of requests an empty one."""
     return _current.get(None) or RequestContext()
 
 
 def entered() -> bool:
-    """Whether a request is being served here."""
+    """Whether there is a current request."""
     return _current.get(None) is not None
 
 
 def enter(context: RequestContext) -> None:
-    """Serve this request from now on in the current context (task or thread)."""
+    """Make ``context`` the current request of this task or thread."""
     _current.set(context)
 
 
 def accepted_request_id(sent: bytes) -> str:
-    """The value of a client's ``X-Request-ID`` if it may be used, otherwise a new id of 32 hex digits."""
+    """The value of a client's ``X-Request-ID`` if it is acceptable, otherwise a new id of 32 hex digits."""
     return sent.decode("ascii") if ACCEPTED_REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

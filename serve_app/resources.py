@@ -1,4 +1,4 @@
-"""Where the folders ``models/`` and ``configs/`` are: in a checkout at the top, in a wheel inside the package."""
+"""Lookup of the folders ``models/`` and ``configs/``: at the top of a checkout, inside the package in a wheel."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from serve_app.errors import ConfigurationError
 
 
 def resource_dir(name: str) -> Path:
-    """The folder ``models`` or ``configs``.
+    """Path of the folder ``models`` or ``configs``.
 
     Raises:
-        ConfigurationError: the installation is incomplete.
+        ConfigurationError: the folder is missing; the installation is incomplete.
     """
     package = Path(__file__).resolve().parent
     for candidate in (package / "_bundled" / name, package.parent / name):

@@ -1,4 +1,4 @@
-"""The calibrated score: one number in [0, 1] whose meaning survives a change of model.
+"""The calibrated score: a number in [0, 1] that keeps its meaning when the model changes.
 
 A model's card lists anchors: cosines measured at known false-match rates. The score is piecewise linear in the cosine
 through them, placed so that **each 0.05 is one order of magnitude of false-match rate**: FMR 1e-1 is 0.55, 1e-4 is
@@ -19,14 +19,14 @@ from serve_app.domain import Threshold, ThresholdRequest
 from serve_app.errors import InvalidRequest
 
 DEFAULT_FPIR = 0.01
-"""What a search without a threshold accepts: one stranger in a hundred gets an answer."""
+"""FPIR of a search without a threshold: one search in a hundred by unknown people returns anyone."""
 
 DEFAULT_MIN_SCORE = 0.70
-"""What a one-to-one comparison without a threshold demands: FMR 1e-4."""
+"""Least score of a match in a one-to-one comparison without a threshold: FMR 1e-4."""
 
 
 def fmr_to_score(fmr: float) -> float:
-    """The score at which comparisons of different people match with probability ``fmr`` (over 0, at most 1)."""
+    """The score at which comparisons of different people match with probability ``fmr`` (above 0, at most 1)."""
     return min(1.0, max(0.0, 0.5 - 0.05 * math.log10(fmr)))
 
 
@@ -36,7 +36,7 @@ def score_to_fmr(score: float) -> float:
 
 
 def fmr_to_fpir(fmr: float, gallery_size: int) -> float:
-    """FPIR of a search over ``gallery_size`` faces, taking comparisons as independent: 1 - (1 - FMR)^N."""
+    """FPIR of a search over ``gallery_size`` faces, assuming independent comparisons: 1 - (1 - FMR)^N."""
     if fmr >= 1.0:
         return 1.0 if gallery_size else 0.0
     return -math.expm1(gallery_size * math.log1p(-fmr))
@@ -49,10 +49,13 @@ def fpir_to_fmr(fpir: float, gallery_size: int) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Cosine to score for one model.
+    """Conversion between cosine and score for one model.
 
     Attributes:
-        anchors: false-match rate -> cosine, as the model's card gives them; at least one.
+        anchors: false-match rate -> cosine, from the model's card; at least one.
+
+    Raises:
+        ValueError: there are no anchors, an FMR is not between 0 and 1, or the cosines do not rise as the FMR falls.
     """
 
     anchors: Mapping[float, float]
@@ -61,10 +64,10 @@ class Calibration:
         if not self.anchors:
             raise ValueError("a calibration needs at least one anchor (FMR -> cosine), got none")
         if any(not 0.0 < fmr < 1.0 for fmr in self.anchors):
-            raise ValueError(f"anchor FMRs lie between 0 and 1, got {sorted(self.anchors)}")
+            raise ValueError(f"anchor FMRs must be between 0 and 1, got {sorted(self.anchors)}")
         cosines = self._cosines
         if np.any(np.diff(cosines) <= 0):
-            raise ValueError(f"anchor cosines rise as the FMR falls and stay inside (-1, 1), got {cosines.tolist()}")
+            raise ValueError(f"anchor cosines must rise as the FMR falls and be inside (-1, 1), got {cosines.tolist()}")
 
     @property
     def _cosines(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -76,16 +79,16 @@ class Calibration:
         return np.array([0.0, *(fmr_to_score(fmr) for fmr in sorted(self.anchors, reverse=True)), 1.0])
 
     def score(self, cosine: float) -> float:
-        """Score in [0, 1] of a cosine; cosines outside [-1, 1] by rounding are clipped."""
+        """The score in [0, 1] of a cosine. Cosines outside [-1, 1] by rounding are clipped."""
         return float(np.interp(cosine, self._cosines, self._scores))
 
     def cosine(self, score: float) -> float:
-        """The cosine that has this score."""
+        """The cosine with this score."""
         return float(np.interp(score, self._scores, self._cosines))
 
 
 def check_threshold(threshold: ThresholdRequest) -> None:
-    """Raise InvalidRequest unless the request is one that a search can follow."""
+    """Raise InvalidRequest unless the request has at most one of score and FPIR, in its range."""
     if threshold.min_score is not None and threshold.fpir is not None:
         raise InvalidRequest("min_score and fpir exclude each other; send one of them.")
     if threshold.min_score is not None and not 0.0 <= threshold.min_score <= 1.0:
@@ -95,12 +98,12 @@ def check_threshold(threshold: ThresholdRequest) -> None:
 
 
 def resolve_threshold(request: ThresholdRequest, gallery_size: int, policy_min_score: float | None = None) -> Threshold:
-    """The threshold of one search: what was asked for, else the collection's policy, else :data:`DEFAULT_FPIR`.
+    """The threshold of one search: the requested one, else the collection's policy, else :data:`DEFAULT_FPIR`.
 
     Args:
-        request: validated: scores in [0, 1], FPIR in (0, 1), not both.
+        request: checked by :func:`check_threshold`.
         gallery_size: number of faces compared with.
-        policy_min_score: the strictest ``min_score`` of the searched collections' policies, None where none has one.
+        policy_min_score: the strictest ``min_score`` of the searched collections' policies; None if none has one.
     """
     if request.min_score is not None:
         min_score = request.min_score

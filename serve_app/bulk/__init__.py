@@ -1,5 +1,5 @@
-"""Enrolling many persons: where they are read from, what is remembered, and many at the same time.
+"""Bulk enrolment: sources of persons, checkpoint, and concurrent enrolment.
 
-A *source* (folder, zip, manifest) gives *entries*, a person with pictures each. The *work list* holds them on disk. The
-*enroller* sends them through a *door*: HTTP, the Python handle or the service itself.
+A *source* (folder, zip, manifest) gives *entries*; each is a person with images. The *work list* holds them on disk.
+The *enroller* sends them to a *target*: the HTTP API, the Python handle or the service itself.
 """

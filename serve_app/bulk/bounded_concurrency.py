@@ -1,4 +1,4 @@
-"""Many persons at the same time, never more than a window of them."""
+"""Concurrent enrolment of many persons with a bounded number in progress."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ async def outcomes(
     window: int,
     stop: threading.Event | None = None,
 ) -> AsyncIterator[Outcome]:
-    """Outcomes as they come. An entry is taken when there is room for it; setting ``stop`` begins no further one.
+    """Enrol entries concurrently and yield each outcome when it is known.
+
+    Args:
+        entries: read only as far as there is room in the window.
+        enroll: enrols one entry.
+        window: most entries in progress.
+        stop: once set, no further entry is begun.
 
     Raises:
-        Exception: what ``enroll`` raises, after the outcomes of whoever was under way.
+        Exception: the first exception of ``enroll``, after the outcomes of the entries in progress.
     """
     running: set[asyncio.Task[Outcome]] = set()
     failure: BaseException | None = None

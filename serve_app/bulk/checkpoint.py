@@ -1,4 +1,4 @@
-"""What a stopped run leaves to the next one: who was enrolled completely, and from what."""
+"""Checkpoint of an enrolment run: which persons are completely enrolled, and from which files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from serve_app.bulk.entries import BadSource, Entry
 
 
 class Checkpoint:
-    """A small database, which other runs may use at the same time. For one thread.
+    """A small SQLite database. Other runs can use it at the same time. Not thread-safe.
 
     Raises:
-        BadSource: the file is something else.
+        BadSource: the file is not a checkpoint.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,19 +26,19 @@ class Checkpoint:
             )
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise BadSource(f"{path} is no file of a former run: {error}.") from None
+            raise BadSource(f"{path} is not the state file of an earlier run: {error}.") from None
 
     def is_empty(self) -> bool:
-        """Whether nobody was enrolled yet."""
+        """Whether no person is recorded yet."""
         return self._database.execute("SELECT 1 FROM enrolled LIMIT 1").fetchone() is None
 
     def holds(self, entry: Entry) -> bool:
-        """Whether exactly these pictures and fields are enrolled."""
+        """Whether exactly these images and fields are enrolled."""
         query = "SELECT fingerprint FROM enrolled WHERE person = ?"
         return bool(self._database.execute(query, (entry.person,)).fetchone() == (entry.fingerprint(),))
 
     def add(self, entry: Entry) -> None:
-        """Remember a person who needs no further work."""
+        """Record a completely enrolled person."""
         values = (entry.person, entry.fingerprint())
         self._database.execute("INSERT OR REPLACE INTO enrolled VALUES (?, ?)", values)
 

@@ -1,4 +1,4 @@
-"""One person through a door: pictures in requests of bounded size, without those that are refused."""
+"""Enrols one person: splits the images into bounded requests and leaves refused images out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Refused(Exception):
     """A request was refused.
 
     Attributes:
-        code, message: why.
-        picture: the position of the picture that is to blame; None if it is the request.
+        code, message: the reason, for programs and for people.
+        picture: position of the image that caused the refusal; None if the request itself did.
         fatal: whether every further request would be refused as well.
     """
 
@@ -27,28 +27,34 @@ class Refused(Exception):
 
 
 class TargetUnreachable(Exception):
-    """Whether a request was carried out is not known."""
+    """The service was lost during a request; it is not known whether the request was carried out."""
 
 
 class EnrolmentTarget(Protocol):
-    """How persons get into one collection."""
+    """A collection of a service, into which persons are enrolled."""
 
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
-        """Enrol from these pictures, all or none; the number of faces added. Raises Refused, TargetUnreachable."""
+        """Enrol all of these images or none; returns the number of faces added.
+
+        Raises:
+            Refused, TargetUnreachable.
+        """
         ...
 
     async def returns(self) -> bool:
-        """Wait for a service that is gone; False if it stays away."""
+        """Wait until a lost service answers again; False if it does not in time."""
         ...
 
 
 @dataclass(frozen=True)
 class Enroller:
-    """Enrols persons.
+    """Enrols persons into a target.
 
     Attributes:
-        read: a picture's bytes; raises NotRead.
-        most, most_bytes: pictures of one request, and their bytes together.
+        target: where persons are enrolled.
+        read: reads an image's bytes; raises NotRead.
+        most: most images in one request.
+        most_bytes: most bytes of images in one request.
     """
 
     target: EnrolmentTarget
@@ -57,11 +63,11 @@ class Enroller:
     most_bytes: int = 32 * 2**20
 
     async def enroll(self, entry: Entry) -> Outcome:
-        """Make the person's faces those of the entry; pictures that are refused are left out.
+        """Replace the person's faces by those of the entry; refused images are left out.
 
         Raises:
-            TargetUnreachable: the service went away and did not come back.
-            Refused: for a reason that holds for everybody.
+            TargetUnreachable: the service was lost and did not answer again in time.
+            Refused: for a reason that holds for all persons.
         """
         try:
             return await self._enroll(entry)
@@ -69,7 +75,7 @@ class Enroller:
             if not await self.target.returns():
                 raise
         try:
-            # From the first picture on: whether the last request was carried out is not known.
+            # Begin again with the first image: it is not known whether the last request was carried out.
             return await self._enroll(entry)
         except TargetUnreachable as error:
             return failed(entry, "unreachable", str(error))
@@ -80,7 +86,7 @@ class Enroller:
         except UnicodeEncodeError:
             return failed(entry, "invalid_id", "The name of the folder is not UTF-8.")
         if not entry.files:
-            return failed(entry, "no_pictures", "There are no pictures of this person.")
+            return failed(entry, "no_pictures", "There are no images of this person.")
         faces = 0
         errors: list[PictureError] = []
         try:
@@ -94,7 +100,7 @@ class Enroller:
         return Outcome(entry, status if errors else Status.ENROLLED, faces, tuple(errors))
 
     async def _batch(self, entry: Entry, files: Sequence[PictureFile], mode: Mode, refused: list[PictureError]) -> int:
-        """Send the pictures, one fewer after each refusal: the service takes all of a request or none."""
+        """Send images in one request, repeated without the refused image after each refusal (it is all or nothing)."""
         images: list[tuple[PictureFile, bytes]] = []
         for file in files:
             try:
@@ -113,7 +119,10 @@ class Enroller:
 
 
 def batches(files: Sequence[PictureFile], most: int, most_bytes: int) -> Iterator[list[PictureFile]]:
-    """Consecutive files, at most so many and so many bytes together; larger ones, and of unknown size, alone."""
+    """Split files into batches of at most ``most`` files and ``most_bytes`` bytes.
+
+    A larger file, and a file of unknown size, is a batch by itself.
+    """
     batch: list[PictureFile] = []
     used = 0
     for file in files:
@@ -128,14 +137,14 @@ def batches(files: Sequence[PictureFile], most: int, most_bytes: int) -> Iterato
 
 
 def blamed(details: Mapping[str, Any], status: int, count: int) -> int | None:
-    """Which of so many pictures an error of the service is about."""
+    """Position of the image that an error of the service is about, in a request of ``count`` images; None if none."""
     position = details.get("image")
     if isinstance(position, int) and 0 <= position < count:
         return position
-    # A single picture may be refused before it is looked at, for its bytes.
+    # A single image can be refused for its size or format before the service numbers the images.
     return 0 if count == 1 and status in {413, 415} else None
 
 
 def failed(entry: Entry, code: str, message: str) -> Outcome:
-    """A person of whom nothing was enrolled."""
+    """The outcome for a person of whom nothing was enrolled."""
     return Outcome(entry, Status.FAILED, errors=(PictureError("", code, message),))

@@ -1,4 +1,4 @@
-"""Who is to be enrolled, and what became of them."""
+"""Entries of a bulk enrolment and their outcomes."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ FIELDS = (
     "consent",
     "metadata",
 )
-"""What may be said of a person beside the pictures, as in a request."""
+"""Fields of a person besides the images, as in a request."""
 
 
 class BadSource(Exception):
-    """What was given to enrol from cannot be used; the message says why."""
+    """The source cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """Where a picture is.
+    """Location of an image file.
 
     Attributes:
         location: a path, or a URL that fsspec understands.
-        size: bytes; None if nothing is known of the file.
-        version: changes with the content: a time, a checksum.
+        size: bytes; None if the file's properties are unknown.
+        version: changes with the content: a modification time or a checksum.
     """
 
     location: str
@@ -45,20 +45,20 @@ class PictureFile:
 
     @property
     def name(self) -> str:
-        """Without folders, for people."""
+        """File name without folders, for display."""
         return base_name(self.location)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A person with pictures, and what else is to be stored; ``fields`` are some of :data:`FIELDS`, JSON-ready."""
+    """A person to enrol, with images; ``fields`` are some of :data:`FIELDS`, JSON-ready."""
 
     person: str
     files: tuple[PictureFile, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """Changes when a picture is added, removed or replaced, or a field changes; 32 hex digits."""
+        """Hash of the images' properties and the fields, 32 hex digits; any change of these changes it."""
         digest = hashlib.sha256(json.dumps(dict(self.fields), sort_keys=True).encode())
         for file in self.files:
             known = file.name if file.size is not None else file.location
@@ -67,17 +67,17 @@ class Entry:
 
 
 class Status(StrEnum):
-    """How it went with a person."""
+    """Outcome for a person."""
 
-    ENROLLED = "enrolled"  # every picture
-    PARTIAL = "partial"  # without the pictures that were refused
-    FAILED = "failed"  # not at all
-    SKIPPED = "skipped"  # enrolled from the same files before
+    ENROLLED = "enrolled"  # all images
+    PARTIAL = "partial"  # some images; others were refused
+    FAILED = "failed"  # no image
+    SKIPPED = "skipped"  # already enrolled from the same files
 
 
 @dataclass(frozen=True, slots=True)
 class PictureError:
-    """Why a picture, or with an empty location the person, was not enrolled."""
+    """Reason why an image, or with an empty ``file`` the person, was not enrolled."""
 
     file: str
     code: str
@@ -85,13 +85,13 @@ class PictureError:
 
     @property
     def name(self) -> str:
-        """Without folders, for people."""
+        """File name without folders, for display."""
         return base_name(self.file)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one person; ``faces`` counts those that were added."""
+    """Outcome for one person; ``faces`` is the number of faces added."""
 
     entry: Entry
     status: Status
@@ -99,7 +99,7 @@ class Outcome:
     errors: tuple[PictureError, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """One line of a report, which is a manifest as well: all files of the person and all fields are in it."""
+        """One line of a report. It is also a manifest line: it has all files and all fields of the person."""
         errors = [{"file": error.file, "code": error.code, "message": error.message} for error in self.errors]
         return {
             "person": self.entry.person,
@@ -117,4 +117,4 @@ def base_name(location: str) -> str:
 
 
 OF_REPORTS = ("status", "faces", "errors")
-"""What a line of a report has and a manifest does not need."""
+"""Keys of a report line that a manifest does not need."""

@@ -1,4 +1,4 @@
-"""Files on this machine, in zips and on whatever else fsspec knows, by one kind of location."""
+"""Access to files on this machine, in zips and on other file systems of fsspec, by location."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from fsspec.implementations.local import LocalFileSystem
 from serve_app.bulk.entries import PictureFile
 
 VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "CRC")
-"""What file systems call that which changes with the content."""
+"""Keys under which file systems report a value that changes with the content."""
 
 
 class NotRead(Exception):
-    """Why a picture could not be had; ``code`` is for programs."""
+    """An image could not be read; ``code`` is for programs."""
 
     code = "unreadable"
 
 
 class Unreadable(NotRead):
-    """There is no such file, or it cannot be read."""
+    """The file does not exist or cannot be read."""
 
 
 class PictureTooLarge(NotRead):
-    """A file has more bytes than the service takes."""
+    """The file has more bytes than the service accepts."""
 
     code = "image_too_large"
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What lies in a folder."""
+    """A file or sub-folder of a folder."""
 
     name: str
     is_folder: bool
@@ -43,7 +43,7 @@ class Child:
 
 
 class Files:
-    """Reads files. Thread-safe. A location is a path, or a URL as fsspec has them: ``s3://...``, ``zip://a::b.zip``.
+    """Reads files by location: a path, or a URL of fsspec such as ``s3://...`` or ``zip://a::b.zip``. Thread-safe.
 
     Methods raise Unreadable.
     """
@@ -54,23 +54,23 @@ class Files:
         self._lock = threading.Lock()
 
     def read(self, location: str, most: int) -> bytes:
-        """The content, which is never more than ``most`` bytes in memory. Raises PictureTooLarge."""
+        """The content of a file of at most ``most`` bytes; no more is read into memory. Raises PictureTooLarge."""
         try:
             system, path = self.find(location)
             with system.open(path, "rb") as file:
                 content: bytes = file.read(most + 1)
-        except Exception as error:  # file systems raise whatever their libraries do
+        except Exception as error:  # file systems raise their libraries' exceptions
             raise Unreadable(_words(error)) from error
         if len(content) > most:
-            raise PictureTooLarge(f"The file has more than the {most} bytes that a picture may have.")
+            raise PictureTooLarge(f"The file has more than {most} bytes, the most that are accepted for an image.")
         return content
 
     def mount(self, name: str, system: Any) -> None:
-        """An archive that is open already: ``zip://path::name`` is in it from now on."""
+        """Add an open archive; ``zip://path::name`` then refers to a file in it."""
         self._archives[name] = system
 
     def find(self, location: str) -> tuple[Any, str]:
-        """The file system and the path in it."""
+        """The file system of a location, and the path in it."""
         if is_local(location):
             return self._local, os.path.abspath(location)  # noqa: PTH100 - without following links
         inner, _, archive = location.partition("::")
@@ -86,7 +86,10 @@ class Files:
             raise Unreadable(_words(error)) from error
 
     def describe(self, location: str) -> PictureFile:
-        """With size and version for files of this machine and of archives; elsewhere that would take a request each."""
+        """The file of a location, with size and version if it is local or in an archive.
+
+        On other file systems these would take one request per file.
+        """
         system, path = self.find(location)
         try:
             if system is self._local:
@@ -95,14 +98,14 @@ class Files:
             if "::" in location:
                 return _described(location, system.info(path))
         except OSError:
-            return PictureFile(location)  # reading it will say what is wrong
+            return PictureFile(location)  # reading the file reports the error
         return PictureFile(location)
 
     def children(self, location: str) -> Iterator[Child]:
-        """What lies in a folder, in any order; hidden files and folders are passed over."""
+        """The files and sub-folders of a folder, in any order, without hidden ones."""
         system, path = self.find(location)
         if system is self._local:
-            with os.scandir(path) as found:  # streamed: a gallery may have a million folders
+            with os.scandir(path) as found:  # streamed: a gallery can have a million folders
                 for item in found:
                     if not item.name.startswith("."):
                         yield Child(item.name, item.is_dir(), self.describe(item.path))
@@ -114,20 +117,20 @@ class Files:
         except Exception as error:  # as above
             raise Unreadable(_words(error)) from error
         for facts in listed:
-            whole = str(facts["name"]).rstrip("/")
-            name = whole.rsplit("/", 1)[-1]
-            if name and not name.startswith((".", "__MACOSX")) and whole != path.rstrip("/"):
+            full_name = str(facts["name"]).rstrip("/")
+            name = full_name.rsplit("/", 1)[-1]
+            if name and not name.startswith((".", "__MACOSX")) and full_name != path.rstrip("/"):
                 file = _described(f"{base}{name}{separator}{archive}", facts)
                 yield Child(name, facts["type"] == "directory", file)
 
     def close(self) -> None:
-        """Close archives."""
+        """Close the archives."""
         for archive in self._archives.values():
             archive.close()
 
 
 def is_local(location: str) -> bool:
-    """Whether it is a path of this machine."""
+    """Whether a location is a path on this machine."""
     return location.startswith("/") or not ("://" in location or "::" in location)
 
 

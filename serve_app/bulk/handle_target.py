@@ -1,4 +1,4 @@
-"""The door of the Python handle, for jobs on the same Ray cluster."""
+"""Enrolment target over the Python handle, for jobs on the same Ray cluster."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from serve_app.bulk.enroller import Mode, Refused, TargetUnreachable, blamed
 from serve_app.errors import CollectionNotFound, FacegraphError, Overloaded
 
 PATIENCE_S = 300.0
-"""How long a busy service is asked again."""
+"""Seconds for which a request to a busy service is repeated."""
 
 PAUSE_S = 1.0
 RETURN_WITHIN_S = 60.0
+"""Seconds to wait until a lost service answers again."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class HandleTarget:
     """Implements :class:`~serve_app.bulk.enroller.EnrolmentTarget`.
 
     Attributes:
-        handle: of the application: ``serve.get_app_handle("facegraph")``.
+        handle: the application's handle: ``serve.get_app_handle("facegraph")``.
+        collection: name of the collection.
         options: further arguments of each ``enroll``: tenant, faces, liveness, reject_below ...
     """
 

@@ -1,4 +1,4 @@
-"""The door of a running service's HTTP API."""
+"""Enrolment target over a running service's HTTP API."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from serve_app.bulk.enroller import Mode, Refused, TargetUnreachable, blamed
 from serve_app.client import ApiError, AsyncClient, ServiceUnreachable
 
 FATAL = frozenset({"api_key_missing", "api_key_invalid", "forbidden", "collection_not_found"})
-"""Errors that every further request would meet as well."""
+"""Codes of errors that every further request would get as well."""
 
 RETURN_WITHIN_S = 60.0
-"""How long a service that went away in the middle may take to come back, as after a restart."""
+"""Seconds to wait until a lost service answers again, for example after a restart."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Manifests: who is to be enrolled from which pictures, as CSV or as JSON lines.
+"""Parser of manifests: persons and their images, as CSV or JSON lines.
 
-CSV has a heading: ``person``, ``file``, any of the fields of a person, and ``metadata.KEY``; a line for each picture.
-A JSON line has ``person``, ``file`` or ``files``, and the fields. Lines about one person may stand anywhere.
+A CSV has a heading with ``person``, ``file``, any of the fields of a person, and ``metadata.KEY``, and one line per
+image. A JSON line has ``person``, ``file`` or ``files``, and the fields. A person can have several lines, in any order.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ KINDS: Mapping[str, tuple[type, str]] = {
     "consent": (dict, "an object"),
     "metadata": (dict, "an object"),
 }
-"""What is no text."""
+"""Types of the fields that are not texts, with their names in messages."""
 
 TEXTS = tuple(name for name in FIELDS if name not in KINDS)
 METADATA = "metadata."
 SHOWN = 20
-"""So many unusable lines are described."""
+"""Most unusable lines that are described."""
 
 
 class Problems:
-    """Lines that cannot be used."""
+    """Collects lines that cannot be used; ``of`` names the manifest."""
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -37,28 +37,32 @@ class Problems:
         self._number = 0
 
     def add(self, line: int, message: str) -> None:
-        """What is wrong with a line."""
+        """Add a problem with a line."""
         self._number += 1
         if self._number <= SHOWN:
             self._described.append(f"line {line}: {message}")
 
     def settle(self) -> None:
-        """Raises BadSource if there are any."""
+        """Raise BadSource if there are problems."""
         if self._number:
             more = f"\n... and {self._number - SHOWN} more" if self._number > SHOWN else ""
             lines = "\n".join(self._described)
-            raise BadSource(f"{self._number} unusable lines in {self._of}; nobody was enrolled.\n{lines}{more}")
+            raise BadSource(f"{self._number} unusable lines in {self._of}; no person was enrolled.\n{lines}{more}")
 
 
 def read_manifest(
     file: IO[bytes], kind: str, problems: Problems, locate: Callable[[str], PictureFile]
 ) -> Iterator[tuple[int, Entry]]:
-    """Entries with the numbers of their lines; several may be about one person.
+    """Yield (line number, entry) for each usable line; several entries can be about one person.
 
     Args:
+        file: the manifest.
         kind: ``csv`` or ``jsonl``.
-        problems: what is wrong goes here.
-        locate: what a manifest calls a file; raises ValueError.
+        problems: collects the unusable lines.
+        locate: the file of a name in the manifest; raises ValueError.
+
+    Raises:
+        BadSource: the manifest is not UTF-8, or its CSV heading is not valid.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     rows = _csv_rows(text, problems) if kind == "csv" else _json_rows(text, problems)
@@ -81,12 +85,12 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
         try:
             row = json.loads(line)
         except ValueError as error:
-            problems.add(number, f"no JSON: {error}")
+            problems.add(number, f"not JSON: {error}")
             continue
         if isinstance(row, dict):
             yield number, row
         else:
-            problems.add(number, f"an object was expected, got {type(row).__name__}")
+            problems.add(number, f"expected an object, got {type(row).__name__}")
 
 
 def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -96,7 +100,7 @@ def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int,
     unknown = [name for name in columns if not _is_column(name)]
     if "person" not in columns or unknown or len(set(columns)) < len(columns):
         raise BadSource(
-            f"The first line of a CSV manifest names the columns: person, file, {', '.join(TEXTS)}, "
+            f"The first line of a CSV manifest names the columns: expected are person, file, {', '.join(TEXTS)}, "
             f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}."
         )
     reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -104,11 +108,11 @@ def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int,
         for values in reader:
             line = reader.line_num + 1
             if len(values) > len(columns):
-                problems.add(line, f"{len(columns)} columns were expected, got {len(values)}")
+                problems.add(line, f"expected {len(columns)} columns, got {len(values)}")
             elif any(values):
                 yield line, _unflattened({name: value for name, value in zip(columns, values, strict=False) if value})
     except csv.Error as error:
-        problems.add(reader.line_num + 1, f"no CSV: {error}")
+        problems.add(reader.line_num + 1, f"not CSV: {error}")
 
 
 def _is_column(name: str) -> bool:
@@ -116,7 +120,7 @@ def _is_column(name: str) -> bool:
 
 
 def _unflattened(row: Mapping[str, str]) -> dict[str, Any]:
-    """The cells of a line as the fields of an object."""
+    """Convert the cells of a CSV line to the fields of a JSON line."""
     result: dict[str, Any] = {name: value for name, value in row.items() if not name.startswith(METADATA)}
     metadata = {name.removeprefix(METADATA): value for name, value in row.items() if name.startswith(METADATA)}
     if metadata:
@@ -129,20 +133,20 @@ def _unflattened(row: Mapping[str, str]) -> dict[str, Any]:
 def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entry:
     person = row.get("person")
     if not isinstance(person, str) or not person:
-        raise ValueError("person: the person's id was expected, a text")
+        raise ValueError("person: expected the person's id, a text")
     unknown = [name for name in row if name not in ("person", "file", "files", *FIELDS, *OF_REPORTS)]
     if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; expected are person, file or files, {', '.join(FIELDS)}")
+        raise ValueError(f"expected person, file or files, {', '.join(FIELDS)}; got also: {', '.join(unknown)}")
     if "file" in row and "files" in row:
         raise ValueError("file and files exclude each other")
     if "file" not in row and "files" not in row:
-        raise ValueError("file: where the picture is was expected")
+        raise ValueError("file: expected the location of an image")
     files = [row["file"]] if "file" in row else row["files"]
     if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
-        raise ValueError("file, files: a text or a list of texts was expected")
+        raise ValueError("file, files: expected a text or a list of texts")
     fields = {name: row[name] for name in FIELDS if row.get(name) is not None}
     for name, value in fields.items():
         kind, expected = KINDS.get(name, (str, "a text"))
         if not isinstance(value, kind):
-            raise ValueError(f"{name}: {expected} was expected, got {json.dumps(value)[:100]}")
+            raise ValueError(f"{name}: expected {expected}, got {json.dumps(value)[:100]}")
     return Entry(person, tuple(locate(file) for file in files), fields)

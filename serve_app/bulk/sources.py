@@ -1,4 +1,4 @@
-"""Where persons with pictures come from: a folder, a zip or a manifest, on this machine or behind a URL."""
+"""Sources of a bulk enrolment: a folder, a zip or a manifest, on this machine or behind a URL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from serve_app.bulk.worklist import WorkList
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 MANIFESTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 IN_ZIPS = ("manifest.csv", "manifest.jsonl")
-"""A zip that has one of these is read by it."""
+"""A manifest of one of these names at the top of a zip is used for it."""
 
 
 @dataclass
 class Source:
-    """What to enrol from.
+    """A source of persons.
 
     Attributes:
-        label: what messages call it; the location, if empty.
-        warnings: there after :meth:`load`.
+        location: path or URL.
+        files: reads it.
+        label: name in messages; if empty, the location.
+        warnings: set by :meth:`load`.
     """
 
     location: str
@@ -32,7 +34,11 @@ class Source:
     warnings: list[str] = field(default_factory=list)
 
     def load(self, work: WorkList) -> None:
-        """Look at everything, without reading pictures. Raises BadSource: nothing of it should be enrolled then."""
+        """Add all entries to the work list, without reading images.
+
+        Raises:
+            BadSource: the source cannot be used, and nothing of it should be enrolled.
+        """
         try:
             self._load(work)
         except (Unreadable, OSError) as error:
@@ -44,9 +50,9 @@ class Source:
 
     def _load(self, work: WorkList) -> None:
         if is_local(self.location):
-            self.location = str(Path(self.location).absolute())  # a report is read from another folder perhaps
+            self.location = str(Path(self.location).absolute())  # the report can be used from another folder
             if not Path(self.location).exists():
-                raise BadSource(f"There is nothing at {self.location}.")
+                raise BadSource(f"There is no file or folder {self.location}.")
         suffix = posixpath.splitext(self.location.partition("::")[0].partition("?")[0])[1].lower()
         if is_local(self.location) and Path(self.location).is_dir():
             self._folder(work, self.location)
@@ -57,9 +63,7 @@ class Source:
         elif self.location.startswith("zip://::"):
             self._zip(work, self.location)
         elif is_local(self.location) or suffix in PICTURES:
-            raise BadSource(
-                f"{self.location}: a folder, a .zip, a .csv or a .jsonl was expected, or the URL of such a thing."
-            )
+            raise BadSource(f"Expected a folder, a .zip, a .csv or a .jsonl, or the URL of one; got {self.location}.")
         else:
             self._folder(work, self.location)
 
@@ -72,7 +76,7 @@ class Source:
                     return self._manifest(work, child.file.location, kind, confined=True)
             if len(children) != 1 or not children[0].is_folder:
                 break
-            # A folder that was zipped as a whole: its folders are the persons.
+            # The zip has one folder at its top: the persons are the folders inside it.
             inside = list(self.files.children(children[0].file.location))
             if any(not child.is_folder and _is_picture(child.name) for child in inside):
                 break
@@ -80,7 +84,10 @@ class Source:
         return self._folder(work, root)
 
     def _folder(self, work: WorkList, root: str) -> None:
-        """A sub-folder for each person, its name the person's id; the name is that with spaces for underscores."""
+        """Read a folder with one sub-folder for each person.
+
+        The sub-folder's name is the person's id and, with spaces for underscores, the name.
+        """
         stray = 0
         for child in self.files.children(root):
             if child.is_folder:
@@ -92,10 +99,10 @@ class Source:
                 stray += _is_picture(child.name)
         if stray:
             self.warnings.append(
-                f"{stray} pictures lie in {self._name} itself, in no person's folder: they are left out."
+                f"{stray} images are in {self._name} itself and not in a person's folder: they are left out."
             )
         if not work.persons:
-            raise BadSource(f"There are no sub-folders in {self._name}: one for each person was expected.")
+            raise BadSource(f"There are no sub-folders in {self._name}, expected one for each person.")
 
     def _manifest(self, work: WorkList, location: str, kind: str, *, confined: bool = False) -> None:
         problems = Problems(self._name)
@@ -105,7 +112,7 @@ class Source:
         def locate(name: str) -> PictureFile:
             absolute = name.startswith("/") or "://" in name
             if confined and (absolute or ".." in name.split("/")):
-                raise ValueError(f"a file of the zip was expected, got {name!r}")
+                raise ValueError(f"expected a file of the zip, got {name!r}")
             return self.files.describe(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
 
         system, path = self.files.find(location)
@@ -117,7 +124,7 @@ class Source:
                     problems.add(line, str(error))
         problems.settle()
         if not work.persons:
-            raise BadSource(f"{self._name} names nobody.")
+            raise BadSource(f"{self._name} names no person.")
 
 
 def _is_picture(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Entries on disk, so that a million of them take no memory, and lines about one person come together."""
+"""Work list: entries on disk, so that a million of them take no memory and lines about one person are joined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from serve_app.bulk.entries import Entry, PictureFile
 
-# File names need not be UTF-8, so they are bytes here.
+# File names are not always UTF-8, so they are stored as bytes.
 SCHEMA = """
 CREATE TABLE persons (id BLOB PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
@@ -21,19 +21,18 @@ CREATE TABLE present (id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 
 class WorkList:
-    """Entries by person. For one thread at a time."""
+    """Entries by person, in a temporary database. Only one thread may use it at a time."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect(
-            "", isolation_level=None, check_same_thread=False
-        )  # an unnamed file, which goes with it
+        # The empty name makes a temporary file, which SQLite removes on close.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(SCHEMA)
 
     def add(self, entry: Entry) -> None:
-        """Further pictures and fields of a person; the same picture counts once.
+        """Add images and fields to a person; an image that is there already is not added again.
 
         Raises:
-            ValueError: a field has another value already.
+            ValueError: a field already has another value.
         """
         row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (os.fsencode(entry.person),)).fetchone()
         fields = json.loads(row[0]) if row else {}
@@ -49,27 +48,27 @@ class WorkList:
         )
 
     def note_present(self, persons: Iterable[str]) -> None:
-        """Who is in the collection already."""
+        """Note persons that are in the collection already."""
         self._database.executemany(
             "INSERT OR IGNORE INTO present VALUES (?)", ((os.fsencode(person),) for person in persons)
         )
 
     def is_present(self, person: str) -> bool:
-        """Whether :meth:`note_present` was told of them."""
+        """Whether :meth:`note_present` was called with this person."""
         return self._number("SELECT count(*) FROM present WHERE id = ?", os.fsencode(person)) > 0
 
     @property
     def persons(self) -> int:
-        """How many."""
+        """Number of persons."""
         return self._number("SELECT count(*) FROM persons")
 
     @property
     def pictures(self) -> int:
-        """How many, over all persons."""
+        """Number of images of all persons."""
         return self._number("SELECT count(*) FROM files")
 
     def __iter__(self) -> Iterator[Entry]:
-        """By the person's id."""
+        """The entries, ordered by the person's id."""
         for person, fields in self._database.execute("SELECT id, fields FROM persons ORDER BY id"):
             rows = self._database.execute(
                 "SELECT location, size, version FROM files WHERE person = ? ORDER BY position", (person,)
@@ -78,7 +77,7 @@ class WorkList:
             yield Entry(os.fsdecode(person), files, json.loads(fields))
 
     def close(self) -> None:
-        """Erase it."""
+        """Close and remove the temporary database."""
         self._database.close()
 
     def _number(self, query: str, *values: bytes) -> int:

@@ -1,6 +1,6 @@
-"""The command ``facegraph``: one module for each group of commands, put together here.
+"""The command ``facegraph``, assembled from one module per group of commands.
 
-Modules import what they need inside their commands, so that ``facegraph --help`` answers at once.
+Modules import their dependencies inside the commands, so that ``facegraph --help`` answers immediately.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from serve_app.cli import (
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
-"""Commands whose module is imported only when they are run: name -> module with a function of that name, help."""
+"""Commands whose module is imported only when they run: name -> module with a function of that name, help text."""
 
 
 class Commands(TyperGroup):
-    """Says expected errors in words, and imports heavy commands late."""
+    """Prints expected errors as messages, and imports heavy commands when they run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the real command in the place of its description."""
+        """Replace the placeholder of a heavy command by the command itself."""
         if args and args[0] in HEAVY:
             name = args[0]
-            alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-            alone.command(name)(getattr(importlib.import_module(HEAVY[name][0]), name))
-            self.commands[name] = typer.main.get_command(alone)
+            single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            single.command(name)(getattr(importlib.import_module(HEAVY[name][0]), name))
+            self.commands[name] = typer.main.get_command(single)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command; expected errors become exit code 2, Ctrl-C becomes 130."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -61,7 +61,7 @@ class Commands(TyperGroup):
 
 
 def _is_expected(error: Exception) -> bool:
-    """Imports as little as the error at hand needs: one that was raised has its module loaded."""
+    """Whether an error is one of the service's or the client's, decided by name so that nothing is imported."""
     return any(kind.__module__ in {"serve_app.errors.base", "serve_app.client.http"} for kind in type(error).__mro__)
 
 
@@ -87,7 +87,7 @@ def main(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Self-hosted face search: enrol people from photographs, ask who is on a new one, get a calibrated score."""
+    """Self-hosted face search: enrol people from images, search for them in new images, get calibrated scores."""
 
 
 def _described(name: str, text: str) -> None:

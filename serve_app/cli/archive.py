@@ -1,4 +1,4 @@
-"""``facegraph export`` and ``facegraph import``: a backup as one file, and back."""
+"""``facegraph export`` and ``facegraph import``: write a backup to one file, and restore it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Passphrase = Annotated[
 ]
 STDOUT = Path("-")
 SHOWN = 20
-"""Ids that are named one by one before the rest is only counted."""
+"""Most ids that are listed; further ones are only counted."""
 
 
 def export(
@@ -35,9 +35,9 @@ def export(
     passphrase_file: Passphrase = None,
     config: Config = None,
 ) -> None:
-    """Write everything in the gallery to one file: records, templates, images, and the ids of what was erased.
+    """Write the whole gallery to one file: records, templates, images, and the ids of what was erased.
 
-    The service may run meanwhile. The file holds biometric data: encrypt it, unless the disk is.
+    The service can run meanwhile. The file holds biometric data: encrypt it unless the disk is encrypted.
     """
     from serve_app.gallery.archive import ArchiveWriter, export_archive
     from serve_app.gallery.opening import open_blobs
@@ -53,18 +53,18 @@ def export(
         done = export_archive(database, open_blobs(settings), archive)
     note(f"{done.persons} persons, {done.faces} faces and {done.images} images are in the archive.")
     if not secret:
-        warn("It is not encrypted: whoever has the file has the faces.")
+        warn("The archive is not encrypted: anyone who has the file has the faces.")
 
 
 def import_(
     file: Annotated[Path, typer.Argument(help="An archive written by facegraph export.", exists=True, dir_okay=False)],
     passphrase_file: Passphrase = None,
     with_keys: Annotated[
-        bool, typer.Option("--with-keys", help="API keys too; those revoked since the export work again.")
+        bool, typer.Option("--with-keys", help="Restore API keys as well; keys revoked since the export work again.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Bring everything from an archive that is not there yet; what was erased since stays erased.
+    """Restore from an archive what the gallery does not have; data erased since the export stay erased.
 
     The whole file is checked first. With the embedded index (a file) the service must be stopped.
     """
@@ -80,9 +80,9 @@ def import_(
     calibrations = Catalogue.load().calibrations()
     with contextlib.closing(open_gallery(settings, calibrations)) as gallery, _source(file, secret) as stream:
         done = gallery.restore(ArchiveReader(stream), with_keys)
-    note(f"{done.persons} persons, {done.faces} faces and {done.images} images were brought.")
+    note(f"{done.persons} persons, {done.faces} faces and {done.images} images were restored.")
     if done.kept:
-        note(f"{done.kept} persons were there already and are as they were.")
+        note(f"{done.kept} persons were there already and are unchanged.")
     if done.erased:
         note(f"{done.erased} persons were erased after the export and stay erased.")
     _tell_models(done, settings.embedder.model)
@@ -92,12 +92,12 @@ def _tell_models(done: Imported, model: str) -> None:
     for other in sorted(done.models.keys() - {model}):
         warn(
             f"{done.models[other]} faces have templates of {other}, which searches with {model} do not find. The "
-            "service embeds them anew from their stored images while it runs; see facegraph models switch."
+            "running service embeds them again from their stored images; see facegraph models switch."
         )
         lacking = done.without_image.get(other, [])
         if lacking:
             more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
-            warn(f"No image is stored to embed anew, so to be enrolled again: {', '.join(lacking[:SHOWN])}{more}.")
+            warn(f"Persons without a stored image, to be enrolled again: {', '.join(lacking[:SHOWN])}{more}.")
 
 
 def _passphrase(file: Path | None) -> str:
@@ -105,13 +105,13 @@ def _passphrase(file: Path | None) -> str:
         return os.environ.get("FACEGRAPH_EXPORT_PASSPHRASE", "")
     line = file.read_text().split("\n", 1)[0].strip()
     if not line:
-        raise fail(f"The first line of {file} is empty; a passphrase was expected.")
+        raise fail(f"Expected a passphrase in the first line of {file}, but the line is empty.")
     return line
 
 
 @contextlib.contextmanager
 def _target(file: Path) -> Iterator[IO[bytes]]:
-    """Whole or not at all: a half written archive never has the name."""
+    """The stream to write to. A file gets its final name only when it is complete."""
     if file == STDOUT:
         yield sys.stdout.buffer
         return

@@ -1,4 +1,4 @@
-"""``facegraph audit``: the audit log as a file, its check, and that of receipts."""
+"""``facegraph audit``: export and check the audit log, check erasure receipts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from serve_app.cli.output import FAILED, fail, note, warn
 if TYPE_CHECKING:
     from serve_app.gallery import Database
 
-Tenant = Annotated[str, typer.Option("--tenant", help="Whose log; '*' is the installation's own (tenants deleted).")]
+Tenant = Annotated[
+    str, typer.Option("--tenant", help="Tenant of the log; '*' for the installation's log (deleted tenants).")
+]
 
-app = typer.Typer(help="The audit log: export, check; receipts of erasures.", no_args_is_help=True)
+app = typer.Typer(help="The audit log: export, check; check receipts of erasures.", no_args_is_help=True)
 
 
 @app.command()
 def export(tenant: Tenant = "default", config: Config = None) -> None:
-    """Print the log, oldest entry first, one JSON object a line. The service may run."""
+    """Print the log, oldest entry first, one JSON object per line. The service can run meanwhile."""
     from serve_app.gallery.sql.records import audit_chain
 
     with _chain(config, tenant) as (database, chain), database.read() as connection:
@@ -33,18 +35,20 @@ def export(tenant: Tenant = "default", config: Config = None) -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="What export printed; none: what the database has.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Output of 'facegraph audit export' [default: the log in the database].")
+    ] = None,
     tenant: Tenant = "default",
     config: Config = None,
 ) -> None:
-    """Recompute every hash of the log: is any entry changed, missing or out of order?"""
+    """Recompute all hashes of the log, to find changed, missing and reordered entries."""
     from serve_app.gallery.sql.records import audit_chain
 
     if file is not None:
         try:
             entries = [audit_chain.from_plain(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise fail(f"{file} is not what 'facegraph audit export' prints.") from None
+            raise fail(f"{file} is not the output of 'facegraph audit export'.") from None
         result = audit_chain.check(iter(entries), (entries[-1].sequence, entries[-1].hash) if entries else (0, ""))
     else:
         with _chain(config, tenant) as (database, chain), database.read() as connection:
@@ -52,18 +56,18 @@ def check(
     if result.broken is not None:
         warn(f"The log is broken at entry {result.broken}.")
         raise typer.Exit(FAILED)
-    note(f"{result.entries} entries, all as they were written. The last hash is {result.head or 'none'}.")
+    note(f"{result.entries} entries, all intact. The last hash is {result.head or 'none'}.")
 
 
 @app.command()
 def receipt(
-    file: Annotated[Path, typer.Argument(help="A receipt, or the answer of a deletion with one in it.")],
+    file: Annotated[Path, typer.Argument(help="A receipt, or the response of a deletion that contains one.")],
     public_key: Annotated[
-        str, typer.Option(help="The installation's, base64.", show_default="the one of this installation")
+        str, typer.Option(help="Public key of the installation, base64.", show_default="the one of this installation")
     ] = "",
     config: Config = None,
 ) -> None:
-    """Check a receipt's signature; with --public-key anywhere, without a database."""
+    """Check a receipt's signature. With --public-key no database is needed."""
     from serve_app.domain import ErasureReceipt
     from serve_app.gallery.privacy.signing import is_genuine, load_signer
 
@@ -77,7 +81,7 @@ def receipt(
         with records_of(settings_of(config)) as database:
             public_key = load_signer(database).public_key
     if not is_genuine(given, public_key):
-        warn("The signature is not this key's, or the statement was changed.")
+        warn("The signature was not made with this key, or the statement was changed.")
         raise typer.Exit(FAILED)
     note("The receipt is genuine.")
 

@@ -1,4 +1,4 @@
-"""``facegraph models calibrate``: anchors of the calibrated score, measured on photographs, into a model's entry."""
+"""``facegraph models calibrate``: measure a model's anchors on images and write them into its entry."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 Model = Annotated[str, typer.Argument(help="The embedder's id.")]
 Images = Annotated[
-    Path | None, typer.Option(help="Measure on these photographs: a sub-folder for each person, hundreds of people.")
+    Path | None,
+    typer.Option(help="Folder of images to measure on: one sub-folder for each person, hundreds of people."),
 ]
 FromReport = Annotated[
-    Path | None, typer.Option("--report", help="Take what 'python -m benchmarks accuracy' has written.")
+    Path | None, typer.Option("--report", help="Take the anchors of a report of 'python -m benchmarks accuracy'.")
 ]
-Write = Annotated[bool, typer.Option("--write", help="Write them into the model's entry, not only show them.")]
+Write = Annotated[bool, typer.Option("--write", help="Write the anchors into the model's entry.")]
 
 
 def calibrate(
@@ -29,7 +30,7 @@ def calibrate(
 ) -> None:
     """Measure a model's anchors (cosines at known false-match rates), or take them from a report.
 
-    Running services read the entry when they start.
+    Services read the entry when they start.
     """
     from serve_app.vision.calibration_file import read_report, write_anchors
     from serve_app.vision.catalogue import Catalogue
@@ -46,7 +47,7 @@ def calibrate(
         write_anchors(path, found)
         note(f"Written to {path}.")
     else:
-        note("Nothing is changed; --write puts them into the model's entry.")
+        note("Nothing is changed; --write writes the anchors into the model's entry.")
 
 
 def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
@@ -76,28 +77,28 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
         if face is not None:
             found.append((number, face.template))
     if not found:
-        raise fail(f"No face was found in {folder}: a sub-folder of photographs for each person was expected.")
+        raise fail(f"No face was found in {folder}; expected a sub-folder of images for each person.")
     numbers = np.unique([number for number, _ in found], return_inverse=True)[1]
     try:
         measured = measure_anchors(Templates(np.stack([template for _, template in found]), numbers))
     except ValueError as error:
-        raise fail(f"These photographs do not suffice: {error}.") from None
+        raise fail(f"There are too few images: {error}.") from None
     return Anchors(
         cosines=measured.cosines, extrapolated=measured.extrapolated, data=measured.describe(folder.resolve().name)
     )
 
 
-def _show(held: Anchors | None, found: Anchors) -> None:
+def _show(present: Anchors | None, found: Anchors) -> None:
     import math
 
     from serve_app.score import fmr_to_score
 
-    known_before = held.cosines if held is not None else {}
+    in_entry = present.cosines if present is not None else {}
     shown = table("", "FMR", "score", "cosine", "in the entry", "", right=("score", "cosine", "in the entry"))
     for fmr in sorted(found.cosines, reverse=True):
-        known = next((f"{cosine:.4f}" for rate, cosine in known_before.items() if math.isclose(rate, fmr)), "")
+        before = next((f"{cosine:.4f}" for rate, cosine in in_entry.items() if math.isclose(rate, fmr)), "")
         mark = "extrapolated" if any(math.isclose(rate, fmr) for rate in found.extrapolated) else ""
-        shown.add_row(f"{fmr:.0e}", f"{fmr_to_score(fmr):.2f}", f"{found.cosines[fmr]:.4f}", known, mark)
+        shown.add_row(f"{fmr:.0e}", f"{fmr_to_score(fmr):.2f}", f"{found.cosines[fmr]:.4f}", before, mark)
     stdout.print(shown)
     note(found.data)
 

@@ -1,4 +1,4 @@
-"""``facegraph duplicates``: who was enrolled twice."""
+"""``facegraph duplicates``: find persons who were enrolled twice."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def duplicates(
-    collection: Annotated[str, typer.Argument(help="Whose faces to compare with one another.")],
+    collection: Annotated[str, typer.Argument(help="Collection whose faces are compared with each other.")],
     min_score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Show pairs from this score on.", show_default="by --fpir")
+        float | None, typer.Option(min=0, max=1, help="Least score of a pair.", show_default="by --fpir")
     ] = None,
     fpir: Annotated[
-        float | None, typer.Option(help="Accept so many faces with a false partner.", show_default="0.01")
+        float | None, typer.Option(help="Accepted share of faces with a false partner.", show_default="0.01")
     ] = None,
-    most: Annotated[int, typer.Option("--max", min=1, help="Show so many pairs.")] = 100,
+    most: Annotated[int, typer.Option("--max", min=1, help="Largest number of pairs to show.")] = 100,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Pairs of persons of a collection who may be one, most alike first. Ctrl-C cancels the comparison."""
+    """Find pairs of persons of a collection who are possibly the same, most similar first. Ctrl-C cancels the task."""
     if min_score is not None and fpir is not None:
         raise fail("--min-score and --fpir exclude each other; give one of them.")
     with connect(url, key) as client:
@@ -51,7 +51,7 @@ def duplicates(
         shown.add_row(f"{pair['score']:.3f}", *_words(pair["first"]), *_words(pair["second"]))
     show_whole(shown)
     found, arguments = task["result"]["pairs"], task["arguments"]
-    note(f"{found} pairs from a score of {arguments['min_score']:.3f} on among {arguments['faces']} faces.")
+    note(f"{found} pairs with a score of at least {arguments['min_score']:.3f} among {arguments['faces']} faces.")
 
 
 def _wait(client: Client, task: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``facegraph models switch``: how far a change of the embedder has come, directly in the database."""
+"""``facegraph models switch``: progress of a change of the embedder, read directly from the database."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def switch(
         bool,
         typer.Option(
             "--leave-behind",
-            help="Switch although faces without a stored crop cannot be embedded: they stay stored and listed, but no "
+            help="Switch even if faces without a stored crop cannot be embedded: they stay stored and listed, but no "
             "search finds them until their persons are enrolled again.",
         ),
     ] = False,
-    listing: Annotated[bool, typer.Option("--list", help="List who would be or was left behind.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the persons who must be enrolled again.")] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """How far the change of the embedder has come, and who must be enrolled again.
+    """Show the progress of a change of the embedder, and who must be enrolled again.
 
-    A change begins when the service starts with another embedder.model, and ends by itself when every face has been
-    embedded by it. Setting embedder.model back abandons it.
+    A change begins when the service starts with another embedder.model, and ends automatically when that model has
+    embedded all faces. Setting embedder.model back abandons the change.
     """
     from serve_app.gallery import EmbedderState, TenantStore
 
@@ -55,7 +55,7 @@ def switch(
             shown.add_row(tenant, person, str(len(item.face_ids)), str(item.remaining))
         show_whole(shown)
     elif change.without_image:
-        note("Who they are: facegraph models switch --list")
+        note("To list them: facegraph models switch --list")
 
 
 def _left_behind(state: EmbedderState, tenants: TenantStore) -> list[tuple[str, LeftBehind]]:
@@ -85,9 +85,9 @@ def _facts(change: EmbedderChange) -> dict[str, Any]:
 def _in_words(change: EmbedderChange) -> str:
     without = f"{change.without_image} faces have no stored crop." if change.without_image else ""
     if change.target is None:
-        clearing = " The templates of the former model are being cleared away." if change.state == "finishing" else ""
+        clearing = " The templates of the previous model are being removed." if change.state == "finishing" else ""
         return f"The embedder is {change.active}.{clearing} {without}".strip()
     progress = f"{change.done} of {change.faces} faces are embedded by {change.target}, searches use {change.active}."
     if change.state == "waiting":
-        progress += " The rest waits for new enrolments, or for --leave-behind."
+        progress += " The other faces wait to be enrolled again, or for --leave-behind."
     return f"{progress} {without}".strip()

@@ -1,4 +1,4 @@
-"""What a run of ``facegraph enroll`` has come to: counts, progress, reports, the words at the end."""
+"""Report of a run of ``facegraph enroll``: counts, progress, report files and the summary at the end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ SHOWN_ERRORS = 20
 
 
 class EnrolReport:
-    """Keeps numbers and the first few errors, whatever the number of persons.
+    """Collects counts and the first few errors, in memory that does not grow with the number of persons.
 
     Args:
-        report: gets a line for each person.
-        failures: gets a line for each person of whom something was not enrolled.
+        persons, pictures: number of persons and images of the run.
+        report: file for one line per person.
+        failures: file for one line per person that is not enrolled completely.
     """
 
     def __init__(self, persons: int, pictures: int, report: Path | None, failures: Path | None) -> None:
@@ -48,7 +49,7 @@ class EnrolReport:
         self._stack.close()
 
     def add(self, outcome: Outcome) -> None:
-        """One person more."""
+        """Add the outcome for one person."""
         self._counts[str(outcome.status)] += 1
         self._faces += outcome.faces
         self._errors += len(outcome.errors)
@@ -65,16 +66,16 @@ class EnrolReport:
 
     @property
     def not_begun(self) -> int:
-        """Persons of whom nothing was said yet."""
+        """Number of persons without an outcome."""
         return self._persons - self._counts.total()
 
     @property
     def unfinished(self) -> int:
-        """Persons of whom something was not enrolled."""
+        """Number of persons that are not enrolled completely."""
         return self._counts[Status.FAILED] + self._counts[Status.PARTIAL]
 
     def show(self, as_json: bool) -> None:
-        """The end of the run in words, or as JSON."""
+        """Print the summary of the run, as text or as JSON."""
         rate = self._meter.rate if self._meter else 0.0
         if as_json:
             numbers = {"faces": self._faces, "errors": self._errors, "not_begun": self.not_begun}
@@ -82,16 +83,15 @@ class EnrolReport:
             print_json({"persons": self._persons, "pictures": self._pictures, **self._counts, **numbers, **rounded})
             return
         if self._shown:
-            shown = table("", "person", "picture", "reason")
+            shown = table("", "person", "image", "reason")
             for outcome, error in self._shown:
                 shown.add_row(outcome.entry.person, error.name, error.message)
             stderr.print(shown)
             if self._errors > len(self._shown):
-                note(f"... and {self._errors - len(self._shown)} more; --failures FILE writes them all.")
+                note(f"... and {self._errors - len(self._shown)} more; --failures FILE writes all of them.")
         words = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "none"
         note(
-            f"{self._persons} persons: {words}; {self._faces} faces added, {self._errors} errors, "
-            f"{rate:.1f} pictures/s."
+            f"{self._persons} persons: {words}; {self._faces} faces added, {self._errors} errors, {rate:.1f} images/s."
         )
 
 
@@ -99,6 +99,6 @@ def _line(outcome: Outcome) -> str:
     line = json.dumps(outcome.as_json(), ensure_ascii=False)
     try:
         line.encode()
-    except UnicodeEncodeError:  # names of files need not be UTF-8
+    except UnicodeEncodeError:  # file names are not always UTF-8
         line = json.dumps(outcome.as_json())
     return line + "\n"

@@ -1,4 +1,4 @@
-"""``facegraph enroll``: many persons from a folder, a zip or a manifest into a collection."""
+"""``facegraph enroll``: enrol many persons from a folder, a zip or a manifest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from serve_app.client import AsyncClient
 
 SHARE_OF_BODY = 0.9
-"""Pictures of one request fill at most this share of the largest body, which has fields as well."""
+"""Share of the largest request body that images may fill; the rest is for fields."""
 
 
 def enroll(
@@ -32,27 +32,31 @@ def enroll(
         str,
         typer.Argument(
             help="A folder or a .zip with one sub-folder for each person, a manifest (.csv, .jsonl), or the fsspec "
-            "URL of such a thing (s3://...).",
+            "URL of one (s3://...).",
             show_default=False,
         ),
     ],
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Created if there is none of that name.")],
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Persons at a time.")] = 4,
-    window: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures under way at a time, at most.")] = 64,
+    collection: Annotated[
+        str, typer.Option("--collection", "-c", help="Collection to enrol into; created if it does not exist.")
+    ],
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Number of concurrent persons.")] = 4,
+    window: Annotated[int, typer.Option(min=1, max=10_000, help="Most images in progress.")] = 64,
     faces: Annotated[
-        Literal["one", "largest"], typer.Option(help="one: refuse pictures with two large faces; largest: take that.")
+        Literal["one", "largest"],
+        typer.Option(help="one: refuse images with two large faces; largest: take the largest face."),
     ] = "one",
     liveness: Annotated[
-        bool | None, typer.Option(help="Refuse pictures that are not live.", show_default="by collection")
+        bool | None, typer.Option(help="Refuse images that are not live.", show_default="by collection")
     ] = None,
-    reject_below: Annotated[float, typer.Option(min=0, max=1, help="Refuse faces of a lower quality.")] = 0.0,
-    report: Annotated[Path | None, typer.Option(help="Write one JSON line for each person here.")] = None,
+    reject_below: Annotated[float, typer.Option(min=0, max=1, help="Refuse faces of lower quality.")] = 0.0,
+    report: Annotated[Path | None, typer.Option(help="File for a report, one JSON line per person.")] = None,
     failures: Annotated[
         Path | None,
-        typer.Option(help="Write the persons of whom something failed here, with reasons; it is a manifest again."),
+        typer.Option(help="File for persons with failures and the reasons; it can be used as a manifest."),
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="Where finished persons are noted.", show_default="the user's state folder")
+        Path | None,
+        typer.Option(help="File that records completed persons.", show_default="in the user's state folder"),
     ] = None,
     url: Url = "",
     key: Key = "",
@@ -60,12 +64,12 @@ def enroll(
 ) -> None:
     """Enrol many persons: from a folder with a sub-folder for each, a zip of such a folder, or a manifest.
 
-    A sub-folder's name is the person's id, and with spaces for underscores the name. A manifest says more: a CSV with
-    the columns person, file, name ..., or JSON lines. Each person's faces become those that are given here. Pictures
-    that the service refuses are reported and left out.
+    A sub-folder's name is the person's id and, with spaces for underscores, the person's name. A manifest gives more
+    fields: a CSV with the columns person, file, name ..., or JSON lines. The images replace a person's present faces.
+    Images that the service refuses are reported and left out.
 
-    Run the same command again to go on after an interruption, to try again what failed, or to take in changes: persons
-    whose files are unchanged are skipped. Exit code 0 only if every picture is enrolled.
+    Run the same command again to continue after an interruption, to repeat what failed, or to apply changes: persons
+    whose files are unchanged are skipped. The exit code is 0 only if all images are enrolled.
     """
     from serve_app.bulk.checkpoint import Checkpoint
     from serve_app.bulk.enroller import Enroller, Refused, TargetUnreachable
@@ -114,11 +118,11 @@ def enroll(
         finally:
             tally.show(as_json)
     if stop.is_set() and tally.not_begun:
-        note("Interrupted. Run the same command again to go on.")
+        note("Interrupted. Run the same command again to continue.")
         raise typer.Exit(INTERRUPTED)
     if tally.unfinished:
         again = f"facegraph enroll {failures} --collection {collection}" if failures else "the same command"
-        note(f"Run {again} again to try again what failed; persons who are enrolled completely are skipped.")
+        note(f"Run {again} again to repeat what failed; completely enrolled persons are skipped.")
         raise typer.Exit(FAILED)
 
 
@@ -143,14 +147,14 @@ async def _enroll_all(
 
 @contextlib.contextmanager
 def _stop_at_interrupt() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C, so that the persons under way come to their end; the second one interrupts them."""
+    """An event that the first Ctrl-C sets, so that persons in progress are finished; the second one interrupts them."""
     stop = threading.Event()
 
     def handle(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        note("Stopping after the persons under way ...")
+        note("Stopping after the persons in progress ...")
 
     before = signal.signal(signal.SIGINT, handle)
     try:
@@ -160,7 +164,7 @@ def _stop_at_interrupt() -> Iterator[threading.Event]:
 
 
 async def _note_present(client: AsyncClient, collection: str, work: WorkList, state: Checkpoint) -> None:
-    """Which persons have faces in the collection, if that decides who is skipped; it is created if need be."""
+    """Note the persons with faces in the collection if some may be skipped; create the collection if necessary."""
     from serve_app.client import ApiError
 
     try:
@@ -178,7 +182,7 @@ async def _note_present(client: AsyncClient, collection: str, work: WorkList, st
     except ApiError as error:
         if error.code == "forbidden":
             raise fail(f"There is no collection {collection!r}, and this key may not create it.") from None
-        if error.code != "collection_exists":  # somebody else was quicker
+        if error.code != "collection_exists":  # another client created it in the meantime
             raise
     else:
         note(f"Created the collection {collection!r}.")

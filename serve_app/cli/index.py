@@ -1,4 +1,4 @@
-"""``facegraph index``: where the vector index is, and moving it while the service runs."""
+"""``facegraph index``: show the location of the vector index, and move it while the service runs."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ if TYPE_CHECKING:
     from serve_app.settings import Settings
 
 TAKEN_UP_WITHIN_S = 10.0
-"""A running service takes a move up within a second or two."""
+"""Seconds after which no running service is expected to begin a move; one does so within a second or two."""
 
 POLL_S = 0.5
 
-app = typer.Typer(help="The vector index: where it is, and moving it.", no_args_is_help=True)
+app = typer.Typer(help="The vector index: show its location, move it.", no_args_is_help=True)
 
 
 @app.command()
 def move(
     to: Annotated[
-        str, typer.Option(help="http://host:19530 of a Milvus server, or a path ending in .db for milvus-lite.")
+        str,
+        typer.Option(
+            help="New location: http://host:19530 of a Milvus server, or a path ending in .db for milvus-lite."
+        ),
     ] = "",
     token: Annotated[
         str,
         typer.Option(
-            envvar="FACEGRAPH_MOVE_TOKEN", help="user:password or API key of that server.", show_default=False
+            envvar="FACEGRAPH_MOVE_TOKEN", help="user:password or API key of the new server.", show_default=False
         ),
     ] = "",
-    cancel: Annotated[bool, typer.Option("--cancel", help="Give up a move that has not switched yet.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel a move that has not switched yet.")] = False,
     config: Config = None,
 ) -> None:
-    """Move the vector index to another store. Searches and writes go on, and nothing is lost.
+    """Move the vector index to another store. Searches and writes continue, and nothing is lost.
 
-    A running service does the work, and this command watches it; where none runs, it does the work itself. Afterwards
-    set storage.milvus_uri to the new place; until then the service follows what the database says.
+    A running service does the work, and this command shows the progress; if no service runs, the command does the work
+    itself. Afterwards set storage.milvus_uri to the new location; until then the service uses the location in the
+    database.
     """
     from serve_app.gallery import IndexMoves
     from serve_app.gallery.index.locations import parse, without_credentials
@@ -52,7 +56,7 @@ def move(
         moves = IndexMoves(database)
         if cancel:
             former = moves.cancel()
-            note(f"The move to {former.other and without_credentials(former.other.uri)} is given up.")
+            note(f"The move to {former.other and without_credentials(former.other.uri)} is cancelled.")
             return
         target = parse(to, token)
         _check(settings, database, target)
@@ -60,8 +64,8 @@ def move(
         _watch(settings, moves)
         row = moves.row()
     if row.location is None or row.location.uri != target.uri:
-        raise fail(f"The move was given up, and searches use the former index: {row.error}.")
-    note(f"{row.total} rows are there, and searches use them.")
+        raise fail(f"The move failed, and searches use the previous index: {row.error}.")
+    note(f"{row.total} rows are at the new location, and searches use them.")
     if settings.milvus_uri != target.uri:
         note(
             f"Set storage.milvus_uri to {target.uri} (and storage.milvus_token) before the next change of the settings."
@@ -70,7 +74,7 @@ def move(
 
 @app.command()
 def status(config: Config = None, as_json: AsJson = False) -> None:
-    """Where the vector index is, and how far a move has come."""
+    """Show the location of the vector index, and the progress of a move."""
     from serve_app.gallery import IndexMoves
 
     settings = settings_of(config)
@@ -81,15 +85,16 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
         return
     stdout.print(f"The vector index is at {facts['place']}.", soft_wrap=True)
     if facts["state"] == "copying":
-        stdout.print(f"It moves to {facts['other']}: {facts['done']} of {facts['total']} rows.", soft_wrap=True)
+        text = f"It is being copied to {facts['other']}: {facts['done']} of {facts['total']} rows."
+        stdout.print(text, soft_wrap=True)
     elif facts["other"]:
-        stdout.print(f"The one at {facts['other']} is being removed.", soft_wrap=True)
+        stdout.print(f"The previous index at {facts['other']} is being removed.", soft_wrap=True)
     if facts["error"]:
-        stdout.print(f"The last move was given up: {facts['error']}.", soft_wrap=True)
+        stdout.print(f"The last move did not succeed: {facts['error']}.", soft_wrap=True)
 
 
 def _check(settings: Settings, database: Database, target: Any) -> None:
-    """Refuse a target that cannot be used, before anything begins."""
+    """Refuse a target that cannot be used, before the move begins."""
     from serve_app.gallery.index.locations import is_embedded, without_credentials
     from serve_app.gallery.index.milvus_backends import MilvusBackends
     from serve_app.gallery.tenants import installation_id
@@ -103,14 +108,13 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
     with contextlib.closing(MilvusBackends(namespace, settings.storage.timeout_s).open(target)) as index:
         if any(index.count(model) for model in index.models()):
             raise fail(
-                f"{without_credentials(target.uri)} holds an index of this installation already. If that is where the "
-                f"index is now, there is nothing to move; else drop the collections facegraph_{namespace[:8]}_* there "
-                "first."
+                f"{without_credentials(target.uri)} already holds an index of this installation. If this is the present index, "
+                f"there is nothing to move; otherwise drop the collections facegraph_{namespace[:8]}_* there first."
             )
 
 
 def _watch(settings: Settings, moves: IndexMoves) -> None:
-    """Until searches use the new place, or the move was given up."""
+    """Wait until searches use the new location or the move has failed; do the work if no service does."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from serve_app.errors import ConfigurationError
@@ -128,17 +132,17 @@ def _watch(settings: Settings, moves: IndexMoves) -> None:
                     _work(settings, moves)
                 except ConfigurationError as error:
                     patience = time.monotonic() + TAKEN_UP_WITHIN_S
-                    note(f"Waiting for the service to take it up. ({error.message})")
+                    note(f"Waiting for the service to begin the move. ({error.message})")
             time.sleep(POLL_S)
 
 
 def _work(settings: Settings, moves: IndexMoves) -> None:
-    """Do all of it here: no service runs."""
+    """Do the whole move in this process, since no service runs."""
     from serve_app.gallery import open_gallery
     from serve_app.gallery.sql.records.index_location import MoveState
     from serve_app.vision.catalogue import Catalogue
 
-    note("No service runs, so the work is done here.")
+    note("No service runs, so this command does the work.")
     with contextlib.closing(open_gallery(settings, Catalogue.load().calibrations())) as gallery:
         while moves.row().state is not MoveState.NONE:
             if not gallery.move_index():

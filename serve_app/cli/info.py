@@ -1,4 +1,4 @@
-"""``facegraph info``: what the running service says of itself."""
+"""``facegraph info``: show facts about the running service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serve_app.cli.output import print_json, stdout, table
 
 
 def info(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
-    """Versions, models, thresholds and limits of the running service."""
+    """Show versions, models, thresholds and limits of the running service."""
     with connect(url, key) as client:
         facts = client.info()
         facts["url"] = client.url

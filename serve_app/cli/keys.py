@@ -1,4 +1,4 @@
-"""``facegraph keys``: API keys, directly in the database, whether the service runs or not."""
+"""``facegraph keys``: create, list and revoke API keys directly in the database, with or without a running service."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from serve_app.domain import ApiKey, Role
 if TYPE_CHECKING:
     from serve_app.gallery import KeyStore
 
-TenantName = Annotated[str, typer.Option("--tenant", help="Whose keys, as 'facegraph tenants list' shows them.")]
+TenantName = Annotated[str, typer.Option("--tenant", help="The keys' tenant, by its name in 'facegraph tenants list'.")]
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is for, as in 'door camera'.")],
-    role: Annotated[Role, typer.Option(help="What it may do; each role includes the ones before it.")] = Role.SEARCH,
+    name: Annotated[str, typer.Argument(help="Purpose of the key, for example 'door camera'.")],
+    role: Annotated[
+        Role, typer.Option(help="What the key may do; each role includes the ones before it.")
+    ] = Role.SEARCH,
     expires_days: Annotated[
         float | None,
-        typer.Option(min=0.001, max=36500, help="Days after which it stops working.", show_default="never"),
+        typer.Option(min=0.001, max=36500, help="Days after which the key expires.", show_default="never"),
     ] = None,
     rate_limit: Annotated[float | None, typer.Option(help="Requests per second.", show_default="none")] = None,
     tenant: TenantName = "default",
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print its secret, which is shown this once."""
+    """Create a key and print its secret, which is shown only once."""
     if not name.strip():
         raise fail("The key needs a name that says what it is for.")
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=expires_days) if expires_days is not None else None
@@ -44,13 +46,13 @@ def create(
     if as_json:
         print_json({**_facts(key), "secret": secret})
         return
-    note(f"Key {key.id} ({key.role}) for {key.name!r}. Its secret is shown this once:")
+    note(f"Key {key.id} ({key.role}) for {key.name!r}. Its secret is shown only once:")
     typer.echo(secret)
 
 
 @app.command("list")
 def list_keys(tenant: TenantName = "default", config: Config = None, as_json: AsJson = False) -> None:
-    """The keys that are not revoked, without their secrets."""
+    """List the keys that are not revoked, without their secrets."""
     with _store(config, tenant) as (keys, tenant_id):
         found = keys.list(tenant_id)
     if as_json:
@@ -71,7 +73,7 @@ def revoke(
     tenant: TenantName = "default",
     config: Config = None,
 ) -> None:
-    """End a key; it stops working at once."""
+    """Revoke a key; it stops working at once."""
     with _store(config, tenant) as (keys, tenant_id):
         keys.revoke(tenant_id, key_id)
     note(f"Key {key_id} is revoked.")
@@ -79,7 +81,7 @@ def revoke(
 
 @contextlib.contextmanager
 def _store(config: Path | None, tenant: str, *, must_exist: bool = True) -> Iterator[tuple[KeyStore, str]]:
-    """The keys, and the id of the tenant of that name."""
+    """The store of keys, and the id of the tenant of that name."""
     from serve_app.gallery import KeyStore, TenantStore
 
     with records_of(settings_of(config), must_exist=must_exist) as database:

@@ -1,4 +1,4 @@
-"""``facegraph models``: which model files there are, fetching them, calibrating embedders."""
+"""``facegraph models``: list, fetch and verify model files; the group also has ``calibrate`` and ``switch``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Model ids [default: all
 
 @app.command("list")
 def list_models(config: Config = None, as_json: AsJson = False) -> None:
-    """What is in the catalogue, which of it the service uses, and where each file is."""
+    """List the models of the catalogue, whether the service uses them, and where their files are."""
     settings, files = _open(config)
     found = [files.status(entry) for entry in _chosen(None)]
     used = _used(settings)
@@ -50,10 +50,10 @@ def pull(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Fetch the model files that are not there yet.
+    """Fetch missing model files.
 
-    Exit code 0 also when liveness models cannot be had: the service runs without them and says so. 1 when the detector
-    or the embedder is missing, or a model that was named.
+    The exit code is 1 if the detector, the embedder or a model in the arguments is missing. It is 0 if only other
+    liveness models are missing: the service runs without them and warns.
     """
     from serve_app.errors import ModelFileError
 
@@ -72,16 +72,16 @@ def pull(
                 continue
             progress.update(task, completed=entry.size)
     for message in lacking:
-        warn(f"Left out: {message}")
+        warn(f"Skipped: {message}")
     if failed:
         fail("\n".join(failed))
         raise typer.Exit(FAILED)
-    note(f"Models are in place (cache: {files.cache_dir}).")
+    note(f"The model files are available (cache: {files.cache_dir}).")
 
 
 @app.command()
 def verify(names: Names = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Check the checksum of every file that is there, without a network. Exit code 1 if one is missing or damaged."""
+    """Check the checksums of the model files, without network access. Exit code 1 if one is missing or damaged."""
     _, files = _open(config)
     found = [files.status(entry) for entry in _chosen(names)]
     if as_json:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they open."""
+"""Options that several commands share, and the clients, settings and databases that they open."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Url = Annotated[
     ),
 ]
 Key = Annotated[str, typer.Option(envvar="FACEGRAPH_API_KEY", help="API key.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Config = Annotated[
     Path | None,
     typer.Option(
         envvar="FACEGRAPH_CONFIG",
-        help="The configuration file that the service runs with [default: configs/local.yaml].",
+        help="The service's configuration file [default: configs/local.yaml].",
         show_default=False,
     ),
 ]
@@ -55,7 +55,7 @@ def connect_async(url: str, key: str, *, timeout_s: float = 60.0, patience_s: fl
 
 
 def chosen_url(url: str) -> str:
-    """Where the service is."""
+    """URL of the service: the given one, else the default with ``FACEGRAPH_PORT``."""
     import os
 
     return url.rstrip("/") or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
@@ -74,7 +74,7 @@ def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, pati
 
 
 def settings_of(config: Path | None) -> Settings:
-    """The service's settings, for commands that work on its stores directly."""
+    """The service's settings, for commands that use its stores directly."""
     from serve_app.resources import resource_dir
     from serve_app.settings.serve_file import read_serve_file
 
@@ -82,19 +82,19 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def require_database(settings: Settings) -> None:
-    """Refuse to work on a database that was never made: most likely another folder was meant."""
+    """Refuse to work on a database that does not exist: most likely the data folder is the wrong one."""
     if settings.embedded_database and not settings.storage.database_url:
         file = settings.data_dir / "records.db"
         if not file.exists():
             raise fail(
-                f"There is no database at {file}. Run this where the service runs, or set FACEGRAPH_DATA_DIR to its "
-                "data folder."
+                f"There is no database at {file}. Run this in the service's working directory, or set "
+                "FACEGRAPH_DATA_DIR to its data folder."
             )
 
 
 @contextlib.contextmanager
 def records_of(settings: Settings, *, must_exist: bool = True) -> Iterator[Database]:
-    """The system of record, whether the service runs or not; ``must_exist`` as :func:`require_database`."""
+    """Open the records, with or without a running service; ``must_exist`` applies :func:`require_database`."""
     from serve_app.gallery import open_database
 
     if must_exist:

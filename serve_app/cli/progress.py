@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, else a line now and then."""
+"""Progress of long-running commands: a bar on a terminal, otherwise a line every 30 s."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ LINE_EVERY_S = 30.0
 
 
 class Meter:
-    """Counts pictures."""
+    """Counts images and shows the progress.
+
+    Args:
+        total: number of images.
+        bar: progress bar to update; None prints lines.
+    """
 
     def __init__(self, total: int, bar: Progress | None) -> None:
         self._total = total
         self._done = self._skipped = 0
         self._started = self._said = time.monotonic()
         self._bar = bar
-        self._task = bar.add_task("Pictures", total=total) if bar else None
+        self._task = bar.add_task("Images", total=total) if bar else None
 
     def skip(self, number: int) -> None:
-        """So many needed no work, and say nothing about the rate."""
+        """Count images that needed no work; they do not count for the rate."""
         self._skipped += number
         if self._bar and self._task is not None:
             self._bar.update(self._task, total=self._total - self._skipped)
 
     def advance(self, number: int) -> None:
-        """So many more are done."""
+        """Count images that are done."""
         self._done += number
         if self._bar and self._task is not None:
             self._bar.advance(self._task, number)
@@ -40,15 +45,15 @@ class Meter:
             note(self.line())
 
     def line(self) -> str:
-        """As a sentence."""
+        """The progress as a line of text."""
         rate = self.rate
         left = self._total - self._skipped - self._done
         rest = f", {_duration(left / rate)} left" if rate and left else ""
-        return f"{self._done:,} of {self._total - self._skipped:,} pictures, {rate:.1f}/s{rest}"
+        return f"{self._done:,} of {self._total - self._skipped:,} images, {rate:.1f}/s{rest}"
 
     @property
     def rate(self) -> float:
-        """Pictures a second since the beginning."""
+        """Images per second since the start."""
         return self._done / max(time.monotonic() - self._started, 1e-3)
 
 
@@ -59,7 +64,7 @@ class _Rate(ProgressColumn):
 
 @contextlib.contextmanager
 def progress(pictures: int) -> Iterator[Meter]:
-    """Shown while the context is open."""
+    """A meter that is shown while the context is open."""
     if not stderr.is_terminal:
         yield Meter(pictures, None)
         return

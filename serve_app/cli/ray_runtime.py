@@ -1,4 +1,4 @@
-"""Ray and the application on it, on this machine: started, made ready, and stopped in order."""
+"""Starts Ray and the application on this machine, waits until they are ready, and stops them in order."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from serve_app.process_environment import RAY_ENVIRONMENT
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
-READY_WITHIN_S = 240  # minutes, on a machine that is busy with something else
+READY_WITHIN_S = 240  # a busy machine takes minutes
 
 
 def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None = None) -> int:
-    """Run the application until SIGTERM; 0 after an orderly stop.
+    """Run the application until SIGTERM; returns 0 after an orderly stop.
 
     Args:
-        http_options: of Serve's proxy, with ``host`` and ``port``.
-        metrics_port: on loopback, for Prometheus; None takes any free one.
+        file: the configuration file.
+        http_options: options of Serve's proxy, with ``host`` and ``port``.
+        metrics_port: loopback port of the Prometheus endpoint; None takes a free one.
 
     Raises:
-        ConfigurationError: it cannot start; the message says why.
+        ConfigurationError: the application cannot start; the message says why.
     """
     stop, ready = threading.Event(), threading.Event()
     address = f"http://{http_options['host']}:{http_options['port']}"
@@ -53,13 +54,13 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
             if listener is not None:
                 listener.close()
 
-    # Ray blocks for long while it starts, so it does that on a thread, and a stop is heard at any time. The same thread
-    # has to live as long as Ray does: the kernel stops Ray's processes when the thread that started them ends.
+    # Ray blocks for long while it starts. So it starts on another thread, and this one can react to stop signals. That
+    # thread must live as long as Ray: the kernel stops Ray's processes when the thread that started them ends.
     thread = threading.Thread(target=life, name="graph", daemon=True)
     with stderr.status("Starting the stages ..."):
         thread.start()
         while thread.is_alive() and not ready.is_set() and not stop.is_set():
-            _on_stop(stop)  # again and again, since Ray installs handlers of its own while it starts
+            _on_stop(stop)  # repeatedly, since Ray installs its own handlers while it starts
             ready.wait(0.2)
     if ready.is_set():
         stdout.print(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
@@ -96,7 +97,7 @@ def _start(
         include_dashboard=False,
         logging_level=logging.WARNING if verbose else logging.ERROR,
         log_to_driver=verbose,
-        object_store_memory=256 * 2**20,  # crops and answers are small, pictures compressed
+        object_store_memory=256 * 2**20,  # enough: crops and results are small, images are compressed
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
     location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
@@ -113,7 +114,7 @@ def _start(
 
 
 def _start_node(metrics_port: int | None, **options: Any) -> None:
-    """Start Ray's own servers, and once more if they did not come up: one that ended is waited for in vain."""
+    """Start Ray's servers, with a second attempt if that fails: Ray can wait for a server that has already ended."""
     from serve_app.serving.ray_private import start_node
 
     for last in (False, True):
@@ -123,12 +124,12 @@ def _start_node(metrics_port: int | None, **options: Any) -> None:
         except Exception:
             if last:
                 raise
-            warn("Ray's servers did not start; they are started once more.")
-            remains = psutil.Process().children(recursive=True)
-            for process in remains:
+            warn("Ray's servers did not start; trying a second time.")
+            children = psutil.Process().children(recursive=True)
+            for process in children:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            psutil.wait_procs(remains, timeout=10)
+            psutil.wait_procs(children, timeout=10)
 
 
 def _on_stop(stop: threading.Event) -> None:
@@ -141,7 +142,7 @@ def _shut_down() -> None:
     from ray import serve
 
     if not os.environ.get("FACEGRAPH_VERBOSE"):
-        # Ray calls it an error that the controller, which is to end, has ended.
+        # Ray prints an error when the controller ends, although that is intended here.
         sys.stderr.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     serve.shutdown()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""``facegraph reindex``: build the vector index again from the records."""
+"""``facegraph reindex``: rebuild the vector index from the records."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def reindex(
     model: Annotated[str | None, typer.Option(help="Only the index of this embedder.", show_default="all")] = None,
     config: Config = None,
 ) -> None:
-    """Drop the vector index and build it again from the database.
+    """Drop the vector index and rebuild it from the database.
 
-    With the embedded index (a file) the service must be stopped; on a Milvus server it may run, and finds less until
-    this is done.
+    With the embedded index (a file) the service must be stopped. With a Milvus server it can run, but searches miss
+    faces until the index is rebuilt.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +28,7 @@ def reindex(
     require_database(settings)
     catalogue = Catalogue.load()
     if model is not None:
-        catalogue.get(model).calibration()  # says in words what is wrong with the name
+        catalogue.get(model).calibration()  # raises ConfigurationError unless it is a calibrated embedder
     gallery = open_gallery(settings, catalogue.calibrations(), recover=False)
     columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:

@@ -1,4 +1,4 @@
-"""``facegraph search``: who is on a picture."""
+"""``facegraph search``: search for the faces of an image."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ if TYPE_CHECKING:
 
 
 def search(
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A picture.")],
-    collection: Annotated[list[str], typer.Option("--collection", "-c", help="Where to look; may be repeated.")],
-    max_results: Annotated[int, typer.Option(min=1, help="Persons for each face.")] = 5,
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An image file.")],
+    collection: Annotated[
+        list[str], typer.Option("--collection", "-c", help="Collection to search; can be given several times.")
+    ],
+    max_results: Annotated[int, typer.Option(min=1, help="Most matches for each face.")] = 5,
     min_score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Show matches from this score on.", show_default="by --fpir")
+        float | None, typer.Option(min=0, max=1, help="Least score of a match.", show_default="by --fpir")
     ] = None,
     fpir: Annotated[
         float | None,
-        typer.Option(help="Accept so many searches by unknown people that return anyone.", show_default="0.01"),
+        typer.Option(help="Accepted share of searches by unknown people that return anyone.", show_default="0.01"),
     ] = None,
-    all_faces: Annotated[bool, typer.Option("--all-faces", help="Search for each face, not only the largest.")] = False,
+    all_faces: Annotated[bool, typer.Option("--all-faces", help="Search for all faces, not only the largest.")] = False,
     keep_unknown: Annotated[
-        str | None, typer.Option(help="Keep faces that nobody is found for in this collection.", show_default=False)
+        str | None, typer.Option(help="Collection in which to keep faces without a match.", show_default=False)
     ] = None,
-    liveness: Annotated[bool, typer.Option("--liveness", help="Show faces that are not live without matches.")] = False,
+    liveness: Annotated[
+        bool, typer.Option("--liveness", help="Check liveness; faces that are not live get no matches.")
+    ] = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Who is on this picture?"""
+    """Search for the faces of an image."""
     if min_score is not None and fpir is not None:
         raise fail("--min-score and --fpir exclude each other; give one of them.")
     with connect(url, key) as client:
@@ -53,7 +57,7 @@ def search(
         print_json(answer)
         return
     if not answer["faces"]:
-        note("No face on the picture.")
+        note("No face was found in the image.")
     for number, face in enumerate(answer["faces"], 1):
         stdout.print(Text(_heading(number, len(answer["faces"]), face), "bold"), soft_wrap=True)
         show_whole(_matches(face))
@@ -76,7 +80,7 @@ def _matches(face: dict[str, Any]) -> Table:
         shown.add_row(f"{match['score']:.3f}", person["id"], person["name"], match["collection"], match["face_id"])
     if not face["matches"]:
         kept = face.get("unknown")
-        shown.add_row("", f"nobody; kept as {kept['id']}" if kept else "nobody", "", "", "")
+        shown.add_row("", f"no match; kept as {kept['id']}" if kept else "no match", "", "", "")
     return shown
 
 
@@ -84,11 +88,11 @@ def _meaning(answer: dict[str, Any]) -> str:
     threshold = answer["threshold"]
     milliseconds = answer["timings_ms"].get("total") or sum(answer["timings_ms"].values())
     return (
-        f"Score at least {threshold['min_score']:.3f} among {threshold['gallery_size']} faces: "
-        f"one comparison with a stranger in {_one_in(threshold['fmr'])} reaches it, "
+        f"Threshold: score {threshold['min_score']:.3f} among {threshold['gallery_size']} faces. "
+        f"{_one_in(threshold['fmr'])} comparisons with other people reach it, "
         f"and {threshold['fpir']:.2%} of searches by unknown people. {milliseconds:.0f} ms."
     )
 
 
 def _one_in(rate: float) -> str:
-    return f"{1 / rate:,.0f}" if rate > 0 else "none at all"
+    return f"One in {1 / rate:,.0f}" if rate > 0 else "No"

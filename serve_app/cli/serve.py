@@ -1,4 +1,4 @@
-"""``facegraph serve``: the whole service on this machine, from nothing to ready, until it is told to stop."""
+"""``facegraph serve``: run the whole service on this machine until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
 STOP_WITHIN_S = 25
-"""A stop that takes longer is cut off."""
+"""Seconds after a stop signal until the service is killed."""
 
 
 def serve(
@@ -35,7 +35,7 @@ def serve(
             envvar="FACEGRAPH_METRICS_PORT",
             min=1,
             max=65535,
-            help="Loopback port for Prometheus [default: any free one].",
+            help="Loopback port of the Prometheus endpoint [default: a free one].",
         ),
     ] = None,
 ) -> None:
@@ -48,7 +48,7 @@ def serve(
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
 
     def work() -> int:
-        os.umask(0o077)  # the data, and the token that Ray writes, are for this user alone
+        os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
             _prepare(file)
@@ -60,7 +60,7 @@ def serve(
 
 
 def _prepare(file: ServeFile) -> None:
-    """What has to be there before the first replica looks for it."""
+    """Create what the replicas need: data folder, model files, admin key."""
     settings = file.settings
     private_folder(settings.data_dir)
     _fetch_models(settings)
@@ -69,13 +69,13 @@ def _prepare(file: ServeFile) -> None:
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    advice = f"stop what listens there, or choose another port with {variable}."
+    advice = f"stop the program that listens there, or choose another port with {variable}."
     with socket.socket(family, socket.SOCK_STREAM) as caller:
         caller.settimeout(1)
         if caller.connect_ex((host, port)) == 0:
-            raise ConfigurationError(f"Port {port} on {host} cannot be used, something answers there: {advice}")
+            raise ConfigurationError(f"Port {port} on {host} cannot be used, another program answers there: {advice}")
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Both, as Ray's server does: else the closed connections of the last run would forbid the port for a minute.
+        # Both options, as Ray's server: else closed connections of the last run would block the port for a minute.
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             probe.setsockopt(socket.SOL_SOCKET, option, 1)
         try:
@@ -85,7 +85,7 @@ def _refuse_taken_port(host: str, port: int, variable: str) -> None:
 
 
 def _fetch_models(settings: Settings) -> None:
-    """Every needed model file; liveness does with those that can be had."""
+    """Fetch the model files; missing liveness models only cause a warning."""
     catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
     with stderr.status("Looking for the model files ..."):
         for model in (settings.detector.model, settings.embedder.model):
@@ -94,11 +94,11 @@ def _fetch_models(settings: Settings) -> None:
             try:
                 files.locate(catalogue.get(model))
             except ModelFileError:
-                warn(f"Liveness works without {model}: 'facegraph models verify' says why.")
+                warn(f"Liveness runs without {model}: run 'facegraph models verify' for the reason.")
 
 
 def _install_admin_key(settings: Settings) -> None:
-    """The admin key from the environment; or, on a new installation, one that is printed this once."""
+    """Install the admin key from the environment or, on a new installation, create one and print it once."""
     from serve_app.gallery import open_keys
 
     keys = open_keys(settings)
@@ -106,7 +106,7 @@ def _install_admin_key(settings: Settings) -> None:
         if settings.api_key is not None:
             secret = settings.api_key.get_secret_value()
             if len(secret) < 16:
-                warn("FACEGRAPH_API_KEY is short enough to be guessed; use 32 characters or more.")
+                warn("FACEGRAPH_API_KEY has fewer than 16 characters and can be guessed; use 32 or more.")
             keys.install(DEFAULT_TENANT, "FACEGRAPH_API_KEY", Role.ADMIN, secret)
         elif keys.count() == 0:
             _, secret = keys.create(DEFAULT_TENANT, "first admin key", Role.ADMIN)

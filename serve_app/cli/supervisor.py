@@ -1,8 +1,8 @@
-"""Running something in a session of its own and leaving nothing of it behind.
+"""Supervisor: runs work in a child process with its own session, and removes all processes of the session afterwards.
 
-Ray starts a dozen processes. Were they in the terminal's process group, Ctrl-C would reach each of them at once, and
-the service could no longer shut down in order. So the work happens in a child with its own session; the parent passes
-on stop signals to that child alone, and removes whatever is left when it is gone, however it ended.
+Ray starts a dozen processes. If they were in the terminal's process group, Ctrl-C would reach all of them at once, and
+the service could not shut down in order. So the work runs in a child with its own session; the parent passes stop
+signals to that child only, and stops the session's remaining processes when the child has ended for any reason.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def supervised(work: Callable[[], int], stop_within_s: float) -> int:
-    """Run ``work`` in a child process until it ends; the exit code.
+    """Run ``work`` in a child process until it ends.
 
     Args:
-        work: gets SIGTERM, once, when this process gets a stop signal. Its result is the exit code.
-        stop_within_s: seconds after that signal before it is killed.
+        work: gets SIGTERM once, when this process gets a stop signal. Its result is the exit code.
+        stop_within_s: seconds after that signal before the child is killed.
 
     Returns:
-        The child's code; 1 if it was killed by a signal.
+        The child's exit code; 1 if it was killed by a signal.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -73,7 +73,7 @@ def _as_session(work: Callable[[], int]) -> int:
 
 
 def _remove_session(leader: int) -> None:
-    """Stop every process of the session, also one whose parents are gone."""
+    """Stop all processes of the session, including those whose parents have ended."""
     for signal_name in ("terminate", "kill"):
         left = []
         for process in psutil.process_iter():

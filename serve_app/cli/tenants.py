@@ -1,4 +1,4 @@
-"""``facegraph tenants``: who shares this installation, directly in the database."""
+"""``facegraph tenants``: create, list and delete tenants, directly in the database."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def create(
     name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")],
     config: Config = None,
 ) -> None:
-    """Make a tenant, which sees nothing of the others; then give it keys."""
+    """Create a tenant, which shares no data with the others. Create its keys afterwards."""
     with _store(config) as tenants:
         tenants.create(name)
-    note(f"Tenant {name} is there. Next: facegraph keys create --tenant {name} --role admin NAME")
+    note(f"Tenant {name} is created. Next: facegraph keys create --tenant {name} --role admin NAME")
 
 
 @app.command("list")
 def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
-    """All tenants."""
+    """List all tenants."""
     with _store(config) as tenants:
         found = tenants.list()
     if as_json:
@@ -50,9 +50,9 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: Config = None,
 ) -> None:
-    """Erase a tenant with everything that belongs to it, and print a signed receipt.
+    """Erase a tenant with all its data, and print a signed receipt.
 
-    With the embedded index (a file) the service must be stopped; on a Milvus server it may run.
+    With the embedded index (a file) the service must be stopped; with a Milvus server it can run.
     """
     from serve_app.gallery import open_gallery
 
@@ -64,7 +64,7 @@ def delete(
         typer.confirm(f"Erase the tenant {name} and all its keys, collections, persons, faces and images?", abort=True)
     with contextlib.closing(open_gallery(settings, {})) as gallery:
         receipt = gallery.erase_tenant(tenant.id)
-    note(f"Tenant {name} is erased, and nothing of it was found afterwards. The receipt:")
+    note(f"Tenant {name} is erased, and none of its data was found afterwards. The receipt:")
     print_json({"statement": receipt.statement, "public_key": receipt.public_key, "signature": receipt.signature})
 
 

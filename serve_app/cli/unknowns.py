@@ -1,4 +1,4 @@
-"""``facegraph unknowns``: faces that searches did not know and kept."""
+"""``facegraph unknowns``: list, save, name, merge and discard unknown faces that searches kept."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from serve_app.cli.output import note, print_json, show_whole, table
 
 app = typer.Typer(help="Unknown faces that searches kept: list, save, name, merge, discard.", no_args_is_help=True)
 
-Collection = Annotated[str, typer.Argument(help="The collection that keeps them.")]
-Id = Annotated[str, typer.Argument(help="An unknown's id.")]
+Collection = Annotated[str, typer.Argument(help="The collection that keeps the unknowns.")]
+Id = Annotated[str, typer.Argument(help="Id of an unknown.")]
 
 
 @app.command("list")
 def list_unknowns(collection: Collection, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
-    """All unknowns, latest seen first."""
+    """List all unknowns, most recently seen first."""
     with connect(url, key) as client:
         found = list(client.all_unknowns(collection))
     if as_json:
@@ -35,30 +35,30 @@ def list_unknowns(collection: Collection, url: Url = "", key: Key = "", as_json:
 def save(
     collection: Collection,
     unknown: Id,
-    folder: Annotated[Path, typer.Argument(help="Where to put the pictures of the faces.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the images of the faces.")],
     url: Url = "",
     key: Key = "",
 ) -> None:
-    """Save an unknown's pictures, to see who it is."""
+    """Save the face images of an unknown, to see who it is."""
     with connect(url, key) as client:
         faces = client.unknown(collection, unknown)["faces"]
         folder.mkdir(parents=True, exist_ok=True)
         for face in faces:
             if face["image_storage"] != "none":
                 (folder / f"{face['id']}.jpg").write_bytes(client.face_image(face["id"]))
-    note(f"Pictures of {sum(face['image_storage'] != 'none' for face in faces)} faces are in {folder}.")
+    note(f"Images of {sum(face['image_storage'] != 'none' for face in faces)} faces are in {folder}.")
 
 
 @app.command()
 def name(
     collection: Collection,
     unknown: Id,
-    person: Annotated[str, typer.Argument(help="Id of a new person, or of one who is enrolled.")],
+    person: Annotated[str, typer.Argument(help="Id of a new person, or of an enrolled one.")],
     called: Annotated[str | None, typer.Option("--name", help="The person's name.")] = None,
     url: Url = "",
     key: Key = "",
 ) -> None:
-    """Say who an unknown is: the kept faces are enrolled."""
+    """Enrol the faces of an unknown as a person."""
     with connect(url, key) as client:
         done = client.name_unknown(collection, unknown, person, name=called)
     note(f"{len(done['added_faces'])} faces are enrolled as {done['id']} in {collection}.")
@@ -72,7 +72,7 @@ def merge(
     url: Url = "",
     key: Key = "",
 ) -> None:
-    """Make one unknown of several."""
+    """Merge several unknowns into one."""
     with connect(url, key) as client:
         merged = client.merge_unknowns(collection, unknown, others)
     note(f"{merged['id']} has {len(merged['faces'])} faces.")
@@ -86,9 +86,9 @@ def discard(
     url: Url = "",
     key: Key = "",
 ) -> None:
-    """Erase an unknown's faces."""
+    """Erase the faces of an unknown, or with --all those of all unknowns."""
     if (unknown is None) != everyone:
-        raise typer.BadParameter("Give an unknown's id, or --all.")
+        raise typer.BadParameter("Give either the id of an unknown, or --all.")
     with connect(url, key) as client:
         done = client.discard_unknown(collection, unknown)
     note(f"{done['faces']} faces are erased.")

@@ -1,7 +1,7 @@
-"""Clients of the native API: :class:`Client` and, for event loops, :class:`AsyncClient`, with the same methods.
+"""Python clients of the native API: :class:`Client` and, for event loops, :class:`AsyncClient`, with the same methods.
 
-Answers are the service's JSON objects as plain dictionaries; /docs of the running service describes each. Users import
-this as ``facegraph.client``.
+Results are the service's JSON objects as plain dictionaries; /docs of the running service describes them. Users import
+this package as ``facegraph.client``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client for programs on an event loop: the same methods, to be awaited."""
+"""The asynchronous client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Later = Coroutine[Any, Any, Json]
 
 
 class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any, bytes], AsyncIterator[Json]]):
-    """The native API; arguments as those of :class:`~serve_app.client.Client`. For one event loop.
+    """Asynchronous client of the native API, for one event loop; arguments as of :class:`~serve_app.client.Client`.
 
     async with AsyncClient("http://127.0.0.1:8000", key) as client:
         answers = await asyncio.gather(*(client.search(picture, ["staff"]) for picture in pictures))
@@ -49,14 +49,14 @@ class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any
         await self._http.aclose()
 
     async def ready(self) -> bool:
-        """Whether every stage can serve at this moment."""
+        """Whether all stages can serve now."""
         try:
             return (await self._http.get("/readyz", timeout=5.0)).status_code == 200
         except httpx.TransportError:
             return False
 
     async def wait_until_ready(self, timeout_s: float = 60.0) -> bool:
-        """Ask again and again; False if it does not become ready."""
+        """Wait until the service is ready; False if it is not ready within ``timeout_s`` seconds."""
         deadline = time.monotonic() + timeout_s
         while not await self.ready():
             if time.monotonic() >= deadline:
@@ -67,7 +67,7 @@ class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any
     async def wait_for_task(
         self, task_id: str, progress: Callable[[Json], None] | None = None, period_s: float = 0.5
     ) -> Json:
-        """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
+        """Wait until a task is done, failed or cancelled, and return it; see ``Client.wait_for_task``."""
         while True:
             task = await self.task(task_id)
             if is_final(task):
@@ -104,7 +104,7 @@ class AsyncClient(Api[Later, Coroutine[Any, Any, list[Json]], Coroutine[Any, Any
                 yield task
                 if is_final(task):
                     return
-            await asyncio.sleep(1.0)  # a stream ends now and then
+            await asyncio.sleep(1.0)  # the server ends a stream from time to time
 
     async def _stream(self, call: Call) -> AsyncIterator[Json]:
         patience = Patience(self.patience_s)

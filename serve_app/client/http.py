@@ -1,4 +1,4 @@
-"""What both clients share of HTTP: how requests are encoded, when they are sent again, and errors as exceptions."""
+"""HTTP parts that both clients share: encoding of requests, retries, and errors as exceptions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ import httpx
 
 Json = dict[str, Any]
 Picture = bytes | Path
-"""A compressed picture: its bytes, or the file that holds it."""
+"""A compressed image: its bytes, or the path of a file."""
 
 BUSY = frozenset({429, 503})
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 
 
 class ServiceUnreachable(Exception):
-    """Nothing answered as HTTP wants it: not started, another address, or gone in the middle of a request."""
+    """No valid HTTP response: the service is not running, not at this address, or was lost during the request."""
 
 
 class ApiError(Exception):
-    """The service refused.
+    """The service answered with an error.
 
     Attributes:
-        code: stable, for programs; ``http_<status>`` if the answer is not the service's own.
-        status: of HTTP.
+        code: stable error code; ``http_<status>`` if the response is not the service's own.
+        message: explanation for people.
+        status: HTTP status.
+        details: facts for programs.
+        request_id: id of the request in the service's log.
     """
 
     def __init__(self, code: str, message: str, status: int, details: Mapping[str, Any], request_id: str) -> None:
@@ -42,13 +45,13 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, before anything is read or sent.
+    """One request, before files are read and anything is sent.
 
     Attributes:
-        query: of the URL.
-        body: fields; JSON, or a form when there are pictures.
-        pictures: parts of the form by field name.
-        upload: instead of fields and pictures: a zip, or JSON lines.
+        query: query parameters of the URL.
+        body: fields; sent as JSON, or as a form if there are images.
+        pictures: images as (form field, image).
+        upload: a zip or JSON lines, in place of fields and images.
     """
 
     method: str
@@ -60,11 +63,11 @@ class Call:
 
     @property
     def reads_files(self) -> bool:
-        """Whether :meth:`encode` may have to wait for a disk."""
+        """Whether :meth:`encode` can block on a disk."""
         return bool(self.pictures) or self.upload is not None
 
     def encode(self) -> Json:
-        """Arguments for httpx; reads files, whole, since a request that is sent again needs all of it again."""
+        """Arguments for httpx. Files are read completely, since a repeated request needs their content again."""
         arguments: Json = {"params": given(self.query or {})}
         if self.upload is not None:
             content = _file(self.upload)[1]
@@ -79,10 +82,10 @@ class Call:
 
 
 class Patience:
-    """How long to wait between the attempts at one request: as Retry-After says, else longer each time.
+    """Retry policy of one request: pauses as Retry-After says, else longer each time, but at most 30 s.
 
     Args:
-        seconds: altogether; a service that asks for more is not waited for.
+        seconds: total time for retries; a pause that would exceed it ends them.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -90,7 +93,7 @@ class Patience:
         self._wait = FIRST_WAIT_S
 
     def pause(self, response: httpx.Response) -> float | None:
-        """Seconds until the request is to be sent again; None if the answer is a success. Raises ApiError."""
+        """Seconds until the request must be repeated; None if the response is a success. Raises ApiError."""
         if response.is_success:
             return None
         asked_for = _retry_after(response)
@@ -102,7 +105,7 @@ class Patience:
 
 
 def options_of(url: str, key: str, timeout_s: float) -> Json:
-    """Arguments for either of httpx's clients. Raises ValueError for a URL or a key that cannot be one."""
+    """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
     return {
         "base_url": url,
         "headers": {"X-API-Key": key} if key else {},
@@ -113,18 +116,19 @@ def options_of(url: str, key: str, timeout_s: float) -> Json:
 
 
 def object_of(response: httpx.Response) -> Json:
-    """The answer, which has to be a JSON object. Raises ApiError."""
+    """The JSON object of a response. Raises ApiError if the response is something else."""
     try:
         answer = response.json()
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise ApiError("not_facegraph", "The answer is not facegraph's; check the URL.", response.status_code, {}, "")
+        message = "Expected a JSON object, got something else: this is not facegraph's API, check the URL."
+        raise ApiError("not_facegraph", message, response.status_code, {}, "")
     return answer
 
 
 def event_of(line: str) -> Json | None:
-    """The object in a line of a stream of events, if it has one."""
+    """The JSON object in a line of an event stream; None if the line has none."""
     if not line.startswith("data:"):
         return None
     event: Json = json.loads(line.removeprefix("data:"))
@@ -132,12 +136,12 @@ def event_of(line: str) -> Json | None:
 
 
 def is_final(task: Json) -> bool:
-    """Whether nothing more will happen to it."""
+    """Whether a task has ended."""
     return task["state"] not in ("waiting", "running")
 
 
 def error_of(response: httpx.Response) -> ApiError:
-    """What a refusal says."""
+    """The exception for an error response."""
     status = response.status_code
     try:
         error = response.json()["error"]
@@ -148,20 +152,20 @@ def error_of(response: httpx.Response) -> ApiError:
 
 
 def unreachable(url: str, call: Call, error: Exception) -> ServiceUnreachable:
-    """No answer, in words."""
+    """The exception for a request without a response."""
     if isinstance(error, httpx.ConnectError):
-        return ServiceUnreachable(f"Nothing answers at {url} ({error}). Is the service running?")
+        return ServiceUnreachable(f"No service answers at {url} ({error}). Is the service running?")
     reason = str(error) or type(error).__name__
     return ServiceUnreachable(f"No answer from {url} to {call.method} {call.path}: {reason}")
 
 
 def given(fields: Mapping[str, Any]) -> Json:
-    """Without what is None."""
+    """The fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, from either form that HTTP allows."""
+    """The Retry-After header in seconds, from either form that HTTP allows; None without a valid one."""
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
         return float(value)

@@ -1,4 +1,4 @@
-"""The client for ordinary programs: each method waits for its answer."""
+"""The synchronous client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serve_app.client.http import Call, Json, Patience, event_of, is_final, obje
 
 
 class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
-    """The native API. Thread-safe; requests of several threads run at the same time.
+    """Synchronous client of the native API. Thread-safe; requests of several threads run at the same time.
 
         with Client("http://127.0.0.1:8000", key) as client:
             client.create_collection("staff")
@@ -22,14 +22,14 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
             client.search(Path("probe.jpg"), ["staff"])["faces"][0]["matches"]
 
     Args:
-        url: of the service, with any prefix it is served under.
+        url: URL of the service, with any prefix that it is served under.
         key: an API key.
-        timeout_s: for each step of a request (connecting, sending, waiting for the answer).
-        patience_s: a busy service (429, 503) is asked again, as its Retry-After says, for so long altogether.
-        transport: instead of the network, for tests.
+        timeout_s: timeout in seconds for each step of a request (connecting, sending, waiting for the response).
+        patience_s: total seconds for which a request to a busy service (429, 503) is repeated, as its Retry-After says.
+        transport: replaces the network in tests.
 
     Raises:
-        ValueError: the URL or the key cannot be one.
+        ValueError: the URL or the key is not valid.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
         self._http.close()
 
     def ready(self) -> bool:
-        """Whether every stage can serve at this moment."""
+        """Whether all stages can serve now."""
         try:
             return self._http.get("/readyz", timeout=5.0).status_code == 200
         except httpx.TransportError:
             return False
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> bool:
-        """Ask again and again; False if it does not become ready."""
+        """Wait until the service is ready; False if it is not ready within ``timeout_s`` seconds."""
         deadline = time.monotonic() + timeout_s
         while not self.ready():
             if time.monotonic() >= deadline:
@@ -76,7 +76,13 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
     def wait_for_task(
         self, task_id: str, progress: Callable[[Json], None] | None = None, period_s: float = 0.5
     ) -> Json:
-        """The task when it is done, failed or cancelled; ``progress`` is called with it meanwhile."""
+        """Wait until a task is done, failed or cancelled, and return it.
+
+        Args:
+            task_id: id of the task.
+            progress: called with the unfinished task after each query.
+            period_s: seconds between queries.
+        """
         while True:
             task = self.task(task_id)
             if is_final(task):
@@ -112,7 +118,7 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
                 yield task
                 if is_final(task):
                     return
-            time.sleep(1.0)  # a stream ends now and then
+            time.sleep(1.0)  # the server ends a stream from time to time
 
     def _stream(self, call: Call) -> Iterator[Json]:
         patience = Patience(self.patience_s)

@@ -1,4 +1,5 @@
-// The console: who is signed in, which view is shown, and the bar above it. The key lives in this tab's session only.
+// Entry point of the console: signing in, routing between views, and the navigation bar. The API key is stored in this
+// tab's session only.
 import { Api, ApiError } from "./lib/api.js";
 import { fill, h, toast } from "./lib/dom.js";
 import { icon } from "./lib/icons.js";
@@ -29,7 +30,7 @@ const VIEWS = {
 const bar = document.getElementById("bar");
 const main = document.getElementById("main");
 
-/** What views share: the API, who is signed in, what one view leaves for another. */
+/** State shared by the views: API, key and role, chosen collections, and what one view hands to the next. */
 const session = { api: null, info: null, role: "search", chosen: new Set(), carried: null };
 let shown = new AbortController();
 
@@ -53,7 +54,7 @@ function leave(reason) {
   route();
 }
 
-/** Goes to another view, optionally with something for it. */
+/** Goes to another view; `carried` is handed to it. */
 function go(path, carried = null) {
   session.carried = carried;
   if (location.hash === `#/${path}`) route();
@@ -129,7 +130,7 @@ async function start() {
     event.preventDefault();
     main.focus();
   });
-  // A picture that misses its place must not replace the page.
+  // A file dropped outside a drop zone must not replace the page.
   for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
   addEventListener("hashchange", route);
   const key = sessionStorage.getItem(KEY);

@@ -1,8 +1,7 @@
-"""The values that flow through facegraph.
+"""Domain values: the frozen dataclasses and enums that all stages take and return.
 
-Frozen dataclasses without behaviour beyond what follows from their own fields. Every stage takes and returns these; no
-module below ``api/`` knows of HTTP, and none below ``gallery/`` of SQL or Milvus. Coordinates are pixels of the upright
-image (EXIF orientation applied), origin at the top left corner. Times are timezone-aware UTC.
+They have no behaviour beyond what follows from their fields, and do not depend on HTTP, SQL or Milvus. Coordinates are
+pixels of the upright image (EXIF orientation applied), origin at the top left corner. Times are timezone-aware UTC.
 """
 
 from serve_app.domain.access import DEFAULT_TENANT, ApiKey, Role, Tenant

@@ -1,4 +1,4 @@
-"""Tenants and keys."""
+"""Tenants, roles and API keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_TENANT = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Whoever shares an installation without sharing anything else."""
+    """One of several users of an installation, which share no data with each other."""
 
     id: str
     name: str
@@ -20,21 +20,21 @@ class Tenant:
 
 
 class Role(StrEnum):
-    """What a key may do; each role includes the ones before it."""
+    """What an API key may do; each role includes the ones before it."""
 
     SEARCH = "search"
     ENROLL = "enroll"
     ADMIN = "admin"
 
     def allows(self, needed: Role) -> bool:
-        """Whether a key with this role may do what needs the role ``needed``."""
+        """Whether a key with this role may call an operation that needs the role ``needed``."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key without its secret, which is shown once and stored only as a SHA-256 digest."""
+    """An API key without its secret. The secret is shown once and stored only as a SHA-256 digest."""
 
     id: str
     tenant_id: str

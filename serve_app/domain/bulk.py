@@ -1,4 +1,4 @@
-"""Enrolments that were handed in together and are carried out in the background."""
+"""Bulk uploads: enrolments that are handed in together and carried out in the background."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ class BulkPerson:
     """One person of an upload.
 
     Attributes:
-        pictures: how many.
-        payload: fields and pictures, in a form of the uploader's own; erased when the person has been dealt with.
+        person: the caller's id.
+        pictures: number of images.
+        payload: the person's fields and images, encoded by the module that created the upload; erased once the person
+            is processed.
     """
 
     person: str
@@ -23,13 +25,13 @@ class BulkPerson:
 
 @dataclass(frozen=True, slots=True)
 class BulkWork:
-    """What a worker is to do next.
+    """The next batch of an upload for a worker.
 
     Attributes:
-        collection: its name now; empty if it was deleted.
-        options: as they came with the upload.
-        actor: who handed it in; see :mod:`serve_app.request_context`.
-        persons: by position.
+        collection: the collection's present name; empty if it was deleted.
+        options: options of the upload.
+        actor: the caller who handed the upload in; see :mod:`serve_app.request_context`.
+        persons: position in the upload -> person.
     """
 
     task_id: str

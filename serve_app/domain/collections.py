@@ -1,4 +1,4 @@
-"""Collections and their rules."""
+"""Collections and their policies."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from serve_app.domain.privacy import ErasureReceipt
 
 
 class ImageStorage(StrEnum):
-    """What is kept of an enrolled photograph."""
+    """What is stored of an enrolled image."""
 
     NONE = "none"
     THUMBNAIL = "thumbnail"  # the aligned 112x112 crop: enough to re-embed with another model
-    FULL = "full"  # the thumbnail and the photograph as sent
+    FULL = "full"  # the thumbnail and the image as sent
 
 
 class CollectionKind(StrEnum):
-    """Whose list a collection is."""
+    """Whether a collection is an internal or an external list."""
 
     INTERNAL = "INTERNAL"
     EXTERNAL = "EXTERNAL"
@@ -30,12 +30,12 @@ class CollectionPolicy:
 
     Attributes:
         liveness: whether enrolment and search refuse faces that are not live.
-        liveness_threshold: probability, 0 to 1.
-        min_score: calibrated score from which on a search in this collection reports a match; None: by FPIR.
-        image_storage: what enrolment keeps.
-        retention_days: after which persons who were not changed, and faces without a person, go; None for never.
+        liveness_threshold: probability of a live person, 0 to 1, from which a face counts as live.
+        min_score: calibrated score from which a search in this collection reports a match; None decides by FPIR.
+        image_storage: what enrolment stores of an image.
+        retention_days: days after which unchanged persons and unassigned faces are removed; None for never.
         reject_below: quality, 0 to 1, below which enrolment refuses a face; 0 refuses none.
-        keep_unknown_h: hours for which searches may keep faces that nobody is found for; 0: they may not.
+        keep_unknown_h: hours that searches may keep faces for which no person is found; 0 forbids keeping them.
     """
 
     liveness: bool = False
@@ -49,7 +49,7 @@ class CollectionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A named set of persons (and of faces without a person) that searches run over."""
+    """A named set of persons and unassigned faces that searches run over."""
 
     id: str
     tenant_id: str
@@ -68,7 +68,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class NewCollection:
-    """What it takes to create a collection; the name is unique within the tenant."""
+    """A collection to be created; the name is unique within the tenant."""
 
     name: str
     title: str = ""
@@ -81,12 +81,15 @@ class NewCollection:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What a deletion removed: persons and faces that exist nowhere any more, and whether the thing itself is gone.
+    """Result of a deletion.
 
-    ``receipt`` is there when named persons were erased.
+    Attributes:
+        persons, faces: number of persons and faces that were erased completely.
+        erased: whether the object of the request was erased completely, not only removed from a collection.
+        receipt: present if named persons were erased.
     """
 
     persons: int = 0
     faces: int = 0
     erased: bool = False
-    receipt: ErasureReceipt | None = field(default=None, compare=False)  # no two are alike
+    receipt: ErasureReceipt | None = field(default=None, compare=False)  # each receipt is unique

@@ -1,4 +1,4 @@
-"""Which embedders are in use, and how far a change from one to another has come."""
+"""The embedders in use, and the progress of a change from one to another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class EmbeddersInUse:
-    """Ids of the embedders at one moment.
+    """Ids of the embedders in use.
 
     Attributes:
-        active: what probes are embedded with.
-        further: what new faces are embedded with besides, while the default changes; None otherwise.
+        active: the embedder of probes.
+        further: second embedder of new faces while the default changes; None otherwise.
     """
 
     active: str
@@ -21,11 +21,11 @@ class EmbeddersInUse:
 
 
 class ChangeState(StrEnum):
-    """How far a change of the embedder has come.
+    """Progress of a change of the embedder.
 
     ``none``: no change is under way. ``embedding``: stored crops are embedded by the target, searches use the active
-    model. ``waiting``: only faces without a stored crop are left, and searches still use the active model, until these
-    are enrolled again or given up. ``finishing``: searches use the new model, the old templates are being cleared away.
+    model. ``waiting``: only faces without a stored crop are left, and searches use the active model until these faces
+    are enrolled again or given up. ``finishing``: searches use the new model, the old templates are being removed.
     """
 
     NONE = "none"
@@ -39,11 +39,11 @@ class EmbedderChange:
     """A change of the embedder, counted over one tenant or over all.
 
     Attributes:
-        active: what searches use.
-        target: what they will use; None when no change is under way.
-        faces: all stored faces.
-        done: those that the target (without one: the active model) has a template of.
-        without_image: those of the others that no crop is stored of.
+        active: the model that searches use.
+        target: the model that they will use; None when no change is under way.
+        faces: number of stored faces.
+        done: faces with a template of the target (of the active model when there is no target).
+        without_image: faces without such a template and without a stored crop.
     """
 
     state: ChangeState
@@ -56,12 +56,14 @@ class EmbedderChange:
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """Somebody whom the target (without one: the active model) cannot find, or not by all faces, without a new picture.
+    """A person (or unassigned face) with faces that the target model cannot find without a new image.
+
+    Without a target, the active model counts.
 
     Attributes:
-        person_id: the caller's id; None for a face that stands for itself.
+        person_id: the caller's id; None for an unassigned face.
         face_ids: the faces without a template and without a stored crop.
-        remaining: how many of the person's faces have a template; 0 means not found at all.
+        remaining: number of the person's faces that have a template; with 0 searches do not find the person.
     """
 
     person_id: str | None
@@ -71,12 +73,12 @@ class LeftBehind:
 
 @dataclass(frozen=True, slots=True)
 class CropsToEmbed:
-    """Stored crops that wait for a template.
+    """A batch of stored crops to be embedded.
 
     Attributes:
-        model: the embedder that is to make it.
+        model: id of the embedder to use.
         crops: face id -> JPEG of the aligned crop.
-        last: the last face looked at; the next batch begins after it.
+        last: id of the last face examined; the next batch begins after it.
     """
 
     model: str

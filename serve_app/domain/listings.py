@@ -1,4 +1,4 @@
-"""Parts of what a listing holds."""
+"""Pages, slices and sort orders of listings."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
-    """Part of a listing by position; ``total`` is the length of the whole."""
+    """Part of a listing by position; ``total`` is the length of the whole listing."""
 
     items: tuple[T, ...]
     total: int
 
 
 class PersonOrder(StrEnum):
-    """What a listing of persons is ordered by; persons without a value come last, equal ones by id."""
+    """Field by which a listing of persons is ordered; persons without a value come last, equal ones by id."""
 
     NAME = "name"
     DATE_OF_BIRTH = "date_of_birth"

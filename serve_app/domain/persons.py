@@ -1,4 +1,4 @@
-"""Persons and their faces."""
+"""Persons and enrolled faces."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from serve_app.domain.pictures import Box, DetectedFace, ImageInfo
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """On what ground a person's data are kept.
+    """Legal basis on which a person's data are kept.
 
     Attributes:
-        basis: as in "explicit consent", "employment contract".
-        reference: where the proof is: a document's number, say.
-        given: when.
-        expires: from when on the person is erased; None for never.
+        basis: for example "explicit consent" or "employment contract".
+        reference: reference to the proof, such as a document number.
+        given: time at which it was given.
+        expires: time from which the person is erased; None for never.
     """
 
     basis: str
@@ -33,7 +33,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class PersonFields:
-    """What is known of a person besides the faces; None leaves a stored value as it is, an empty value clears it."""
+    """A person's data besides the faces. None leaves a stored value unchanged, an empty value clears it."""
 
     name: str | None = None
     gender: str | None = None
@@ -43,13 +43,13 @@ class PersonFields:
     address: str | None = None
     notes: str | None = None
     watch_list: tuple[str, ...] | None = None
-    consent: Consent | None = None  # one with an empty basis clears it
+    consent: Consent | None = None  # a consent with an empty basis clears the stored one
     metadata: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """How a face looked on its picture.
+    """Pose and sharpness of a face on its image.
 
     Attributes:
         landmarks: five points (x, y) in pixels, in the order of :class:`DetectedFace`.
@@ -63,7 +63,7 @@ class Appearance:
 
     @classmethod
     def of(cls, face: DetectedFace) -> Appearance:
-        """From a detection."""
+        """The appearance of a detected face."""
         landmarks = tuple((float(x), float(y)) for x, y in face.landmarks)
         return cls(landmarks, face.quality.sharpness, face.quality.roll, face.quality.yaw)
 
@@ -74,14 +74,18 @@ class Face:
 
     Attributes:
         id: 32 hex digits.
-        person_id: the external id of its person; None for a face that stands for itself.
-        image_id: 32 hex digits; faces of one photograph share it.
+        person_id: the caller's id of the person; None for an unassigned face.
+        image_id: 32 hex digits; faces of one image share it.
+        box: position in the image, in pixels.
+        quality: ``value`` of :class:`Quality`, 0 to 1.
+        detection_score: 0 to 1.
         model: id of the embedder that made the template.
-        storage: what was kept of the photograph.
-        expires: when an unattached face is removed; None for never.
-        user_id: free text that a client attached to a face without a person (Face++).
-        liveness: probability of a live person at enrolment, 0 to 1; None when that was not checked.
-        appearance: None where that was not kept.
+        storage: what was kept of the image.
+        created: time of enrolment.
+        expires: time at which an unassigned face is removed; None for never.
+        user_id: free text that a client attached to an unassigned face (Face++).
+        liveness: probability of a live person at enrolment, 0 to 1; None if it was not checked.
+        appearance: None if it was not kept.
     """
 
     id: str
@@ -101,7 +105,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone enrolled. ``id`` is the caller's own, 1 to 100 characters, unique within the tenant."""
+    """An enrolled person. ``id`` is chosen by the caller: 1 to 100 characters, unique within the tenant."""
 
     id: str
     name: str
@@ -122,16 +126,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFace:
-    """A face on its way into the gallery.
+    """A face to be enrolled; fields without a description here are as in :class:`Face`.
 
     Attributes:
         template: float32 (dimension,), unit norm.
-        model: id of the embedder that made it.
-        thumbnail: the aligned crop as JPEG bytes; None when the storage policy keeps nothing.
+        model: id of the embedder that made the template.
+        thumbnail: the aligned crop as JPEG bytes; None if the storage policy keeps no images.
         photograph: the image as sent; None unless the storage policy keeps it.
-        liveness: probability of a live person, None when not checked.
-        appearance: None keeps nothing of it.
-        further: templates by other embedders, by model id, while the default changes.
+        liveness: probability of a live person; None if it was not checked.
+        appearance: None stores none.
+        further: model id -> template by another embedder, while the default embedder changes.
     """
 
     template: NDArray[np.float32]
@@ -150,15 +154,16 @@ class NewFace:
 
 @dataclass(frozen=True, slots=True)
 class PersonUpdate:
-    """What changes of a person, all of it or nothing.
+    """A change of a person, applied completely or not at all.
 
     Attributes:
-        fields: None leaves a value as it is.
-        collections: names of all that the person shall be in, which may be none; None leaves them.
-        removed_faces: ids of faces that go.
-        replace_faces: all present faces go.
-        new_faces: faces that come.
-        min_faces, max_faces: removing must leave so many, adding may lead to so many; None for any number.
+        fields: a field that is None stays unchanged.
+        collections: names of all collections that the person will be in, possibly none; None leaves them unchanged.
+        removed_faces: ids of faces to remove.
+        replace_faces: remove all present faces.
+        new_faces: faces to add.
+        min_faces: number of faces that must be left after removing faces.
+        max_faces: number of faces that must not be exceeded by adding faces; None for any number.
     """
 
     fields: PersonFields = field(default_factory=PersonFields)
@@ -172,7 +177,7 @@ class PersonUpdate:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledFace:
-    """A face with whom it belongs to, None for a face that stands for itself."""
+    """A face with its person; ``person`` is None for an unassigned face."""
 
     face: Face
     person: Person | None
@@ -180,13 +185,13 @@ class EnrolledFace:
 
 @dataclass(frozen=True, slots=True)
 class UnassignedFacesChange:
-    """What became of faces without a person that were to join or leave a collection.
+    """Result of adding unassigned faces to a collection, or removing them from it.
 
     Attributes:
-        collection: as it is afterwards.
-        changed: ids of the faces that joined or left.
-        unknown: ids that are no such face, or, when leaving, none in the collection.
-        refused: ids of faces that found no room.
+        collection: the collection afterwards.
+        changed: ids of the faces that were added or removed.
+        unknown: ids that do not name an unassigned face or, for a removal, one in the collection.
+        refused: ids of faces that were not added because the collection is full.
     """
 
     collection: Collection
@@ -197,7 +202,7 @@ class UnassignedFacesChange:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredFaces:
-    """The faces of a picture, stored without a person, largest first; ``seen`` says where each was."""
+    """The faces of an image, stored as unassigned faces, largest first; ``seen`` has the detection of each."""
 
     image: ImageInfo
     image_id: str

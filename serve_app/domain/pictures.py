@@ -1,4 +1,4 @@
-"""What is seen on a picture."""
+"""Images and the faces detected on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned rectangle in pixels; it may reach beyond the image."""
+    """An axis-aligned rectangle in pixels; it can extend beyond the image."""
 
     x: float
     y: float
@@ -27,13 +27,13 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Area in square pixels."""
         return self.width * self.height
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What was sent: upright size in pixels, container format (``JPEG``, ``PNG``, ``WEBP``, ``BMP``) and byte count."""
+    """Facts about a sent image: upright size in pixels, format (``JPEG``, ``PNG``, ``WEBP``, ``BMP``), bytes."""
 
     width: int
     height: int
@@ -42,7 +42,7 @@ class ImageInfo:
 
 
 class QualityCode(StrEnum):
-    """Why a face may be unfit for enrolment or for a liveness decision (the words that vendors use)."""
+    """Defects that can make a face unfit for enrolment or a liveness decision, under the names that vendors use."""
 
     FACE_TOO_SMALL = "FACE_TOO_SMALL"
     FACE_TOO_CLOSE = "FACE_TOO_CLOSE"
@@ -56,16 +56,16 @@ class QualityCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How much a face's picture can be trusted.
+    """Quality of a face image.
 
     Attributes:
-        value: 0 (useless) to 1: the estimated chance that the person is recognised by it (docs/quality.md).
+        value: 0 (useless) to 1: estimated probability that the person is recognised by this face (docs/quality.md).
         sharpness: variance of the Laplacian of the aligned 112x112 crop, grey levels squared.
         brightness: mean grey level of the aligned crop, 0 to 255.
         eye_distance: distance between the eye centres in pixels of the upright image.
         roll: in-plane rotation in degrees, positive clockwise as seen.
         yaw: left-right rotation in degrees, estimated from the nose's position between the eyes.
-        codes: what is wrong with it, if anything.
+        codes: defects of the face; empty for a good one.
     """
 
     value: float
@@ -79,15 +79,16 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face of a picture.
+    """One face of an image.
 
     Attributes:
-        box: where it is.
+        box: position in the image.
         landmarks: float32 (5, 2): right eye, left eye, nose, right and left mouth corner, of the person shown.
         detection_score: 0 to 1.
         quality: see :class:`Quality`.
         crop: the aligned face for the embedder, uint8 (112, 112, 3) BGR.
-        liveness_crops: model id -> uint8 crop cut from the original pixels; empty unless liveness was asked for.
+        liveness_crops: model id -> uint8 (height, width, 3) BGR, cut from the image at full size; empty unless
+            liveness was asked for.
     """
 
     box: Box
@@ -100,7 +101,7 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The detector's answer for one picture: faces, largest box first."""
+    """The detector's result for one image; ``faces`` has the largest box first."""
 
     image: ImageInfo
     faces: tuple[DetectedFace, ...]
@@ -108,12 +109,13 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """What the detector is asked for.
+    """Options of a detection.
 
     Attributes:
-        max_faces: keep only the largest so many; None keeps all.
+        max_faces: keep only this number of largest faces; None keeps all.
         liveness: also cut the crops that the liveness models need.
-        every: also look for the small faces of a large picture, which takes longer; without, the large ones are sure.
+        every: also search a large image for small faces, which takes longer; without it only its large faces are
+            reliably found.
     """
 
     max_faces: int | None = None
@@ -126,9 +128,9 @@ class Liveness:
     """Presentation attack detection for one face.
 
     Attributes:
-        probability: of a live person, 0 to 1: the mean over the models in use.
-        models: model id -> probability.
-        threshold: the probability from which on the face counts as live.
+        probability: probability of a live person, 0 to 1: the mean over the models in use.
+        models: model id -> its probability.
+        threshold: probability from which the face counts as live.
     """
 
     probability: float
@@ -143,7 +145,7 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFace:
-    """A face of a picture with its liveness, None where that was not asked for."""
+    """A face of an image with its liveness, None if that was not asked for."""
 
     face: DetectedFace
     liveness: Liveness | None = None

@@ -1,4 +1,4 @@
-"""What is recorded of uses of the service, and what proves an erasure."""
+"""Audit log entries and erasure receipts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Something that was done. It names persons by internal ids, which mean nothing once the person is erased.
+    """One entry of a hash-chained audit log.
+
+    Persons appear by internal ids, which can no longer be resolved once the person is erased.
 
     Attributes:
-        chain: whose log: a tenant's id, or the installation's.
+        chain: the log that the entry belongs to: a tenant's id, or the installation's.
         sequence: 1, 2, 3 ... in the chain, in the order of recording.
         actor: ``key:`` and an API key's id, or ``internal``.
-        action: what was done, in one word.
+        action: name of the operation, one word.
         subjects: internal ids of persons, 32 hex digits each.
-        collections: ids.
-        details: counts and the like, JSON-ready; no names, no pictures, no templates.
-        previous: the hash of the entry before, hex; empty for the first.
-        hash: SHA-256 of all of the above, hex.
+        collections: ids of collections.
+        details: counts and similar facts, JSON-ready; no names, no images, no templates.
+        previous: hash of the previous entry, hex; empty for the first.
+        hash: SHA-256 over all other fields, hex.
     """
 
     chain: str
@@ -39,12 +41,12 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
-    """Whether an audit log is whole.
+    """Result of verifying an audit log.
 
     Attributes:
-        entries: how many were checked.
-        broken: the sequence number of the first entry that is changed, missing or out of order; None if none is.
-        head: the last hash; whoever notes it elsewhere can tell later that nothing was cut off.
+        entries: number of entries checked.
+        broken: sequence number of the first entry that is changed, missing or out of order; None if the log is intact.
+        head: the last hash. A copy of it kept elsewhere shows later whether entries were removed from the end.
     """
 
     entries: int
@@ -54,12 +56,12 @@ class AuditCheck:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
-    """A signed statement that something was erased and that nothing of it was found afterwards.
+    """A signed statement that data were erased and that nothing of them was found afterwards.
 
     Attributes:
-        statement: JSON-ready. ``persons`` are the ids that were given; ``subjects`` what the audit log calls them.
-        public_key: Ed25519, base64; the installation's.
-        signature: of :func:`canonical` of the statement, base64.
+        statement: JSON-ready. ``persons`` are the callers' ids, ``subjects`` the internal ids used in the audit log.
+        public_key: the installation's Ed25519 public key, base64.
+        signature: signature over :func:`canonical` of the statement, base64.
     """
 
     statement: Mapping[str, Any]
@@ -69,12 +71,12 @@ class ErasureReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCheck:
-    """What can be said of a receipt.
+    """Result of checking an erasure receipt.
 
     Attributes:
-        genuine: this installation signed exactly this statement.
-        recorded: the audit log has the entry that the statement names.
-        residue: rows and images of its subjects that are stored now; 0 after an erasure.
+        genuine: whether this installation signed exactly this statement.
+        recorded: whether the audit log has the entry that the statement names.
+        residue: number of rows and images of its subjects that are stored now; 0 after an erasure.
     """
 
     genuine: bool
@@ -83,5 +85,5 @@ class ReceiptCheck:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON in the one way that is hashed and signed: keys sorted, no spaces, UTF-8."""
+    """Canonical JSON for hashing and signing: keys sorted, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

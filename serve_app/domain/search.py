@@ -1,4 +1,4 @@
-"""Searches and comparisons, and what they answer."""
+"""Requests and results of searches and comparisons."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from serve_app.domain.unknowns import Sighting
 
 @dataclass(frozen=True, slots=True)
 class ThresholdRequest:
-    """How strict a search shall be: at most one of the two, neither means FPIR 1 % or the collection's own policy.
+    """The threshold that a caller asks for: at most one of the two.
+
+    With neither, the collection's policy decides, or FPIR 1 % if the policy has no ``min_score``.
 
     Attributes:
         min_score: calibrated score, 0 to 1.
-        fpir: accepted share of searches by unknown people that return anyone, over 0 and below 1.
+        fpir: accepted share of searches by unknown people that return anyone, above 0 and below 1.
     """
 
     min_score: float | None = None
@@ -25,7 +27,7 @@ class ThresholdRequest:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The threshold that was used and what it means.
+    """The threshold that was applied, and the error rates expected at it.
 
     Attributes:
         min_score: calibrated score, 0 to 1.
@@ -46,13 +48,14 @@ class GalleryQuery:
 
     Attributes:
         probes: float32 (n, dimension), one row per face looked for.
-        model: id of the embedder that made them.
-        collections: names, at least one; None searches everybody, also persons in no collection.
+        model: id of the embedder that made the probes.
+        collections: names, at least one; None searches all of the tenant's persons, also those in no collection.
         max_results: persons per probe, at least 1.
-        liveness_threshold: the probability that every probe was found to reach, None when that was not checked; a
-            collection's policy may demand one.
-        persons_only: leave out faces without a person.
-        trace: whether the audit log records it.
+        threshold: the threshold that the caller asks for.
+        liveness_threshold: probability that every probe reached in the liveness check, None if that was not made; a
+            collection's policy can demand one.
+        persons_only: leave out unassigned faces.
+        trace: whether the audit log records the search.
     """
 
     probes: Vectors
@@ -67,14 +70,17 @@ class GalleryQuery:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One answer of a search: a person by the best face, or a face without a person that stands for itself.
+    """One result of a search: a person with the best matching face, or an unassigned face.
 
     Attributes:
+        collection: name of the collection; empty for a person in no collection.
+        person: None for an unassigned face.
+        face: the face that matched best.
         score: calibrated, 0 to 1.
         distance: cosine distance, 0 (same direction) to 2.
     """
 
-    collection: str  # its name; empty for a person in none
+    collection: str
     person: Person | None
     face: Face
     score: float
@@ -83,10 +89,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class GalleryAnswer:
-    """Matches for each probe in the order asked, best first, no person twice.
+    """Matches for each probe, in the order of the probes; best first, no person twice.
 
     Attributes:
-        liveness_threshold: what the strictest policy of the searched collections demands; None if none does.
+        matches: one tuple per probe.
+        threshold: the threshold that was applied.
+        liveness_threshold: threshold of the strictest liveness policy of the searched collections; None if none demands
+            liveness.
     """
 
     matches: tuple[tuple[Match, ...], ...]
@@ -96,17 +105,32 @@ class GalleryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SearchedFace:
-    """A face of the probe image with who it may be. ``face`` is None when the search was by an enrolled face's id."""
+    """A face of the searched image with its matches.
+
+    Attributes:
+        face: None when the search was by the id of an enrolled face.
+        liveness: None if it was not checked.
+        matches: best first.
+        unknown: the unknown that keeps the face; None if it was not kept.
+    """
 
     face: DetectedFace | None
     liveness: Liveness | None
     matches: tuple[Match, ...]
-    unknown: Sighting | None = None  # where it was kept, if it was
+    unknown: Sighting | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to a search; ``timings`` maps a step's name to milliseconds."""
+    """Result of a search by image or by face id.
+
+    Attributes:
+        image: facts about the searched image; None when the search was by face id.
+        faces: one entry per face of the image.
+        model: id of the embedder.
+        threshold: the threshold that was applied.
+        timings: name of a step -> milliseconds.
+    """
 
     image: ImageInfo | None
     faces: tuple[SearchedFace, ...]
@@ -117,13 +141,18 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two faces compared, or one face against a person.
+    """Result of comparing two faces, or one face with a person.
 
     Attributes:
         score: calibrated, 0 to 1.
+        distance: cosine distance, 0 (same direction) to 2.
         fmr: share of pairs of different people that reach this score.
         is_match: whether the score reaches ``min_score``.
-        model: the embedder that it was made with.
+        model: id of the embedder.
+        first: the face of the first image.
+        second: the face of the second image; None in a comparison with a person.
+        liveness: of ``first``; None if it was not checked.
+        face_id: the person's best matching face; None in a comparison of two images.
     """
 
     score: float
@@ -135,13 +164,19 @@ class Comparison:
     first: DetectedFace
     second: DetectedFace | None = None
     liveness: Liveness | None = None
-    face_id: str | None = None  # the person's best face, when compared with a person
+    face_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What an enrolment did."""
+    """Result of an enrolment.
+
+    Attributes:
+        person: the person afterwards.
+        created: whether the person is new.
+        faces: the faces that were added.
+    """
 
     person: Person
     created: bool
-    faces: tuple[Face, ...]  # the faces that it added
+    faces: tuple[Face, ...]

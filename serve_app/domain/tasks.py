@@ -1,4 +1,4 @@
-"""Work that goes on in the background, and what came of it."""
+"""Background tasks and their results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serve_app.domain.persons import EnrolledFace
 
 
 class TaskState(StrEnum):
-    """How far a task is; the last three are final."""
+    """State of a task; the last three are final."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -22,20 +22,20 @@ class TaskState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the task has ended."""
         return self not in (TaskState.WAITING, TaskState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The record of work that was asked for, kept for a week.
+    """The record of a background task, kept for a week.
 
     Attributes:
-        kind: what it does.
-        arguments: what it was asked, JSON-ready.
-        result: what came of it, JSON-ready.
-        done, total: how much of it is done, in a unit of its own.
-        error: why it failed, for people.
+        kind: name of the kind of work.
+        result: result of the work, JSON-ready.
+        arguments: arguments of the request, JSON-ready.
+        done, total: progress, in a unit that depends on ``kind``.
+        error: reason of a failure, for people to read.
     """
 
     id: str
@@ -52,12 +52,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """Two persons (or faces without a person) who may be one, by their two faces that are most alike.
+    """Two persons (or unassigned faces) who are possibly the same, with their two most similar faces.
 
     Attributes:
         score: calibrated, 0 to 1.
         distance: cosine distance, 0 (same direction) to 2.
-        distinct: whether somebody has said that they are different people.
+        distinct: whether a caller has marked them as different people.
     """
 
     first: EnrolledFace

@@ -1,4 +1,4 @@
-"""Faces that a search did not know and kept, gathered by likeness until somebody names them."""
+"""Unknowns: kept faces that no search recognised, clustered by similarity until they are named."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from serve_app.domain.persons import Face
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Somebody whom nobody has named: a cluster of faces that are alike.
+    """A cluster of similar faces of one unrecognised person.
 
     Attributes:
         id: 32 hex digits.
-        collection: the name of the collection that keeps it.
-        faces: those that are kept, newest first; each is erased at its own time.
-        sightings: searches that saw the face, also those that kept nothing more.
+        collection: name of the collection that keeps it.
+        faces: the kept faces, newest first; each has its own expiry.
+        sightings: number of searches that saw the face, including those that kept no further face.
+        first_seen, last_seen: times of the first and the last of these searches.
     """
 
     id: str
@@ -28,13 +29,13 @@ class Unknown:
 
     @property
     def expires(self) -> dt.datetime:
-        """When the last of the faces is erased, and the cluster with it."""
+        """Time at which the last of the faces, and with it the cluster, is erased."""
         return max(face.expires for face in self.faces if face.expires is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What became of a face that no search knew: the cluster that it belongs to, and whether it is a new one."""
+    """The cluster that an unrecognised face was assigned to, and whether the cluster is new."""
 
     id: str
     is_new: bool

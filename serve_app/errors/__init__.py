@@ -1,4 +1,4 @@
-"""One exception per thing that can go wrong, with what the caller can do about it.
+"""Error classes: one per kind of failure.
 
     FacegraphError
     |- InvalidRequest
@@ -14,8 +14,8 @@
     |- Unavailable: StoreUnavailable RequestTimeout LivenessUnavailable
     `- ConfigurationError: ModelFileError
 
-Each carries a stable ``code``, the HTTP ``status`` of the native API, a message for people and JSON-ready ``details``.
-Dialects map classes to their own words in one table each; nothing else translates errors. Instances survive pickling,
+Each has a stable ``code``, the HTTP ``status`` of the native API, a message for people and JSON-ready ``details``.
+Each dialect maps classes to its vendor's codes in one table; no other code translates errors. Instances can be pickled,
 since they cross process boundaries on Serve handles.
 """
 
@@ -78,7 +78,7 @@ from serve_app.errors.stored import (
 
 FaceNotFound = NoFaceDetected
 FaceUnknown = FaceIdNotFound
-"""Names of these two errors until version 1: programs that use the Python handle may catch them by these."""
+"""Former names of the two errors, kept for programs that use the Python handle."""
 
 __all__ = [
     "AuthError",

@@ -1,4 +1,4 @@
-"""The base of all errors."""
+"""Base classes of the errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 
 
 class FacegraphError(Exception):
-    """Base of everything that facegraph raises on purpose."""
+    """Base of all errors that facegraph raises on purpose.
+
+    Attributes:
+        code: stable identifier.
+        status: HTTP status in the native API.
+        message: explanation for people.
+        details: JSON-ready facts for programs.
+    """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500

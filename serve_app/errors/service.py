@@ -1,4 +1,4 @@
-"""Who may ask, how often, and whether the service can answer at all."""
+"""Errors about authorisation, rate limits, availability and configuration."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from serve_app.errors.base import FacegraphError
 
 
 class AuthError(FacegraphError):
-    """Who calls is unknown, or may not do this."""
+    """The caller is unknown or not allowed to do this."""
 
     code, status = "unauthorized", 401
 
 
 class KeyMissing(AuthError):
-    """No API key in the request."""
+    """The request has no API key."""
 
     code, status = "api_key_missing", 401
 
@@ -36,40 +36,40 @@ class UnknownsNotKept(AuthError):
 
 
 class RateLimited(FacegraphError):
-    """The key's own rate limit; ``details["retry_after_s"]`` says when to come back."""
+    """The API key's rate limit is exceeded; ``details["retry_after_s"]`` says how many seconds to wait."""
 
     code, status = "rate_limited", 429
 
 
 class Overloaded(FacegraphError):
-    """A stage's queue is full; ``details["retry_after_s"]`` says when to come back."""
+    """A stage's queue is full; ``details["retry_after_s"]`` says how many seconds to wait."""
 
     code, status = "overloaded", 429
 
 
 class Unavailable(FacegraphError):
-    """A stage cannot serve at the moment; the same request may be sent again.
+    """A stage cannot serve at the moment; the same request can be sent again.
 
-    Nothing was written, unless ``details["outcome"]`` is ``unknown``: then all of it was written or nothing.
+    Nothing was written, unless ``details["outcome"]`` is ``unknown``: then either everything was written or nothing.
     """
 
     code, status = "unavailable", 503
 
 
 class StoreUnavailable(Unavailable):
-    """The database, the vector index or the blob store cannot be reached."""
+    """The database, the vector index or the images store cannot be reached."""
 
     code = "store_unavailable"
 
 
 class RequestTimeout(Unavailable):
-    """The request took longer than the service works on one; the upload counts."""
+    """The request exceeded the service's time limit for one request, which includes the upload."""
 
     code = "request_timeout"
 
 
 class LivenessUnavailable(Unavailable):
-    """Liveness was asked for, but no liveness model is installed. Never a pass."""
+    """Liveness was asked for, but no liveness model is installed. A face is never accepted without the check."""
 
     code, status = "liveness_unavailable", 501
 
@@ -81,6 +81,6 @@ class ConfigurationError(FacegraphError):
 
 
 class ModelFileError(ConfigurationError):
-    """A model file is missing, damaged or cannot be fetched; the message says where it was looked for."""
+    """A model file is missing, damaged or cannot be fetched; the message says where it was searched for."""
 
     code = "model_file_error"

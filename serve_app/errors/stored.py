@@ -1,4 +1,4 @@
-"""What the request names is not there, or contradicts what is stored."""
+"""Errors about stored objects: not found, or in conflict with what is stored."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ class NotFound(FacegraphError):
 
 
 class CollectionNotFound(NotFound):
-    """No collection of that name."""
+    """There is no collection of that name."""
 
     code = "collection_not_found"
 
 
 class PersonNotFound(NotFound):
-    """No person of that id (in that collection)."""
+    """There is no person with that id (in that collection)."""
 
     code = "person_not_found"
 
 
 class FaceIdNotFound(NotFound):
-    """No enrolled face of that id."""
+    """There is no enrolled face with that id."""
 
     code = "face_id_not_found"
 
@@ -36,25 +36,25 @@ class ImageNotStored(NotFound):
 
 
 class TenantNotFound(NotFound):
-    """No tenant of that name."""
+    """There is no tenant of that name."""
 
     code = "tenant_not_found"
 
 
 class KeyNotFound(NotFound):
-    """No API key of that id."""
+    """There is no API key with that id."""
 
     code = "key_not_found"
 
 
 class TaskNotFound(NotFound):
-    """No task of that id, or it was so long ago that it is forgotten."""
+    """There is no task with that id, or its record has expired."""
 
     code = "task_not_found"
 
 
 class UnknownNotFound(NotFound):
-    """No unknown with this id in this collection, or it has expired."""
+    """There is no unknown with that id in that collection, or it has expired."""
 
     code = "unknown_not_found"
 
@@ -78,19 +78,19 @@ class CollectionExists(Conflict):
 
 
 class CollectionNotEmpty(Conflict):
-    """The collection still holds faces and the caller asked to be stopped by that."""
+    """The collection still has faces, and the caller asked to delete it only if it is empty."""
 
     code = "collection_not_empty"
 
 
 class PersonExists(Conflict):
-    """The person's id is taken and the caller asked for a new one."""
+    """The person's id is taken, and the caller asked to create a new person."""
 
     code = "person_exists"
 
 
 class DuplicateFace(Conflict):
-    """The face already belongs to another person; ``details["person_id"]`` and ``details["score"]`` say whose."""
+    """The face already belongs to another person; ``details`` has person_id and score of the match."""
 
     code = "duplicate_face"
 
@@ -102,6 +102,6 @@ class FaceCountRefused(Conflict):
 
 
 class TaskRunning(Conflict):
-    """The same is being done already; ``details["task_id"]`` says by which task."""
+    """A task for the same work is running already; ``details["task_id"]`` is its id."""
 
     code = "task_running"

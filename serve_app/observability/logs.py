@@ -1,4 +1,4 @@
-"""What the package logs goes where Ray Serve's own log of the replica goes, in its format, with the request's id."""
+"""Logging inside Serve replicas: the package's records go to Serve's log, in its format, with the request's id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 
 def join_serve_log() -> None:
-    """Hand this package's records to Serve's handlers, also to those that it sets up later. Only inside a replica."""
+    """Hand this package's records to Serve's handlers, including those set up later. Call only inside a replica."""
     ours = logging.getLogger("serve_app")
     ours.parent = logging.getLogger("ray.serve")
     ours.setLevel(logging.INFO)

@@ -1,11 +1,13 @@
-"""What the stages count. The plain class counts nothing; inside a Serve replica :class:`ServeMetrics` exports it all.
+"""Prometheus metrics of the stages and stores.
 
-Exported through Ray's Prometheus endpoint, tagged by Serve with application, deployment and replica, and by us with the
-stage: ``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
+Inside a Serve replica :class:`ServeMetrics` exports them through Ray's Prometheus endpoint; outside Ray the base class
+:class:`Metrics` discards them. Serve adds the tags application, deployment and replica, this module adds the stage:
+``facegraph_operation_seconds{operation}``, ``facegraph_operation_failures_total{operation, error}``,
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
-``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``. Those
-of the stores have no stage, since stages in one process share them: ``facegraph_store_seconds{store, operation}``,
-``facegraph_store_failures_total{store}``. No gauges: Ray 2.60 does not export those that a replica sets.
+``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``.
+Metrics of the stores have no stage, since stages in one process share them: ``facegraph_store_seconds{store,
+operation}``, ``facegraph_store_failures_total{store}``. There are no gauges: Ray 2.60 does not export those that a
+replica sets.
 """
 
 from __future__ import annotations
@@ -21,18 +23,18 @@ from serve_app.observability import tracing
 from serve_app.observability.store_metrics import Store
 
 UNEXPECTED = "internal_error"
-"""Label of failures that are none of :mod:`serve_app.errors`."""
+"""Label of exceptions that are not from :mod:`serve_app.errors`."""
 
 
 class Metrics:
-    """Counts nothing: for stages outside Ray."""
+    """Metrics interface of a stage; this class discards everything, for stages outside Ray."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
 
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
-        """Time the enclosed work as operation ``name``, which is also a span of the request's trace."""
+        """Measure the enclosed work as operation ``name``; it is also a span of the request's trace."""
         started = time.perf_counter()
         try:
             with tracing.operation(f"{self._stage} {name}"):
@@ -44,32 +46,36 @@ class Metrics:
             self.operation_seconds(name, time.perf_counter() - started)
 
     def operation_seconds(self, name: str, seconds: float) -> None:
-        """An operation took so many seconds, whether it succeeded or not."""
+        """Record the duration of an operation, successful or not."""
 
     def operation_failed(self, name: str, error: str) -> None:
-        """An operation ended with the error of this code."""
+        """Record that an operation failed; ``error`` is the error's code."""
 
     def batch(self, size: int, waited: float, ran: float, left: int) -> None:
-        """A batch of ``size`` items ran for ``ran`` seconds after its oldest item had waited for ``waited``.
+        """Record a batch.
 
-        ``left`` items wait for the next one.
+        Args:
+            size: number of items.
+            waited: seconds that the oldest item waited.
+            ran: seconds that the batch ran.
+            left: items that wait for the next batch.
         """
 
     def model(self, model: str, provider: str) -> None:
-        """The model of this id is open, and runs on this provider. Told once."""
+        """Record that a model was opened on an execution provider; called once per model."""
 
     def faces(self, count: int) -> None:
-        """So many faces were found on a picture."""
+        """Record the number of faces found on an image."""
 
     def outcomes(self, outcomes: Iterable[str]) -> None:
-        """What was decided, one word for each face."""
+        """Record the decision for each face: ``live``, ``spoof``, ``match`` or ``no_match``."""
 
 
 class ServeMetrics(Metrics):
-    """Exports through ``ray.serve.metrics``; only inside a replica.
+    """Exports through ``ray.serve.metrics``; works only inside a replica.
 
     Args:
-        stage: value of the tag ``stage`` on all that it counts.
+        stage: value of the tag ``stage``.
     """
 
     def __init__(self, stage: str) -> None:
@@ -106,7 +112,7 @@ class ServeMetrics(Metrics):
 
 
 class StoreMetrics:
-    """Exports the store metrics; implements ``store_metrics.Listener``. Only inside a replica."""
+    """Exports the store metrics; implements ``store_metrics.Listener``. Works only inside a replica."""
 
     def __init__(self) -> None:
         self._series = _series()
@@ -133,14 +139,14 @@ class _Series(NamedTuple):
     store_failures: Any
 
 
-@cache  # a metric may be registered once in a process, and several stages may share one
+@cache  # a metric can be registered once per process, and several stages can share a process
 def _series() -> _Series:
     from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
-    tags: Any = ("stage",)  # Ray declares a tuple of one where it takes any number
+    tags: Any = ("stage",)  # Ray's annotations say one-element tuple, but any length works
     store: Any = ("store",)
-    # Ray passes on how many observations fell between which bounds, and sums up the middles: here whole numbers.
+    # Ray exports only the counts between bounds and sums up the buckets' midpoints: here these are whole numbers.
     counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
     return _Series(
         Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
@@ -149,18 +155,21 @@ def _series() -> _Series:
         Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
         Histogram("facegraph_batch_queue", "Faces that waited for the next batch when one ended.", counts, tags),
         Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
-        Histogram("facegraph_faces_per_image", "Faces on a picture.", counts, tags),
-        Counter("facegraph_outcomes", "What was decided about a face.", (*tags, "outcome")),
+        Histogram("facegraph_faces_per_image", "Faces on an image.", counts, tags),
+        Counter("facegraph_outcomes", "Decisions about faces.", (*tags, "outcome")),
         Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, (*store, "operation")),
         Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
     )
 
 
 def http_observer() -> Callable[[str, str, int, float], None]:
-    """Counts HTTP requests in the series that Serve's proxy has, for a replica that listens without it."""
+    """A function that counts HTTP requests in the series of Serve's proxy, for a replica that listens without it.
+
+    Its arguments are method, route, status and seconds.
+    """
     from ray.serve.metrics import Counter, Histogram
 
-    # Ray declares a tuple of one where it takes any number. Serve adds the tag "application".
+    # Ray's annotations say one-element tuple, but any length works. Serve adds the tag "application".
     tags: Any = ("route", "method", "status_code")
     errors: Any = ("route", "method", "error_code")
     done = Counter("serve_num_http_requests", "HTTP requests.", tags)

@@ -1,8 +1,8 @@
-"""What goes through a stage, and through the ingress, in the last minute: for people who look, not for alarms.
+"""Statistics of the last minute's calls to a stage or the ingress, for the status page.
 
-Prometheus has every replica's figures over all time (:mod:`serve_app.observability.metrics`). This is the small, recent
-view of one ingress replica, which needs no other program: how much is waiting or under way, how long calls took
-including their queues, how many were turned away.
+They are not meant for alerts: Prometheus has every replica's metrics over all time
+(:mod:`serve_app.observability.metrics`). This is the recent view of one ingress replica, which needs no other program:
+calls waiting or in progress, durations including queueing, and refused calls.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from typing import Any
 from serve_app.errors import Overloaded, RateLimited
 
 WINDOW_S = 60.0
-"""Older calls are forgotten."""
+"""Length of the window in seconds; older calls are dropped."""
 
 MOST = 20_000
-"""Calls remembered: at higher rates the window is shorter."""
+"""Most calls that are kept; at higher rates the window is shorter."""
 
 UNCOUNTED = frozenset({"ready"})
-"""Calls that ask after the stage instead of using it."""
+"""Methods that query the state of the stage instead of using it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one window.
+    """Statistics of one window.
 
     Attributes:
-        in_flight: calls under way right now, waiting ones included.
-        calls, refused, failed: calls that ended in the window; how many of them were turned away for lack of room or
-            by a rate limit, and how many failed.
-        median_ms, p99_ms: of the calls that were neither; None without any.
-        per_second: calls that ended.
+        in_flight: calls in progress now, waiting ones included.
+        calls: calls that ended in the window.
+        refused: those refused by a full queue or a rate limit.
+        failed: those that failed.
+        median_ms, p99_ms: durations of calls that were neither refused nor failed; None without such calls.
+        per_second: rate at which calls ended.
     """
 
     in_flight: int
@@ -48,7 +49,7 @@ class Figures:
 
 
 class RecentStatistics:
-    """Counts calls. Not thread-safe: it belongs to one event loop."""
+    """Counter of calls over a sliding window. Not thread-safe: it belongs to one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,7 +59,7 @@ class RecentStatistics:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """One call; what it raises is counted and passed on."""
+        """Count the enclosed call; exceptions are counted and passed on."""
         self.in_flight += 1
         began = self._clock()
         try:
@@ -67,7 +68,7 @@ class RecentStatistics:
             self.add(None, refused=True)
             raise
         except Exception as error:
-            # A refusal of the caller's own input is work done; only our failures are failures.
+            # A 4xx is a completed call: the caller's input was wrong. Only errors of the service count as failed.
             self.add(None if getattr(error, "status", 500) >= 500 else self._clock() - began)
             raise
         else:
@@ -76,18 +77,18 @@ class RecentStatistics:
             self.in_flight -= 1
 
     def add(self, seconds: float | None, *, refused: bool = False) -> None:
-        """A call ended after so many seconds; None: it was refused, or it failed."""
+        """Count a call that ended after ``seconds``; None if it was refused or failed."""
         self._ended.append((self._clock(), seconds, refused))
 
     def figures(self) -> Figures:
-        """Of the calls that ended in the last :data:`WINDOW_S` seconds."""
+        """Statistics of the calls that ended in the last :data:`WINDOW_S` seconds."""
         now = self._clock()
         while self._ended and self._ended[0][0] < now - WINDOW_S:
             self._ended.popleft()
         took = sorted(seconds for _, seconds, _ in self._ended if seconds is not None)
         refused = sum(was_refused for *_, was_refused in self._ended)
         calls = len(self._ended)
-        full = calls == MOST  # then the window is as long as these calls took
+        full = calls == MOST  # then the window begins with the oldest kept call
         span = now - self._ended[0][0] if full else min(WINDOW_S, max(now - self._started, 1.0))
         return Figures(
             in_flight=self.in_flight,
@@ -101,12 +102,12 @@ class RecentStatistics:
 
 
 def _percentile(ordered: list[float], share: float) -> float | None:
-    """Nearest rank, in milliseconds."""
+    """Percentile by nearest rank, in milliseconds."""
     return 1000 * ordered[round(share * (len(ordered) - 1))] if ordered else None
 
 
 class MeasuredStage:
-    """A stage with a window over its calls; it has the methods of the stage itself, local or remote."""
+    """Wrapper that counts a stage's calls; it has the methods of the wrapped stage, local or remote."""
 
     def __init__(self, stage: Any) -> None:
         self._stage = stage
@@ -121,5 +122,5 @@ class MeasuredStage:
             with self.statistics.call():
                 return await found(*args, **kwargs)
 
-        self.__dict__[method] = call  # found without this detour from now on
+        self.__dict__[method] = call  # later lookups find it without __getattr__
         return call

@@ -1,7 +1,7 @@
-"""Calls of the stores, told to whoever counts them: how long each took, and which store does not answer.
+"""Durations and failures of calls to the stores, reported to a listener.
 
-The stores do not know who counts. A replica puts its listener here when it starts, one for all stages in its process;
-without one, as in commands, each call here is a comparison.
+The stores do not depend on the metrics library. A replica registers its listener here when it starts, one for all
+stages in its process. Without a listener, as in commands, each call here costs one comparison.
 """
 
 from __future__ import annotations
@@ -12,39 +12,40 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Protocol
 
 Store = Literal["index", "records", "images"]
-"""Milvus; the SQL database; the folder or object store of face images."""
+"""The vector index (Milvus), the records (SQL database), and the images store (folder or object store)."""
 
 
 class Listener(Protocol):
-    """Hears of calls from any thread."""
+    """Receives the reports; called from any thread."""
 
     def store_seconds(self, store: str, operation: str, seconds: float) -> None:
-        """A call took so many seconds, whether it succeeded or not."""
+        """Duration of a call, successful or not."""
 
     def store_failed(self, store: Store) -> None:
-        """A store did not answer, or was not asked since it had not answered before."""
+        """A store did not answer, or was not called because it had not answered before."""
 
 
 _listener: Listener | None = None
 
 
 def listen(listener: Listener | None) -> None:
-    """Tell this one from now on, instead of the one before."""
+    """Set the listener of this process, in place of the previous one; None removes it."""
     global _listener
     _listener = listener
 
 
 def failed(store: Store) -> None:
-    """To be called where a failure becomes StoreUnavailable, and nowhere else."""
+    """Report a failure. Must be called exactly where a failure is turned into StoreUnavailable."""
     if _listener is not None:
         _listener.store_failed(store)
 
 
 def timed(name: str, inner: AbstractContextManager[Any]) -> AbstractContextManager[None]:
-    """``inner``, whose time is told.
+    """A context manager that runs ``inner`` and reports its duration.
 
     Args:
-        name: the store and what is asked of it, as in ``index search``.
+        name: store and operation, as in ``index search``.
+        inner: the context manager to run.
     """
     return inner if _listener is None else _timed(_listener, name, inner)
 

@@ -1,4 +1,4 @@
-"""Recording traces with OpenTelemetry. Imported only where tracing is switched on."""
+"""Trace recorder on OpenTelemetry; imported only if tracing is switched on."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ except ImportError as missing:
     raise ConfigurationError(f'Tracing needs a package ({missing.name}): pip install "facegraph[tracing]".') from None
 
 REQUEST_ID = "facegraph.request_id"
-"""Attribute of every span, and the name under which it travels: the id that the answer and the log have."""
+"""Attribute of every span and key in the baggage: the request's id, also found in the response and the log."""
 
 Moment = Context
 
-_FROM_OUTSIDE = TraceContextTextMapPropagator()  # baggage of strangers is left where it is
+_FROM_OUTSIDE = TraceContextTextMapPropagator()  # clients' baggage is ignored
 _BETWEEN_PROCESSES = CompositePropagator([_FROM_OUTSIDE, W3CBaggagePropagator()])
 
 
 class RequestSpan:
-    """A request while it is worked on."""
+    """Span of a request that is being processed."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
 
     def answered(self, status: int, name: str = "", **attributes: str) -> None:
-        """Its HTTP status; a better name than the one at the beginning, if there is one."""
+        """Set the HTTP status, further attributes and, if ``name`` is not empty, a more precise name of the span."""
         if name:
             self._span.update_name(name)
         self._span.set_attributes({"http.response.status_code": status, **attributes})
@@ -55,10 +55,12 @@ class RequestSpan:
 
 
 class Recorder:
-    """Records into a provider of its own, which is not OpenTelemetry's global one: other libraries stay silent.
+    """Records spans with its own tracer provider.
+
+    It is not OpenTelemetry's global provider, so other libraries record nothing.
 
     Args:
-        provider: closed by :meth:`close`.
+        provider: tracer provider; closed by :meth:`close`.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -66,12 +68,12 @@ class Recorder:
         self._tracer = provider.get_tracer("facegraph", __version__)
 
     def close(self) -> None:
-        """Send what waits."""
+        """Export the waiting spans and close the provider."""
         self._provider.shutdown()
 
     @contextmanager
     def request_span(self, name: str, headers: Carrier, request_id: str) -> Iterator[RequestSpan]:
-        """See :func:`serve_app.observability.tracing.door`."""
+        """See :func:`serve_app.observability.tracing.request_span`."""
         context = baggage.set_baggage(REQUEST_ID, request_id, _FROM_OUTSIDE.extract(headers))
         with self._within(name, context, SpanKind.SERVER) as span:
             yield RequestSpan(span)
@@ -108,7 +110,7 @@ class Recorder:
             detach(token)
 
     def under_way(self) -> bool:
-        """Whether there is a trace here, recorded or not."""
+        """Whether there is a current trace, recorded or not."""
         return bool(trace.get_current_span().get_span_context().is_valid)
 
     def here(self) -> Moment | None:
@@ -143,7 +145,7 @@ class Recorder:
 
 
 def _note(span: Span, error: BaseException) -> None:
-    """The error's code, and never its message, which may name a person. Refusals are answers, not failures."""
+    """Note an error's code on a span, never its message, which can name a person. Refusals do not count as errors."""
     refusal = isinstance(error, FacegraphError) and error.status < 500
     span.set_attribute("error.type", error.code if isinstance(error, FacegraphError) else type(error).__name__)
     if not refusal and not isinstance(error, asyncio.CancelledError | GeneratorExit):
@@ -151,10 +153,10 @@ def _note(span: Span, error: BaseException) -> None:
 
 
 def open_recorder(settings: Settings, process: str) -> Recorder:
-    """A recorder as the settings describe it.
+    """Open a recorder with the exporter and sampling of the settings; ``process`` is the deployment's name.
 
     Raises:
-        ConfigurationError: a package is missing, or the folder for the files cannot be written to.
+        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
     """
     about = {
         "service.name": os.environ.get("OTEL_SERVICE_NAME") or "facegraph",
@@ -162,7 +164,7 @@ def open_recorder(settings: Settings, process: str) -> Recorder:
         "service.instance.id": f"{socket.gethostname()}/{process}/{os.getpid()}",
         "facegraph.process": process,
     }
-    # A trace is recorded or not where it begins, at a door; all that follow keep to it.
+    # The process in which a trace begins decides whether it is recorded; all later spans follow that decision.
     sampler = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
     provider = TracerProvider(sampler, Resource.create(about), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(_exporter(settings, process)))
@@ -176,10 +178,10 @@ def _exporter(settings: Settings, process: str) -> SpanExporter:
 
 
 def otlp_exporter() -> type[SpanExporter]:
-    """What sends spans to a collector.
+    """The exporter class that sends spans to a collector.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: the package is not installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -191,10 +193,10 @@ def otlp_exporter() -> type[SpanExporter]:
 
 
 class FileExporter(ConsoleSpanExporter):
-    """Adds spans to a file, one JSON object a line.
+    """Appends spans to a file, one JSON object per line.
 
     Raises:
-        ConfigurationError: it cannot be written to.
+        ConfigurationError: the file cannot be written to.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,13 +1,14 @@
-"""Traces: where the time of one request went, in which stage and which process.
+"""Distributed tracing: how long each step of a request took, in which stage and process.
 
-Off unless the settings ask for it; then nothing of OpenTelemetry is imported, and each call here is one comparison.
+Tracing is off by default. Then OpenTelemetry is not imported, and each call here costs one comparison.
 
-A trace begins at a *door*, an HTTP request or a call of the Python handle, and there it is decided whether it is
-recorded. Further in, a :func:`span` is added where a recorded trace is under way, and none is begun: house-keeping
-leaves no traces. Calls of stages in other processes carry the :data:`Carrier` along (:mod:`serve_app.serving.remote`).
+A trace begins with an HTTP request or a call of the Python handle; there it is decided whether it is recorded. Deeper
+in the call, :func:`span` adds a span to the recorded trace, and does nothing without one, so background work leaves no
+traces. Calls of stages in other processes carry the trace context along (:data:`Carrier`,
+:mod:`serve_app.serving.remote`).
 
-Ray Serve has tracing of its own. It is not used, since each of its processes decides anew which requests to record:
-unless it records all of them, traces fall apart.
+Ray Serve's own tracing is not used: each of its processes decides separately which requests to record, so traces are
+incomplete unless all requests are recorded.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ if TYPE_CHECKING:
     from serve_app.settings import Settings
 
 Carrier = Mapping[str, str]
-"""What another process needs to go on with a trace: the headers of W3C Trace Context and Baggage."""
+"""Trace context that is sent to another process: the headers of W3C Trace Context and Baggage."""
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 
-_recorder: Recorder | None = None  # one in a process, which several stages may share
+_recorder: Recorder | None = None  # one per process; several stages can share it
 
 
 def start(settings: Settings, process: str) -> None:
-    """Record spans in this process from now on, if the settings say so. Where it does already, nothing changes.
+    """Start recording spans in this process if the settings ask for it. Does nothing if it is started already.
 
     Args:
-        process: what runs here, for people: the name of the deployment.
+        settings: the service's settings.
+        process: name of the deployment that runs here, shown in the traces.
 
     Raises:
-        ConfigurationError: a package is missing, or the folder for the files cannot be written to.
+        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
     """
     global _recorder
     if settings.tracing.exporter != "none" and _recorder is None:
@@ -47,7 +49,11 @@ def start(settings: Settings, process: str) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError: a package that the settings need is missing."""
+    """Check that the packages for the configured exporter are installed.
+
+    Raises:
+        ConfigurationError: a package is missing.
+    """
     if settings.tracing.exporter == "otlp":
         from serve_app.observability.trace_recorder import otlp_exporter
 
@@ -55,7 +61,7 @@ def check(settings: Settings) -> None:
 
 
 def stop() -> None:
-    """Send what is still here and record no more."""
+    """Export the remaining spans and stop recording."""
     global _recorder
     recorder, _recorder = _recorder, None
     if recorder is not None:
@@ -68,41 +74,51 @@ def active() -> bool:
 
 
 def request_span(name: str, headers: Carrier, request_id: str) -> AbstractContextManager[RequestSpan | None]:
-    """A request from outside: a new trace, or the caller's own, if ``headers`` have a ``traceparent``."""
+    """Span of a request from outside: in the caller's trace if ``headers`` have a ``traceparent``, else in a new one.
+
+    Args:
+        name: name of the span.
+        headers: the request's headers.
+        request_id: id of the request, an attribute of all its spans.
+    """
     return NOTHING if _recorder is None else _recorder.request_span(name, headers, request_id)
 
 
 def operation(name: str) -> AbstractContextManager[None]:
-    """What a stage does inside, as part of the recorded trace that is under way; without one, nothing."""
+    """Span of work inside a stage, in the current recorded trace; does nothing without one."""
     return NOTHING if _recorder is None else _recorder.span(name)
 
 
 def span(name: str) -> AbstractContextManager[None]:
-    """The same of a call of a store, as ``index search``: timed besides, traced or not (:mod:`.store_calls`)."""
+    """As :func:`operation`, for a call of a store; ``name`` is store and operation, as in ``index search``.
+
+    The call is also timed, with or without a trace (:mod:`.store_metrics`).
+    """
     return store_metrics.timed(name, operation(name))
 
 
 def outgoing(name: str) -> AbstractContextManager[Carrier | None]:
-    """A call of another process, as a span; gives what is to be sent along, None where there is no recorded trace."""
+    """Span of a call to another process; yields the trace context to send along, None without a recorded trace."""
     return NOTHING if _recorder is None else _recorder.outgoing(name)
 
 
 def continued(carrier: Carrier | None) -> AbstractContextManager[None]:
-    """Continue the trace of another process, if there is one."""
+    """Continue the trace of the calling process; does nothing if ``carrier`` is None."""
     return NOTHING if _recorder is None or carrier is None else _recorder.continued(carrier)
 
 
 def here() -> Moment | None:
-    """This place of the recorded trace that is under way, for :func:`batch`; None without one."""
+    """The current position in the recorded trace, for :func:`batch`; None without one."""
     return None if _recorder is None else _recorder.here()
 
 
 def batch(name: str, moments: Iterable[Moment | None], began: float, ended: float) -> None:
-    """A batch was worked on for several callers at once: each of their traces gets a span of it.
+    """Add a span for a batch of several callers' items to each of their traces.
 
     Args:
-        moments: where each item was handed in.
-        began, ended: by :func:`time.perf_counter`.
+        name: name of the span.
+        moments: for each item, the :func:`here` of its caller.
+        began, ended: times of :func:`time.perf_counter`.
     """
     if _recorder is not None:
         _recorder.batch(name, moments, began, ended)

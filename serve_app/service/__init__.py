@@ -1,7 +1,7 @@
-"""What facegraph does, independent of how it is asked: the one set of operations behind every API, handle and dialect.
+"""The service's operations, shared by all APIs, dialects and the Python handle.
 
-Each operation orders the stages' work and returns domain values. Pictures are compressed bytes as received. What only
-reads or changes the gallery needs no operation: callers use ``service.matcher``.
+Each operation calls the stages in order and returns domain values. Images are compressed bytes as received. Requests
+that only read or change the gallery need no operation: callers use ``service.matcher``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class FaceService(PictureOperations, SearchOperations, SetOperations, Registerin
     """All operations over the four stages; see :class:`~serve_app.service.operations.Operations` for its arguments."""
 
     async def embedders_in_use(self) -> EmbeddersInUse:
-        """What is embedded with, as of a moment ago."""
+        """The embedders in use; the answer can be up to a second old."""
         return await self._embedders()
 
     async def ready(self) -> Mapping[str, Mapping[str, Any]]:
-        """What each stage says of itself.
+        """Facts about each running stage, by the stage's name; see :meth:`serve_app.contracts.Stage.ready`.
 
         Raises:
             Unavailable: a stage cannot serve; the message names it.

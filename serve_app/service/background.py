@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests."""
+"""Background tasks of a service."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 
 
 class Background:
-    """One task that runs until it is closed.
+    """One asyncio task that runs until it is closed.
 
     Args:
-        run: what it does; it is cancelled wherever it waits.
-        name: of the task.
+        run: the work; closing cancels it at the point where it waits.
+        name: name of the task.
     """
 
     def __init__(self, run: Callable[[], Coroutine[None, None, None]], name: str) -> None:
@@ -20,12 +20,12 @@ class Background:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Run from now on, on the running event loop. A second call does nothing."""
+        """Start the task on the running event loop. A second call does nothing."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
 
     async def close(self) -> None:
-        """Stop, and wait until it has."""
+        """Cancel the task and wait until it has ended."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

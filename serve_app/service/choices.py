@@ -1,4 +1,4 @@
-"""Which faces of an image an operation is about."""
+"""Choices of the faces of an image that an operation uses."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Literal
 FaceChoice = Literal["largest", "all"]
 EnrolmentChoice = Literal["one", "largest"]
 ProbeChoice = Literal["largest", "one", "all"]
-"""``one`` refuses an image where a second face is about as large as the largest one."""
+"""``one`` refuses an image in which a second face is about as large as the largest one."""

@@ -1,4 +1,4 @@
-"""Enrolment: pictures of a person into a collection, all of them or none."""
+"""Enrolment of a person's images into a collection: all of them or none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from serve_app.service.refusals import NOTHING, refuse_not_live, refuse_poor, re
 
 
 class EnrolmentOperations(Operations):
-    """How persons and faces get into the gallery."""
+    """Operations that enrol persons and their faces."""
 
     async def enroll(
         self,
@@ -50,23 +50,30 @@ class EnrolmentOperations(Operations):
         check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
-        """Create or update a person from any number of pictures, all of them or none.
+        """Create or update a person from any number of images; all images are enrolled or none.
 
         Args:
-            mode: whether the pictures replace the person's faces or add to them; without pictures the faces stay.
-            faces: ``one`` refuses a picture where a second face is about as large; ``largest`` takes the largest.
-            liveness: None follows the collection's policy; True checks anyway, by the policy's threshold.
-            image_storage: what to keep of the pictures; None follows the collection's policy.
-            reject: refuse a face that has one of these faults.
+            tenant: id of the tenant.
+            person_id: the caller's id of the person.
+            collection: name of the collection.
+            images: the images.
+            fields: the person's data.
+            mode: whether the images replace the person's faces or add to them; without images the faces stay.
+            faces: ``one`` refuses an image in which a second face is about as large; ``largest`` takes the largest.
+            liveness: True checks liveness even if the collection's policy does not demand it, by the policy's
+                threshold; None and False follow the policy.
+            image_storage: what to keep of the images; None follows the collection's policy.
+            must_be_new: refuse a person that exists.
+            reject: refuse a face that has one of these defects.
             min_face_side: refuse a face that is narrower or lower, in pixels.
-            reject_below: refuse a face of a lower quality; the collection's policy may demand more.
-            check_duplicates: refuse a face that somebody else in the collection has already. Two such requests at the
+            reject_below: refuse a face of lower quality; the collection's policy can demand more.
+            check_duplicates: refuse a face that belongs to another person of the collection. Two such requests at the
                 same moment do not see each other.
-            duplicate_min_score: the score from which it is the same face, 0 to 1; None as a search decides.
+            duplicate_min_score: score from which two faces are the same, 0 to 1; None decides as a search does.
 
         Raises:
-            CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace with ``details["image"]``, the
-            picture's position from 0.
+            CollectionNotFound, PersonExists.
+            ImageError, FaceError, DuplicateFace: with ``details["image"]``, the image's position from 0.
         """
         check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
@@ -93,14 +100,17 @@ class EnrolmentOperations(Operations):
         write: Callable[[Sequence[NewFace]], Awaitable[Enrolment]],
         live_from: float | None = None,
     ) -> Enrolment:
-        """What ``write`` makes of the new faces, one of each image; checked for liveness when a collection demands it.
+        """Enrol one face of each image with ``write``, checking liveness if a collection demands it.
 
         Args:
-            found: with liveness crops if ``live_from`` is given.
+            images: the images.
+            found: the face of each image; with liveness crops if ``live_from`` is given.
+            storage: what to keep of the images.
+            write: stores the new faces.
             live_from: check liveness by this threshold in any case.
 
         Raises:
-            FaceNotLive with ``details["image"]``; everything that ``write`` raises.
+            FaceNotLive: with ``details["image"]``. Also the errors of ``write``.
         """
         checked, templates = await asyncio.gather(
             self._checked(found, live_from is not None, live_from), self._embed_new(found)
@@ -131,7 +141,7 @@ class EnrolmentOperations(Operations):
             collections=(collection,),
             max_results=2,  # the person and the nearest other one
             threshold=ThresholdRequest(min_score),
-            liveness_threshold=1.0,  # a search by the service itself: nothing of it is reported to a stranger
+            liveness_threshold=1.0,  # passes every liveness policy: this search only guards the enrolment
         )
         answer = await self.matcher.search(tenant, query)
         for index, matches in enumerate(answer.matches):
@@ -139,7 +149,7 @@ class EnrolmentOperations(Operations):
                 if match.person is None or match.person.id != person_id:
                     other = match.person.id if match.person else match.face.id
                     raise DuplicateFace(
-                        f"The face on picture {index} belongs to {other!r} already, with a score of {match.score:.2f}.",
+                        f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}.",
                         image=index,
                         person_id=other,
                         score=match.score,

@@ -1,9 +1,9 @@
-"""Pictures in sets: up to a few pictures of one person as a probe, as a gallery, or as somebody's new faces.
+"""Operations on image sets: a few images of one person as a probe, as a gallery, or as new faces.
 
-The score of a set is that of its best picture. A mean template would be another matter: the calibration was measured
-on single pictures, and so is its meaning here. A probe of n pictures has up to n times the false-match rate of one.
+The score of a set is that of its best image. The set's mean template is not used, because the calibration was measured
+on single images. A probe of n images has up to n times the false-match rate of one image.
 
-Instead of pictures a set may consist of crops: aligned faces of 112 x 112 pixels, such as detection answers.
+Instead of images a set can consist of crops: aligned faces of 112 x 112 pixels, as returned by detection.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from serve_app.vision.image import read_image
 from serve_app.vision.quality import assess
 
 CROP_LIMITS = Limits(max_image_bytes=2**20, max_image_pixels=CROP_SIDE**2, min_image_side=1)
-"""For reading crops; 112 x 112 pixels as BMP have 37 kB."""
+"""Limits for crops; 112 x 112 pixels take 37 kB as BMP."""
 
 
 class SetOperations(EnrolmentOperations):
-    """What is done with sets of pictures."""
+    """Operations on image sets."""
 
     # -- enrolment
 
@@ -61,9 +61,19 @@ class SetOperations(EnrolmentOperations):
     ) -> Enrolment:
         """Create a person from a set, in any number of collections; thumbnails are kept.
 
+        Args:
+            tenant: id of the tenant.
+            person_id: the caller's id of the new person.
+            images: images, or crops if ``crops``.
+            collections: names of collections.
+            fields: the person's data.
+            crops: whether ``images`` are crops.
+
         Raises:
-            PersonExists, CollectionNotFound; ImageError and FaceError with ``details["image"]``; NotACrop;
-            LivenessRequired if a collection demands a check, which crops do not allow.
+            PersonExists, CollectionNotFound.
+            ImageError, FaceError: with ``details["image"]``, the position in the set.
+            NotACrop: an image of a crop set is not a crop.
+            LivenessRequired: a collection demands a liveness check, which is not possible on crops.
         """
 
         async def write(new: Sequence[NewFace]) -> Enrolment:
@@ -76,10 +86,11 @@ class SetOperations(EnrolmentOperations):
     async def update_person(
         self, tenant: str, person_id: str, update: PersonUpdate, images: Sequence[bytes] = ()
     ) -> Enrolment:
-        """Change a person; the faces of the set become ``new_faces`` of the update.
+        """Change a person; the faces of ``images`` become ``new_faces`` of the update.
 
         Raises:
-            What ``Directory.update_person`` raises; ImageError and FaceError with ``details["image"]``.
+            The errors of :meth:`serve_app.contracts.persons.Persons.update_person`; ImageError and FaceError with
+            ``details["image"]``.
         """
 
         async def write(new: Sequence[NewFace]) -> Enrolment:
@@ -107,20 +118,30 @@ class SetOperations(EnrolmentOperations):
         crops: bool = False,
         liveness: bool = False,
     ) -> tuple[tuple[Match, ...], Liveness | None]:
-        """Who the one person on these pictures is; persons only, best first.
+        """Search for the person that all images show.
 
         Args:
-            collections: None searches everybody.
-            liveness: also check it, and say of the picture that looks least live how live it is. Whether such a set
-                may match is the caller's decision, unless a collection demands liveness: then it is refused.
+            tenant: id of the tenant.
+            images: at least one image, or crops if ``crops``.
+            collections: names; None searches all persons.
+            max_results: most persons in the result.
+            threshold: the threshold that the caller asks for.
+            crops: whether ``images`` are crops.
+            liveness: also check liveness. A set that is not live is refused only if a collection demands liveness;
+                otherwise the caller decides.
+
+        Returns:
+            Matching persons (no unassigned faces), best first, and the lowest liveness of the set; None if it was not
+            checked.
 
         Raises:
-            CollectionNotFound, NoFaceDetected, TooManyFaces, NotACrop; FaceNotLive by a collection's policy;
-            LivenessRequired if a collection demands a check, which crops do not allow.
+            CollectionNotFound, NoFaceDetected, TooManyFaces, NotACrop.
+            FaceNotLive: a collection demands liveness and a face is not live.
+            LivenessRequired: a collection demands a liveness check, which is not possible on crops.
         """
         check_threshold(threshold)
         if not images:
-            raise InvalidRequest("A set needs at least one picture, got none.")
+            raise InvalidRequest("A set needs at least one image, got none.")
 
         found = await self._faces_of(images, crops, liveness)
         model, probes = await self._embed([each.face for each in found])
@@ -151,7 +172,7 @@ class SetOperations(EnrolmentOperations):
     async def verify_set(
         self, tenant: str, images: Sequence[bytes], person_id: str, *, min_score: float
     ) -> tuple[Face, float] | None:
-        """The person's face that comes nearest to a picture of the set, and its score; None below ``min_score``.
+        """The person's face that is most similar to an image of the set, with its score; None below ``min_score``.
 
         Raises:
             PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
@@ -166,17 +187,17 @@ class SetOperations(EnrolmentOperations):
     async def compare_sets(
         self, probe: Sequence[bytes], gallery: Sequence[bytes], *, liveness: bool = False
     ) -> tuple[float, Liveness | None]:
-        """The score of the best pair of two sets, and the liveness of the probe's least live picture if asked for.
+        """The score of the best pair of two sets, and the lowest liveness of the probe (None if not asked for).
 
         Raises:
-            NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` counts within its set.
+            NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` is the position within the set.
         """
-        found, others = await asyncio.gather(
+        probe_faces, gallery_faces = await asyncio.gather(
             self._faces_of(probe, False, liveness), self._faces_of(gallery, False, False)
         )
-        model, templates = await self._embed([each.face for each in (*found, *others)])
-        a, b = templates[: len(found)], templates[len(found) :]
-        return self._score(model, float(np.clip((a @ b.T).max(), -1.0, 1.0))), _least_live(found)
+        model, templates = await self._embed([each.face for each in (*probe_faces, *gallery_faces)])
+        a, b = templates[: len(probe_faces)], templates[len(probe_faces) :]
+        return self._score(model, float(np.clip((a @ b.T).max(), -1.0, 1.0))), _least_live(probe_faces)
 
     async def _faces_of(self, images: Sequence[bytes], crops: bool, liveness: bool) -> Sequence[CheckedFace]:
         if crops:
@@ -202,18 +223,18 @@ def _read_crop(image: bytes, index: int) -> DetectedFace:
     try:
         info, pixels = read_image(image, CROP_LIMITS)
     except (ImageTooLarge, ImageDimensions):
-        raise NotACrop(f"Picture {index} is not a face crop of {CROP_SIDE} x {CROP_SIDE} pixels.", **details) from None
+        raise NotACrop(f"Image {index} is not a face crop of {CROP_SIDE} x {CROP_SIDE} pixels.", **details) from None
     except ImageError as error:
-        raise type(error)(f"Picture {index}: {error.message}", **{**error.details, **details}) from None
+        raise type(error)(f"Image {index}: {error.message}", **{**error.details, **details}) from None
     if (info.width, info.height) != (CROP_SIDE, CROP_SIDE):
         raise NotACrop(
-            f"A face crop of {CROP_SIDE} x {CROP_SIDE} pixels was expected, picture {index} has "
-            f"{info.width} x {info.height}.",
+            f"Expected a face crop of {CROP_SIDE} x {CROP_SIDE} pixels as image {index}, "
+            f"got {info.width} x {info.height}.",
             **details,
         )
     landmarks = REFERENCE
     quality = assess(pixels, Box(0.0, 0.0, CROP_SIDE, CROP_SIDE), landmarks, 1.0, CROP_SIDE, CROP_SIDE)
-    # The crop shows no surroundings, so nothing is known of the codes.
+    # A crop shows no surroundings, so the quality codes cannot be determined.
     return DetectedFace(
         box=Box(0.0, 0.0, CROP_SIDE, CROP_SIDE),
         landmarks=landmarks,

@@ -1,4 +1,4 @@
-"""Faces on their way into the gallery."""
+"""Construction of faces to be enrolled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve_app.vision.image import encode_jpeg
 
 
 class NewTemplates(NamedTuple):
-    """The templates (dimension,) of a new face: by the active model, and by further ones."""
+    """The templates of a new face, float32 (dimension,): by the active model, and by further ones (model id -> ...)."""
 
     model: str
     template: NDArray[np.float32]
@@ -28,14 +28,15 @@ def new_face(
     image: bytes | None = None,
     appearance: bool = True,
 ) -> NewFace:
-    """The face to store of a detection.
+    """The face to enrol for a detection.
 
     Args:
         checked: the detected face and its liveness.
+        templates: its templates.
         image_id: 32 hex digits, the same for all faces of an image.
         storage: which images to keep.
-        image: as it was sent, for storage ``full``.
-        appearance: whether landmarks, sharpness and rotation are known; not for faces that came as crops.
+        image: the image as sent, needed for storage ``full``.
+        appearance: whether landmarks, sharpness and rotation are known; False for faces that came as crops.
     """
     face, liveness = checked.face, checked.liveness
     return NewFace(

@@ -1,4 +1,4 @@
-"""What all operations share: the stages, and the steps that more than one operation takes."""
+"""Base of all operations: the stages, and the steps that several operations share."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from serve_app.service.refusals import main_face
 Result = TypeVar("Result")
 
 FacesOfImage = tuple[bytes, Sequence[CheckedFace]]
-"""An image and faces that were detected on it."""
+"""An image and the faces that were detected on it."""
 
 IN_USE_S = 1.0
-"""How long an answer about the embedders in use is relied on."""
+"""Seconds for which the matcher's answer about the embedders in use is cached."""
 
 
 class Embedded(NamedTuple):
-    """Templates (n, dimension) and the model that made them."""
+    """Templates, float32 (n, dimension), and the id of the model that made them."""
 
     model: str
     templates: Vectors
 
 
 class Operations:
-    """Holds the stages.
+    """The stages, and steps over them.
 
     Args:
         detector, liveness, embedder, matcher: the stages, local or remote.
-        calibrations: of the embedders that may come into use, by model id; the matcher says which one is.
-        max_faces: faces of one picture that are worked on, largest first.
+        calibrations: model id -> calibration, for all embedders that can come into use; the matcher says which one is.
+        max_faces: most faces of one image that are processed, largest first.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Operations:
         self.max_faces = max_faces
         self._in_use: EmbeddersInUse | None = None
         self._in_use_until = 0.0
-        # (tenant, collections) -> liveness threshold that their policies demanded lately: a hint, not a rule.
+        # (tenant, collections) -> liveness threshold that their policies demanded last: a hint, which can be outdated.
         self._demanded_liveness: dict[tuple[str, tuple[str, ...] | None], float] = {}
 
     def _face_options(self, faces: ProbeChoice, liveness: bool = False) -> DetectOptions:
@@ -74,7 +74,7 @@ class Operations:
         return DetectOptions(limit, liveness, every=faces == "all")
 
     async def _embedders(self) -> EmbeddersInUse:
-        """What to embed with; what was true a moment ago will do, since the gallery keeps a former model up."""
+        """The embedders in use; can be slightly outdated, since the gallery still accepts the previous model."""
         known = self._in_use
         if known is not None and time.monotonic() < self._in_use_until:
             return known
@@ -87,12 +87,12 @@ class Operations:
         return known
 
     async def _embed(self, faces: Sequence[DetectedFace]) -> Embedded:
-        """Probes."""
+        """Templates of probes, by the active embedder."""
         model = (await self._embedders()).active
         return Embedded(model, await self.embedder.embed([face.crop for face in faces], model))
 
     async def _embed_new(self, faces: Sequence[DetectedFace]) -> list[NewTemplates]:
-        """Faces on their way into the gallery: by the further embedder too, while the default changes."""
+        """Templates of faces to be enrolled; while the default embedder changes, by the further embedder as well."""
         used = await self._embedders()
         crops = [face.crop for face in faces]
         first = await self.embedder.embed(crops, used.active)
@@ -122,19 +122,19 @@ class Operations:
         try:
             return await self.detector.detect(image, options)
         except ImageError as error:
-            raise type(error)(f"Picture {index}: {error.message}", **{**error.details, "image": index}) from None
+            raise type(error)(f"Image {index}: {error.message}", **{**error.details, "image": index}) from None
 
     async def _checked(
         self, faces: Sequence[DetectedFace], liveness: bool, threshold: float | None = None
     ) -> tuple[CheckedFace, ...]:
-        """The faces, with liveness if asked for; they must carry liveness crops then."""
+        """The faces, with liveness if asked for; then they must have liveness crops."""
         if not liveness:
             return tuple(CheckedFace(face) for face in faces)
         results = await self.liveness.score(faces, threshold)
         return tuple(CheckedFace(face, result) for face, result in zip(faces, results, strict=True))
 
     async def _checked_by(self, found: Sequence[FacesOfImage], threshold: float | None) -> tuple[CheckedFace, ...]:
-        """The faces with liveness by this threshold, None without liveness; faces that have a score keep it."""
+        """The faces with liveness by this threshold; without liveness if it is None. Known probabilities are kept."""
         if threshold is None:
             return tuple(CheckedFace(checked.face) for _, faces in found for checked in faces)
         lacking = [(image, [each.face for each in faces if each.liveness is None]) for image, faces in found]
@@ -160,14 +160,14 @@ class Operations:
         found: Sequence[FacesOfImage],
         attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]],
     ) -> Result:
-        """What ``attempt`` returns; when a collection demands a liveness check, made again with the faces checked.
+        """The result of ``attempt``. If a collection demands a liveness check, the faces are checked and it runs again.
 
         Args:
-            found: the faces; empty where there is no image to check them on.
-            attempt: gets the faces and the threshold that a collection demanded, None at first.
+            found: the faces; empty if there is no image to check them on.
+            attempt: called with the faces and the threshold that a collection demanded, at first None.
 
         Raises:
-            LivenessRequired: there is no image. Everything that ``attempt`` raises.
+            LivenessRequired: a check is demanded and there is no image. Also the errors of ``attempt``.
         """
         try:
             return await attempt([checked for _, faces in found for checked in faces], None)

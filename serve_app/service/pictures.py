@@ -1,4 +1,4 @@
-"""Operations on pictures alone: detect, liveness, embed, compare; and one picture against one person: verify."""
+"""Operations on images: detect, check liveness, embed, compare, and verify an image against a person."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, main_face, re
 
 
 class PictureOperations(Operations):
-    """What can be asked of pictures."""
+    """Operations on images that change nothing."""
 
     async def detect(
         self, image: bytes, *, liveness: bool = False, max_faces: int | None = None
     ) -> tuple[Detection, tuple[CheckedFace, ...]]:
-        """All faces of a picture, largest first, with liveness if asked for."""
+        """All faces of an image, largest first, with liveness if asked for.
+
+        Args:
+            image: the image.
+            liveness: whether to check the faces' liveness.
+            max_faces: keep only this number of largest faces; None keeps the service's maximum. With 1, small faces
+                are not searched for.
+        """
         options = DetectOptions(
             max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness, every=max_faces != 1
         )
@@ -26,11 +33,15 @@ class PictureOperations(Operations):
         return detection, await self._checked(detection.faces, liveness)
 
     async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
-        """Whether the one face of a picture is a live person's.
+        """The main face of an image and its liveness.
+
+        Args:
+            image: the image.
+            threshold: probability from which the face counts as live, 0 to 1; None takes the configured one.
 
         Raises:
-            NoFaceDetected, TooManyFaces: there is not one main face.
-            FaceRejected: the face is too small or cut off, which makes the models guess.
+            NoFaceDetected, TooManyFaces: the image does not have exactly one main face.
+            FaceRejected: the face is too small or cut off, so that the models would guess.
             LivenessUnavailable: no liveness model is installed.
         """
         detection = await self.detector.detect(image, DetectOptions(liveness=True))
@@ -39,7 +50,7 @@ class PictureOperations(Operations):
         return face, (await self.liveness.score([face], threshold))[0]
 
     async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Embedded]:
-        """The faces of a picture and their templates, row by row."""
+        """The faces of an image and their templates; row ``i`` belongs to face ``i``."""
         detection = await self.detector.detect(image, self._face_options(faces))
         return detection, await self._embed(detection.faces)
 
@@ -53,14 +64,18 @@ class PictureOperations(Operations):
         faces: EnrolmentChoice = "largest",
         reject: Collection[QualityCode] = NOTHING,
     ) -> Comparison:
-        """The face of one picture, the probe, against the largest face of another; liveness is checked on the probe.
+        """Compare the face of an image, the probe, with the largest face of another image.
 
         Args:
-            faces: ``one`` refuses a probe where a second face is about as large; ``largest`` takes the largest.
-            reject: refuse a probe whose face has one of these faults.
+            first: the probe.
+            second: the other image.
+            min_score: score from which it is a match; None takes :data:`~serve_app.score.DEFAULT_MIN_SCORE`.
+            liveness: check the probe's liveness; a face that is not live is no match.
+            faces: ``one`` refuses a probe in which a second face is about as large; ``largest`` takes the largest.
+            reject: refuse a probe whose face has one of these defects.
 
         Raises:
-            NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` says on which, 0 or 1.
+            NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
         """
         detections = await asyncio.gather(
             self._one_detection(
@@ -82,7 +97,14 @@ class PictureOperations(Operations):
         min_score: float | None = None,
         liveness: bool = False,
     ) -> Comparison:
-        """The largest face of a picture against all enrolled faces of one person.
+        """Compare the largest face of an image with all enrolled faces of one person; the best score counts.
+
+        Args:
+            tenant: id of the tenant.
+            image: the image.
+            person_id: the caller's id of the person.
+            min_score: as in :meth:`compare`.
+            liveness: check the image's face; a face that is not live is no match.
 
         Raises:
             NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.

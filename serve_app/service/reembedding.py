@@ -1,7 +1,7 @@
-"""The worker of a change of embedder: stored crops in, templates by the target out, in the background.
+"""Background worker for a change of embedder: embeds stored crops with the target model.
 
-It runs beside the service in each ingress; the gallery lets one of them work. It keeps no state: whatever has no
-template yet is what is left to do.
+A worker runs in each ingress replica; the gallery lets one of them work at a time. It keeps no state: the faces that
+have no template yet are the work that is left.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from serve_app.vision.image import read_image
 log = logging.getLogger(__name__)
 
 IDLE_S = 10.0
-"""Between two looks for something to do."""
+"""Seconds until the next check for work after one that found none."""
 
 
 class Reembedder:
-    """Embeds what waits.
+    """Embeds stored crops that have no template of the target model.
 
     Args:
         embedder, matcher: the stages, local or remote.
-        batch: crops at once.
-        idle_s: between two looks when there was nothing to do.
+        batch: crops per step.
+        idle_s: seconds until the next check after one that found no work.
     """
 
     def __init__(self, embedder: Embedder, matcher: Matcher, batch: int = 16, idle_s: float = IDLE_S) -> None:
@@ -44,15 +44,15 @@ class Reembedder:
         self._background = Background(self._run, "reembedding")
 
     def start(self) -> None:
-        """Work from now on, on the running event loop."""
+        """Start working on the running event loop."""
         self._background.start()
 
     async def close(self) -> None:
-        """Stop; a batch that is under way is lost and made again."""
+        """Stop. An unfinished batch is dropped and repeated later."""
         await self._background.close()
 
     async def step(self) -> bool:
-        """One batch; whether there was one."""
+        """Process one batch; False if there was none."""
         crops = await self._matcher.crops_to_embed(self._worker, self._after, self._batch)
         if crops is None:
             self._after = ""
@@ -74,9 +74,9 @@ class Reembedder:
             try:
                 worked = await self.step()
             except FacegraphError as error:
-                log.warning("embedding stored crops has to wait: %s", error)
+                log.warning("Embedding stored crops is postponed: %s", error)
                 worked = False
-            # At most half of the time: searches use the same processor.
+            # Work at most half of the time: searches use the same processors.
             await asyncio.sleep(time.monotonic() - began if worked else self._idle_s)
 
 
@@ -84,9 +84,9 @@ def _decode(face_id: str, crop: bytes) -> Pixels | None:
     try:
         _, pixels = read_image(crop, CROP_LIMITS)
     except ImageError as error:
-        log.warning("the stored crop of the face %s cannot be read: %s", face_id, error)
+        log.warning("The stored crop of face %s cannot be read: %s", face_id, error)
         return None
     if pixels.shape != (CROP_SIDE, CROP_SIDE, 3):
-        log.warning("the stored crop of the face %s is of shape %s", face_id, pixels.shape)
+        log.warning("The stored crop of face %s has shape %s, expected 112 x 112 x 3.", face_id, pixels.shape)
         return None
     return pixels

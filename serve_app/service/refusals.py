@@ -10,34 +10,35 @@ from serve_app.errors import FaceNotLive, FaceRejected, NoFaceDetected, QualityT
 from serve_app.service.choices import EnrolmentChoice
 
 RIVAL_AREA = 0.5
-"""A second face counts as background only below this share of the largest face's area."""
+"""Share of the largest face's area below which a second face counts as background."""
 
 LIVENESS_UNUSABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_CROPPED})
-"""Faults that make the liveness models guess: they need 80 pixels of face and its surroundings."""
+"""Defects with which the liveness models guess: they need a face of 80 pixels and its surroundings."""
 
 NOTHING: frozenset[QualityCode] = frozenset()
 
 
 def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None = None) -> DetectedFace:
-    """The one face of a picture that an operation is about.
+    """The main face of an image.
 
     Args:
+        detection: the faces of the image.
         choice: ``largest`` takes the largest; ``one`` does so only if no other face has half its area or more.
-        image: the picture's position in the request, for the error's details.
+        image: the image's position in the request, for the error's details.
 
     Raises:
         NoFaceDetected, TooManyFaces.
     """
     details: dict[str, Any] = {} if image is None else {"image": image}
-    where = "the picture" if image is None else f"picture {image}"
+    where = "the image" if image is None else f"image {image}"
     if not detection.faces:
-        raise NoFaceDetected(f"No face was found on {where}.", **details)
+        raise NoFaceDetected(f"No face was found in {where}.", **details)
     largest, *others = detection.faces
     rivals = [face for face in others if face.box.area >= RIVAL_AREA * largest.box.area]
     if choice == "one" and rivals:
         count = 1 + len(rivals)
         raise TooManyFaces(
-            f"One main face was expected on {where}, {count} are about equally large; crop it, or send faces=largest.",
+            f"Expected one main face in {where}, got {count} of similar size: crop the image, or send faces=largest.",
             faces=count,
             **details,
         )
@@ -47,10 +48,10 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
 def refuse_unfit(
     face: DetectedFace, reject: Collection[QualityCode], image: int | None = None, min_side: float = 0.0
 ) -> None:
-    """Refuse a face whose quality has any of these codes, or that is narrower or lower than so many pixels.
+    """Refuse a face that has any of the defects ``reject``, or that is narrower or lower than ``min_side`` pixels.
 
     Raises:
-        FaceRejected: with all of them in ``details["codes"]``.
+        FaceRejected: with all defects found in ``details["codes"]``.
     """
     too_small = {QualityCode.FACE_TOO_SMALL} if min(face.box.width, face.box.height) < min_side else set()
     unfit = sorted(face.quality.codes & frozenset(reject) | too_small)
@@ -60,7 +61,7 @@ def refuse_unfit(
 
 
 def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
-    """Refuse a face whose quality is lower than that.
+    """Refuse a face whose quality is below ``reject_below``.
 
     Raises:
         QualityTooLow: with quality and needed in its details.
@@ -68,7 +69,7 @@ def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
     quality = face.quality.value
     if quality < reject_below:
         raise QualityTooLow(
-            f"The face on picture {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}.",
+            f"The face in image {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}.",
             codes=[],
             quality=quality,
             needed=reject_below,
@@ -77,14 +78,14 @@ def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
 
 
 def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:
-    """Refuse a face that was checked and found not to be live.
+    """Refuse a face whose liveness check failed.
 
     Raises:
         FaceNotLive: with probability and threshold in its details.
     """
     if liveness is not None and not liveness.is_live:
         details: dict[str, Any] = {} if image is None else {"image": image}
-        where = "" if image is None else f" on picture {image}"
+        where = "" if image is None else f" in image {image}"
         raise FaceNotLive(
             f"The face{where} is not live: probability {liveness.probability:.2f}, needed {liveness.threshold:.2f}.",
             probability=liveness.probability,

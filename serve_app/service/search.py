@@ -1,4 +1,4 @@
-"""Searching: who is on a picture, who looks like an enrolled face."""
+"""Search operations: by image, by enrolled face, and for duplicates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_PROBES: Vectors = np.empty((0, 0), np.float32)
 
 
 class SearchOperations(KeepingOperations):
-    """One or several faces against one or several collections."""
+    """Searches for one or several faces in one or several collections."""
 
     async def search(
         self,
@@ -48,24 +48,33 @@ class SearchOperations(KeepingOperations):
         trace: bool = True,
         keep_unknown: str | None = None,
     ) -> SearchResult:
-        """Who is on a picture: the largest face, the one main face, or each of them.
+        """Search for the faces of an image: the largest one, the only main face, or all.
 
-        A face that is found not to be live is reported without matches. Liveness is checked when asked for and when the
-        policy of one of the collections demands it. A picture without faces gives a result without faces.
+        A face that is not live is reported without matches. Liveness is checked if asked for, and if the policy of one
+        of the collections demands it. An image without faces gives a result without faces.
 
         Args:
-            collections: names; None searches everybody, also persons in no collection.
-            persons_only: leave out faces without a person.
-            trace: whether the audit log records it; False is refused (InvalidRequest) where the settings say so.
-            faces: ``one`` refuses a picture without a face, and one where a second face is about as large.
-            reject: refuse a picture with a face that has one of these faults.
-            min_face_side: refuse a picture with a face that is narrower or lower, in pixels.
-            keep_unknown: keep faces without matches in this collection, for naming later; those that are not live, or
+            tenant: id of the tenant.
+            image: the image.
+            collections: names; None searches all persons, also those in no collection.
+            max_results: most matches per face.
+            threshold: the threshold that the caller asks for.
+            faces: which faces to search for; ``one`` refuses an image without a face, and one in which a second face is
+                about as large.
+            liveness: check liveness in any case.
+            reject: refuse an image with a face that has one of these defects.
+            min_face_side: refuse an image with a face that is narrower or lower, in pixels.
+            persons_only: leave out unassigned faces.
+            trace: whether the audit log records the search; the settings can forbid False.
+            keep_unknown: keep faces without matches in this collection, to be named later. Faces that are not live, or
                 not good enough to be enrolled, are not kept.
 
         Raises:
-            CollectionNotFound, ImageError, LivenessUnavailable; NoFaceDetected, TooManyFaces, FaceRejected as above;
-            UnknownsNotKept by the policy of ``keep_unknown``.
+            CollectionNotFound, ImageError, LivenessUnavailable.
+            NoFaceDetected, TooManyFaces: the image does not fit ``faces``.
+            FaceRejected: by ``reject`` or ``min_face_side``.
+            InvalidRequest: the settings forbid searches without a trace, or the arguments contradict each other.
+            UnknownsNotKept: the policy of ``keep_unknown`` forbids it.
         """
         check_threshold(threshold)
         if keep_unknown is not None and not trace:
@@ -73,7 +82,7 @@ class SearchOperations(KeepingOperations):
         policy = None if keep_unknown is None else await self._keeping_policy(tenant, collections, keep_unknown)
         query = GalleryQuery(
             probes=NO_PROBES,
-            model="",  # of the probes, when there are some
+            model="",  # set once there are probes
             collections=None if collections is None else tuple(collections),
             max_results=max_results,
             threshold=threshold,
@@ -117,10 +126,10 @@ class SearchOperations(KeepingOperations):
     async def _match(
         self, tenant: str, query: GalleryQuery, checked: Sequence[CheckedFace], templates: Vectors
     ) -> tuple[GalleryAnswer | None, float | None]:
-        """The gallery's answer, None if a liveness check is lacking; the threshold that the collections demand.
+        """The gallery's answer (None if a liveness check is missing), and the threshold that the collections demand.
 
-        The gallery knows the policies. Asking for them before each search would cost every search a call, so liveness
-        is checked from the start if these collections demanded it last time, and the gallery says if that is wrong.
+        Only the gallery knows the policies, and asking for them would cost every search a call. So liveness is checked
+        in advance if these collections demanded it last time, and the gallery reports if that is wrong.
         """
         try:
             answer = await self.matcher.search(tenant, _with_probes(query, checked, templates))
@@ -138,7 +147,15 @@ class SearchOperations(KeepingOperations):
         threshold: ThresholdRequest = ThresholdRequest(),
         trace: bool = True,
     ) -> SearchResult:
-        """Who looks like an enrolled face; the face itself, and its person, are among the answers.
+        """Search with an enrolled face as the probe; the face itself, or its person, is among the matches.
+
+        Args:
+            tenant: id of the tenant.
+            face_id: id of the enrolled face.
+            collections: names of collections.
+            max_results: most matches.
+            threshold: the threshold that the caller asks for.
+            trace: whether the audit log records the search.
 
         Raises:
             FaceIdNotFound, CollectionNotFound.
@@ -153,7 +170,7 @@ class SearchOperations(KeepingOperations):
             max_results=max_results,
             threshold=threshold,
             trace=trace,
-            # What is enrolled has passed its collections' policies; a face in no collection has passed none.
+            # An enrolled face has passed its collections' policies; a face in no collection has passed none.
             liveness_threshold=1.0 if face.expires is None else face.liveness,
         )
         answer = await self.matcher.search(tenant, query)
@@ -169,10 +186,11 @@ class SearchOperations(KeepingOperations):
     async def find_duplicates(
         self, tenant: str, collection: str, threshold: ThresholdRequest = ThresholdRequest()
     ) -> Task:
-        """Compare all faces of a collection that the model in use embedded, in the background.
+        """Start a background task that compares all faces of a collection with templates of the active model.
 
         Raises:
-            CollectionNotFound, TaskRunning.
+            CollectionNotFound.
+            TaskRunning: the same search is running already.
         """
         check_threshold(threshold)
         return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)
@@ -185,24 +203,24 @@ def _with_probes(query: GalleryQuery, checked: Sequence[CheckedFace], templates:
 
 
 def _may_match(face: CheckedFace) -> bool:
-    """A face that is found not to be live is reported without matches."""
+    """False for a face that is not live, which is reported without matches."""
     return face.liveness is None or face.liveness.is_live
 
 
 class StepClock:
-    """Milliseconds from step to step."""
+    """Stopwatch for the consecutive steps of an operation."""
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
         self._steps: dict[str, float] = {}
 
     def step(self, name: str) -> None:
-        """What ran since the last step is called ``name``."""
+        """End the current step and call it ``name``."""
         now = time.perf_counter()
         self._steps[name] = (now - self._last) * 1e3
         self._last = now
 
     def milliseconds(self) -> dict[str, float]:
-        """Each step's time and ``total``, rounded to microseconds."""
+        """Name of each step, and ``total``, -> milliseconds, rounded to microseconds."""
         steps = {**self._steps, "total": (self._last - self._start) * 1e3}
         return {name: round(value, 3) for name, value in steps.items()}

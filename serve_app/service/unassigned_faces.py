@@ -1,4 +1,4 @@
-"""Faces without a person: from a picture into the gallery, and compared with one another by their ids."""
+"""Unassigned faces: enrolment from an image, and comparison by id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serve_app.service.operations import Operations
 
 
 class RegisteringOperations(Operations):
-    """What is done with faces that stand for themselves."""
+    """Operations on unassigned faces."""
 
     async def register_faces(
         self,
@@ -23,22 +23,25 @@ class RegisteringOperations(Operations):
         min_side: int = 1,
         max_side: int | None = None,
     ) -> RegisteredFaces:
-        """Store every face of a picture without a person; they expire unless they are put into a collection.
+        """Store every face of an image as an unassigned face; it expires unless it is added to a collection.
 
         Args:
-            storage: what to keep of the picture.
-            liveness: also check and record it, for collections that demand it.
-            min_side, max_side: pixels that each side of the picture must have.
+            tenant: id of the tenant.
+            image: the image.
+            storage: what to keep of the image.
+            liveness: also check and record liveness, for collections that demand it.
+            min_side, max_side: bounds for each side of the image in pixels; None for no upper bound.
 
         Raises:
-            ImageError; ImageDimensions by the sides. LivenessUnavailable.
+            ImageDimensions: a side is outside the bounds.
+            ImageError, LivenessUnavailable.
         """
         options = DetectOptions(max_faces=self.max_faces, liveness=liveness, every=True)
         detection = await self.detector.detect(image, options)
         sides = (detection.image.width, detection.image.height)
         if min(sides) < min_side or (max_side is not None and max(sides) > max_side):
             raise ImageDimensions(
-                f"A picture of {min_side} to {max_side} pixels a side was expected, got {sides[0]} x {sides[1]}.",
+                f"Expected an image with sides of {min_side} to {max_side} pixels, got {sides[0]} x {sides[1]}.",
                 width=sides[0],
                 height=sides[1],
             )
@@ -55,12 +58,14 @@ class RegisteringOperations(Operations):
         """The calibrated score, 0 to 1, of two stored faces.
 
         Raises:
-            FaceIdNotFound; InvalidRequest if different models embedded them (one of them was left behind by a change).
+            FaceIdNotFound.
+            InvalidRequest: the faces have templates of different models (one was left behind by a change of embedder).
         """
         first, a = await self.matcher.template(tenant, first_id)
         second, b = await self.matcher.template(tenant, second_id)
         if first.model != second.model:
             raise InvalidRequest(
-                f"Faces embedded by one model can be compared, these are of {first.model} and {second.model}."
+                "Only faces with templates of the same model can be compared, "
+                f"these have templates of {first.model} and {second.model}."
             )
         return self._score(first.model, float(a[0] @ b[0]))

@@ -1,4 +1,4 @@
-"""Keeping faces that a search did not know, for whoever names them later."""
+"""Keeping of faces that a search did not recognise, as unknowns to be named later."""
 
 from __future__ import annotations
 
@@ -12,30 +12,36 @@ from serve_app.service.new_faces import NewTemplates, new_face
 from serve_app.service.operations import Operations
 
 BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_TOO_CLOSE, QualityCode.FACE_CLOSE_TO_BORDER})
-"""Faults that matter to a liveness decision and not to recognition."""
+"""Defects that affect a liveness decision but not recognition."""
 
 
 class KeepingOperations(Operations):
-    """What a search does besides searching when it is told to keep unknown faces."""
+    """Steps of a search that keeps unknown faces."""
 
     async def _keeping_policy(self, tenant: str, collections: Sequence[str] | None, name: str) -> CollectionPolicy:
-        """Raises InvalidRequest, CollectionNotFound, UnknownsNotKept."""
+        """The policy of the collection that unknown faces are to be kept in.
+
+        Raises:
+            InvalidRequest: the collection is not among the searched ones.
+            CollectionNotFound.
+            UnknownsNotKept: the policy forbids it.
+        """
         if name not in (collections or ()):
-            raise InvalidRequest(f"keep_unknown names the collection {name[:100]}, which is not one that is searched.")
+            raise InvalidRequest(f"keep_unknown must name one of the searched collections, got {name[:100]}.")
         policy = (await self.matcher.collection(tenant, name)).policy
         if not policy.keep_unknown_h:
             raise UnknownsNotKept(
-                f"The policy of the collection {name} does not allow to keep unknown faces.", collection=name
+                f"The policy of the collection {name} does not allow searches to keep unknown faces.", collection=name
             )
         return policy
 
     async def _kept(
         self, tenant: str, name: str, policy: CollectionPolicy, result: SearchResult, templates: Vectors
     ) -> SearchResult:
-        """The result with where its unknown faces are kept: those that are live and that enrolment would take."""
+        """Keep faces without matches that are live and good enough to enrol; the result then names their unknowns."""
         chosen: dict[int, NewFace] = {}
         image_id = uuid.uuid4().hex
-        # Never the photograph, whatever the policy says of enrolment: others are on it, who may be known.
+        # Never the full image, even if the policy keeps it at enrolment: it can show other people, who are known.
         storage = ImageStorage.NONE if policy.image_storage is ImageStorage.NONE else ImageStorage.THUMBNAIL
         for number, searched in enumerate(result.faces):
             face, liveness = searched.face, searched.liveness

@@ -1,1 +1,1 @@
-"""The Ray Serve side: the application graph, deployments, calls between replicas, the HTTP server."""
+"""Ray Serve integration: application graph, deployments, calls between replicas, HTTP server."""

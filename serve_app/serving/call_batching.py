@@ -1,10 +1,10 @@
-"""Calls of a stage in another process that have to wait are sent together.
+"""Batching of calls to stages in other processes: calls that must wait are sent together.
 
-A call between processes takes milliseconds of processor time beside what the stage computes, for the call and hardly
-for what it carries. As long as a stage has fewer calls under way than its deployment is meant for at its largest size,
-each is sent at once and alone: Serve's autoscaler, which counts calls, sees them all and adds replicas. Beyond that
-there are none to add, and those that wait are sent as one when another has ended: the more there is to do, the less of
-it is spent on sending. Nobody waits by the clock.
+A call between processes costs milliseconds of processor time besides the stage's work, almost independent of the size
+of its arguments. While a stage has fewer ongoing calls than its deployment handles at its largest size, each call is
+sent immediately and separately: Serve's autoscaler counts calls, sees them all and adds replicas. Beyond that there are
+no replicas to add; further calls wait until a call ends and are then sent as one. So the share of time spent on sending
+falls as the load grows, and there is no waiting time to tune.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from functools import partial
 from typing import Any
 
 MOST_CALLS = 16
-"""Sent together at most: they have their answers when the last of them has."""
+"""Most calls in one batch; all get their results when the last one is done."""
 
 MOST_BYTES = 2**20
-"""Of pictures sent together: a photograph as cameras make it goes alone, and small ones do not wait for it."""
+"""Most bytes of images in one batch: a full-size photograph is sent separately, so that small images do not wait for
+it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,14 @@ class Call:
 
     @property
     def weight(self) -> int:
-        """Bytes of the pictures that it carries, compressed ones or crops."""
-        pictures = (arg if isinstance(arg, list | tuple) else [arg] for arg in self.args)
-        return sum(len(p) if isinstance(p, bytes) else getattr(p, "nbytes", 0) for each in pictures for p in each)
+        """Bytes of the images among the arguments, compressed images or crops."""
+        images = (arg if isinstance(arg, list | tuple) else [arg] for arg in self.args)
+        return sum(len(i) if isinstance(i, bytes) else getattr(i, "nbytes", 0) for each in images for i in each)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one of several calls: its result, or what it raised."""
+    """Outcome of one call of a batch: its result, or the exception that it raised."""
 
     value: Any = None
     error: Exception | None = None
@@ -54,14 +55,12 @@ class _Waiting:
 
 
 class CallBatcher:
-    """The calls of one method.
+    """Batches the calls of one method. Not thread-safe: it belongs to one event loop.
 
     Args:
         alone: makes one call.
-        together: makes several and returns their outcomes in the same order. Its exception reaches all callers.
-        limit: calls under way, alone or together, from which on others wait.
-
-    Not thread-safe: it belongs to one event loop.
+        together: makes several calls and returns their outcomes in the same order. Its exception reaches all callers.
+        limit: number of ongoing calls and batches from which further calls wait.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class CallBatcher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Make this call; what it returns or raises."""
+        """Make a call; returns its result or raises its exception."""
         if self._under_way < self._limit:
             self._under_way += 1
             try:
@@ -94,7 +93,7 @@ class CallBatcher:
         group = self._next()
         if group:
             self._under_way += 1
-            # In the first one's context: its request id is in what Ray logs of the call.
+            # Sent in the context of the first call, whose request id then appears in Ray's log.
             task = asyncio.get_running_loop().create_task(self._send(group), context=group[0].context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -103,7 +102,7 @@ class CallBatcher:
 
     @staticmethod
     def _left(task: asyncio.Task[None], group: Sequence[_Waiting], future: asyncio.Future[Any]) -> None:
-        """Give up what nobody waits for any more: it may be on its way to a machine that will never answer."""
+        """Cancel a batch once all its callers were cancelled: it might be sent to a machine that never answers."""
         if all(waiting.future.cancelled() for waiting in group):
             task.cancel()
 
@@ -111,7 +110,7 @@ class CallBatcher:
         group: list[_Waiting] = []
         weight = 0
         while self._waiting and len(group) < MOST_CALLS:
-            if self._waiting[0].future.done():  # its caller has gone away
+            if self._waiting[0].future.done():  # its caller was cancelled
                 self._waiting.popleft()
                 continue
             weight += self._waiting[0].call.weight
@@ -124,7 +123,7 @@ class CallBatcher:
         try:
             outcomes = await self._together([waiting.call for waiting in group])
             if len(outcomes) != len(group):
-                raise RuntimeError(f"{len(group)} calls were made, {len(outcomes)} outcomes came back")
+                raise RuntimeError(f"expected {len(group)} outcomes, one per call, got {len(outcomes)}")
         except Exception as error:
             outcomes = [Outcome(error=error)] * len(group)
         finally:

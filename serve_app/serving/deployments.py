@@ -1,4 +1,4 @@
-"""The stages as Ray Serve deployments: what a replica adds to a stage, and nothing else."""
+"""Ray Serve deployments of the ingress and the stages."""
 
 from __future__ import annotations
 
@@ -37,10 +37,12 @@ log = logging.getLogger(__name__)
 class StageReplica:
     """One replica of any stage.
 
-    It has the methods of the stage's contract; each takes ``request_context``, the request that the call is made for.
+    It has the methods of the stage's contract. Each takes an additional argument ``request_context``, the request context that
+    the call belongs to.
 
     Args:
-        stage: its name, a key of :data:`~.stage_kinds.STAGES`.
+        stage: name of the stage, a key of :data:`~.stage_kinds.STAGES`.
+        settings: the service's settings.
     """
 
     def __init__(self, stage: str, settings: Settings) -> None:
@@ -50,7 +52,7 @@ class StageReplica:
         offer(self, self._stage, kind.contract)
 
     async def together(self, method: str, calls: Sequence[Call]) -> list[Outcome]:
-        """Make these calls of a method concurrently; their outcomes in the same order."""
+        """Make several calls of a method concurrently; returns their outcomes in the same order."""
         return await asyncio.gather(*(self._one(method, call) for call in calls))
 
     async def _one(self, method: str, call: Call) -> Outcome:
@@ -59,12 +61,12 @@ class StageReplica:
             return Outcome(await getattr(self, method)(*call.args, **call.kwargs))
         except FacegraphError as error:
             return Outcome(error=error)
-        except Exception as error:  # its class may not exist in the process that the outcome is sent to
+        except Exception as error:  # its class might not exist in the process that the outcome is sent to
             log.exception("%s failed", method)
             return Outcome(error=RuntimeError(f"{method} failed: {error!r}"))
 
     async def check_health(self) -> None:
-        """Called by Serve: an answer is the proof. What a restart cannot mend is reported by ``ready``."""
+        """Called by Serve; any response counts as healthy. Faults that no restart repairs appear in ``ready``."""
 
     async def __del__(self) -> None:  # Serve awaits it once, after the last request
         await self._stage.close()
@@ -72,7 +74,7 @@ class StageReplica:
 
 
 def offer(replica: Any, stage: Any, contract: type) -> None:
-    """Give the replica the contract's methods, as the stage has them, each with the argument ``request_context``."""
+    """Add the contract's methods to the replica: those of the stage, each with the additional argument ``request_context``."""
     for method in methods(contract):
         setattr(replica, method.name, named(method, _in_context(getattr(stage, method.name))))
 
@@ -89,7 +91,12 @@ def _in_context(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
 
 @serve.ingress()
 class IngressReplica(Ingress, LateAsgiApp):
-    """One replica of the ingress; the stages without a handle run inside it."""
+    """One replica of the ingress.
+
+    Args:
+        settings: the service's settings.
+        handles: name of a stage -> handle of its deployment; the other stages run inside this replica.
+    """
 
     def __init__(self, settings: Settings, **handles: DeploymentHandle[Any]) -> None:
         _start_observing(settings, "Ingress")
@@ -99,7 +106,7 @@ class IngressReplica(Ingress, LateAsgiApp):
         self._server: HttpServer | None = None
 
     def build_http_app(self) -> ASGIApp:
-        """The HTTP application, which the replica serves itself if it was lent a socket (``ingress.listener``)."""
+        """The HTTP application; with ``ingress.listener`` the replica serves it itself on the socket from there."""
         app = super().build_http_app()
         if self._options.listener is not None:
             listening = receive_socket(self._options.listener)
@@ -107,7 +114,7 @@ class IngressReplica(Ingress, LateAsgiApp):
         return app
 
     async def check_health(self) -> None:
-        """Called by Serve: raises when the replica no longer listens, so that another one replaces it."""
+        """Called by Serve; raises when the replica no longer listens, so that Serve replaces it."""
         if self._server is not None and self._server.failed:
             raise RuntimeError("the HTTP server has ended")
 
@@ -125,24 +132,24 @@ def _start_observing(settings: Settings, process: str) -> None:
 
 
 def remote(handle: DeploymentHandle[Any], stage: str, settings: Settings) -> Remote:
-    """The stage behind the handle."""
+    """The remote stage of a deployment's handle."""
     options: ServeOptions = getattr(settings, stage).serve
-    may_sleep = options.autoscaling.min_replicas == 0
-    return Remote(handle, STAGES[stage], options.retry_after_s, may_sleep, options.calls_at_full_size)
+    scales_to_zero = options.autoscaling.min_replicas == 0
+    return Remote(handle, STAGES[stage], options.retry_after_s, scales_to_zero, options.calls_at_full_size)
 
 
 def replica_states() -> Mapping[str, Mapping[str, int]]:
-    """Replicas of this application's deployments by state, from Serve's controller. Blocking; only inside a replica."""
+    """Deployment -> state -> number of replicas, from Serve's controller. Blocks; works only inside a replica."""
     application = serve.status().applications[serve.get_replica_context().app_name]
     return {
-        # Declared as an enumeration, but Serve fills in plain strings.
+        # The states are declared as an enumeration, but Serve fills in plain strings.
         name: {getattr(state, "value", state): count for state, count in deployment.replica_states.items() if count}
         for name, deployment in application.deployments.items()
     }
 
 
 def in_serve_context(app: ASGIApp) -> ASGIApp:
-    """Give requests the context that they would have from Serve's proxy: its logs and handles use the request's id."""
+    """Wrap ``app`` so that requests have the context that Serve's proxy would set, for logs and handles."""
     name = serve.get_replica_context().app_name
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,10 +161,13 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
 
 
 def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:
-    """A deployment of this replica class with these options.
+    """A deployment of a replica class.
 
     Args:
-        alone: never two replicas at the same time, not even while one replaces the other.
+        replica: the class.
+        name: name of the deployment.
+        options: Ray Serve options.
+        alone: never run two replicas at the same time, not even while one replaces the other.
     """
     autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form

@@ -1,4 +1,4 @@
-"""The application graph: settings in, Ray Serve application out."""
+"""Application graph: builds the Ray Serve application from the settings."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from serve_app.serving.stage_kinds import STAGES
 from serve_app.settings import Settings, Topology, load_settings
 
 NAME = "facegraph"
-"""Of the Serve application: ``serve.get_app_handle("facegraph")``."""
+"""Name of the Serve application, as in ``serve.get_app_handle("facegraph")``."""
 
 OWN_DEPLOYMENTS = {
     Topology.DISTRIBUTED: tuple(STAGES),
     Topology.COMPACT: ("matcher",),
     Topology.SINGLE: (),
 }
-"""The stages that are deployments of their own in each topology; the others run inside the ingress replicas."""
+"""The stages that are separate deployments in each topology; the others run inside the ingress replicas."""
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The whole graph.
+    """The Ray Serve application.
 
     Args:
         args: values of :class:`~serve_app.settings.Settings`, as under ``args`` in a Serve configuration file.
 
     Raises:
-        ConfigurationError: with an explanation, before anything is started.
+        ConfigurationError: the settings are invalid; nothing has been started.
     """
     settings = load_settings(args).without_secrets()
-    chosen(settings.dialects)  # a misspelt one stops the start here, not in a replica
+    chosen(settings.dialects)  # an unknown dialect fails here, not in a replica
     tracing.check(settings)
     own = OWN_DEPLOYMENTS[settings.topology]
     stages = {name: _stage(name, settings) for name in own}
-    # Embedded stores have one writer: where the matcher runs, there is one replica at any time.
+    # Embedded stores have one writer: the deployment that contains the matcher never runs two replicas.
     alone = "matcher" not in own and _has_embedded_store(settings)
     return deployment(IngressReplica, "Ingress", settings.ingress.serve, alone).bind(settings, **stages)
 

@@ -1,6 +1,6 @@
-"""Serving the HTTP application on a socket that listens already, without Ray Serve's proxy.
+"""HTTP server for an existing listening socket, used instead of Ray Serve's proxy.
 
-Keeps the proxy's promise: a request whose client has gone away is cancelled.
+As with the proxy, a request whose client has disconnected is cancelled.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEEP_ALIVE_S = 90
-"""As Ray Serve's proxy: longer than load balancers usually keep a connection."""
+"""Keep-alive timeout in seconds, as in Ray Serve's proxy: longer than load balancers usually keep a connection."""
 
 CLIENT_GONE = 499
 
 Observer = Callable[[str, str, int, float], None]
-"""Told of each request: its method, its route's pattern (empty if it has none), the status, the seconds it took."""
+"""Called after each request with method, route pattern (empty if there is none), status and seconds."""
 
 
 class HttpServer:
-    """Serves in the running event loop until it is closed.
+    """HTTP server in the running event loop; runs until it is closed.
 
     Args:
         app: the application.
-        listening: taken over, and closed at the end.
-        observe: told of each request.
+        listening: the listening socket; the server closes it at the end.
+        observe: called after each request.
     """
 
     def __init__(self, app: ASGIApp, listening: socket.socket, observe: Observer = lambda *_: None) -> None:
@@ -46,23 +46,23 @@ class HttpServer:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended without being closed."""
+        """Whether the server ended without being closed."""
         return self._task.done() and not self._server.should_exit
 
     async def close(self) -> None:
-        """Accept nothing more, answer what is being worked on."""
+        """Accept no more connections, and answer the requests in progress."""
         self._server.should_exit = True
         await self._task
 
 
 class _Server(uvicorn.Server):
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """Signals are the process's own business."""
+        """Leave signals alone: they belong to the process, not to this server."""
         return contextlib.nullcontext()
 
 
 class CancelOnDisconnect:
-    """Cancels a request whose client has gone away."""
+    """Cancels a request whose client has disconnected."""
 
     def __init__(self, app: ASGIApp, observe: Observer = lambda *_: None) -> None:
         self._app = app
@@ -74,18 +74,18 @@ class CancelOnDisconnect:
             await self._app(scope, receive, send)
             return
         status, start = 0, time.perf_counter()
-        left = False
-        gone: asyncio.Task[Message] | None = None
+        disconnected = False
+        disconnect: asyncio.Task[Message] | None = None  # waits for the client to disconnect
 
         async def watched_receive() -> Message:
-            nonlocal gone, left
-            if gone is not None:  # the body is through: only a disconnect can follow
-                return await asyncio.shield(gone)
+            nonlocal disconnect, disconnected
+            if disconnect is not None:  # the body is complete: only a disconnect can follow
+                return await asyncio.shield(disconnect)
             message = await receive()
-            left = message["type"] == "http.disconnect"  # in the middle of the body: the application has to give up
+            disconnected = message["type"] == "http.disconnect"  # in the middle of the body
             if message["type"] == "http.request" and not message.get("more_body", False):
-                gone = asyncio.ensure_future(receive())
-                gone.add_done_callback(lambda _: work.cancel())
+                disconnect = asyncio.ensure_future(receive())
+                disconnect.add_done_callback(lambda _: work.cancel())
             return message
 
         async def noted_send(message: Message) -> None:
@@ -98,13 +98,12 @@ class CancelOnDisconnect:
         try:
             await work
         except asyncio.CancelledError:
-            if gone is None or not gone.done():
-                raise  # not by us
-            left = True
+            if disconnect is None or not disconnect.done():
+                raise  # cancelled from outside
+            disconnected = True
         finally:
-            if gone is not None:
-                gone.cancel()
+            if disconnect is not None:
+                disconnect.cancel()
             route = getattr(scope.get("route"), "path", "")
-            self._observe(
-                scope.get("method", ""), route, status or (CLIENT_GONE if left else 500), time.perf_counter() - start
-            )
+            status = status or (CLIENT_GONE if disconnected else 500)
+            self._observe(scope.get("method", ""), route, status, time.perf_counter() - start)

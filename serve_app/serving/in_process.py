@@ -1,4 +1,4 @@
-"""Stages in this process, and the service over stages wherever they run."""
+"""Stages inside this process, and assembly of the service over local and remote stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serve_app.vision.catalogue import Catalogue
 
 
 def assemble(settings: Settings, stages: Mapping[str, Any]) -> FaceService:
-    """The service over these stages, by the names of :data:`~.stage_kinds.STAGES`, local or remote."""
+    """The service over all four stages; ``stages`` maps the names of :data:`~.stage_kinds.STAGES` to stages."""
     return FaceService(
         **stages,
         calibrations=Catalogue.load().calibrations(),
@@ -24,10 +24,10 @@ def assemble(settings: Settings, stages: Mapping[str, Any]) -> FaceService:
 
 @dataclass(frozen=True)
 class LocalStages:
-    """Stages in this process, opened and closed together.
+    """Stages inside this process, opened and closed together.
 
     Attributes:
-        stages: by name.
+        stages: name -> stage.
     """
 
     stages: Mapping[str, Any]
@@ -36,14 +36,18 @@ class LocalStages:
     def open(
         cls, settings: Settings, metrics: Callable[[str], Metrics] = Metrics, elsewhere: Collection[str] = ()
     ) -> LocalStages:
-        """All stages but those that run elsewhere. Raises ConfigurationError, StoreUnavailable."""
+        """Open all stages except those named in ``elsewhere``, which run in other processes.
+
+        Raises:
+            ConfigurationError, StoreUnavailable: a stage cannot be opened.
+        """
         return cls({name: kind.make(settings, metrics) for name, kind in STAGES.items() if name not in elsewhere})
 
     def service(self, settings: Settings) -> FaceService:
-        """The service over them, when all are here."""
+        """The service over these stages; all four must be local."""
         return assemble(settings, self.stages)
 
     async def close(self) -> None:
-        """Finish what runs and release everything."""
+        """Finish running calls and close all stages."""
         for stage in self.stages.values():
             await stage.close()

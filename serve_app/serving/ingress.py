@@ -1,4 +1,4 @@
-"""The ingress: the HTTP application and the Python handle, over the same service."""
+"""The ingress: HTTP application and Python handle over one service."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from serve_app.settings import Settings
 
 
 class Ingress(PythonHandle):
-    """Serves HTTP and the handle.
+    """The HTTP application and the Python handle.
 
     Args:
-        stages: those in other processes, by name; the others run inside this process.
-        replicas: tells how many replicas each deployment has; None where there are none.
+        settings: the service's settings.
+        stages: name -> stage in another process; the other stages run inside this process.
+        metrics: makes the metrics of a stage from its name.
+        replicas: returns the number of replicas of each deployment; None outside Ray Serve.
 
     Raises:
-        ConfigurationError: a setting, a model file or a store is not usable.
+        ConfigurationError: a setting, a model file or a store cannot be used.
         StoreUnavailable: a store does not answer.
     """
 
@@ -71,7 +73,7 @@ class Ingress(PythonHandle):
             await self._reembedder.close()
 
     async def close(self) -> None:
-        """Finish what runs in stages of this process, release the database."""
+        """Stop background work, finish running calls of local stages, close the database."""
         await self._bulk.close()
         await self._reembedder.close()
         await self._local.close()

@@ -1,8 +1,8 @@
-"""What Ray Serve's proxy would say by itself, in the service's words.
+"""Middleware of Ray Serve's proxy: turns the proxy's own errors into the service's 503.
 
-The proxy listens a moment before it knows the application, which has every path. Its 404 of that time would tell
-whoever deletes somebody that there is nobody to delete. When the replica dies that works on a request, the proxy says
-nothing, which the server below it makes a 500.
+The proxy listens shortly before it knows the application, and answers every path with 404 until then; a client that
+deletes a person would conclude that there is no such person. When the replica that works on a request dies, the proxy
+sends no response, which the server below it turns into a 500.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ RETRY_AFTER_S = 1
 
 
 def middlewares() -> list[Middleware]:
-    """For ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``: what the proxy puts around itself."""
+    """The proxy's middlewares, for ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``."""
     return [Middleware(ProxyAnswers)]
 
 
 class ProxyAnswers:
-    """Makes both of them the service's 503; lets everything else through."""
+    """Replaces the two errors by the service's 503; passes everything else on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,26 +36,26 @@ class ProxyAnswers:
             await self._app(scope, receive, send)
             return
         answered = False
-        held: Message | None = None
+        start_of_404: Message | None = None  # held back until the body shows where the 404 comes from
 
-        async def judged(message: Message) -> None:
-            nonlocal answered, held
+        async def filtered_send(message: Message) -> None:
+            nonlocal answered, start_of_404
             answered = True
             if message["type"] == "http.response.start" and message["status"] == 404:
-                held = message
+                start_of_404 = message
                 return
-            start, held = held, None
+            start, start_of_404 = start_of_404, None
             if start is not None and _knows_no_application(start, message):
-                answer = _unavailable("The service is starting: send the request again.")
+                answer = _unavailable("The service is starting; send the request again.")
                 await answer(scope, receive, send)
                 return
             if start is not None:
                 await send(start)
             await send(message)
 
-        await self._app(scope, receive, judged)
-        if not answered:  # or the client has gone, and this goes nowhere
-            lost = "The replica that worked on the request was lost. What the request was to change is changed or not."
+        await self._app(scope, receive, filtered_send)
+        if not answered:  # if the client has disconnected, this response is discarded
+            lost = "The replica died during this request. Either all of its changes were made or none."
             await _unavailable(lost, outcome="unknown")(scope, receive, send)
 
 

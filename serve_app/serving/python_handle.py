@@ -1,6 +1,6 @@
 """The Python handle: the service's operations for programs inside the Ray cluster.
 
-From a Ray job: ``serve.get_app_handle("facegraph").search.remote(image_bytes, collection="staff").result()``.
+Example, in a Ray job: ``serve.get_app_handle("facegraph").search.remote(image_bytes, collection="staff").result()``.
 Callers of the handle are inside the cluster and trusted: they name a tenant instead of sending a key.
 """
 
@@ -40,12 +40,12 @@ Handle = TypeVar("Handle", bound=type["PythonHandle"])
 
 
 def _handle_methods(handle: Handle) -> Handle:
-    """Class decorator: add the matcher's methods that are marked ``on_handle``; make each call a request."""
+    """Class decorator: adds the matcher's methods marked ``on_handle``, and gives each call a request context."""
     for method in methods(Matcher):
         if method.on_handle:
             setattr(handle, method.name, named(method, _of_gallery(method)))
     for name, function in inspect.getmembers(handle, inspect.iscoroutinefunction):
-        if not name.startswith("_") and name != "ready":  # which asks after the stages instead of using them
+        if not name.startswith("_") and name != "ready":  # `ready` is a health check, not a request
             setattr(handle, name, _as_request(name, function))
     return handle
 
@@ -60,7 +60,7 @@ def _of_gallery(method: Method) -> Callable[..., Awaitable[Any]]:
 def _as_request(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(function)
     async def call(self: PythonHandle, *args: Any, **kwargs: Any) -> Any:
-        if entered():  # one method may call another
+        if entered():  # called by another method of the handle
             return await function(self, *args, **kwargs)
         context = RequestContext(serve_request_id())
         enter(context)
@@ -72,10 +72,10 @@ def _as_request(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[
 
 @_handle_methods
 class PythonHandle:
-    """Methods of the handle. Those of the gallery that are not written out here are in ``serve_app/contracts``.
+    """Methods of the handle; the gallery's methods marked ``on_handle`` in ``serve_app/contracts`` are added.
 
     Attributes:
-        service: the operations.
+        service: the service's operations.
     """
 
     service: FaceService
@@ -94,7 +94,7 @@ class PythonHandle:
         trace: bool = True,
         keep_unknown: str | None = None,
     ) -> SearchResult:
-        """Who is on a picture. See :meth:`serve_app.service.FaceService.search`."""
+        """Search for the faces of an image. See :meth:`serve_app.service.FaceService.search`."""
         return await self.service.search(
             tenant,
             image,
@@ -108,7 +108,7 @@ class PythonHandle:
         )
 
     async def search_all_faces(self, image: bytes, collection: str | Sequence[str], **options: Any) -> SearchResult:
-        """Who is on a picture, for each face of it. Options as for :meth:`search`."""
+        """Search for all faces of an image. Options as for :meth:`search`."""
         return await self.search(image, collection, faces="all", **options)
 
     async def search_face(
@@ -121,7 +121,7 @@ class PythonHandle:
         min_score: float | None = None,
         fpir: float | None = None,
     ) -> SearchResult:
-        """Who looks like an enrolled face."""
+        """Search with an enrolled face as the probe. See :meth:`serve_app.service.FaceService.search_face`."""
         threshold = ThresholdRequest(min_score, fpir)
         return await self.service.search_face(
             tenant, face_id, names(collection), max_results=max_results, threshold=threshold
@@ -144,9 +144,9 @@ class PythonHandle:
         check_duplicates: bool = False,
         duplicate_min_score: float | None = None,
     ) -> Enrolment:
-        """Create or update a person from pictures. See :meth:`serve_app.service.FaceService.enroll`.
+        """Create or update a person from images. See :meth:`serve_app.service.FaceService.enroll`.
 
-        A mapping as ``fields`` is checked as the fields of an HTTP request are.
+        A mapping as ``fields`` is validated like the fields of an HTTP request.
         """
         return await self.service.enroll(
             tenant,
@@ -165,13 +165,13 @@ class PythonHandle:
         )
 
     async def detect(self, image: bytes, *, liveness: bool = False) -> tuple[Detection, tuple[CheckedFace, ...]]:
-        """All faces of a picture, largest first."""
+        """All faces of an image, largest first. See :meth:`serve_app.service.FaceService.detect`."""
         return await self.service.detect(image, liveness=liveness)
 
     async def compare(
         self, first: bytes, second: bytes, *, min_score: float | None = None, liveness: bool = False
     ) -> Comparison:
-        """The largest faces of two pictures against each other."""
+        """Compare the largest faces of two images. See :meth:`serve_app.service.FaceService.compare`."""
         return await self.service.compare(first, second, min_score=min_score, liveness=liveness)
 
     async def verify(
@@ -183,15 +183,15 @@ class PythonHandle:
         min_score: float | None = None,
         liveness: bool = False,
     ) -> Comparison:
-        """The largest face of a picture against one enrolled person."""
+        """Compare the largest face of an image with a person. See :meth:`serve_app.service.FaceService.verify`."""
         return await self.service.verify(tenant, image, person_id, min_score=min_score, liveness=liveness)
 
     async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
-        """Whether the one face of a picture is a live person's."""
+        """The main face of an image and its liveness. See :meth:`serve_app.service.FaceService.check_liveness`."""
         return await self.service.check_liveness(image, threshold=threshold)
 
     async def embed(self, image: bytes, *, faces: FaceChoice = "largest") -> tuple[Detection, Vectors]:
-        """Templates of a picture's faces."""
+        """The faces of an image and their templates, float32 (n, dimension)."""
         detection, embedded = await self.service.embed(image, faces=faces)
         return detection, embedded.templates
 
@@ -207,14 +207,14 @@ class PythonHandle:
         min_score: float | None = None,
         fpir: float | None = None,
     ) -> Task:
-        """Start to look for persons who were enrolled twice; ask ``task`` how far it is."""
+        """Start a task that finds persons who were enrolled twice; ``task`` returns its progress."""
         return await self.service.find_duplicates(tenant, collection, ThresholdRequest(min_score, fpir))
 
     async def ready(self) -> Mapping[str, Any]:
-        """What each stage says of itself; raises Unavailable when one cannot serve."""
+        """Facts about each running stage. Raises Unavailable when a stage cannot serve."""
         return await self.service.ready()
 
 
 def names(collection: str | Sequence[str]) -> tuple[str, ...]:
-    """One name or several as a tuple."""
+    """One or several names as a tuple."""
     return (collection,) if isinstance(collection, str) else tuple(collection)

@@ -1,6 +1,6 @@
-"""Every private name of Ray that the service uses; ``tests/serving/test_ray_private.py`` says which one is missing.
+"""All private names of Ray that the service uses; ``tests/serving/test_ray_private.py`` reports missing ones.
 
-Ray may change these in any release, so nothing else in the package names them.
+Ray can change these in any release, so no other module uses them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 
 def serve_request_id() -> str:
-    """The request id that Ray Serve knows here, for its log and for further calls; empty outside of requests."""
+    """The request id that Ray Serve logs and passes on in the current context; empty outside of requests."""
     context: _RequestContext | None = _serve_request_context.get()
     return context.request_id if context is not None else ""
 
@@ -26,15 +26,15 @@ def set_serve_request_id(request_id: str) -> None:
 
 
 def set_serve_request(route: str, request_id: str, application: str) -> None:
-    """Give Ray Serve the context of an HTTP request that did not come through its proxy.
+    """Set Ray Serve's context for an HTTP request that did not come through its proxy.
 
-    ``is_http_request`` stays False: otherwise handles would return other stages' answers as undecoded bytes.
+    ``is_http_request`` stays False: otherwise handles would return other stages' results as undecoded bytes.
     """
     _set(_RequestContext(route=route, request_id=request_id, app_name=application))
 
 
 def _set(context: _RequestContext) -> None:
-    _serve_request_context.set(context)  # type: ignore[arg-type]  # declared as holding None
+    _serve_request_context.set(context)  # type: ignore[arg-type]  # Ray declares its type as None
 
 
 def over_grpc(handle: DeploymentHandle[Any]) -> DeploymentHandle[Any]:
@@ -48,11 +48,11 @@ def over_grpc(handle: DeploymentHandle[Any]) -> DeploymentHandle[Any]:
 class LateAsgiApp:
     """Base of a deployment class whose HTTP application is built after its constructor, in the replica.
 
-    For ``@serve.ingress()`` without an application.
+    Used with ``@serve.ingress()`` without an application.
     """
 
     def build_http_app(self) -> Any:
-        """The ASGI application, to be defined by the subclass."""
+        """The ASGI application; the subclass must define it."""
         raise NotImplementedError
 
     async def __serve_build_asgi_app__(self) -> Any:
@@ -60,5 +60,5 @@ class LateAsgiApp:
 
 
 def start_node(metrics_port: int | None, **options: Any) -> None:
-    """``ray.init`` on loopback, with the Prometheus endpoint on this loopback port; None takes any free one."""
+    """Call ``ray.init`` on loopback, with the Prometheus endpoint on ``metrics_port``; None takes a free port."""
     ray.init(_node_ip_address="127.0.0.1", _metrics_export_port=metrics_port, **options)

@@ -1,8 +1,8 @@
-"""A stage in another process, with the methods of the stage itself.
+"""Client of a stage in another process, with the methods of the stage itself.
 
-Which methods there are, and which of them only read, comes from the stage's contract. Reads go over gRPC, which takes
-less processor time than Ray's actor calls; when a replica dies, Serve cannot tell whether a gRPC call had begun and
-asks another replica. Writes therefore go as actor calls, where it can tell, and are never made twice.
+The stage's contract defines the methods and which of them only read. Reads go over gRPC, which takes less processor
+time than Ray's actor calls; when a replica dies, Serve cannot tell whether a gRPC call had begun, and asks another
+replica. Writes therefore go as actor calls, where Serve can tell, and are never made twice.
 
 Ray's failures become the domain's errors: a full queue is ``Overloaded``; a lost or missing replica is ``Unavailable``,
 for reads after a second replica was asked; an error raised by the stage arrives as the exception that was raised.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # its types are a package of their own
+import grpc  # type: ignore[import-untyped]  # its types are a separate package
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
@@ -27,14 +27,14 @@ from serve_app.serving.ray_private import over_grpc
 from serve_app.serving.stage_kinds import StageKind
 
 LOST = (RayActorError, grpc.RpcError)
-"""Exceptions of a call whose replica died or was cut off."""
+"""Exceptions of a call whose replica died or cannot be reached."""
 
 BATCHED = frozenset({"detect", "score", "embed", "search"})
 """Methods whose calls are sent together while a stage is busy (:mod:`.call_batching`): those that each search needs."""
 
 
-async def _asleep() -> dict[str, Any]:
-    """``ready`` of a stage that may have no replica: it can be woken, and nothing else is known."""
+async def _scaled_to_zero() -> dict[str, Any]:
+    """``ready`` of a stage that can scale to zero: it counts as ready, and no facts are known."""
     return {}
 
 
@@ -42,11 +42,11 @@ class Remote:
     """Calls ``method(*args)`` of a deployment as ``await remote.method(*args)``.
 
     Args:
-        handle: of the deployment, whose class is :class:`~serve_app.serving.deployments.StageReplica`.
-        kind: the stage: its contract says which methods there are.
-        retry_after_s: what callers are told when its queue is full.
-        may_sleep: it may have no replica: :meth:`ready` must not wake one.
-        limit: calls of one method under way from which on further ones wait and are sent together.
+        handle: handle of the deployment, whose class is :class:`~serve_app.serving.deployments.StageReplica`.
+        kind: the stage, whose contract defines the methods.
+        retry_after_s: seconds that callers are told to wait when the stage's queue is full.
+        may_sleep: whether the deployment can scale to zero; then :meth:`ready` must not start a replica.
+        limit: number of ongoing calls of one method from which further calls wait and are sent together.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Remote:
         for method in methods(kind.contract):
             setattr(self, method.name, named(method, self._call(method, limit)))
         if may_sleep:
-            setattr(self, "ready", _asleep)  # noqa: B010 - mypy knows no attribute of this name
+            setattr(self, "ready", _scaled_to_zero)  # noqa: B010 - mypy knows no attribute of this name
 
     def _call(self, method: Method, limit: int) -> Callable[..., Awaitable[Any]]:
         handle = self._over_grpc if method.read else self._actor_calls
@@ -75,10 +75,9 @@ class Remote:
         async def once(*args: Any, **kwargs: Any) -> Any:
             try:
                 with tracing.outgoing(f"call {self._name} {method.name}") as trace:
-                    here = current()
-                    return await send(
-                        *args, **kwargs, request_context=RequestContext(here.request_id, here.caller, trace)
-                    )
+                    request = current()
+                    context = RequestContext(request.request_id, request.caller, trace)
+                    return await send(*args, **kwargs, request_context=context)
             except BackPressureError:
                 raise Overloaded(
                     f"The {self._name} has no room for more requests; try again in {self._retry_after_s} s.",
@@ -87,7 +86,7 @@ class Remote:
             except DeploymentUnavailableError:
                 raise Unavailable(f"The {self._name} is restarting; try again.") from None
             except FacegraphError as error:
-                # Depending on the transport, the error comes bare or inside a RayTaskError that also claims its class.
+                # Depending on the transport, the error arrives itself, or as cause of a RayTaskError of the same class.
                 cause = error.cause if isinstance(error, RayTaskError) else error
                 raise cause from None
 
@@ -97,8 +96,8 @@ class Remote:
             except LOST:
                 if not method.read:
                     raise Unavailable(
-                        f"The {self._name} died while it worked on this. All of it was written or nothing; which one "
-                        "can be read when it is back.",
+                        f"The {self._name} died during this request. Either all of its changes were made or none; "
+                        f"read the data once the {self._name} is available again to see which.",
                         outcome="unknown",
                     ) from None
             try:

@@ -1,8 +1,8 @@
-"""The service's port, held by one process and lent to another.
+"""Hand-over of the listening socket from ``facegraph serve`` to the ingress replica.
 
-``facegraph serve`` holds the listening socket as long as it runs; the ingress replica asks for it and accepts the
-connections itself. So no proxy stands between a client and the replica; a replica that takes a dead one's place has the
-port at once, and clients who connect in between wait instead of being refused.
+``facegraph serve`` keeps the listening socket open as long as it runs; the ingress replica requests it and accepts the
+connections itself. So there is no proxy between clients and the replica, a replacement for a dead replica has the port
+immediately, and clients that connect in between wait instead of being refused.
 """
 
 from __future__ import annotations
@@ -17,31 +17,35 @@ from pathlib import Path
 from serve_app.errors import ConfigurationError
 
 BACKLOG = 2048
-"""Connections that wait to be accepted."""
+"""Most connections that wait to be accepted."""
 
-_WITHIN_S = 10.0
+_WITHIN_S = 10.0  # timeout of the hand-over
 
 
 class SocketHandoff:
-    """Listens on a TCP port, and on a Unix socket for processes of this user that ask for it.
+    """Holds a listening TCP socket and hands it to processes of this user that connect to a Unix socket.
 
     Args:
         host: an address of this machine.
-        port: 0 takes a free one.
+        port: TCP port; 0 takes a free one.
+
+    Attributes:
+        port: the TCP port.
+        path: the Unix socket.
 
     Raises:
-        ConfigurationError: the port cannot be had.
+        ConfigurationError: the port cannot be used.
     """
 
     def __init__(self, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            # Reuses an address whose last connections linger, but none that somebody listens on.
+            # Reuses an address with lingering connections, but not one that another process listens on.
             self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}).") from None
         self.port: int = self._socket.getsockname()[1]
-        self._folder = tempfile.mkdtemp(prefix="facegraph-")  # for this user alone, and short enough for an address
+        self._folder = tempfile.mkdtemp(prefix="facegraph-")  # private, and short enough for a Unix socket's address
         self.path = Path(self._folder) / "port"
         self._lender = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lender.bind(str(self.path))
@@ -49,7 +53,7 @@ class SocketHandoff:
         threading.Thread(target=self._lend, name="listener", daemon=True).start()
 
     def close(self) -> None:
-        """Lend it no more. The port is free when the borrower has closed it too. A second call does nothing."""
+        """Stop handing out the socket. The port is free once the receiver has closed it too. Can be called twice."""
         with contextlib.suppress(OSError):
             self._lender.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._lender.close()
@@ -67,10 +71,10 @@ class SocketHandoff:
 
 
 def receive_socket(path: Path) -> socket.socket:
-    """The listening TCP socket that the process behind this Unix socket holds.
+    """Get the listening TCP socket from the :class:`SocketHandoff` behind this Unix socket.
 
     Raises:
-        ConfigurationError: nobody lends it there.
+        ConfigurationError: no process hands out a socket there.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(_WITHIN_S)
@@ -78,9 +82,9 @@ def receive_socket(path: Path) -> socket.socket:
             caller.connect(str(path))
             _, descriptors, _, _ = socket.recv_fds(caller, 1, 1)
         except OSError as error:
-            raise ConfigurationError(f"The listening socket cannot be had from {path} ({error}).") from None
+            raise ConfigurationError(f"The listening socket cannot be received from {path} ({error}).") from None
     if not descriptors:
-        raise ConfigurationError(f"Whoever listens at {path} sent no socket.")
+        raise ConfigurationError(f"The process that listens at {path} sent no socket.")
     borrowed = socket.socket(fileno=descriptors[0])
     borrowed.setblocking(False)
     return borrowed

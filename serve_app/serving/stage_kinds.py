@@ -1,4 +1,4 @@
-"""The four stages: class, contract and name of each."""
+"""Table of the four stages: class, contract and name of each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from serve_app.stages import DetectorStage, EmbedderStage, LivenessStage, Matche
 
 
 class StageKind(NamedTuple):
-    """A stage.
+    """One kind of stage.
 
     Attributes:
-        make: its class; takes the settings and a factory of metrics.
+        make: the stage's class; takes the settings and a factory of metrics.
         contract: the protocol that it implements.
-        title: for error messages.
+        title: name in error messages.
     """
 
     make: Callable[..., Any]
@@ -29,4 +29,5 @@ STAGES: Mapping[str, StageKind] = {
     "embedder": StageKind(EmbedderStage, Embedder, "embedder"),
     "matcher": StageKind(MatcherStage, Matcher, "matcher"),
 }
-"""By name: of its settings, of its argument to ``FaceService``, and capitalised of its deployment."""
+"""Name -> stage. The name is also that of its settings, of its argument to ``FaceService`` and, capitalised, of its
+deployment."""

@@ -1,4 +1,4 @@
-"""All settings, typed, in one tree: read once at start, passed down, looked up nowhere else."""
+"""Typed settings of the service, read once at start and passed down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the settings that belong to no single stage; see :mod:`serve_app.settings`."""
+"""Settings sections that are not specific to one stage; see :mod:`serve_app.settings`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Section(BaseModel):
-    """A branch of the tree."""
+    """Base of all sections: unknown keys are refused, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Autoscaling(Section):
-    """Ray Serve autoscaling of one stage (see its autoscaling guide for the meaning of each)."""
+    """Ray Serve autoscaling of one stage; Ray Serve's autoscaling guide describes each value."""
 
     min_replicas: int = Field(1, ge=0)
     max_replicas: int = Field(1, ge=1)
@@ -34,12 +34,12 @@ class Autoscaling(Section):
 
 
 class ServeOptions(Section):
-    """How Ray Serve runs one stage. Queues are always bounded; a full one answers 429 with Retry-After.
+    """Ray Serve options of one stage. Queues are always bounded; a full one answers 429 with Retry-After.
 
     Attributes:
-        graceful_shutdown_timeout_s: what a replica that is replaced gets to finish its requests.
-        max_surge_percent: replicas, in percent and rounded up, that may run beyond the target while an update replaces
-            old ones: new ones start before old ones stop. Of stages with embedded stores one replica runs at any time.
+        graceful_shutdown_timeout_s: seconds that a replaced replica gets to finish its requests.
+        max_surge_percent: additional replicas, in percent of the target and rounded up, while an update replaces old
+            ones: new ones start before old ones stop. Stages with embedded stores never run more than one replica.
     """
 
     autoscaling: Autoscaling = Autoscaling()
@@ -55,7 +55,7 @@ class ServeOptions(Section):
 
     @property
     def calls_at_full_size(self) -> int:
-        """Calls under way for which as many replicas are wanted as there may be."""
+        """Number of ongoing calls at which autoscaling asks for ``max_replicas``."""
         return math.ceil(self.autoscaling.max_replicas * self.autoscaling.target_ongoing_requests)
 
     @model_validator(mode="after")
@@ -70,17 +70,17 @@ class ServeOptions(Section):
 
 
 class StorageSettings(Section):
-    """Where things persist; each empty value means a place inside ``data_dir``.
+    """Locations of the stores; an empty value means a location inside ``data_dir``.
 
     Attributes:
-        database_url: SQLAlchemy URL; ``postgresql+psycopg://...`` or ``sqlite:///...``.
+        database_url: SQLAlchemy URL of the records: ``postgresql+psycopg://...`` or ``sqlite:///...``.
         milvus_uri: ``http(s)://host:port`` of a Milvus server, or a path ending in ``.db`` for milvus-lite.
-        milvus_token: ``user:password`` or an API key of that server.
-        blobs_url: any fsspec URL.
+        milvus_token: ``user:password`` or an API key of the Milvus server.
+        blobs_url: fsspec URL of the images store.
         timeout_s: seconds after which a call to the index counts as failed.
-        encryption_key: 32 bytes as base64, or several of them with commas: templates and images are encrypted with
-            the first one.
-        encryption_key_file: a file with such keys, one a line.
+        encryption_key: a key of 32 bytes as base64, or several separated by commas; templates and images are encrypted
+            with the first one.
+        encryption_key_file: a file with such keys, one per line.
     """
 
     database_url: str = ""
@@ -93,7 +93,7 @@ class StorageSettings(Section):
 
 
 class Limits(Section):
-    """What one request may bring."""
+    """Limits on the contents and the results of one request."""
 
     max_image_bytes: int = Field(16 * 2**20, ge=1024)
     max_image_pixels: int = Field(40_000_000, ge=10_000)
@@ -107,10 +107,10 @@ class Limits(Section):
 
 
 class ImageUrls(Section):
-    """Fetching pictures by ``image_url``.
+    """Fetching of images by ``image_url``.
 
     Attributes:
-        allowed_hosts: names of hosts, ``.example.org`` for all below it; empty allows every public one.
+        allowed_hosts: host names; ``.example.org`` stands for all hosts below it. Empty allows every public host.
     """
 
     enabled: bool = True
@@ -120,19 +120,19 @@ class ImageUrls(Section):
 
 
 class AuditSettings(Section):
-    """The log of who searched for, enrolled and erased what."""
+    """The audit log of searches, enrolments and erasures."""
 
     keep_days: float = Field(365.0, gt=0, le=36_500)
     allow_untraced: bool = True  # whether a search may ask not to be recorded
 
 
 class TracingSettings(Section):
-    """Traces of requests through the stages, with OpenTelemetry.
+    """OpenTelemetry traces of requests through the stages.
 
     Attributes:
-        exporter: ``otlp`` sends them to a collector, which OpenTelemetry's own variables name
+        exporter: ``otlp`` sends traces to the collector in OpenTelemetry's own environment variables
             (``OTEL_EXPORTER_OTLP_ENDPOINT``); ``file`` writes them to ``data_dir/traces``.
-        sample_ratio: share of the requests that are recorded, of those whose client has not decided it already.
+        sample_ratio: share of requests that are recorded, unless the client's trace context decides it.
     """
 
     exporter: Literal["none", "otlp", "file"] = "none"

@@ -1,4 +1,4 @@
-"""Serve configuration files: reading them without starting anything."""
+"""Parser of Ray Serve configuration files; it starts nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from serve_app.settings import Settings, load_settings
 
 @dataclass(frozen=True)
 class ServeFile:
-    """What a file says to Ray Serve and to us.
+    """Contents of a Serve configuration file.
 
     Attributes:
-        settings: of the application, with the environment applied.
-        serve: the file's top level without ``applications``: ``http_options``, ``logging_config`` ...
+        settings: the application's settings, with the environment applied.
+        serve: Ray Serve's part: the file's top level without ``applications`` (``http_options``, ``logging_config``,
+            ...).
     """
 
     settings: Settings
@@ -29,7 +30,8 @@ def read_serve_file(path: Path) -> ServeFile:
     """Read a file such as ``configs/local.yaml``.
 
     Raises:
-        ConfigurationError: it cannot be read, is not YAML, or is not the configuration of exactly one application.
+        ConfigurationError: the file cannot be read, is not YAML, does not configure exactly one application, or has
+            invalid settings.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

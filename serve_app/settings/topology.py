@@ -1,21 +1,21 @@
-"""Which stages share a process, and the choice between the ways to do so."""
+"""Topology: which stages share a process, and the automatic choice."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 DISTRIBUTED_FROM = 4
-"""Processors from which ``auto`` is ``distributed``. With two, the calls between processes cost more than the separate
-processes gain (docs/performance.md#throughput)."""
+"""Number of processors from which ``auto`` is ``distributed``. With two, the calls between processes cost more than
+separate processes gain (docs/performance.md#throughput)."""
 
 
 class Topology(StrEnum):
     """Which stages share a process.
 
-    ``distributed``: each stage is a deployment that scales on its own. ``compact``: detector, liveness scorer and
+    ``distributed``: each stage is a deployment that scales separately. ``compact``: detector, liveness scorer and
     embedder run inside each ingress replica, which saves three calls per request on few processors; the matcher is a
-    deployment. ``single``: the matcher too runs inside the one ingress replica, which saves the last call. ``auto``:
-    ``distributed`` with 4 processors and more, otherwise ``single``.
+    deployment. ``single``: the matcher also runs inside the only ingress replica, which saves the last call. ``auto``:
+    ``distributed`` with 4 processors and more or several ingress replicas, otherwise ``single``.
     """
 
     AUTO = "auto"
@@ -25,11 +25,12 @@ class Topology(StrEnum):
 
 
 def chosen_topology(configured: Topology, processors: int, ingress_replicas: int) -> tuple[Topology, str]:
-    """The topology to run, never ``auto``, and the reason for it.
+    """The topology to run (never ``auto``), and the reason for it.
 
     Args:
-        processors: that this process may use.
-        ingress_replicas: the most that there may be; ``single`` allows one.
+        configured: the topology in the settings.
+        processors: number of processors available to this process.
+        ingress_replicas: largest number of ingress replicas; ``single`` allows one.
     """
     if configured is not Topology.AUTO:
         return configured, "as configured"

@@ -1,7 +1,8 @@
-"""All settings, typed, in one tree: read once at start, passed down, looked up nowhere else.
+"""The tree of settings, and loading it.
 
-Sources, strongest first: environment variables (prefix ``FACEGRAPH_``, ``__`` between levels, as in
-``FACEGRAPH_EMBEDDER__MAX_BATCH=16``), the ``args`` of the application in a Serve configuration file, the defaults here.
+Settings are read once at start and passed down; no other code reads the environment for them. Sources, strongest first:
+environment variables (prefix ``FACEGRAPH_``, ``__`` between levels, as in ``FACEGRAPH_EMBEDDER__MAX_BATCH=16``), the
+``args`` of the application in a Serve configuration file, the defaults here.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from serve_app.settings.topology import Topology, chosen_topology
 
 
 class Inference(Section):
-    """How onnxruntime runs one stage's models.
+    """onnxruntime options of one stage's models.
 
     Attributes:
-        provider: ``auto`` takes CUDA where a device is, else the CPU.
-        threads: of a model call on the CPU while no other one runs in the process (then: one); 0 takes one per core.
+        provider: ``auto`` takes CUDA if there is a device, else the CPU.
+        threads: threads of a model call on the CPU while enough processors are free, otherwise one; 0 takes one per
+            core.
         fp16: compute in half precision (CUDA only).
     """
 
@@ -40,26 +42,28 @@ class Inference(Section):
 
 
 class StageSettings(Section):
-    """What every stage has."""
+    """Settings that every stage has."""
 
     serve: ServeOptions = ServeOptions()
 
 
 class IngressSettings(StageSettings):
-    """HTTP and handle entry.
+    """The ingress: HTTP requests and calls of the Python handle.
 
     Attributes:
-        max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, in the
-            words of the API they speak. To be below ``max_ongoing_requests``, where Serve's own wordless 429 begins.
-        overload_in_flight: of these, requests that are worked on while more come than can be served, so that those who
-            are let in then do not wait for the whole queue; 0 for two for each processor where all stages share one
-            process, and for ``max_in_flight`` elsewhere.
-        max_in_flight_per_key: of these, requests of one API key; 0 for no limit of its own.
-        request_timeout_s: after which a request is given up with 503, its upload included. To be below Serve's own
-            ``http_options.request_timeout_s``, whose answer has no words.
-        own_port: under ``facegraph serve`` the one ingress replica accepts connections itself, and Serve's proxy is not
-            started.
-        listener: where the replica then gets its listening socket (``serving/socket_handoff.py``); set by that command.
+        max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, with
+            the error format of the API that they use. Must be below ``max_ongoing_requests``, from which Serve itself
+            answers 429 without such a body.
+        overload_in_flight: during overload, most requests that are worked on (uploads in progress do not count), so
+            that admitted requests do not wait for the whole queue; 0 takes two per processor if all stages share one
+            process, otherwise ``max_in_flight``.
+        max_in_flight_per_key: limit on the requests of one API key among these; 0 for none.
+        request_timeout_s: seconds after which a request, its upload included, ends with 503. Must be below Serve's
+            ``http_options.request_timeout_s``, whose response has no error body.
+        own_port: under ``facegraph serve`` the only ingress replica accepts connections itself, and Serve's proxy is
+            not started.
+        listener: socket path from which the replica then gets its listening socket (``serving/socket_handoff.py``);
+            set by that command.
     """
 
     serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
@@ -75,9 +79,10 @@ class DetectorSettings(StageSettings):
     """The detector.
 
     Attributes:
-        input_side: pixels that the picture's long side is scaled to, a multiple of 32.
-        min_score: detection score in [0, 1] from which on something counts as a face.
-        workers: pictures worked on at the same time in one replica; 0 takes one per core.
+        input_side: long side in pixels that images are scaled to, a multiple of 32.
+        min_score: detection score, 0 to 1, from which a detection counts as a face.
+        nms_iou: IoU above which two detections count as one face.
+        workers: images processed at the same time in one replica; 0 takes one per core.
     """
 
     inference: Inference = Inference()
@@ -89,7 +94,14 @@ class DetectorSettings(StageSettings):
 
 
 class LivenessSettings(StageSettings):
-    """The liveness scorer: the models that vote, in the order of the answer; those that cannot be had are left out."""
+    """The liveness scorer.
+
+    Attributes:
+        models: ids of the models of the ensemble, in the order of the response; missing ones are left out.
+        threshold: probability of a live person from which a face counts as live.
+        max_batch: most faces in one model call.
+        max_queue: most faces that wait.
+    """
 
     inference: Inference = Inference()
     models: tuple[str, ...] = ("minifasnet-v2", "minifasnet-v1se", "fr-liveness")
@@ -99,10 +111,12 @@ class LivenessSettings(StageSettings):
 
 
 class EmbedderSettings(StageSettings):
-    """The embedder: ``max_queue`` faces wait at most, ``max_batch`` go through the model together.
+    """The embedder.
 
     Attributes:
-        workers: batches worked on at the same time in one replica; more than one only where the CPU computes.
+        workers: batches computed at the same time in one replica; more than one only helps on the CPU.
+        max_batch: most faces in one model call.
+        max_queue: most faces that wait.
     """
 
     inference: Inference = Inference()
@@ -113,22 +127,22 @@ class EmbedderSettings(StageSettings):
 
 
 class MatcherSettings(StageSettings):
-    """The matcher, which owns the gallery. On the embedded index exactly one replica may run."""
+    """The matcher, which owns the gallery. With an embedded index or database exactly one replica may run."""
 
     default_image_storage: Literal["none", "thumbnail", "full"] = "thumbnail"
     unattached_face_ttl_h: float = Field(72.0, gt=0)
 
 
 class Settings(BaseSettings):
-    """The whole tree.
+    """All settings of the service.
 
     Attributes:
-        data_dir: everything that persists lives here, unless ``storage`` sends it elsewhere.
-        model_dir: a folder to look for model files in before anything else.
-        model_cache_dir: downloaded and prepared models; None: the user's cache folder.
-        api_key: the admin key to install at start. Never passed on to a deployment.
-        topology: which stages share a process; ``auto`` is replaced by the one that is chosen.
-        dialects: names of the vendors' wire formats to speak beside the native API; ``all`` stands for every one.
+        data_dir: folder of all stores, except those that ``storage`` locates elsewhere.
+        model_dir: folder that is searched first for model files.
+        model_cache_dir: folder of downloaded and prepared models; None takes the user's cache folder.
+        api_key: the admin key to install at start; never passed on to a deployment.
+        topology: which stages share a process; ``auto`` is replaced by the chosen one when the settings are loaded.
+        dialects: names of the vendors' wire formats to serve beside the native API; ``all`` stands for every one.
     """
 
     model_config = SettingsConfigDict(
@@ -163,13 +177,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment beats the file: an operator can change one value of a shipped configuration."""
+        """Environment over file, so that an operator can change one value of a shipped configuration."""
         return env_settings, init_settings
 
     @field_validator("data_dir", "model_dir", "model_cache_dir")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        # Ray workers run in folders of their own: relative paths are settled here, once.
+        # Ray workers run in other folders, so relative paths are resolved here, once.
         return path.expanduser().resolve() if path is not None else None
 
     @field_validator("api_key")
@@ -196,7 +210,7 @@ class Settings(BaseSettings):
     def _choose_topology(self) -> Settings:
         self._configured_topology = self.topology
         chosen, reason = chosen_topology(self.topology, cpu_count(), self.ingress.serve.autoscaling.max_replicas)
-        self.__dict__["topology"], self._topology_reason = chosen, reason  # the model is frozen for everyone else
+        self.__dict__["topology"], self._topology_reason = chosen, reason  # bypasses the frozen model
         return self
 
     @model_validator(mode="after")
@@ -210,10 +224,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _who_may_sleep(self) -> Settings:
+    def _scale_to_zero(self) -> Settings:
         for name in ("ingress", "detector", "embedder", "matcher"):
             if getattr(self, name).serve.autoscaling.min_replicas == 0:
-                raise ValueError(f"{name}.serve.autoscaling.min_replicas is 0: only the liveness scorer may sleep")
+                raise ValueError(
+                    f"{name}.serve.autoscaling.min_replicas is 0, but only the liveness scorer may scale to zero"
+                )
         return self
 
     @model_validator(mode="after")
@@ -221,7 +237,7 @@ class Settings(BaseSettings):
         replicas = self.ingress.serve.autoscaling.max_replicas
         if self.ingress.own_port and replicas > 1:
             raise ValueError(
-                f"ingress.own_port needs one ingress replica, ingress.serve.autoscaling.max_replicas is {replicas}"
+                f"ingress.own_port needs one ingress replica, but ingress.serve.autoscaling.max_replicas is {replicas}"
             )
         return self
 
@@ -232,17 +248,17 @@ class Settings(BaseSettings):
 
     @property
     def milvus_uri(self) -> str:
-        """Where the vector index is."""
+        """URI of the Milvus server, or path of the milvus-lite file."""
         return self.storage.milvus_uri or str(self.data_dir / "index.db")
 
     @property
     def blobs_url(self) -> str:
-        """fsspec URL of the face images."""
+        """fsspec URL of the images store."""
         return self.storage.blobs_url or f"file://{self.data_dir / 'blobs'}"
 
     @property
     def traces_dir(self) -> Path:
-        """Where traces go that are written to files."""
+        """Folder of the traces that are written to files."""
         return self.data_dir / "traces"
 
     @property
@@ -257,26 +273,29 @@ class Settings(BaseSettings):
 
     @property
     def topology_reason(self) -> str:
-        """Why :attr:`topology` is what it is."""
+        """The reason for the choice of :attr:`topology`."""
         return self._topology_reason
 
     def as_arguments(self) -> dict[str, Any]:
         """Values from which :func:`load_settings` makes the same settings, without the admin key.
 
-        Not for JSON: secrets stay ``SecretStr`` objects, which would be written as asterisks.
+        They cannot be serialised as JSON: secrets stay ``SecretStr`` objects, which would be written as asterisks.
         """
         return {**self.model_dump(exclude={"api_key"}), "topology": self._configured_topology}
 
     def without_secrets(self) -> Settings:
-        """A copy that may be handed to deployments: without the admin key."""
+        """A copy without the admin key, for deployments."""
         return self.model_copy(update={"api_key": None})
 
 
 def load_settings(values: dict[str, Any] | None = None) -> Settings:
     """Settings from a configuration file's values and the environment.
 
+    Args:
+        values: the ``args`` of the application in the file; the environment takes precedence.
+
     Raises:
-        ConfigurationError: with one line for each thing that is wrong.
+        ConfigurationError: a value is invalid; the message has one line per problem.
     """
     try:
         return Settings(**(values or {}))

@@ -1,4 +1,4 @@
-"""The stages as plain classes without Ray; :mod:`serve_app.serving` makes deployments of them."""
+"""The stages as plain classes without Ray; :mod:`serve_app.serving` turns them into deployments."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A work-conserving dynamic batcher.
 
-The next batch is formed at the moment the executor is free, from whatever waits by then: an idle stage serves a
+The next batch is formed at the moment the executor is free, from all items that wait then: an idle stage serves a
 single item at once, a busy one fills its batches, and there is no waiting time to tune. (Ray Serve's ``@serve.batch``
 forms batches by the clock while one is running, which leaves them small whenever inference takes longer than its wait.)
 """
@@ -23,7 +23,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BatchObserver = Callable[[int, float, float, int], None]
-"""Told of each batch: its size, the seconds that its oldest item waited, the seconds that it ran, what waits now."""
+"""Called after each batch with its size, the seconds that its oldest item waited, the seconds that it ran, and the
+number of items that wait now."""
 
 
 @dataclass(slots=True)
@@ -31,22 +32,22 @@ class _Waiting(Generic[Item, Result]):
     item: Item
     future: asyncio.Future[Result]
     since: float
-    moment: Any  # of the caller's trace
+    moment: Any  # position in the caller's trace
 
 
 class Batcher(Generic[Item, Result]):
     """Collects items from concurrent callers and runs them together.
 
     Args:
-        run: takes a list of 1 to ``max_batch`` items, returns as many results; called on threads of the batcher's own.
-            Its exception reaches every caller of that batch, so items are to be validated before.
-        max_batch: items in one call at most.
-        max_queue: items waiting at most; more are refused with ``Overloaded``.
-        name: of the stage, for error messages and the threads.
+        run: takes a list of 1 to ``max_batch`` items and returns as many results; called on the batcher's threads.
+            Its exception reaches every caller of that batch, so items must be validated before.
+        max_batch: most items in one call.
+        max_queue: most items that wait; more are refused with ``Overloaded``.
+        name: name of the stage, for error messages and threads.
         workers: batches that run at the same time.
-        observer: told of each batch.
+        observer: called after each batch.
 
-    It belongs to the event loop that runs during the first :meth:`submit`.
+    A batcher belongs to the event loop that runs during the first :meth:`submit`.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Batcher(Generic[Item, Result]):
         return len(self._queue)
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """Results for the items, in their order. They may run in several batches, together with other callers' items.
+        """Results for the items, in their order. They can run in several batches, together with other callers' items.
 
         Raises:
             Overloaded: the queue has no room for all of them; none was taken.
@@ -86,7 +87,7 @@ class Batcher(Generic[Item, Result]):
             raise Unavailable(f"The {self._name} is shutting down.")
         if not items:
             return []
-        # A call that alone exceeds the queue is let in when nothing waits, or it could never be served.
+        # A call with more items than the queue holds is accepted when nothing waits, or it could never be served.
         if self._queue and len(self._queue) + len(items) > self._max_queue:
             raise Overloaded(
                 f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1
@@ -99,12 +100,12 @@ class Batcher(Generic[Item, Result]):
         try:
             return await asyncio.gather(*(entry.future for entry in waiting))
         finally:
-            # After a caller's cancellation, or one item's failure, nobody waits for the others any more.
+            # After a caller's cancellation, or one item's failure, the results of the other items are not needed.
             for entry in waiting:
                 entry.future.cancel()
 
     async def close(self) -> None:
-        """Refuse new items, fail waiting ones with ``Unavailable``, let running batches end. May be called twice."""
+        """Refuse new items, fail waiting ones with ``Unavailable``, let running batches end. Can be called twice."""
         self._closed = True
         while self._queue:
             entry = self._queue.popleft()
@@ -116,7 +117,7 @@ class Batcher(Generic[Item, Result]):
         self._executor.shutdown(wait=True)
 
     def _start_consumers(self, loop: asyncio.AbstractEventLoop) -> None:
-        """As many as there are batches waiting."""
+        """Start one consumer per waiting batch, up to the number of workers."""
         self._consumers = {consumer for consumer in self._consumers if not consumer.done()}
         batches = -(-len(self._queue) // self._max_batch)
         for _ in range(min(batches, self._workers - len(self._consumers))):
@@ -148,6 +149,6 @@ class Batcher(Generic[Item, Result]):
         batch: list[_Waiting[Item, Result]] = []
         while self._queue and len(batch) < self._max_batch:
             entry = self._queue.popleft()
-            if not entry.future.done():  # its caller may have gone away
+            if not entry.future.done():  # done if its caller was cancelled
                 batch.append(entry)
         return batch

@@ -1,4 +1,4 @@
-"""The detector: a compressed picture in, faces out. The only stage that ever sees a picture's pixels."""
+"""The detector stage: compressed image to faces. No other stage decodes images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ Result = TypeVar("Result")
 
 
 class DetectorStage:
-    """Runs a :class:`~serve_app.vision.face_analyser.FaceAnalyser` on a few threads of its own.
+    """Runs a :class:`~serve_app.vision.face_analyser.FaceAnalyser` on its own threads.
+
+    Args:
+        settings: the service's settings.
+        metrics: makes the metrics of a stage from its name.
 
     Raises:
-        ConfigurationError: a model file or the wanted provider is missing.
+        ConfigurationError: a model file or the configured provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
@@ -57,7 +61,7 @@ class DetectorStage:
 
     async def _run(self, work: Callable[..., Result], *args: Any) -> Result:
         def run() -> Result:
-            # The slot is held also while the image is decoded and faces are aligned.
+            # The slot is also held while the image is decoded and faces are aligned.
             with PROCESS_SLOTS.hold() if self._facts["provider"] == "cpu" else nullcontext():
                 return work(*args)
 
@@ -68,5 +72,5 @@ class DetectorStage:
         return self._facts
 
     async def close(self) -> None:
-        """Finish what is running and release the threads."""
+        """Finish running calls and release the threads."""
         await asyncio.to_thread(self._executor.shutdown, wait=True)

@@ -1,4 +1,4 @@
-"""The embedder: aligned crops in, templates out, dynamically batched over all callers."""
+"""The embedder stage: aligned crops to templates, batched over all callers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,15 @@ class _Model:
 class EmbedderStage:
     """Runs :class:`~serve_app.vision.embedding.FaceEmbedder` behind a :class:`~serve_app.stages.batching.Batcher`.
 
-    The configured model is opened at start. While the gallery changes from one model to another, callers ask for a
-    second one, which is opened when it is first asked for.
+    The configured model is opened at start. While the gallery changes from one model to another, callers also ask for
+    a second model, which is opened at its first use.
+
+    Args:
+        settings: the service's settings.
+        metrics: makes the metrics of a stage from its name.
 
     Raises:
-        ConfigurationError: a model file or the wanted provider is missing.
+        ConfigurationError: a model file or the configured provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
@@ -94,6 +98,6 @@ class EmbedderStage:
         }
 
     async def close(self) -> None:
-        """Refuse new work, finish what runs."""
+        """Refuse new work and finish running batches."""
         for opened in self._models.values():
             await opened.batcher.close()

@@ -1,4 +1,4 @@
-"""The liveness scorer: presentation attack detection on crops of the original pixels, by the mean of several models."""
+"""The liveness scorer stage: presentation attack detection on crops of the original pixels by several models."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ Crops = Mapping[str, Pixels]
 class LivenessStage:
     """Runs a :class:`~serve_app.vision.liveness_ensemble.LivenessEnsemble`; without any model every call is an error.
 
-    Those of the configured models that can be had are used; :meth:`ready` names the others.
+    The configured models whose files are available are used; :meth:`ready` lists the missing ones.
+
+    Args:
+        settings: the service's settings.
+        metrics: makes the metrics of a stage from its name.
 
     Raises:
-        ConfigurationError: the wanted provider is missing, or a model is not in the catalogue.
+        ConfigurationError: the configured provider is missing, or a model is not in the catalogue.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
@@ -57,10 +61,10 @@ class LivenessStage:
         return scored
 
     async def ready(self) -> Mapping[str, Any]:
-        """See :class:`~serve_app.contracts.Stage`. No model at all is a state to serve in, not a failure."""
+        """See :class:`~serve_app.contracts.Stage`. The stage is ready even if no model is installed."""
         return {"models": self._models, "missing": list(self._missing), "threshold": self._threshold}
 
     async def close(self) -> None:
-        """Refuse new work, finish what runs."""
+        """Refuse new work and finish running batches."""
         if self._batcher is not None:
             await self._batcher.close()

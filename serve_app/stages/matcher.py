@@ -1,4 +1,4 @@
-"""The matcher: the gallery's methods, off the event loop, and the gallery's upkeep."""
+"""The matcher stage: runs the gallery's methods in threads, and its upkeep in the background."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from serve_app.vision.catalogue import Catalogue
 log = logging.getLogger(__name__)
 
 UPKEEP_PERIOD_S = 1.0
-"""Between two rounds of flushing the index and retrying what a store outage left undone."""
+"""Seconds between two rounds of upkeep: flushing the index, and retrying what a store outage left undone."""
 
 WORK_PAUSE_S = 0.1
-"""Between two steps of work in the background, so that searches get their share of the processors."""
+"""Seconds between two steps of background work, so that searches get their share of the processors."""
 
 THREADS = 8
-"""Calls worked on at the same time in one replica: they wait for stores more than they compute. There are so many for
-calls that need the index, and as many for the others, which do not wait behind those when it does not answer."""
+"""Threads for calls that need the index, and threads for calls that do not; the latter do not wait when the index does
+not answer. Calls wait for stores more than they compute."""
 
 
 def _opened(settings: Settings) -> Gallery:
     catalogue = Catalogue.load()
-    catalogue.get(settings.embedder.model).calibration()  # raises an explanation if the entry lacks it
+    catalogue.get(settings.embedder.model).calibration()  # raises ConfigurationError for an uncalibrated model
     gallery = open_gallery(settings, catalogue.calibrations())
     try:
         gallery.aim(settings.embedder.model)
@@ -45,7 +45,7 @@ def _opened(settings: Settings) -> Gallery:
 
 
 def _over_gallery(stage: type) -> Any:
-    """Class decorator: add the contract's methods that the class lacks, each as the gallery's, in a thread."""
+    """Class decorator that adds the contract's missing methods; each runs the gallery's method in a thread."""
     for method in methods(Matcher):
         if method.name not in vars(stage):
             setattr(stage, method.name, named(method, _threaded(method)))
@@ -64,11 +64,13 @@ class MatcherStage:
     """Implements :class:`~serve_app.contracts.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
     Args:
-        gallery: already open; it is closed with the stage. None opens the one that the settings name, which migrates
-            and repairs its stores and takes as long as that takes.
+        settings: the service's settings.
+        metrics: makes the metrics of a stage from its name.
+        gallery: an open gallery, which is closed with the stage. None opens the gallery of the settings; this migrates
+            and repairs its stores, which can take long.
 
     Raises:
-        ConfigurationError, StoreUnavailable: that gallery cannot be opened.
+        ConfigurationError, StoreUnavailable: the gallery of the settings cannot be opened.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class MatcherStage:
         return facts
 
     async def close(self) -> None:
-        """Stop the upkeep, finish what runs, close the stores."""
+        """Stop the upkeep, finish running calls, close the stores."""
         for loop in self._upkeep:
             loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -113,10 +115,10 @@ class MatcherStage:
 
     def _start_upkeep(self) -> None:
         if not self._upkeep:
-            loop, nobodys = asyncio.get_running_loop(), Context()  # neither the first caller's name nor its trace
+            loop, empty = asyncio.get_running_loop(), Context()  # without the first caller's identity and trace
             self._upkeep = [
-                loop.create_task(self._keep_up(), name="gallery-upkeep", context=nobodys),
-                loop.create_task(self._work(), name="gallery-work", context=nobodys.copy()),
+                loop.create_task(self._keep_up(), name="gallery-upkeep", context=empty),
+                loop.create_task(self._work(), name="gallery-work", context=empty.copy()),
             ]
 
     async def _keep_up(self) -> None:
@@ -125,7 +127,7 @@ class MatcherStage:
             try:
                 await asyncio.get_running_loop().run_in_executor(self._indexing, self._gallery.maintain)
             except StoreUnavailable as error:
-                log.warning("The gallery's upkeep has to wait: %s", error)
+                log.warning("The gallery's upkeep is postponed: %s", error)
 
     async def _work(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Aligned crops: five landmarks moved to fixed places by a similarity transform."""
+"""Aligned crops: five landmarks moved to fixed positions by a similarity transform."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
 
 
 def face_scale(landmarks: NDArray[np.float32]) -> float:
-    """Pixels of the aligned crop for each pixel of the picture with these landmarks (5, 2)."""
+    """Scale of the alignment: pixels of the aligned crop per pixel of the image with these landmarks (5, 2)."""
     matrix = similarity(landmarks, REFERENCE)
     return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
-    """The face upright in 112x112 pixels, black where the picture ends.
+    """The face upright in 112x112 pixels, black where the image ends.
 
     Args:
-        pixels: the picture, uint8 (height, width, 3) BGR.
-        landmarks: float32 (5, 2) in pixels of it, in the order of :data:`REFERENCE`.
+        pixels: the image, uint8 (height, width, 3) BGR.
+        landmarks: float32 (5, 2) in pixels of the image, in the order of :data:`REFERENCE`.
 
     Returns:
-        uint8 (112, 112, 3) BGR, an array of its own.
+        uint8 (112, 112, 3) BGR, a new array.
     """
     matrix = similarity(landmarks, REFERENCE)
     shrinking = 1 / max(math.hypot(matrix[0, 0], matrix[1, 0]), 1e-6)
-    # A bilinear warp looks at four pixels only: a large face is brought to a multiple of the size first, then averaged.
+    # A bilinear warp looks at four pixels only: a large face is warped to a multiple of the size, then averaged.
     factor = max(1, min(_MAX_OVERSAMPLING, math.floor(shrinking)))
     if factor > 1:
         enlarge = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]])  # about pixel centres
@@ -81,14 +81,15 @@ def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
 
 
 def placement(landmarks: Sequence[Sequence[float]], width: int, height: int) -> Callable[[Pixels], Pixels] | None:
-    """How an aligned crop becomes the input of an embedder that wants the landmarks elsewhere or another size.
+    """A function that warps an aligned crop to the landmark positions and input size of an embedder.
 
     Args:
-        landmarks: five points (x, y) in pixels of that input, in the order of :data:`REFERENCE`.
-        width, height: of that input.
+        landmarks: five points (x, y) in pixels of the embedder's input, in the order of :data:`REFERENCE`.
+        width, height: size of the embedder's input in pixels.
 
     Returns:
-        A function from (112, 112, 3) to (height, width, 3), black where the crop ends; None if the crop will do.
+        A function from uint8 (112, 112, 3) to (height, width, 3), black where the crop ends; None if the embedder
+        takes the aligned crop as it is.
     """
     matrix = similarity(REFERENCE, np.asarray(landmarks, np.float32))
     if (width, height) == (CROP_SIDE, CROP_SIDE) and np.allclose(matrix, np.eye(2, 3), atol=0.01):

@@ -1,4 +1,4 @@
-"""Anchors in a model's catalogue entry: read from a benchmark's report, written into the TOML file."""
+"""Calibration anchors of a model: reading a benchmark's report, and writing the catalogue entry's TOML file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ _HEADER = re.compile(r"^\s*\[+\s*([^\]\s]+)\s*\]+", re.MULTILINE)
 def read_report(path: Path, model: str) -> Anchors:
     """The anchors of a report of ``python -m benchmarks accuracy``.
 
+    Args:
+        path: the report, JSON.
+        model: model id that the report must be for.
+
     Raises:
-        ConfigurationError: no such file, none of that benchmark, or of another model.
+        ConfigurationError: the file cannot be read, is not a report of that benchmark, or is for another model.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -26,17 +30,17 @@ def read_report(path: Path, model: str) -> Anchors:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ConfigurationError(f"{path} is no report of the benchmark 'accuracy' with anchors: {error}.") from None
+        raise ConfigurationError(f"{path} is not a report of the benchmark 'accuracy' with anchors: {error}.") from None
     if measured_for != model:
-        raise ConfigurationError(f"{path} has the anchors of {measured_for!r}, wanted are those of {model!r}.")
+        raise ConfigurationError(f"{path}: expected the anchors of {model!r}, got those of {measured_for!r}.")
     return anchors
 
 
 def write_anchors(entry: Path, anchors: Anchors) -> None:
-    """Replace the anchors in an entry's TOML file; everything else stays as it is, also comments.
+    """Replace the anchors in an entry's TOML file; everything else is kept, comments included.
 
     Raises:
-        ConfigurationError: the file would not be a valid catalogue entry then; it is left alone.
+        ConfigurationError: the result would not be a valid catalogue entry; the file is left unchanged.
     """
     text = without_anchors(entry.read_text("utf-8")).rstrip() + "\n\n" + as_toml(anchors)
     draft = entry.with_name(f".{entry.name}.draft")
@@ -49,7 +53,7 @@ def write_anchors(entry: Path, anchors: Anchors) -> None:
 
 
 def as_toml(anchors: Anchors) -> str:
-    """The tables ``anchors`` and ``anchors.cosines``."""
+    """The TOML tables ``anchors`` and ``anchors.cosines``."""
     falling = sorted(anchors.cosines, reverse=True)
     extrapolated = ", ".join(_rate(fmr) for fmr in sorted(anchors.extrapolated, reverse=True))
     lines = ["[anchors]", f"data = {json.dumps(anchors.data, ensure_ascii=False)}", f"extrapolated = [{extrapolated}]"]
@@ -59,13 +63,16 @@ def as_toml(anchors: Anchors) -> str:
 
 
 def without_anchors(text: str) -> str:
-    """An entry's text without those two tables; comments directly above a table go with it."""
+    """An entry's text without the tables ``anchors`` and ``anchors.cosines``.
+
+    Comments directly above such a table are removed as well.
+    """
     kept: list[str] = []
     comments: list[str] = []
     dropping = False
     for line in text.splitlines(keepends=True):
         if line.lstrip().startswith("#"):
-            comments.append(line)  # belong to what follows
+            comments.append(line)  # comments belong to the line that follows
             continue
         header = _HEADER.match(line)
         if header:

@@ -1,6 +1,6 @@
-"""The model catalogue: what is known of each model file, from ``models/*.toml``.
+"""The model catalogue: one entry per model, read from ``models/*.toml``.
 
-A model of one's own (any embedder of aligned faces, say) is one more TOML entry with its card beside it.
+To add a model (for example any embedder of aligned faces), add a TOML entry with its card beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Entry(BaseModel):
 
 
 class PythonSource(_Entry):
-    """A file inside an installed Python package, which is only looked into, never imported."""
+    """A file inside an installed Python package; the package is never imported."""
 
     kind: Literal["python"]
     package: str
@@ -42,7 +42,7 @@ class NpmSource(_Entry):
 
 
 class UrlSource(_Entry):
-    """A public URL."""
+    """A public HTTPS URL."""
 
     kind: Literal["url"]
     url: str = Field(pattern="^https://")
@@ -52,9 +52,9 @@ Source = Annotated[PythonSource | NpmSource | UrlSource, Field(discriminator="ki
 
 
 class InputSpec(_Entry):
-    """What the graph takes: float32 NCHW, ``(pixel - mean) * scale`` in the channel order ``channels``.
+    """Input of the graph: float32 NCHW, ``(pixel - mean) * scale`` in the channel order ``channels``.
 
-    ``mean`` is in that order too. A detector takes any width and height that are multiples of 32.
+    ``mean`` is in the same order. A detector takes any width and height that are multiples of 32.
     """
 
     width: int = Field(ge=1)
@@ -68,10 +68,10 @@ Point = tuple[float, float]
 
 
 class AlignmentSpec(_Entry):
-    """Where an embedder expects the five landmarks, in pixels of its input.
+    """Positions at which an embedder expects the five landmarks, in pixels of its input.
 
     Attributes:
-        landmarks: x and y of right eye, left eye, nose, right and left mouth corner (of the person).
+        landmarks: x and y of right eye, left eye, nose, right and left mouth corner; right and left are the person's.
     """
 
     landmarks: tuple[Point, Point, Point, Point, Point]
@@ -80,16 +80,16 @@ class AlignmentSpec(_Entry):
     @classmethod
     def _spread(cls, landmarks: tuple[Point, ...]) -> tuple[Point, ...]:
         if len(set(landmarks)) < len(landmarks):
-            raise ValueError("five different points were expected")
+            raise ValueError("expected five different points")
         return landmarks
 
 
 class LivenessSpec(_Entry):
-    """How a liveness model is used.
+    """Parameters of a liveness model.
 
     Attributes:
         crop_scale: side of the crop relative to the face's box.
-        live_index: which output is "live".
+        live_index: index of the class "live" in the output.
     """
 
     crop_scale: float = Field(ge=1)
@@ -101,8 +101,8 @@ class Anchors(_Entry):
 
     Attributes:
         cosines: false-match rate -> cosine.
-        data: what they were measured on.
-        extrapolated: the rates that were not measured.
+        data: description of the data that they were measured on.
+        extrapolated: the rates that were extrapolated, not measured.
     """
 
     cosines: Mapping[float, float]
@@ -114,19 +114,19 @@ class Anchors(_Entry):
         Calibration(self.cosines)
         unknown = [fmr for fmr in self.extrapolated if not any(math.isclose(fmr, known) for known in self.cosines)]
         if unknown:
-            raise ValueError(f"extrapolated lists {unknown}, which are no anchors; those are {sorted(self.cosines)}")
+            raise ValueError(f"extrapolated lists {unknown}, but the anchors are {sorted(self.cosines)}")
         return self
 
 
 class ModelEntry(_Entry):
-    """One way of using one model file.
+    """One model: a file and the recipe for using it.
 
     ``dimension``, ``alignment``, ``anchors`` and ``mirrored`` belong to embedders, ``liveness`` to liveness models.
-    An embedder without anchors can be calibrated and nothing else.
+    An embedder without anchors can only be calibrated.
 
     Attributes:
-        mirrored: a template is the mean of the crop's and the mirrored crop's. Templates of two entries are never
-            compared, so another recipe for the same file is another entry.
+        mirrored: the template is the normalised mean of the crop's and the mirrored crop's templates. Templates of two
+            entries are never compared, so another recipe for the same file is another entry.
     """
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")
@@ -160,15 +160,15 @@ class ModelEntry(_Entry):
         return self
 
     def calibration(self) -> Calibration:
-        """Cosine to score.
+        """The conversion from cosine to score.
 
         Raises:
-            ConfigurationError: the model is no embedder, or was not calibrated yet.
+            ConfigurationError: the model is not an embedder, or is not calibrated yet.
         """
         if self.task == "embedder" and self.anchors is None:
             raise ConfigurationError(
-                f"The embedder {self.id!r} has no anchors yet, so its cosines mean nothing: measure them with "
-                f"'facegraph models calibrate {self.id} --images FOLDER --write'."
+                f"The embedder {self.id!r} has no anchors yet, so its cosines cannot be converted to scores: measure "
+                f"them with 'facegraph models calibrate {self.id} --images FOLDER --write'."
             )
         if self.anchors is None:
             raise ConfigurationError(f"The model {self.id!r} has no anchors: it is a {self.task}, not an embedder.")
@@ -186,7 +186,7 @@ class Catalogue:
         """Read every ``*.toml`` of a folder; None takes the shipped ``models/``.
 
         Raises:
-            ConfigurationError: an entry is malformed, or two have the same id; the message names the file.
+            ConfigurationError: an entry is malformed, or two entries have the same id; the message names the file.
         """
         entries: dict[str, ModelEntry] = {}
         for path in sorted((directory or resource_dir("models")).glob("*.toml")):
@@ -197,10 +197,10 @@ class Catalogue:
         return cls(entries)
 
     def get(self, model_id: str) -> ModelEntry:
-        """The entry of this id.
+        """The entry with this id.
 
         Raises:
-            ConfigurationError: there is none; the message lists those that are.
+            ConfigurationError: there is no such entry; the message lists the known ids.
         """
         try:
             return self._entries[model_id]
@@ -209,7 +209,7 @@ class Catalogue:
             raise ConfigurationError(f"No model {model_id!r} in the catalogue; it has: {known}.") from None
 
     def calibrations(self) -> dict[str, Calibration]:
-        """Of every embedder that was calibrated, by model id."""
+        """The calibrations of all calibrated embedders, by model id."""
         return {entry.id: entry.calibration() for entry in self if entry.anchors is not None}
 
     def __iter__(self) -> Iterator[ModelEntry]:
@@ -220,15 +220,15 @@ class Catalogue:
 
 
 def read_entry(path: Path) -> ModelEntry:
-    """One TOML file.
+    """Read the catalogue entry of one TOML file.
 
     Raises:
-        ConfigurationError: it is malformed.
+        ConfigurationError: the file is malformed.
     """
     try:
         return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(f"{path} is not a valid model entry:\n  " + "\n  ".join(lines)) from None
-    except (ValueError, RecursionError) as error:  # the parser's own, and what it leaves to Python: digits and depth
+    except (ValueError, RecursionError) as error:  # of the parser, or of Python: too many digits, too deep nesting
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error

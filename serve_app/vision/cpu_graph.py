@@ -1,4 +1,4 @@
-"""Nodes that onnxruntime's CPU provider runs faster in another form."""
+"""Graph rewrites for onnxruntime's CPU provider: nodes that it runs faster in another form."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MICROSOFT = "com.microsoft"
 
 
 def keep_packed_products(proto: onnx.ModelProto) -> None:
-    """Multiply by weights that are published as int8 blocks as they are, instead of unpacking them.
+    """Replace matrix products with weights published as int8 blocks by ``MatMulNBits``, which needs no unpacking.
 
-    A matrix product for few rows is bound by the memory that its weights take: SFace's last layer has 26 MB as float32,
+    A matrix product for few rows is bound by the memory of its weights: SFace's last layer takes 26 MB as float32 and
     an eighth of the time of one face. ``MatMulNBits`` reads the 6.4 MB that were published. It rounds its input to 8
-    bits in the same blocks, and with that the templates differ by a cosine of 2e-6 at most (200 faces of LFW).
+    bits in the same blocks, which changes templates by a cosine of 2e-6 at most (200 faces of LFW).
 
-    Called before constants are folded. Products of another form stay as they are: what is taken is
-    ``Gemm(x, DequantizeLinear(weight), bias)`` with a transposed weight in blocks along its rows and a bias for each.
+    Must be called before constants are folded. It rewrites ``Gemm(x, DequantizeLinear(weight), bias)`` with a
+    transposed weight in blocks along its rows and one bias per row; products of another form are left unchanged.
     """
     graph = proto.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -71,7 +71,7 @@ def _is_plain_gemm(node: onnx.NodeProto) -> bool:
 def _shape(
     name: str, unpacked: dict[str, onnx.NodeProto], constants: dict[str, NDArray[np.generic]]
 ) -> tuple[int, ...] | None:
-    """Of a constant, packed or not; None: it is none."""
+    """Shape of a constant, packed or not; None if ``name`` is not a constant."""
     source = unpacked[name].input[0] if name in unpacked else name
     return constants[source].shape if source in constants else None
 
@@ -79,7 +79,7 @@ def _shape(
 def _blocks(
     node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]] | None:
-    """Weights of (rows, blocks, size), with scales and zero points of (rows, blocks); None for another form."""
+    """Weights (rows, blocks, size) with scales and zero points of each block; None for another form."""
     attributes = _attributes(node)
     size = attributes.get("block_size", 0)
     if len(node.input) != 3 or any(name not in constants for name in node.input):
@@ -88,21 +88,21 @@ def _blocks(
     fits = size >= 16 and size & (size - 1) == 0 and weight.ndim == 2 and weight.shape[1] % size == 0
     if not fits or attributes.get("axis", 1) != 1 or weight.dtype != np.int8 or scales.dtype != np.float32:
         return None
-    # MatMulNBits takes unsigned bytes: both the values and the zero points move by 128.
+    # MatMulNBits takes unsigned bytes, so the values and the zero points are shifted by 128.
     moved, moved_zeros = ((values.astype(np.int16) + 128).astype(np.uint8) for values in (weight, zeros))
     return moved.reshape(len(weight), -1, size), scales.astype(np.float32), moved_zeros
 
 
 def rewrite_prelu(graph: onnx.GraphProto) -> None:
-    """Write ``PRelu(x) = x + Relu((a - 1)*x)`` with both products as depthwise 1x1 convolutions.
+    """Rewrite ``PRelu(x) = x + Relu((a - 1)*x)`` with both products as depthwise 1x1 convolutions.
 
-    onnxruntime's CPU provider keeps convolutions, ReLU and sums in its blocked channel layout, but leaves it for PRelu:
-    that was half of SFace's time. It makes the ReLU part of the first convolution and the sum part of the second, so
-    that a layer is read three times and written twice, which is what it costs.
+    onnxruntime's CPU provider keeps convolutions, ReLU and sums in its blocked channel layout, but leaves that layout
+    for PRelu, which took half of SFace's time. After the rewrite it fuses the ReLU into the first convolution and the
+    sum into the second; the remaining cost is that a layer is read three times and written twice.
 
-    That holds for ``a`` up to 1. A channel of a larger slope is computed negated, as ``-a*x + Relu((a - 1)*x)``, and so
-    are the weights of the convolutions that read it. Where something else reads it too, and where slopes are not one
-    per channel of an NCHW tensor, the node is left alone.
+    The formula holds for slopes ``a`` up to 1. A channel with a larger slope is computed negated, as
+    ``-a*x + Relu((a - 1)*x)``, and the weights of the convolutions that read it are negated as well. The node is left
+    unchanged if another kind of node reads such a channel, or if the slopes are not one per channel of an NCHW tensor.
     """
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []
@@ -131,7 +131,7 @@ def rewrite_prelu(graph: onnx.GraphProto) -> None:
 def _negate_readers(
     graph: onnx.GraphProto, name: str, negated: NDArray[np.bool_], weights: dict[str, onnx.TensorProto]
 ) -> bool:
-    """Make up for channels of a tensor being negated, in the weights of what reads it; False where that cannot be."""
+    """Compensate for negated channels of a tensor in the weights of its readers; False if that is not possible."""
     if not negated.any():
         return True
     uses = Counter(used for node in graph.node for used in node.input)
@@ -141,7 +141,7 @@ def _negate_readers(
         return False
     for node in readers:
         weight = numpy_helper.to_array(weights[node.input[1]]).copy()
-        signs = np.where(negated, -1, 1).astype(weight.dtype).reshape(-1, weight.shape[1])  # a row for each group
+        signs = np.where(negated, -1, 1).astype(weight.dtype).reshape(-1, weight.shape[1])  # one row per group
         per_output = np.repeat(signs, weight.shape[0] // len(signs), axis=0)
         weight *= per_output.reshape(*per_output.shape, *[1] * (weight.ndim - 2))
         weights[node.input[1]].CopyFrom(numpy_helper.from_array(weight, node.input[1]))

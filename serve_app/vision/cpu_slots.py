@@ -1,11 +1,11 @@
-"""Sharing the processors between the threads of a process that compute.
+"""CPU slots: a fair semaphore that shares the processors among the computing threads of a process.
 
-More threads than processors only take turns: each turn costs caches and locks, and 16 searches at once took a quarter
-more processor time for each than 2. So whoever computes for long holds a processor meanwhile, and waits for one while
-none is free, in the order of arrival.
+More computing threads than processors only take turns, and each turn costs caches and locks: with 16 concurrent
+searches each took a quarter more processor time than with 2. So a thread holds a slot during a long computation, and
+waits in order of arrival while none is free.
 
-A model's call on several threads ends sooner than on one, and takes more processor time: its threads wait for each
-other at every node of the graph. So it gets several while they are all free, and one otherwise.
+A model call on several threads ends sooner than on one but takes more processor time, because its threads wait for each
+other at every node of the graph. So it gets several slots while enough are free, and one otherwise.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from serve_app.processors import cpu_count
 
 
 class CpuSlots:
-    """A number of processors. Thread-safe.
+    """A number of slots, one per processor. Thread-safe.
 
     Args:
-        number: at least 1.
+        number: slots, at least 1.
     """
 
     def __init__(self, number: int) -> None:
         self._free = number
-        self._waiting: deque[threading.Lock] = deque()  # each locked until its thread has a processor
+        self._waiting: deque[threading.Lock] = deque()  # each is locked until its thread gets a slot
         self._lock = threading.Lock()
         self._of_thread = threading.local()
 
     @contextmanager
     def hold(self, wanted: int = 1) -> Iterator[int]:
-        """Hold processors meanwhile; yields how many: ``wanted`` if so many are free, otherwise 1, after a wait.
+        """Context manager that holds slots and yields their number.
 
-        A thread that holds some already keeps them, and gets what it lacks or nothing: it never waits.
+        It takes ``wanted`` slots if that many are free. Otherwise it takes one, waiting until one is free. A thread
+        that holds slots already never waits: it gets all the missing ones, or none and keeps what it has.
         """
         before: int = getattr(self._of_thread, "held", 0)
         taken = self._take(wanted, before)
@@ -57,7 +58,7 @@ class CpuSlots:
             gate = threading.Lock()
             gate.acquire()
             self._waiting.append(gate)
-        gate.acquire()  # handed over by whoever gives one back
+        gate.acquire()  # released by the thread that gives a slot back
         return 1
 
     def _give_back(self, taken: int) -> None:
@@ -69,7 +70,7 @@ class CpuSlots:
 
 
 CPU_COUNT = cpu_count()
-"""Processors of this process, as they were at its start."""
+"""Number of processors available to this process at its start."""
 
 PROCESS_SLOTS = CpuSlots(CPU_COUNT)
-"""Those of this process."""
+"""The slots that all models of this process share."""

@@ -1,4 +1,4 @@
-"""Templates: unit vectors whose cosine says how alike two faces are."""
+"""Embedder: aligned face crops to templates, unit vectors whose cosine measures how similar two faces are."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from serve_app.vision.tensors import to_tensor
 
 
 class FaceEmbedder:
-    """Any embedder of aligned faces that the catalogue describes.
+    """An embedder of aligned faces, described by a catalogue entry.
 
-    Every model gets the same aligned crops, which are also what the gallery stores: so a face that was enrolled with
-    one model can be embedded by another. One that wants another size or the landmarks in other places gets the crop
-    warped accordingly.
+    All embedders take the same aligned crops. The gallery stores these crops, so a face that was enrolled with one
+    model can be embedded by another. For a model with another input size or other landmark positions the crop is
+    warped.
 
     Args:
         session: the prepared graph, with one output of (n, dimension).
-        entry: its input layout, alignment and dimension.
+        entry: input layout, alignment and dimension of the model.
 
     Raises:
-        ConfigurationError: the entry is no embedder.
+        ConfigurationError: the entry is not an embedder.
     """
 
     def __init__(self, session: InferenceSession, entry: ModelEntry) -> None:
@@ -46,8 +46,8 @@ class FaceEmbedder:
             float32 (n, dimension), each row of norm 1.
 
         Raises:
-            ValueError: another shape or type.
-            ConfigurationError: the graph's output has another dimension than the entry says.
+            ValueError: the crops have another shape or dtype.
+            ConfigurationError: the graph's output dimension differs from the entry's.
         """
         if crops.dtype != np.uint8 or crops.shape[1:] != (CROP_SIDE, CROP_SIDE, 3):
             raise ValueError(

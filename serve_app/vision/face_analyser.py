@@ -1,4 +1,4 @@
-"""Everything that is done with a picture's pixels, in one call: decode, detect, align, judge, cut liveness crops."""
+"""Image analysis in one call: decode, detect faces, align, assess quality, cut liveness crops."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from serve_app.vision.quality import assess
 from serve_app.vision.yunet import RawFaces, YuNet
 
 FINEST = 0.5
-"""Pixels of a crop for one of the picture, up to which a picture decoded at a reduced size serves: two for each, which
-are averaged."""
+"""Largest scale (crop pixels per image pixel) at which crops are cut from an image decoded at a reduced size. Up to it,
+each crop pixel averages at least two image pixels per axis."""
 
 
 class FaceAnalyser:
-    """Faces of compressed pictures. Safe to call from several threads at once.
+    """Finds and describes the faces of compressed images. Thread-safe.
 
     Args:
         session: a prepared YuNet.
-        settings: of the detector.
-        limits: what a picture may be.
-        liveness: the models that crops are cut for when a caller asks for liveness.
+        settings: the detector's settings.
+        limits: size limits of images.
+        liveness: liveness models for which crops are cut when a caller asks for liveness.
     """
 
     def __init__(
@@ -39,27 +39,34 @@ class FaceAnalyser:
         self._liveness = [(entry.id, liveness_spec(entry), entry.input) for entry in liveness]
 
     def analyse(self, image: bytes, options: DetectOptions) -> Detection:
-        """Faces of one picture, largest box first; none is no error.
+        """The faces of one image, largest box first. An image without a face is not an error.
 
         Raises:
             ImageError: too large, not a supported format, damaged, too small.
         """
-        # The detector looks at twice its side at most, unless it is to find every face. Liveness models judge texture,
-        # so they get the pixels as they were sent.
-        whole = options.every or options.liveness
-        info, pixels = read_image(image, self._limits, long_side=0 if whole else self.detector.coarse_side)
+        # Unless it must find every face, the detector reads the image at `coarse_side` at most. Liveness models judge
+        # texture, so they get the pixels as they were sent.
+        full_size = options.every or options.liveness
+        info, pixels = read_image(image, self._limits, long_side=0 if full_size else self.detector.coarse_side)
         raw = self.detector.detect(pixels, every=options.every)
         count = min(options.max_faces or len(raw), self._limits.max_faces_per_image)
         largest = np.argsort(-raw.boxes[:, 2] * raw.boxes[:, 3], kind="stable")[:count]
         if pixels.shape[1] < info.width:
             raw = _enlarged(raw, info.width / pixels.shape[1], info.height / pixels.shape[0])
-            enlarged = [face_scale(raw.landmarks[index]) * info.width / pixels.shape[1] for index in largest]
-            if max(enlarged, default=0.0) > FINEST:
-                _, pixels = read_image(image, self._limits)  # crops of small faces are cut from all pixels
+            scales = [face_scale(raw.landmarks[index]) * info.width / pixels.shape[1] for index in largest]
+            if max(scales, default=0.0) > FINEST:
+                _, pixels = read_image(image, self._limits)  # crops of small faces are cut at full resolution
         return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))
 
     def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[dict[str, Pixels]]:
-        """The crops that liveness models need of faces that were found before: model id -> crop, one mapping per box.
+        """Liveness crops of faces that were detected before.
+
+        Args:
+            image: the file that the faces were detected on.
+            boxes: the faces, in pixels of the upright image.
+
+        Returns:
+            One mapping per box: model id -> uint8 (height, width, 3) BGR.
 
         Raises:
             ImageError: as :meth:`analyse`.
@@ -88,6 +95,6 @@ class FaceAnalyser:
 
 
 def _enlarged(raw: RawFaces, x: float, y: float) -> RawFaces:
-    """In pixels of a picture that is so many times as wide and high."""
+    """The same faces in pixels of an image that is ``x`` times as wide and ``y`` times as high."""
     ratio = np.array([x, y], np.float32)
     return RawFaces(raw.boxes * np.tile(ratio, 2), raw.landmarks * ratio, raw.scores)

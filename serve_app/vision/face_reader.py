@@ -1,4 +1,4 @@
-"""A picture's main face as a template, in one process and one call: for measuring models on folders of photographs."""
+"""Template of an image's main face, computed in this process: for measuring models on folders of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serve_app.vision.onnx_session import open_session
 
 @dataclass(frozen=True, eq=False)
 class ReadFace:
-    """A face and its template, float32 (dimension,) of norm 1."""
+    """A detected face and its template, float32 (dimension,) of norm 1."""
 
     face: DetectedFace
     template: Vectors
@@ -27,11 +27,12 @@ class FaceReader:
     """The service's detector and one embedder.
 
     Args:
-        settings: the service's.
-        embedder: None takes the service's own.
+        settings: the service's settings.
+        embedder: catalogue entry of the embedder; None takes the one in the settings.
 
     Raises:
-        ConfigurationError, ModelFileError.
+        ConfigurationError: the settings name an unknown model or a provider that this machine lacks.
+        ModelFileError: a model file cannot be found or loaded.
     """
 
     def __init__(self, settings: Settings, embedder: ModelEntry | None = None) -> None:
@@ -43,9 +44,9 @@ class FaceReader:
         self._embedder = FaceEmbedder(open_session(files, self.entry, settings.embedder.inference), self.entry)
 
     def central(self, image: bytes) -> ReadFace | None:
-        """The face nearest to the picture's centre, where data sets have the person they name; None without a face.
+        """The face nearest to the image's centre, where data sets have the person they name; None without a face.
 
-        A picture that cannot be read counts as one without a face.
+        An image that cannot be decoded counts as one without a face.
         """
         try:
             detection = self._analyser.analyse(image, DetectOptions())
@@ -58,7 +59,7 @@ class FaceReader:
 
 
 def central_face(detection: Detection) -> DetectedFace:
-    """The face whose box's centre is nearest to the picture's; there must be one."""
+    """The face whose box centre is nearest to the image's centre; ``detection`` must have at least one face."""
     width, height = detection.image.width, detection.image.height
 
     def distance(face: DetectedFace) -> float:

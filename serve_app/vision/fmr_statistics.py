@@ -1,8 +1,9 @@
-"""Comparisons of many templates with one another: false-match rates at cosines, cosines at false-match rates.
+"""Impostor statistics over many templates: FMR at a cosine, cosine at an FMR.
 
-What the anchors of a model's card are measured with. Two ways of counting: **by people** each pair of people weighs the
-same, however many pictures there are of them, which is what a false-match rate of strangers means; **by pictures** each
-pair of pictures does, as is usual for published results, where people with many pictures dominate.
+The anchors of a model's card are measured with it. There are two ways of counting. **By people**, each pair of people
+has the same weight, no matter how many images there are of them: the meaning of a false-match rate of strangers. **By
+pictures**, each pair of images has the same weight, as is usual for published results, where people with many images
+dominate.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ Floats = NDArray[np.float64]
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 FEWEST_PAIRS = 10
-"""Pairs of people that must be above a cosine for it to be measured; beyond, it is extrapolated."""
+"""Pairs of people that must reach a cosine for its FMR to count as measured; smaller FMRs are extrapolated."""
 
 TAIL = 0.02
-"""The share of impostor comparisons, the most similar ones, that is kept pair by pair."""
+"""Share of impostor comparisons, the most similar ones, that is stored pair by pair."""
 
-BINS = 20_000  # of the cosine from -1 to 1
-_ROWS = 512
+BINS = 20_000  # histogram bins over cosines from -1 to 1
+_ROWS = 512  # rows of the similarity matrix computed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """One template for each picture.
+    """One template per image.
 
     Attributes:
-        vectors: float32 (n, dimension); a row of zeros stands for a picture without a face, which matches nobody.
-        people: int (n,): whose it is, from 0.
+        vectors: float32 (n, dimension); a row of zeros stands for an image without a face, which matches no one.
+        people: intp (n,): index of the person shown, from 0.
     """
 
     vectors: Vectors
@@ -53,21 +54,21 @@ class Templates:
         return int(self.people.max()) + 1 if len(self.people) else 0
 
     def weights(self, counting: Counting) -> Floats:
-        """Of each picture; a pair weighs the product of its two."""
+        """Weight of each image, float64 (n,); the weight of a pair is the product of its two."""
         if counting == "pictures":
             return np.ones(len(self))
         return 1 / np.bincount(self.people)[self.people]
 
 
 class Impostors:
-    """All comparisons of different people.
+    """All comparisons between different people.
 
     Args:
-        templates: of at least two people.
-        counting: what weighs the same.
+        templates: templates of at least two people.
+        counting: whether pairs of people or pairs of images have equal weight.
 
     Raises:
-        ValueError: fewer than two people.
+        ValueError: there are fewer than two people.
     """
 
     def __init__(self, templates: Templates, counting: Counting) -> None:
@@ -92,32 +93,32 @@ class Impostors:
         return len(self._of_person) * (len(self._of_person) - 1) // 2
 
     def curve(self) -> tuple[Floats, Floats]:
-        """Cosines and the share of impostor comparisons that reach each (FMR)."""
+        """Cosines, and the share of impostor comparisons that reach each (FMR): two float64 (:data:`BINS`,) arrays."""
         edges = np.linspace(-1, 1, BINS + 1)[:-1]
         return edges, self._histogram[::-1].cumsum()[::-1] / self._histogram.sum()
 
     def cosine_at(self, fmr: float, drawn: NDArray[np.intp] | None = None) -> float:
-        """The cosine that this share of comparisons reaches.
+        """The cosine that this share of impostor comparisons reaches.
 
         Args:
-            fmr: over 0; below half of :data:`TAIL` if people are drawn.
-            drawn: how often each person is drawn (a bootstrap over people); None takes everybody once.
+            fmr: above 0; with ``drawn`` below half of :data:`TAIL`.
+            drawn: int (population,): how often each person is drawn (a bootstrap over people); None draws each once.
         """
         if drawn is None and fmr > TAIL / 2:
             return self._from_histogram(fmr)
         times = np.ones(len(self._of_person)) if drawn is None else drawn.astype(np.float64)
         of_person = self._of_person * times
         wanted = fmr * (of_person.sum() ** 2 - (of_person**2).sum()) / 2
-        # A draw of people moves the place a little: a few times as many pairs nearly always suffice.
+        # A bootstrap draw moves the position only a little: three times the weight nearly always suffices.
         enough = int(np.searchsorted(self._reached, 3 * wanted)) + 1
-        place = self._place(wanted, times, enough)
-        if place >= enough:
-            place = self._place(wanted, times, len(self._cosines))
-        return float(self._cosines[min(place, len(self._cosines) - 1)])
+        position = self._position(wanted, times, enough)
+        if position >= enough:
+            position = self._position(wanted, times, len(self._cosines))
+        return float(self._cosines[min(position, len(self._cosines) - 1)])
 
-    def _place(self, wanted: float, times: Floats, most: int) -> int:
-        """Where the most similar comparisons together weigh ``wanted``, if ``most`` of them do."""
-        first, second = self._first[:most], self._second[:most]
+    def _position(self, wanted: float, times: Floats, limit: int) -> int:
+        """Number of most similar comparisons whose weights add up to ``wanted``; ``limit`` if the first ones do not."""
+        first, second = self._first[:limit], self._second[:limit]
         weights = self._weights[first] * self._weights[second]
         weights *= times[self._people[first]] * times[self._people[second]]
         return int(np.searchsorted(np.cumsum(weights), wanted))
@@ -129,12 +130,12 @@ class Impostors:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredAnchors:
-    """What a model's entry says of the calibrated score.
+    """Calibration anchors of a model.
 
     Attributes:
-        cosines: false-match rate -> cosine, of all :data:`RATES`.
-        extrapolated: those that too few pairs of people reach.
-        people, pairs: what they were measured on.
+        cosines: false-match rate -> cosine, for all :data:`RATES`.
+        extrapolated: the rates that too few pairs of people reach to be measured.
+        people, pairs: number of people and of pairs of people that they were measured on.
     """
 
     cosines: Mapping[float, float]
@@ -143,18 +144,18 @@ class MeasuredAnchors:
     pairs: int
 
     def describe(self, data: str) -> str:
-        """For the entry: on what they were measured."""
+        """Description of the measurement for the catalogue entry; ``data`` names the data set."""
         return f"{data}: {self.pairs:,} pairs of {self.people:,} people, each pair of people weighing the same"
 
 
 def measure_anchors(templates: Templates) -> MeasuredAnchors:
     """Cosines at :data:`RATES`, counted by people.
 
-    A rate that fewer than :data:`FEWEST_PAIRS` pairs of people reach is extrapolated: each decade adds the largest of
-    the measured steps of a decade from 1e-2 on, which is the cautious side.
+    A rate that fewer than :data:`FEWEST_PAIRS` pairs of people reach is extrapolated: each decade adds the largest
+    measured step of a decade from 1e-2 on, which errs on the strict side.
 
     Raises:
-        ValueError: too few people to measure even three rates.
+        ValueError: there are too few people to measure three rates.
     """
     impostors = Impostors(templates, "people")
     measured = [rate for rate in RATES if rate * impostors.people_pairs >= FEWEST_PAIRS]
@@ -168,17 +169,17 @@ def measure_anchors(templates: Templates) -> MeasuredAnchors:
     for number, rate in enumerate(extrapolated, 1):
         cosines[rate] = values[-1] + number * step
     rounded = {rate: round(cosine, 4) for rate, cosine in cosines.items()}
-    Calibration(rounded)  # refuses what is no scale
+    Calibration(rounded)  # raises unless the cosines rise as the FMR falls
     return MeasuredAnchors(rounded, tuple(extrapolated), templates.population, impostors.people_pairs)
 
 
 def _blocks(templates: Templates) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]]:
-    """Cosines of different people's pictures with their positions, each pair once, some rows at a time."""
+    """Cosines between different people's images, with row and column indices; each pair once, some rows at a time."""
     for start in range(0, len(templates), _ROWS):
         people = templates.people[start : start + _ROWS]
         cosines = templates.vectors[start : start + _ROWS] @ templates.vectors[start:].T
-        others = people[:, None] != templates.people[None, start:]
-        rows, columns = np.nonzero(np.triu(others, 1))
+        different = people[:, None] != templates.people[None, start:]
+        rows, columns = np.nonzero(np.triu(different, 1))
         yield cosines[rows, columns], rows + start, columns + start
 
 

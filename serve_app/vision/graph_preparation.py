@@ -1,4 +1,4 @@
-"""Turns a published ONNX graph into one that onnxruntime runs fast: same function, other form.
+"""Preparation of ONNX graphs: rewrites a published graph into an equivalent one that onnxruntime runs fast.
 
 * Constants are folded. The OpenCV Zoo's files store weights in int8 blocks, unpacked by ``DequantizeLinear`` and
   ``Reshape`` nodes; SFace also lists its weights as inputs, for which onnxruntime refuses it.
@@ -25,7 +25,7 @@ Target = Literal["cpu", "cuda"]
 
 _CODE = (__file__, cpu_graph.__file__)
 PREPARATION = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _CODE)).hexdigest()[:8]
-"""Part of the name of cached results: of the code that makes them, so that a change of it finds no old ones."""
+"""Hash of the code that prepares graphs, part of the names of cached graphs: a change of the code invalidates them."""
 
 _FOLDABLE = frozenset({"Constant", "DequantizeLinear", "Reshape", "Identity"})
 
@@ -39,8 +39,11 @@ def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> 
         target: the kind of processor that will run it.
         fp16: compute in half precision; CUDA only.
 
+    Returns:
+        The prepared model, serialised.
+
     Raises:
-        ValueError: the graph is not of a kind that can be prepared.
+        ValueError: the graph is not of a kind that can be prepared, or ``fp16`` was asked for with another target.
     """
     if fp16 and target != "cuda":
         raise ValueError(f"fp16 is for the target 'cuda', got {target!r}")
@@ -53,7 +56,7 @@ def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> 
     _free_dimensions(graph, spatial=task == "detector")
     if target == "cpu":
         cpu_graph.rewrite_prelu(graph)
-    del graph.value_info[:]  # holds the sizes of the export
+    del graph.value_info[:]  # it holds the fixed sizes of the export
     _drop_unused_initialisers(graph)
     onnx.checker.check_model(proto)
     if fp16:

@@ -1,7 +1,6 @@
-"""Pictures: compressed bytes to upright pixels, and back.
+"""Image files: decoding to upright pixels, and JPEG encoding.
 
-Sizes are checked on the file's header before anything is decoded, so that a small file that unpacks to gigabytes costs
-nothing.
+Sizes are checked in the file's header before decoding, so that a small file that unpacks to gigabytes costs nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from serve_app.errors import ImageDimensions, ImageFormatUnsupported, ImageTooLa
 from serve_app.settings import Limits
 from serve_app.vision import png
 
-# The plugins are used directly: `PIL.Image.open` tries more formats and judges sizes by limits of its own.
+# The plugins are used directly: `PIL.Image.open` tries more formats and applies its own size limits.
 _HEADER_READERS: dict[str, type[ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
@@ -35,33 +34,36 @@ _HEADER_READERS: dict[str, type[ImageFile]] = {
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
-# A client must not be able to fill the log: what OpenCV and Pillow say about a damaged file goes into the answer only.
-# libjpeg and libpng write a line of their own, one or two for each file (see png.py).
+# A client must not be able to fill the log, so the messages of OpenCV and Pillow about damaged files are silenced; the
+# client gets the error in the response. libjpeg and libpng still write one or two lines per file (see png.py).
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# Work is spread over pictures, not within one: at these sizes waking OpenCV's threads costs more than they save.
+# Images are processed in parallel, each on one thread: at these sizes OpenCV's threads cost more than they save.
 cv2.setNumThreads(1)
 
 
 def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[ImageInfo, Pixels]:
     """Decode a JPEG, PNG, WebP or BMP file.
 
-    Args:
-        long_side: a JPEG may be decoded at a half, a quarter or an eighth of its size, which takes a third of the time,
-            as long as its long side keeps so many pixels; 0 decodes it whole.
-
-    EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures are converted; transparency is dropped; of an
+    EXIF orientation is applied. Grey, palette, CMYK and 16-bit images are converted; transparency is dropped; of an
     animation the first frame is taken.
 
+    Args:
+        data: the file's content.
+        limits: largest file in bytes, largest image in pixels, shortest side.
+        long_side: least long side in pixels of the decoded image. A JPEG is decoded at a half, a quarter or an eighth
+            of its size while its long side stays at least this long, which takes a third of the time. 0 decodes at
+            full size.
+
     Returns:
-        What was sent (with the whole picture's upright size), and its pixels: uint8 (height, width, 3) BGR.
+        Facts about the file, with the upright size of the full image, and its pixels: uint8 (height, width, 3) BGR.
 
     Raises:
         ImageTooLarge: more bytes or pixels than ``limits`` allow.
         ImageFormatUnsupported: none of the four formats.
         ImageDimensions: a side is shorter than ``limits.min_image_side``.
-        ImageUndecodable: damaged, cut off or empty.
+        ImageUndecodable: damaged, truncated or empty.
     """
     if len(data) > limits.max_image_bytes:
         raise ImageTooLarge(
@@ -97,7 +99,7 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
-    """JPEG file of uint8 (height, width, 3) BGR pixels; ``quality`` is 0 to 100."""
+    """The JPEG file of uint8 (height, width, 3) BGR pixels; ``quality`` is 0 to 100."""
     done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"pixels of shape {pixels.shape} and type {pixels.dtype} cannot be written as JPEG")
@@ -126,7 +128,7 @@ def _header_size(data: bytes, container: str) -> tuple[int, int]:
             return header.size
     except (DecompressionBombError, DecompressionBombWarning) as error:
         raise ImageTooLarge(f"The image has more pixels than are accepted: {error}", format=container) from error
-    except Exception as error:  # Pillow's header readers raise nearly anything on hostile bytes
+    except Exception as error:  # Pillow's header readers raise many kinds of exceptions on hostile bytes
         raise _undecodable(container) from error
 
 
@@ -141,4 +143,4 @@ def _decode(data: bytes, container: str, size: tuple[int, int], mode: int) -> Pi
 
 
 def _undecodable(container: str) -> ImageUndecodable:
-    return ImageUndecodable(f"The {container} file is damaged or cut off.", format=container)
+    return ImageUndecodable(f"The {container} file is damaged or truncated.", format=container)

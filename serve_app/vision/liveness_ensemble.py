@@ -1,4 +1,4 @@
-"""Presentation attack detection from one picture: the mean opinion of several small classifiers."""
+"""Presentation attack detection from a single image: the mean probability of several small classifiers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ logger = logging.getLogger(__name__)
 
 
 def crop_bounds(width: int, height: int, box: Box, crop_scale: float) -> tuple[int, int, int, int]:
-    """Which part of a picture a liveness model looks at.
+    """Bounds of the part of an image that a liveness model reads.
 
-    The box is enlarged about its centre by ``crop_scale``, or less where the picture is smaller, then shifted (not
-    padded) back into the picture: the rule that the MiniFASNets were trained with.
+    The box is enlarged about its centre by ``crop_scale``, or less where the image is smaller, then shifted (not
+    padded) back into the image: the rule that the MiniFASNets were trained with.
 
     Args:
-        width, height: of the picture, at least 1 pixel.
-        box: the face; it may reach beyond the picture.
+        width, height: size of the image, at least 1 pixel.
+        box: the face; it can extend beyond the image.
+        crop_scale: side of the crop relative to the box.
 
     Returns:
-        First column, first row, last column, last row, all inside the picture.
+        First column, first row, last column, last row (inclusive), all inside the image.
     """
     box_width, box_height = max(box.width, 1.0), max(box.height, 1.0)
     scale = min((height - 1) / box_height, (width - 1) / box_width, crop_scale)
@@ -46,9 +47,9 @@ def _shifted(centre: float, size: float, last: int) -> tuple[int, int]:
 
 
 def liveness_crop(pixels: Pixels, box: Box, liveness: LivenessSpec, size: InputSpec) -> Pixels:
-    """The crop that one liveness model looks at, uint8 (height, width, 3) BGR, an array of its own.
+    """The input crop of one liveness model: uint8 (height, width, 3) BGR, a new array.
 
-    Its aspect ratio is not kept: the models were trained so.
+    The aspect ratio is not kept, as in the models' training.
     """
     left, top, right, bottom = crop_bounds(pixels.shape[1], pixels.shape[0], box, liveness.crop_scale)
     part = pixels[top : bottom + 1, left : right + 1]
@@ -60,7 +61,10 @@ class LivenessEnsemble:
     """Several liveness models whose mean probability decides.
 
     Args:
-        members: model id -> its entry and prepared graph; at least one.
+        members: model id -> catalogue entry and session; at least one.
+
+    Raises:
+        ConfigurationError: ``members`` is empty.
     """
 
     def __init__(self, members: Mapping[str, tuple[ModelEntry, InferenceSession]]) -> None:
@@ -70,19 +74,22 @@ class LivenessEnsemble:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Ids of the models that vote."""
+        """Ids of the ensemble's models."""
         return tuple(self._members)
 
     @property
     def providers(self) -> dict[str, str]:
-        """Model id -> what runs it, of :attr:`models`."""
+        """Model id -> execution provider, for each of :attr:`models`."""
         return {model: session.provider for model, (_, session) in self._members.items()}
 
     def probabilities(self, crops: Sequence[Mapping[str, Pixels]]) -> list[dict[str, float]]:
-        """Each model's probability, 0 to 1, that each face is a live person.
+        """Probabilities that faces show a live person.
 
         Args:
-            crops: per face: model id -> crop of :func:`liveness_crop`, for every one of :attr:`models`.
+            crops: per face a mapping of model id to the crop of :func:`liveness_crop`, for each of :attr:`models`.
+
+        Returns:
+            Per face a mapping of model id to the probability, 0 to 1.
 
         Raises:
             ValueError: a face lacks a model's crop.
@@ -105,10 +112,10 @@ class LivenessEnsemble:
 
 
 def liveness_spec(entry: ModelEntry) -> LivenessSpec:
-    """How the model is used.
+    """The liveness part of a catalogue entry.
 
     Raises:
-        ConfigurationError: it is no liveness model.
+        ConfigurationError: the entry is not a liveness model.
     """
     if entry.liveness is None:
         raise ConfigurationError(f"The model {entry.id!r} is a {entry.task}, not a liveness model.")
@@ -116,13 +123,14 @@ def liveness_spec(entry: ModelEntry) -> LivenessSpec:
 
 
 def open_ensemble(settings: Settings) -> tuple[LivenessEnsemble | None, dict[str, str]]:
-    """Load those of the configured liveness models that can be had.
+    """Load the configured liveness models whose files are available.
 
     Returns:
-        The ensemble, None without any model; and the missing models: id -> why.
+        The ensemble, None if no model could be loaded; and the missing models: id -> reason.
 
     Raises:
-        ConfigurationError: a model is not in the catalogue or no liveness model, or the wanted provider is missing.
+        ConfigurationError: a model is not in the catalogue or is not a liveness model, or the configured provider is
+            missing.
     """
     catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
     members: dict[str, tuple[ModelEntry, InferenceSession]] = {}

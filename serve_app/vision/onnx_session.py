@@ -1,4 +1,4 @@
-"""Running a prepared graph: the one place that knows onnxruntime and its providers."""
+"""Inference sessions on onnxruntime, and the choice of the execution provider."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 Array = NDArray[np.float32]
 
 _ROWS = 4
-"""Of a batch that the processors compute at once: those of more fall out of their caches (SFace on 2 cores of an EPYC:
-284 faces/s in batches of 4, 228 in batches of 32), and others get their turn in between."""
+"""Rows of a batch that the CPU computes in one call. Larger calls do not fit its caches (SFace on 2 cores of an EPYC:
+284 faces/s in batches of 4, 228 in batches of 32), and between calls other threads get their turn."""
 
 _ERROR, _FATAL = 3, 4  # onnxruntime's log severities
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version")
@@ -34,18 +34,18 @@ _HINT = "install facegraph[cuda] (CUDA 13 and cuDNN 9) and a driver that support
 
 
 class InferenceSession(Protocol):
-    """One loaded model. Safe to call from several threads at once.
+    """One loaded model. Thread-safe.
 
     Attributes:
-        provider: what runs it: ``cpu``, ``cuda`` or ``tensorrt``.
-        output_names: as in the graph, in the order of :meth:`run`'s answer.
+        provider: execution provider: ``cpu``, ``cuda`` or ``tensorrt``.
+        output_names: names of the graph's outputs, in the order of :meth:`run`'s result.
     """
 
     provider: str
     output_names: tuple[str, ...]
 
     def run(self, batch: Array) -> list[Array]:
-        """Outputs for a batch: float32 NCHW in, one array per output with the batch as first dimension."""
+        """Run a float32 NCHW batch; returns one array per output, with the batch as first dimension."""
         ...
 
 
@@ -73,7 +73,7 @@ class OnnxSession:
 
     @property
     def raw(self) -> onnxruntime.InferenceSession:
-        """The session itself, for benchmarks."""
+        """The onnxruntime session, for benchmarks."""
         return self._session
 
     def run(self, batch: Array) -> list[Array]:
@@ -83,13 +83,13 @@ class OnnxSession:
 
 
 class CpuSession:
-    """An :class:`InferenceSession` on the processors, which it shares with the other models (:mod:`.cores`).
+    """An :class:`InferenceSession` on the CPU, which it shares with the other models (:mod:`.cpu_slots`).
 
     Args:
-        one: on one thread.
-        several: the same model on ``threads``, for calls that find so many processors free; None where there is none.
-        threads: of ``several``.
-        cores: that are shared.
+        one: the model on one thread.
+        several: the same model on ``threads`` threads, used by calls that find that many slots free; None without one.
+        threads: threads of ``several``.
+        cores: the shared slots.
     """
 
     provider = "cpu"
@@ -120,11 +120,12 @@ class CpuSession:
 def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> InferenceSession:
     """Locate, prepare and load a model.
 
-    Provider ``auto`` takes CUDA where a device is and its libraries load, else the CPU, where ``fp16`` has no effect.
+    Provider ``auto`` takes CUDA if there is a device and its libraries load, else the CPU, where ``fp16`` has no
+    effect.
 
     Raises:
-        ModelFileError: the file cannot be had or loaded.
-        ConfigurationError: a provider was demanded that this machine cannot run.
+        ModelFileError: the file cannot be found or loaded.
+        ConfigurationError: the settings demand a provider that this machine cannot run.
     """
     wanted = inference.provider
     if wanted == "cpu":
@@ -142,15 +143,15 @@ def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> 
     if session is not None:
         return session
     if wanted == "auto":
-        logger.warning("%s runs on the CPU: a GPU is there, but its provider did not load; %s.", entry.id, _HINT)
+        logger.warning("%s runs on the CPU: there is a GPU, but its provider did not load; %s.", entry.id, _HINT)
         return _on_cpu(files, entry, inference)
     raise ConfigurationError(f"inference.provider is {wanted!r}, but it did not load on this machine: {_HINT}.")
 
 
 def has_nvidia_device() -> bool:
-    """Whether this process can see an NVIDIA GPU. Asked before CUDA is, which would print an error without one."""
+    """Whether this process can see an NVIDIA GPU. Checked before CUDA is loaded, which prints an error without one."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1", "NoDevFiles"):
-        return False  # Ray hides the GPUs so from deployments that asked for none
+        return False  # set by Ray for deployments that asked for no GPU
     return any(Path(device).exists() for device in _DEVICES)
 
 
@@ -160,8 +161,8 @@ def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSe
     def on(threads: int) -> OnnxSession:
         options = _options(_ERROR)
         options.intra_op_num_threads = threads
-        # The threads of one call wait for each other at every node, and a thread that sleeps wakes too late for it. So
-        # they wait in a loop, on processors that the call holds; between calls, when others may need these, they sleep.
+        # The threads of one call wait for each other at every node, and a sleeping thread wakes up too late for that.
+        # So they spin, on the slots that the call holds; between calls, when others may need the CPU, they sleep.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         return OnnxSession(_load(path, options, ["CPUExecutionProvider"]), "cpu")
 
@@ -170,12 +171,12 @@ def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSe
 
 
 def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxSession | None:
-    """None when the provider's libraries do not load."""
+    """A session on CUDA or TensorRT; None when the provider's libraries do not load."""
     tensorrt = inference.provider == "tensorrt"
     wanted = "TensorrtExecutionProvider" if tensorrt else "CUDAExecutionProvider"
     if wanted not in onnxruntime.get_available_providers():
         return None
-    # TensorRT lowers the precision itself, where it does not hurt; for CUDA the graph is converted.
+    # TensorRT lowers the precision itself where it does no harm; for CUDA the graph is converted.
     path = _path(files, entry, "cuda", fp16=inference.fp16 and not tensorrt)
     providers: list[tuple[str, dict[str, Any]]] = [
         ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_use_max_workspace": "1"})
@@ -183,7 +184,7 @@ def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxS
     if tensorrt:
         engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(files.cache_dir / "tensorrt")}
         providers.insert(0, (wanted, {**engines, "trt_fp16_enable": inference.fp16}))
-    # Failures are told below in words; onnxruntime would print them as well.
+    # Failures are reported below; onnxruntime would print them as well.
     onnxruntime.set_default_logger_severity(_FATAL)
     try:
         onnxruntime.preload_dlls()
@@ -211,4 +212,6 @@ def _load(path: Path, options: onnxruntime.SessionOptions, providers: Sequence[A
     try:
         return onnxruntime.InferenceSession(path, options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions have no common base
-        raise ModelFileError(f"{path} cannot be loaded ({error}): delete it, it is made again.") from error
+        raise ModelFileError(
+            f"{path} cannot be loaded ({error}): delete it, it is made again at the next start."
+        ) from error

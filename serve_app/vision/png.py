@@ -1,4 +1,4 @@
-"""What a PNG file is decoded from: the chunks that make its first picture, and nothing else."""
+"""PNG sanitiser: keeps only the chunks that make up the first frame."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import struct
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NEEDED_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IEND"})
-"""Header, palette, transparency of a palette or colour, orientation, end."""
+"""Chunks that are kept once: header, palette, transparency of a palette or colour, orientation, end."""
 
 
 def essential(data: bytes) -> bytes:
     """The file without texts, profiles, further frames and repeated chunks.
 
-    libpng unpacks some of these, and complains of each faulty one in a line of the log: a small file could have a
-    hundred thousand. What is cut off stays so, for the decoder to find.
+    libpng unpacks some of these and writes a log line for each faulty one; a small file could have a hundred thousand.
+    A truncated file stays truncated, so that the decoder reports it.
     """
     kept = [SIGNATURE]
     seen: set[bytes] = set()

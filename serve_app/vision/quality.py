@@ -1,4 +1,4 @@
-"""How far a face's picture can be trusted, from its box, landmarks and aligned crop."""
+"""Face image quality, from the face's box, landmarks and aligned crop."""
 
 from __future__ import annotations
 
@@ -11,57 +11,58 @@ from numpy.typing import NDArray
 from serve_app.domain import Box, Pixels, Quality, QualityCode
 
 MIN_FACE_WIDTH = 80
-"""Pixels below which a face is too small: the liveness models guess, and embedders lose accuracy."""
+"""Box width in pixels below which a face is too small: liveness models guess there, and embedders lose accuracy."""
 
 MAX_FACE_SHARE = 0.8
-"""Of the picture's width or height: a face beyond it is too close."""
+"""Share of the image's width or height above which a face is too close."""
 
 CROPPED_MARGIN = 0.02
-"""Of the box's size: a box nearer to the border than this is cut off by it."""
+"""Distance to the border, as a share of the box's size, up to which a face counts as cut off by the border."""
 
 BORDER_MARGIN = 0.1
-"""Of the box's size: below it a face is close to the border (vendors ask for 15 pixels beside 150, 25 beside 224)."""
+"""Distance to the border, as a share of the box's size, below which a face is close to the border (vendors ask for 15
+pixels beside a face of 150, 25 beside one of 224)."""
 
 MAX_YAW = 30.0
-"""Degrees that vendors accept for liveness and enrolment."""
+"""Largest yaw in degrees that vendors accept for liveness and enrolment."""
 
 MAX_ROLL = 22.0
-"""Degrees as read from YuNet's eyes, which follow a turned face only part of the way: 20 are read as 18 on average, 35
-as 26, 50 as 25. Vendors accept 30."""
+"""Largest roll in degrees, as measured from YuNet's eyes. These follow a rolled face only partly: 20 degrees are
+measured as 18 on average, 35 as 26, 50 as 25. Vendors accept 30."""
 
 YAW_PER_OFFSET = -77.0
-"""Degrees of yaw per nose offset, which is in eye distances along the eye axis (0.3 is 23 degrees, 0.4 is 31)."""
+"""Degrees of yaw per nose offset, measured in eye distances along the eye axis (0.3 is 23 degrees, 0.4 is 31)."""
 
 BLURRED_SHARPNESS = 15.0
-"""Variance of the Laplacian below which a face is blurred: one in a thousand of LFW's photographs."""
+"""Variance of the Laplacian below which a face is blurred: one in a thousand of LFW's images is."""
 
 FULL_EYE_DISTANCE = 40.0
-"""Pixels between the eyes from which on size does not lower the quality any more: the embedder's crop has 35."""
+"""Eye distance in pixels from which on size no longer lowers the quality: the embedder's crop has 35."""
 
 FULL_SHARPNESS = 300.0
-"""Variance of the Laplacian from which on sharpness does not lower the quality any more."""
+"""Variance of the Laplacian from which on sharpness no longer lowers the quality."""
 
 NOSE_HEIGHT = 0.55
-"""Where the nose is between eyes (0) and mouth (1) on a frontal face: the median of LFW."""
+"""Height of the nose between eyes (0) and mouth (1) on a frontal face: the median of LFW."""
 
 INTERCEPT = -4.4985
 WEIGHTS = np.array([36.04, 0.0321, 0.209, 0.295, 2.093])
-"""Of :func:`burdens`: logistic regression of false non-matches (FMR 1e-4) on 7,349 genuine pairs of LFW and 1,200 pairs
-whose one picture was made small, blurred, dark or bright, detected at long side 640. ``python -m benchmarks quality
---fit`` does it anew; see docs/quality.md."""
+"""Coefficients for :func:`burdens`: logistic regression of false non-matches (FMR 1e-4) on 7,349 genuine pairs of LFW
+and 1,200 pairs in which one image was made small, blurred, dark or bright, detected at long side 640.
+``python -m benchmarks quality --fit`` repeats the fit; see docs/quality.md."""
 
 
 def burdens(landmarks: NDArray[np.float32], score: float, sharpness: float) -> NDArray[np.float64]:
-    """What makes a face hard to recognise, each 0 for a perfect one.
+    """Features that make a face hard to recognise, each 0 for a perfect face.
 
     Args:
-        landmarks: (5, 2) in pixels of the picture: eyes, nose, mouth corners.
-        score: of the detection, 0 to 1; it falls with covered, turned and badly lit faces.
+        landmarks: (5, 2) in pixels of the image: eyes, nose, mouth corners.
+        score: detection score, 0 to 1; it falls for covered, turned and badly lit faces.
         sharpness: variance of the Laplacian of the aligned face.
 
     Returns:
-        float64 (5,): missing score, roll in degrees, few pixels and blur (both as logarithms), and how far the nose is
-        from its height on a frontal face (pitch).
+        float64 (5,): 1 - score; roll in degrees; log of :data:`FULL_EYE_DISTANCE` over the eye distance; log of
+        :data:`FULL_SHARPNESS` over the sharpness; distance of the nose from :data:`NOSE_HEIGHT` (pitch).
     """
     eyes, mouth, nose, axis = _points(landmarks)
     down = mouth - eyes
@@ -78,16 +79,16 @@ def burdens(landmarks: NDArray[np.float32], score: float, sharpness: float) -> N
 
 
 def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float, width: int, height: int) -> Quality:
-    """Judge one face.
+    """The quality of one face.
 
-    ``value`` is 1 less the estimated chance that a comparison with an equally good picture of the same person misses:
-    the logistic function of its :func:`burdens`.
+    ``value`` is 1 minus the estimated probability that a comparison with an equally good image of the same person is
+    a false non-match: the logistic function of its :func:`burdens`.
 
     Args:
         crop: the aligned face, uint8 (112, 112, 3) BGR.
-        box, landmarks: in pixels of the upright picture; landmarks (5, 2): eyes, nose, mouth corners.
-        score: of the detection, 0 to 1.
-        width, height: of the picture.
+        box, landmarks: in pixels of the upright image; landmarks (5, 2): eyes, nose, mouth corners.
+        score: detection score, 0 to 1.
+        width, height: size of the upright image in pixels.
     """
     eyes, _, nose, axis = _points(landmarks)
     eye_distance, roll = float(np.hypot(*axis)), _roll(axis)
@@ -108,7 +109,7 @@ def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float,
 
 
 def _points(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
-    """Middle of the eyes, middle of the mouth, nose, and from the right to the left eye."""
+    """Midpoint of the eyes, midpoint of the mouth, nose, and the vector from the right to the left eye."""
     right_eye, left_eye, nose = np.asarray(landmarks[:3], np.float64)
     mouth = np.asarray(landmarks[3:5], np.float64).mean(axis=0)
     return (right_eye + left_eye) / 2, mouth, nose, left_eye - right_eye

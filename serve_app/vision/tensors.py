@@ -1,4 +1,4 @@
-"""Pixels to what a graph takes."""
+"""Conversion of pixels to model input tensors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
     tensor = np.empty((count, 3, height, width), np.float32)
     order = (2, 1, 0) if spec.channels == "RGB" else (0, 1, 2)
     for image, planes in zip(images, tensor, strict=True):
-        # A third of the time of slices, whose pixels are 3 bytes apart.
+        # cv2.split takes a third of the time of slices, whose pixels lie 3 bytes apart.
         channels = cv2.split(np.ascontiguousarray(image))
         for plane, channel in zip(planes, order, strict=True):
             plane[:] = channels[channel]
@@ -38,10 +38,10 @@ def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 def resize(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Resize to exactly this size, shifting nothing by more than a pixel of the result.
+    """Resize uint8 (h, w, 3) pixels to exactly this size; no content moves by more than one pixel of the result.
 
-    A bilinear resize looks at four pixels, so beyond a factor of two it would turn fine texture into noise. There the
-    picture is averaged down by halves first, which is as good as averaging at once and much faster (5 against 41 ms
+    A bilinear resize reads four pixels, so beyond a factor of two it would turn fine texture into noise. Larger images
+    are therefore halved by averaging first, which is as good as averaging in one step and much faster (5 against 41 ms
     from 4000x3000 to 640x480).
     """
     if pixels.shape[:2] == (height, width):

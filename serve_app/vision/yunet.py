@@ -1,4 +1,4 @@
-"""YuNet: an anchor-free face detector with five landmarks.
+"""YuNet, an anchor-free face detector with five landmarks: inference at several scales, and decoding.
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research, 2023.
 """
@@ -22,45 +22,45 @@ Array = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
 FINER = 1280
-"""Pixels of the long side of the look for small faces that is taken when the first one shows none."""
+"""Long side in pixels of the pass for small faces, run when the first pass finds no face."""
 
 SMALLEST = 24
-"""Width in pixels of the picture down to which ``every`` face is looked for; smaller ones cannot be recognised."""
+"""Smallest face width, in pixels of the image, that ``every`` searches for; smaller faces cannot be recognised."""
 
 SURE = 20.0
-"""Width in pixels of the input from which on YuNet finds nearly every face (docs/accuracy.md)."""
+"""Face width in pixels of the input from which on YuNet finds nearly every face (docs/accuracy.md)."""
 
 SMALL = 32.0
-"""Width in pixels of the first look's input below which a closer look places a face better."""
+"""Face width in pixels of the first pass's input below which a finer pass locates a face better."""
 
 MAX_SIDE = 3328
-"""Pixels of the long side of the closest look."""
+"""Largest long side of a pass in pixels."""
 
 CERTAIN = 0.85
-"""Score from which on a face is not doubted: 95 % of small ones reach it, galaxies do not."""
+"""Score from which on a detection is accepted without a check: 95 % of small faces reach it, galaxies do not."""
 
 MAX_DOUBTFUL = 100
-"""Doubtful faces of a picture that are looked at alone, best first; beyond, they are not believed."""
+"""Most doubtful faces (score below :data:`CERTAIN`) of an image that are checked, best first; the rest is dropped."""
 
 ALONE = (2.0, 128)
-"""The part of the picture in which a doubtful small face is looked at alone: times the longer side of its box, and
-pixels of the input."""
+"""Close-up in which a doubtful small face is checked: side of the cut-out as a multiple of the box's longer side, and
+its length in pixels of the input."""
 
 CLOSE_UPS = ((2.0, 320), (1.6, 256))
-"""The parts from which a face's landmarks are read again, likewise: the face is 160 pixels there, the size at which
-YuNet places them best (docs/accuracy.md)."""
+"""Close-ups from which a face's landmarks are read again, in the form of :data:`ALONE`: the face is 160 pixels wide in
+them, the size at which YuNet's landmarks are most accurate (docs/accuracy.md)."""
 
 _HEADS = ("cls", "obj", "bbox", "kps")
 _INPUT = InputSpec(width=640, height=640, channels="BGR")  # 0..255, normalised inside the graph
-_MAX_LOG_SIZE = 10.0  # e^10 strides: beyond any picture, and far from where float32 overflows
+_MAX_LOG_SIZE = 10.0  # e^10 strides: larger than any image, and far below float32 overflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawFaces:
-    """Faces in pixels of the picture given, best score first.
+    """Detections in pixels of the image, best score first.
 
     Attributes:
-        boxes: float32 (n, 4): x, y, width, height; may reach beyond the picture.
+        boxes: float32 (n, 4): x, y, width, height; a box can extend beyond the image.
         landmarks: float32 (n, 5, 2): right eye, left eye, nose, right and left mouth corner, of the person shown.
         scores: float32 (n,), 0 to 1.
     """
@@ -74,11 +74,14 @@ class RawFaces:
 
 
 class YuNet:
-    """Finds faces.
+    """Face detector.
 
     Args:
         session: a prepared YuNet (any height and width that are multiples of 32).
-        settings: input side, least score, overlap from which on two boxes are one face.
+        settings: input side in pixels, least score, IoU above which two boxes count as one face.
+
+    Raises:
+        ConfigurationError: the graph lacks YuNet's outputs.
     """
 
     def __init__(self, session: InferenceSession, settings: DetectorSettings) -> None:
@@ -93,24 +96,26 @@ class YuNet:
 
     @property
     def coarse_side(self) -> int:
-        """Pixels of a picture's long side that :meth:`detect` can make use of, unless it is to find every face."""
+        """Longest side in pixels that :meth:`detect` reads an image at, unless it searches for every face."""
         return max(FINER, 2 * self._side)
 
     def detect(self, pixels: Pixels, *, every: bool = False) -> RawFaces:
-        """Faces of a picture of any size, uint8 (height, width, 3) BGR.
+        """The faces of an image of any size.
 
-        The long side is scaled to the input side. If that shows no face, half of it is tried, where faces that fill the
-        picture have a size that YuNet knows, and for larger pictures :data:`FINER`, where small ones have.
+        The first pass scales the long side to the input side. If it finds no face, a pass at half that side follows,
+        where faces that fill the image have a size that YuNet was trained for, and for larger images a pass at
+        :data:`FINER`, where small faces have such a size.
 
         Args:
-            every: look again at a larger scale for the faces that the first look is too coarse for, down to
-                :data:`SMALLEST` pixels in the picture. Costs the more the larger the picture is, up to ten times.
+            pixels: uint8 (height, width, 3) BGR.
+            every: add a pass at a larger scale for faces that are too small in the first pass, down to
+                :data:`SMALLEST` pixels in the image. The cost grows with the image, up to ten times.
         """
         faces = self._believed(pixels, self._side)
         long_side = max(pixels.shape[:2])
         closer = min(round(long_side * SURE / SMALLEST), MAX_SIDE)
         if every and closer > self._side:
-            # What is large here is seen better in the first look; close up, parts of large faces look like faces.
+            # Large faces are taken from the first pass: at the larger scale, parts of large faces look like faces.
             small = SMALL * long_side / self._side
             close = self._confirmed(pixels, _narrower(self.look(pixels, closer), small), ALONE)
             faces = _merged(close, faces, small, self._nms_iou)
@@ -121,14 +126,22 @@ class YuNet:
         return faces
 
     def look(self, pixels: Pixels, side: int) -> RawFaces:
-        """What one look shows, at this long side in pixels, the doubtful faces among it."""
+        """All detections of one pass with the long side scaled to ``side`` pixels, doubtful ones included."""
         return self._detect_scaled(pixels, side / max(pixels.shape[:2]))
 
     def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
-        """The landmarks (5, 2) of a detected face, read again from close-ups: the mean of all readings.
+        """Refined landmarks of a detected face: the mean of the given ones and those read from :data:`CLOSE_UPS`.
 
-        Their errors are partly independent, and a close-up has every face at the size that suits YuNet. A close-up that
-        does not show the face adds nothing.
+        The errors of the readings are partly independent, and a close-up shows every face at the size that suits YuNet.
+        A close-up in which the face is not detected adds nothing.
+
+        Args:
+            pixels: the image, uint8 (height, width, 3) BGR.
+            box: float32 (4,): x, y, width, height in pixels of the image.
+            landmarks: float32 (5, 2) in pixels of the image.
+
+        Returns:
+            float32 (5, 2) in pixels of the image.
         """
         readings = [landmarks]
         for part in CLOSE_UPS:
@@ -140,12 +153,13 @@ class YuNet:
         return np.asarray(np.mean(readings, axis=0), np.float32)
 
     def _believed(self, pixels: Pixels, side: int) -> RawFaces:
+        """The detections of one pass, without doubtful ones that a close-up does not confirm."""
         return self._confirmed(pixels, self.look(pixels, side), CLOSE_UPS[-1])
 
     def _confirmed(self, pixels: Pixels, faces: RawFaces, part: tuple[float, int]) -> RawFaces:
-        """Without the doubtful ones that are no face when such a part of the picture is looked at alone."""
+        """The faces without those doubtful ones that are not detected again in a close-up (``part`` as ALONE)."""
         doubtful = np.flatnonzero(faces.scores < CERTAIN)
-        refuted = [place for place in doubtful[:MAX_DOUBTFUL] if not self._shows(pixels, faces.boxes[place], part)]
+        refuted = [index for index in doubtful[:MAX_DOUBTFUL] if not self._shows(pixels, faces.boxes[index], part)]
         refuted += doubtful[MAX_DOUBTFUL:].tolist()
         return _chosen(faces, np.setdiff1d(np.arange(len(faces)), np.asarray(refuted, np.intp)))
 
@@ -153,7 +167,12 @@ class YuNet:
         return _same_face(box, self._detect_around(pixels, box, *part).boxes, self._nms_iou)
 
     def _detect_around(self, pixels: Pixels, box: Array, times: float, side: int) -> RawFaces:
-        """Faces of the square about a box, so many times its longer side, as far as the picture goes."""
+        """Detections in a square about a box, clipped to the image, in pixels of the image.
+
+        Args:
+            times: side of the square as a multiple of the box's longer side.
+            side: side of the square in pixels of the detector's input.
+        """
         length = times * max(float(box[2:].max()), 1.0)
         corner = box[:2] + box[2:] / 2 - length / 2
         left, top = (max(0, round(float(value))) for value in corner)
@@ -175,15 +194,15 @@ class YuNet:
 
     def _decode(self, outputs: list[Array], columns: int) -> RawFaces:
         named = dict(zip(self._session.output_names, outputs, strict=True))
-        # All strides as one: they are small, and each call of numpy costs more than its arithmetic.
+        # All strides are decoded in one array: they are small, and a call of numpy costs more than its arithmetic.
         cls, obj, bbox, kps = (np.concatenate([named[f"{head}_{stride}"][0] for stride in STRIDES]) for head in _HEADS)
         all_scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
         found = np.flatnonzero(all_scores >= self._min_score)
         first = np.cumsum([0, *(len(named[f"{_HEADS[0]}_{stride}"][0]) for stride in STRIDES[:-1])])
         level = np.searchsorted(first, found, side="right") - 1
         strides = np.asarray(STRIDES)[level]
-        rows, places = np.divmod(found - first[level], columns // strides)
-        cells = np.stack([places, rows], axis=1).astype(np.float32)
+        cell_rows, cell_columns = np.divmod(found - first[level], columns // strides)
+        cells = np.stack([cell_columns, cell_rows], axis=1).astype(np.float32)
         steps = strides.astype(np.float32)[:, None]
         centres = (cells + bbox[found, :2]) * steps
         sizes = np.exp(np.minimum(bbox[found, 2:], _MAX_LOG_SIZE)) * steps
@@ -203,7 +222,7 @@ def _chosen(faces: RawFaces, positions: NDArray[np.intp]) -> RawFaces:
 
 
 def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFaces:
-    """Both looks' faces, each face once: large ones as the first look has them, small ones as the closer one has."""
+    """The faces of both passes, each face once: large ones from the first pass, small ones from the finer pass."""
     boxes, landmarks, scores = (
         np.concatenate(parts)
         for parts in (
@@ -224,7 +243,7 @@ def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFa
 
 
 def _same_face(box: Array, others: Array, iou: float) -> bool:
-    """Whether a box overlaps one of the others as two looks at one face do, or lies mostly inside of it."""
+    """Whether a box is the same face as one of ``others``: IoU above ``iou``, or more than half of it inside one."""
     corner = np.maximum(box[:2], others[:, :2])
     common = np.clip(np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:]) - corner, 0, None).prod(axis=1)
     area, areas = box[2:].prod(), others[:, 2:].prod(axis=1)

@@ -154,7 +154,7 @@ ZIPS = {
     "cut off": (zipped(ada__1_DOT_jpg=ADA)[:-30], "A zip was expected"),
     "damaged": (zipped(ada__1_DOT_jpg=ADA).replace(b"PK\x01\x02", b"PK\x09\x02"), "cannot be read"),
     "nobody": (zipped(readme_DOT_txt=b"x"), "no sub-folders in the zip"),
-    "outside": (zipped(manifest_DOT_csv="person,file\nada,../../etc/passwd\n"), "a file of the zip was expected"),
+    "outside": (zipped(manifest_DOT_csv="person,file\nada,../../etc/passwd\n"), "expected a file of the zip"),
     "elsewhere": (zipped(manifest_DOT_csv="person,file\nada,http://localhost/x.jpg\n"), "a file of the zip"),
     "bad field": (zipped(manifest_DOT_csv="person,file,date_of_birth\nada,a.jpg,1815\n"), "YYYY-MM-DD"),
     "bad id": (zipped(**{"a\n__1_DOT_jpg": ADA}), "person"),

@@ -62,7 +62,7 @@ def test_compare_with_liveness(world: World) -> None:
         ([("image", ADA)], (400, "invalid_request"), "two files named image"),
         ([("image", ADA), ("image", BOB), ("image", BOB)], (400, "invalid_request"), "Too many files"),
         ([("image1", ADA), ("image1", ADA)], (400, "invalid_request"), "image1"),
-        ([("image1", ADA), ("image2", fake_picture())], (422, "face_not_found"), "picture 1"),
+        ([("image1", ADA), ("image2", fake_picture())], (422, "face_not_found"), "image 1"),
     ],
 )
 def test_compare_refuses(world: World, files: list[tuple[str, bytes]], expected: tuple[int, str], words: str) -> None:

@@ -97,7 +97,7 @@ def test_search_for_all_faces(service: Service, picture: str) -> None:
     done = service.cli("search", picture, "-c", "staff", "--all-faces", "--liveness", "--min-score", "0.7")
     assert "Face 1 of 2" in done.stdout
     assert "live (0.90)" in done.stdout
-    assert "nobody" in done.stdout
+    assert "no match" in done.stdout
 
 
 def test_search_as_json(service: Service, picture: str) -> None:

@@ -71,8 +71,8 @@ def test_a_folder_becomes_a_collection(service: Service, photographs: Path, tmp_
     assert done.exit_code == 0, done.output
     assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}, "eve's six pictures take two requests"
     assert "3 persons: 3 enrolled; 9 faces added, 0 errors" in done.stderr
-    assert "pictures/s" in done.stderr
-    assert "1 pictures lie in" in done.stderr
+    assert "images/s" in done.stderr
+    assert "1 images are in" in done.stderr
     assert {person: entry["status"] for person, entry in report_of(report).items()} == dict.fromkeys(
         ("Ada_Lovelace", "bob", "eve"), "enrolled"
     )
@@ -250,8 +250,8 @@ def test_a_manifest_with_a_bad_line_sends_nothing(service: Service, tmp_path: Pa
     manifest.write_text('{"person": "ada", "file": "a.jpg"}\n\n{"person": 7, "file": "a.jpg"}\n{"person": "bob"\n')
     done = service.cli("enroll", str(manifest), "-c", "staff")
     assert done.exit_code == 2
-    assert "line 3: person: the person's id was expected" in done.stderr
-    assert "line 4: no JSON" in done.stderr
+    assert "line 3: person: expected the person's id" in done.stderr
+    assert "line 4: not JSON" in done.stderr
     assert service.requests == []
 
 
@@ -311,7 +311,7 @@ def test_without_a_terminal_progress_is_a_line(
 ) -> None:
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     done = service.cli("enroll", str(photographs), "-c", "staff", "--concurrency", "1")
-    assert "2 of 9 pictures, " in done.stderr
+    assert "2 of 9 images, " in done.stderr
     assert " left" in done.stderr
 
 
@@ -320,5 +320,5 @@ def test_a_state_file_of_something_else_is_refused(service: Service, photographs
     other.write_text("these are notes, and no database at all " * 50)
     done = service.cli("enroll", str(photographs), "-c", "staff", "--state", str(other))
     assert done.exit_code == 2
-    assert "is no file of a former run" in done.stderr
+    assert "is not the state file of an earlier run" in done.stderr
     assert other.read_text().startswith("these are notes")

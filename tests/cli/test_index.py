@@ -38,7 +38,7 @@ def test_without_a_service_the_command_does_the_work(
     target = str(tmp_path / "elsewhere" / "index.db")
     done = facegraph("index", "move", "--to", target)
     assert done.exit_code == 0, done.stderr
-    assert "10 rows are there" in done.stderr
+    assert "10 rows are at the new location" in done.stderr
     assert f"Set storage.milvus_uri to {target}" in done.stderr
     status = json.loads(facegraph("index", "status", "--json").stdout)
     assert (status["place"], status["state"], status["done"], status["other"]) == (target, "none", 10, None)

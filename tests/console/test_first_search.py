@@ -107,5 +107,5 @@ def test_an_empty_collection_leads_to_enrolling_into_it(console: Console, galler
 @pytest.mark.parametrize("view", ["search", "enrol", "people"])
 def test_who_may_not_make_collections_is_told_who_may(console: Console, gallery: Client, view: str) -> None:
     page = console.open(view, gallery.create_key("guest", "enroll")["secret"]).page
-    expect(page.locator(".nothing")).to_contain_text("Whoever has an administrator's key makes the first one")
+    expect(page.locator(".nothing")).to_contain_text("Someone with an administrator's key must create the first one")
     expect(page.locator(".nothing").get_by_role("link")).to_have_count(0)

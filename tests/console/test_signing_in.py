@@ -16,7 +16,7 @@ def test_a_wrong_key_is_refused_in_words(console: Console) -> None:
     page.goto(console.service.url)
     field = page.get_by_label("API key")
     expect(field).to_be_focused()
-    for wrong, words in (("nonsense", "The API key is unknown."), ("schlüssel", "one word of plain letters")):
+    for wrong, words in (("nonsense", "The API key is unknown."), ("schlüssel", "one word of ASCII letters")):
         field.fill(wrong)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_contain_text(words)

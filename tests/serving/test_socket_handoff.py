@@ -51,7 +51,7 @@ def test_a_taken_port_and_a_lender_that_is_gone_are_said_in_words() -> None:
     finally:
         listener.close()
     listener.close()
-    with pytest.raises(ConfigurationError, match="cannot be had"):
+    with pytest.raises(ConfigurationError, match="cannot be received"):
         receive_socket(listener.path)
 
 

@@ -61,7 +61,7 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"detector": {"input_side": 641}}, "multiple of 32"),
         ({"detectr": {}}, "detectr"),
         ({"ingress": {"serve": {"autoscaling": {"min_replicas": 3}}}}, "below min_replicas"),
-        ({"matcher": {"serve": {"autoscaling": {"min_replicas": 0}}}}, "only the liveness scorer may sleep"),
+        ({"matcher": {"serve": {"autoscaling": {"min_replicas": 0}}}}, "only the liveness scorer may scale to zero"),
         (
             {
                 "ingress": {

@@ -58,10 +58,10 @@ def test_a_report_s_anchors(tmp_path: Path) -> None:
     report = tmp_path / "accuracy.json"
     report.write_text(json.dumps({"model": "m", "anchors": NEW.model_dump(mode="json")}))
     assert read_report(report, "m") == NEW
-    with pytest.raises(ConfigurationError, match=r"has the anchors of 'm', wanted are those of 'other'"):
+    with pytest.raises(ConfigurationError, match=r"expected the anchors of 'other', got those of 'm'"):
         read_report(report, "other")
     report.write_text("{}")
-    with pytest.raises(ConfigurationError, match="no report of the benchmark 'accuracy'"):
+    with pytest.raises(ConfigurationError, match="not a report of the benchmark 'accuracy'"):
         read_report(report, "m")
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_report(tmp_path / "none.json", "m")

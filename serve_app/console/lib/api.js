@@ -1,11 +1,12 @@
-// The service's HTTP API: one key, clear errors, and patience with a busy service.
+// Client of the service's HTTP API: sends the API key, turns error responses into ApiError, repeats requests to a busy
+// service.
 
 const BUSY = new Set([429, 503]);
 const MOST_WAITS = 6;
 const LONGEST_WAIT_S = 15;
 const KEPT_PICTURES = 400;
 
-/** The service refused; `code` is stable, `message` is for people. */
+/** An error response of the service; `code` is stable, `message` is for people. */
 export class ApiError extends Error {
   constructor(status, error) {
     super(error.message);
@@ -16,7 +17,7 @@ export class ApiError extends Error {
   }
 }
 
-/** An address below the console's own, so that it also works behind a path prefix. */
+/** The URL of a path relative to the page's base, so that it also works behind a path prefix. */
 export function address(path, query = {}) {
   const url = new URL(path, document.baseURI);
   for (const [name, value] of Object.entries(query)) {
@@ -28,7 +29,7 @@ export function address(path, query = {}) {
 export class Api {
   #pictures = new Map();
 
-  /** `onRefusedKey` is told when the service no longer accepts the key. */
+  /** `onRefusedKey` is called when the service no longer accepts the key. */
   constructor(key, onRefusedKey = () => {}) {
     this.key = key;
     this.onRefusedKey = onRefusedKey;
@@ -54,7 +55,7 @@ export class Api {
     return this.#json("DELETE", path, { query });
   }
 
-  /** A stored picture of a face, its "thumbnail" or "photograph"; null where a photograph is not kept. */
+  /** A stored picture of a face, `kind` "thumbnail" or "photograph"; null if no photograph is stored. */
   async picture(faceId, kind, signal) {
     try {
       const response = await this.#send("GET", `v1/faces/${encodeURIComponent(faceId)}/image`, { query: { kind }, signal });
@@ -65,7 +66,7 @@ export class Api {
     }
   }
 
-  /** The object URL of an enrolled face's thumbnail, or null where none is kept. */
+  /** Object URL of an enrolled face's thumbnail; null if none is stored. */
   thumbnail(faceId) {
     const known = this.#pictures.get(faceId);
     if (known) return known;
@@ -80,7 +81,7 @@ export class Api {
     return wanted;
   }
 
-  /** Lets go of everything that was fetched. */
+  /** Releases all fetched thumbnails. */
   close() {
     for (const faceId of [...this.#pictures.keys()]) this.#forget(faceId);
   }
@@ -105,7 +106,7 @@ export class Api {
         response = await fetch(address(path, query), { method, headers, body: content, signal, cache: "no-store" });
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        const message = "The service does not answer. Is it running, and is the network there?";
+        const message = "The service does not answer. Is it running, and is the network connected?";
         throw new ApiError(0, { code: "unreachable", message });
       }
       if (response.ok) return response;
@@ -136,7 +137,7 @@ function pause(seconds, signal) {
   });
 }
 
-/** A multipart body: values that are lists are repeated, files keep their names, what is empty is left out. */
+/** A multipart body: lists become repeated fields, files keep their names, empty values are left out. */
 export function form(fields) {
   const made = new FormData();
   for (const [name, value] of Object.entries(fields)) {

@@ -1,4 +1,4 @@
-// The camera in a dialog; the picture never leaves the browser until it is used.
+// Dialog that takes a picture with the camera. The picture stays in the browser until it is used.
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { jpeg } from "./pictures.js";
@@ -9,7 +9,7 @@ const REASONS = {
   NotReadableError: "The camera is in use by another program.",
 };
 
-/** A picture from the camera as a File, or null if the dialog was closed. */
+/** Promise of a picture from the camera as a File; null if the dialog was closed. */
 export function takePicture() {
   return new Promise((resolve) => {
     let stream = null;

@@ -1,4 +1,4 @@
-// What several views want to know about collections and persons.
+// Helpers about collections and persons that several views share.
 import { count } from "./meaning.js";
 
 /** All collections of the tenant, by name. */
@@ -23,17 +23,17 @@ export function unknownPath(collection, ...more) {
   return [`${path(collection)}/unknowns`, ...more.map(encodeURIComponent)].join("/");
 }
 
-/** How long a collection keeps unknown faces. */
+/** A number of hours as text, in days if it is whole days. */
 export function hours(value) {
   return value % 24 ? count(value, "hour") : count(value / 24, "day");
 }
 
-/** A person's name for people. */
+/** Display name of a person; null is a face without a person. */
 export function called(person) {
   return person ? person.name || person.id : "A face without a person";
 }
 
-/** Marks every collection as chosen unless a choice of those that exist was made before. */
+/** Removes missing collections from the choice; if none is left, chooses all. */
 export function keepChosen(chosen, collections) {
   const names = new Set(collections.map((collection) => collection.name));
   for (const name of [...chosen]) if (!names.has(name)) chosen.delete(name);

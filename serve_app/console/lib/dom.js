@@ -1,15 +1,15 @@
-// Builds elements. Texts always become text nodes and attribute names are ours, so that nothing that people typed is
-// ever read as markup; the content-security policy demands Trusted Types, so that innerHTML would not even work.
+// Helpers that build DOM elements. Texts become text nodes and attribute names come from this code, so that user input is
+// never parsed as markup; the content-security policy demands Trusted Types, so innerHTML would not work either.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "indeterminate", "srcObject", "multiple", "webkitdirectory"]);
 
-/** An HTML element: `h("p", {class: "note", onclick: f}, "text", child)`. Absent children and attributes are skipped. */
+/** An HTML element: `h("p", {class: "note", onclick: f}, "text", child)`. Null, undefined and false are skipped. */
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** An SVG element, as `h`. */
 export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -30,7 +30,7 @@ function present(children) {
   return children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false);
 }
 
-/** Puts new children in the place of the old ones. */
+/** Replaces the children of a node. */
 export function fill(node, ...children) {
   node.replaceChildren(...present(children));
   return node;
@@ -38,7 +38,7 @@ export function fill(node, ...children) {
 
 let numbers = 0;
 
-/** An id that no other element has, to tie labels to fields. */
+/** A unique element id, to connect labels with fields. */
 export function newId(name) {
   numbers += 1;
   return `${name}-${numbers}`;
@@ -68,14 +68,14 @@ export function checkbox(text, checked, attributes = {}) {
   return { input, label };
 }
 
-/** Says something in the corner, and to screen readers. */
+/** Shows a short message in the corner; screen readers announce it. */
 export function toast(text, kind = "info") {
   const note = h("p", { class: `toast ${kind}` }, text);
   document.getElementById("toasts").append(note);
   setTimeout(() => note.remove(), kind === "error" ? 9000 : 5000);
 }
 
-/** Lets people save a text as a file. */
+/** Downloads a text as a file. */
 export function save(name, text, type = "application/json") {
   const url = URL.createObjectURL(new Blob([text], { type }));
   h("a", { href: url, download: name }).click();

@@ -1,4 +1,4 @@
-// Enrolling many persons: what a drop means, and sending it a few persons at a time.
+// Enrolment of many persons: grouping dropped files by person, and sending a few persons at a time.
 import { form } from "./api.js";
 import { path } from "./collections.js";
 
@@ -6,15 +6,15 @@ const AT_A_TIME = 3;
 const SHARE_OF_BODY = 0.9;
 
 /**
- * Persons of dropped pictures, by id: a folder is a person with its name for id, a picture outside any folder is a
- * person with its file's name. Returns [{id, name, files}].
+ * Groups dropped pictures by person: a folder is a person whose id is the folder's name; a picture outside any folder
+ * is a person whose id is the file's name. Returns [{id, name, files}].
  */
 export function planned(items) {
   const persons = new Map();
   const depth = Math.max(...items.map((item) => item.path.split("/").length));
   for (const { file, path: where } of items) {
     const parts = where.split("/");
-    // A dropped folder of folders: its own name says nothing, the sub-folder is the person.
+    // In a dropped folder of folders the sub-folder is the person.
     const id = (parts.length > 1 ? parts[parts.length - 2] : parts[0].replace(/\.[^.]+$/, "")).trim().slice(0, 100);
     const loose = parts.length === 2 && depth > 2;
     const key = loose ? parts[1].replace(/\.[^.]+$/, "") : id;
@@ -24,7 +24,7 @@ export function planned(items) {
   return [...persons.values()].sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
 }
 
-/** Consecutive files, at most so many and so many bytes together. */
+/** Splits files into batches of at most `most` files and `mostBytes` bytes; a larger file is a batch by itself. */
 export function batches(files, most, mostBytes) {
   const made = [];
   let used = 0;
@@ -40,7 +40,7 @@ export function batches(files, most, mostBytes) {
 }
 
 /**
- * One person's pictures; those that the service refuses are left out. A person's own `mode` goes before that of all.
+ * Enrols one person's pictures and leaves refused ones out. `person.mode`, if set, takes precedence over `mode`.
  * Returns {faces, errors: [{file, code, message}]}.
  */
 export async function enrolPerson(api, collection, person, { limits, faces, mode }, signal) {
@@ -55,10 +55,11 @@ export async function enrolPerson(api, collection, person, { limits, faces, mode
         added += answer.added_faces.length;
         break;
       } catch (error) {
-        // The service takes all pictures of a request or none, and says which one it refuses.
-        const told = Number.isInteger(error.details?.image) ? error.details.image : null;
-        const alone = left.length === 1 && [413, 415].includes(error.status) ? 0 : null;
-        const position = told ?? alone;
+        // The service accepts all pictures of a request or none, and names the one that it refuses. A single picture can
+        // be refused for its size or format before the service numbers the pictures.
+        const named = Number.isInteger(error.details?.image) ? error.details.image : null;
+        const only = left.length === 1 && [413, 415].includes(error.status) ? 0 : null;
+        const position = named ?? only;
         if (position === null || position >= left.length) {
           errors.push({ file: "", code: error.code ?? error.name, message: error.message });
           return { faces: added, errors };
@@ -71,7 +72,7 @@ export async function enrolPerson(api, collection, person, { limits, faces, mode
   return { faces: added, errors };
 }
 
-/** Persons of a list, a few at a time; `report(person, outcome)` is told of each, in the order in which they end. */
+/** Enrols persons, a few at a time; calls `report(person, outcome)` for each, in the order in which they end. */
 export async function enrolAll(api, collection, persons, options, signal, report) {
   const waiting = [...persons];
   async function work() {
@@ -85,5 +86,5 @@ export async function enrolAll(api, collection, persons, options, signal, report
 }
 
 function inWords(error) {
-  return error.message.replace(/^Picture \d+: /, "").replace(/ on picture \d+/, "");
+  return error.message.replace(/^(?:Picture|Image) \d+: /, "").replace(/ (?:on picture|in image) \d+/, "");
 }

@@ -22,7 +22,7 @@ const PATHS = {
   back: "M14.5 5 8 12l6.5 7",
 };
 
-/** An icon; it says nothing to screen readers, so its button or link needs a text or a label. */
+/** An icon; it is hidden from screen readers, so its button or link needs a text or a label. */
 export function icon(name) {
   return svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" },
     svg("path", { d: PATHS[name] }));

@@ -1,7 +1,7 @@
-// What a score means. The scale is the service's own (docs/concepts.md): each 0.05 of score is one order of magnitude
-// of false-match rate, and a search over N faces makes N comparisons.
+// Explanations of scores. The scale is the service's calibrated score (docs/concepts.md): each 0.05 is one order of
+// magnitude of false-match rate, and a search over N faces makes N comparisons.
 
-/** Rates below this were not measured but extrapolated: no data set at hand has enough pairs (docs/accuracy.md). */
+/** Rates below this are extrapolated, not measured: no available data set has enough pairs (docs/accuracy.md). */
 const MEASURED_TO = 1e-5;
 
 /** Share of comparisons of different people that reach this score. */
@@ -9,13 +9,13 @@ export function falseMatchRate(score) {
   return Math.min(1, 10 ** (10 - 20 * score));
 }
 
-/** Share of searches by strangers, over so many faces, that find such a score. */
+/** Share of searches by unknown people over `gallerySize` faces that reach a score of this false-match rate. */
 export function falsePositiveRate(fmr, gallerySize) {
   if (fmr >= 1) return gallerySize ? 1 : 0;
   return -Math.expm1(gallerySize * Math.log1p(-fmr));
 }
 
-/** "one in 250,000"; what was not measured is only bounded. */
+/** A rate as text, such as "one in 250,000"; for rates that were not measured, only a bound. */
 export function oneIn(rate) {
   if (rate <= 0) return "none";
   if (rate > 0.5) return "nearly every one";
@@ -24,7 +24,7 @@ export function oneIn(rate) {
   return `one in ${number(count < 10 ? Math.round(count * 10) / 10 : Number(count.toPrecision(2)))}`;
 }
 
-/** How often chance alone gives such a score in a gallery of this size: [class, words]. */
+/** Strength of a match, by how often chance alone reaches such a score in a gallery of this size: [class, text]. */
 export function strength(score, gallerySize) {
   const rate = falsePositiveRate(falseMatchRate(score), gallerySize);
   if (rate <= 1e-4) return ["strong", "Almost never by chance"];
@@ -46,7 +46,7 @@ export function thresholdSentence(threshold) {
   const size = threshold.gallery_size;
   return `Matches are shown from a score of ${threshold.min_score.toFixed(3)}. ` +
     `Among ${number(size)} ${size === 1 ? "face" : "faces"}, ${percent(threshold.fpir)} of searches for a stranger ` +
-    "would show anybody.";
+    "would show a match.";
 }
 
 export function number(value) {

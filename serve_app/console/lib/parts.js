@@ -1,25 +1,26 @@
-// Parts that several views share: where pictures are dropped, faces, errors, dialogs.
+// Elements that several views share: drop zone, thumbnails, error notes, dialogs, collection chips.
 import { takePicture } from "./camera.js";
 import { fill, h, newId, save } from "./dom.js";
 import { icon } from "./icons.js";
 import { count } from "./meaning.js";
 import { ACCEPT, chosenFiles, droppedFiles, isPicture } from "./pictures.js";
 
-/** An error in words, with the request's id for whoever reads the log. */
+/** A note with an error's message and the request's id, by which the error is found in the log. */
 export function problem(error) {
   const id = error.requestId ? h("span", { class: "request-id" }, ` Request ${error.requestId}.`) : null;
   return h("p", { class: "note error", role: "alert" }, icon("warn"), h("span", {}, error.message, id));
 }
 
-/** Something calm to look at while there is nothing. */
+/** Placeholder for an empty list: icon, title and text. */
 export function nothing(name, title, text, ...more) {
   return h("div", { class: "nothing" }, icon(name), h("h2", {}, title), h("p", {}, text), ...more);
 }
 
 /**
- * Where pictures come in: by button, folder, camera, drag or paste.
+ * Input for pictures: by button, folder, camera, drag or paste.
  *
- * `take` gets [{file, path}] with at least one picture; `refuse` a sentence. `signal` ends the listening for pastes.
+ * `take` is called with [{file, path}], at least one picture; `refuse` with an error text. When `signal` aborts, pastes
+ * are no longer listened for.
  */
 export function dropzone({ title, hint, take, refuse, signal, multiple = false, folder = false, camera = true, paste = true }) {
   const id = newId("file");
@@ -28,7 +29,7 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   const give = (items) => {
     const pictures = items.filter((item) => isPicture(item.file));
     if (pictures.length) take(multiple ? pictures : pictures.slice(0, 1), items.length - pictures.length);
-    else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are understood.");
+    else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are accepted.");
   };
   for (const source of [input, folderInput]) {
     source?.addEventListener("change", () => {
@@ -53,7 +54,7 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
       try {
         give(await droppedFiles(event.dataTransfer));
       } catch (error) {
-        refuse(`This cannot be read: ${error.message}`); // a file that was moved meanwhile, a folder without permission
+        refuse(`This cannot be read: ${error.message}`); // for example a moved file, or a folder without permission
       }
     },
   },
@@ -82,7 +83,10 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   return zone;
 }
 
-/** An enrolled face's thumbnail, fetched when it comes into view; a silhouette where none is kept. "" is decoration. */
+/**
+ * An enrolled face's thumbnail, fetched when it comes into view; a silhouette if none is stored. An empty `label` hides
+ * it from screen readers.
+ */
 export function thumbnail(api, faceId, label) {
   const named = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
   const frame = h("span", { class: "thumb", ...named }, icon("empty"));
@@ -97,7 +101,7 @@ export function thumbnail(api, faceId, label) {
   return frame;
 }
 
-/** Asks before something that cannot be undone; true if they went on. */
+/** Asks for confirmation; promise of true if `action` was chosen. */
 export function confirmed(title, text, action) {
   return new Promise((resolve) => {
     let yes = false;
@@ -111,7 +115,7 @@ export function confirmed(title, text, action) {
   });
 }
 
-/** What a deletion erased, to keep. */
+/** Dialog with the result of a deletion, which can be saved. */
 export function showReceipt(title, answer) {
   const facts = [
     ["Persons erased", answer.persons],
@@ -121,7 +125,7 @@ export function showReceipt(title, answer) {
   ].filter(([, value]) => value !== undefined);
   const text = answer.erased
     ? "The records, the templates and the stored pictures are gone."
-    : "It was taken out here; it is still in other collections.";
+    : "It was removed from this collection and is still in other ones.";
   const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: closed },
     h("h2", {}, icon("check"), title), h("p", {}, text),
     h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
@@ -135,14 +139,14 @@ export function showReceipt(title, answer) {
   document.body.append(dialog);
   dialog.showModal();
 
-  /** The focus goes back to where it was; if that went with what was deleted, to the view's heading. */
+  /** The browser returns the focus to the previous element; if that was deleted, the view's heading gets it. */
   function closed() {
     dialog.remove();
     if (document.activeElement === document.body) document.querySelector("main h1")?.focus({ preventScroll: true });
   }
 }
 
-/** Chips to choose collections by; `chosen` is a Set of names that it keeps up to date. */
+/** Checkboxes to choose collections; updates `chosen`, a Set of names. */
 export function collectionChips(collections, chosen, onchange = () => {}) {
   const chips = collections.map((collection) => {
     const input = h("input", {

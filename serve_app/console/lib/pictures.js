@@ -1,14 +1,14 @@
-// Pictures that people give us: from a file, a folder, the clipboard, the camera; and what is drawn on them.
+// Pictures: reading files and folders, drawing faces on pictures, cutting faces out.
 import { h, svg } from "./dom.js";
 
 const PICTURE = /\.(jpe?g|png|webp|bmp)$/i;
 const TYPES = "image/jpeg,image/png,image/webp,image/bmp";
-const MARGIN = 0.9; // of a face's box, on each side of its crop
+const MARGIN = 0.9; // margin on each side of a cut-out face, relative to its box
 const PORTRAIT = 96;
 
 export const ACCEPT = TYPES;
 
-/** Whether a file is a picture that the service reads. */
+/** Whether a file has one of the formats that the service accepts. */
 export function isPicture(file) {
   return TYPES.split(",").includes(file.type) || PICTURE.test(file.name);
 }
@@ -49,7 +49,7 @@ export async function loaded(blob, signal, alt = "") {
   try {
     await image.decode();
   } catch {
-    throw new Error("This file cannot be shown as a picture. JPEG, PNG, WebP and BMP are understood.");
+    throw new Error("This file cannot be shown as a picture. JPEG, PNG, WebP and BMP are accepted.");
   }
   return image;
 }
@@ -78,12 +78,12 @@ export function marked(image, faces, pick = () => {}) {
   return h("div", { class: "marked" }, image, layer);
 }
 
-/** Marks one face of a marked picture as the one that is looked at. */
+/** Highlights one face of a marked picture. */
 export function highlight(picture, index) {
   picture.querySelectorAll(".mark").forEach((mark, position) => mark.classList.toggle("current", position === index));
 }
 
-/** A square portrait of one face, cut out of the picture for the eye. */
+/** A square portrait of one face for display, cut out of the picture. */
 export function portrait(image, box, label) {
   const canvas = h("canvas", { class: "portrait", width: PORTRAIT * 2, height: PORTRAIT * 2, role: "img", "aria-label": label });
   const side = Math.max(box.width, box.height) * 1.5;
@@ -92,7 +92,7 @@ export function portrait(image, box, label) {
   return canvas;
 }
 
-/** One face with its surroundings as a picture of its own, for enrolment. */
+/** One face with its surroundings as a JPEG file, for enrolment. */
 export function cutOut(image, box) {
   const [left, top] = [Math.max(0, box.x - box.width * MARGIN), Math.max(0, box.y - box.height * MARGIN)];
   const width = Math.min(image.naturalWidth - left, box.width * (1 + 2 * MARGIN));

@@ -1,4 +1,4 @@
-// A list of persons to choose one from, found by name or id.
+// List to choose a person from, with a filter by name or id.
 import { called, path } from "../lib/collections.js";
 import { fill, h } from "../lib/dom.js";
 import { count } from "../lib/meaning.js";
@@ -8,9 +8,9 @@ const SHOWN = 12;
 const TYPING_MS = 250;
 
 /**
- * A filter, the persons of a collection below it, and what there is to say about them; `pick(person)` is told the
- * choice. `except` is the id of somebody who is no choice. Before anything is typed, `offer()` may answer others than
- * the first by name: [{person, faceId, note}].
+ * The elements: a filter, the persons of a collection, and messages. `pick(person)` is called with the choice. The
+ * person with the id `except` is not listed. While the filter is empty, `offer()` can return suggestions in place of the
+ * first persons by name: [{person, faceId, note}].
  */
 export function personChoices({ api, collection, label, pick, except = null, offer = null }) {
   let timer;

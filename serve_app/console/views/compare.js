@@ -1,4 +1,4 @@
-// Do two pictures show the same person?
+// View that compares two pictures: do they show the same person?
 import { form } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { falseMatchRate, oneIn } from "../lib/meaning.js";
@@ -13,7 +13,7 @@ export async function compare(body, { api, signal }) {
   const slots = NAMES.map(() => h("div", { class: "slot" }));
   const verdict = h("section", { class: "verdict", "aria-live": "polite", "aria-label": "Result" });
   NAMES.forEach((_, index) => empty(index));
-  // A pasted picture goes to the first slot that is free, else to the second.
+  // A pasted picture goes to the first slot if that is free, else to the second.
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files][0];
     if (!file || document.querySelector("dialog[open]")) return;
@@ -79,6 +79,6 @@ function ruling(answer) {
     h("div", {},
       h("h2", {}, answer.is_match ? "The same person" : "Not the same person, as far as can be told"),
       h("div", { class: "meter", vars: { "--score": answer.score, "--from": answer.min_score }, "aria-hidden": "true" }, h("span", {})),
-      h("p", { class: "hint" }, `${words} A match is called from ${answer.min_score.toFixed(2)}, `
+      h("p", { class: "hint" }, `${words} A match needs a score of ${answer.min_score.toFixed(2)}, `
         + `which ${oneIn(falseMatchRate(answer.min_score))} such pairs reach.`)));
 }

@@ -1,4 +1,4 @@
-// Enrol one person, or a folder of people, with progress and the reason for every picture that was refused.
+// Enrolment view: one person or a folder of people, with progress and the reason for each refused picture.
 import { allCollections } from "../lib/collections.js";
 import { field, fill, h, save, select } from "../lib/dom.js";
 import { enrolAll, planned } from "../lib/enrolling.js";
@@ -13,7 +13,7 @@ const NEW = "\u0000new";
 export async function enrol(body, { session, api, may, signal, rest: [wanted] }) {
   const collections = await allCollections(api, signal);
   if (!collections.length && !may("admin")) {
-    fill(body, nothing("people", "No collections yet", "Whoever has an administrator's key makes the first one, under People."));
+    fill(body, nothing("people", "No collections yet", "Someone with an administrator's key must create the first one, under People."));
     return;
   }
   let persons = [];
@@ -52,7 +52,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     plan.querySelector("input")?.focus();
   }
 
-  /** The collection to begin with: the one of the address, else the first of those that searches look through. */
+  /** The preselected collection: the one in the address, else the first one chosen for searches, else the first one. */
   function first() {
     return [wanted, ...session.chosen, names[0]?.[0]].find((name) => collections.some((collection) => collection.name === name)) ?? NEW;
   }
@@ -90,7 +90,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
       },
     }, "Clear");
     const hint = persons.length > 1 && pictures === persons.length && persons.length <= 40
-      ? h("p", { class: "hint" }, "Each picture is a person of its own. ",
+      ? h("p", { class: "hint" }, "Each picture is enrolled as a separate person. ",
         h("button", { class: "link", type: "button", onclick: together }, "They are all of one person")) : null;
     const begin = h("button", { class: "button primary", type: "button", onclick: () => start(progress, told, begin, hint) }, icon("check"), "Enrol");
     zone.classList.add("small");
@@ -133,7 +133,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     run = new AbortController();
     signal.addEventListener("abort", () => run.abort());
     begin.disabled = true;
-    hint?.remove(); // what is sent is not put together any more
+    hint?.remove(); // persons can no longer be joined once sending begins
     progress.hidden = false;
     plan.querySelectorAll("input").forEach((input) => { input.disabled = true; });
     const collection = target.value;
@@ -154,7 +154,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     const nameless = waiting.find((person) => !person.id);
     if (nameless) {
       nameless.row?.querySelector("input").focus();
-      throw new Error("Every person needs an id: the one that your own records use, or any other.");
+      throw new Error("Every person needs an id: the one from your own records, or any other.");
     }
     const ids = waiting.map((person) => person.id);
     const twice = ids.find((id, index) => ids.indexOf(id) !== index);
@@ -201,14 +201,14 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
       errors.length ? h("button", { class: "link", type: "button", onclick: () => retry(failed) }, "Try these again") : null,
       h("a", { class: "link", href: `#/people/${encodeURIComponent(collection)}` }, "See the collection"),
       faces ? h("a", { class: "link", href: "#/search" }, "Search a picture") : null));
-    said.scrollIntoView({ block: "nearest" }); // a long list may have been scrolled
+    said.scrollIntoView({ block: "nearest" }); // a long list can be scrolled far down
   }
 
-  /** Only the files that failed: the others are enrolled. */
+  /** Repeats the enrolment with the files that failed. */
   function retry(failed) {
     persons = failed.map((person) => {
       const wrong = new Set(person.outcome.errors.map((error) => error.file));
-      // Those of the person that were taken stay, whatever the option says.
+      // Faces that were enrolled in this run stay, even with the option "replace".
       const mode = person.outcome.faces ? "add" : person.mode;
       return { id: person.id, name: person.name, mode, files: wrong.has("") ? person.files : person.files.filter((file) => wrong.has(file.name)) };
     });

@@ -1,10 +1,10 @@
-// Two records of one person become one.
+// Dialog that merges two records of one person.
 import { called, path } from "../lib/collections.js";
 import { fill, h } from "../lib/dom.js";
 import { confirmed, problem } from "../lib/parts.js";
 import { personChoices } from "./choose.js";
 
-/** Lets people choose whom to merge into `person`; {person, from} once it is done, else null. */
+/** Shows the dialog to choose whom to merge into `person`; promise of {person, from}, null if it was cancelled. */
 export function mergeDialog(api, collection, person) {
   return new Promise((resolve) => {
     let done = null;
@@ -12,14 +12,14 @@ export function mergeDialog(api, collection, person) {
     const title = `Merge into ${called(person)}`;
     const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: () => { dialog.remove(); resolve(done); } },
       h("h2", {}, title),
-      h("p", { class: "hint" }, "The other record's faces and collections come here, then it is deleted. What is written about the person stays as it is here; gaps are filled from the other."),
+      h("p", { class: "hint" }, "The other record's faces and collections are moved here, then it is deleted. The details of this record stay; empty ones are filled from the other record."),
       personChoices({ api, collection, label: "Find the other record", pick: merge, except: person.id }), said,
       h("div", { class: "actions" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel")));
     document.body.append(dialog);
     dialog.showModal();
 
     async function merge(other) {
-      const text = `${called(other)} (${other.id}) is deleted once the faces have gone to ${called(person)} (${person.id}). This cannot be undone.`;
+      const text = `${called(other)} (${other.id}) is deleted once its faces are moved to ${called(person)} (${person.id}). This cannot be undone.`;
       if (!await confirmed(`Merge ${called(other)} into ${called(person)}?`, text, "Merge")) return;
       try {
         done = { person: await mergePersons(api, collection, person.id, other.id), from: other };
@@ -31,7 +31,7 @@ export function mergeDialog(api, collection, person) {
   });
 }
 
-/** Makes one record of two; the second one's faces go to the first. */
+/** Merges the person `from` into the person `into`. */
 export function mergePersons(api, collection, into, from) {
   return api.post(path(collection, into, "merge"), { person_id: from });
 }

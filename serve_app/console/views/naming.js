@@ -1,14 +1,14 @@
-// Who is an unknown? Somebody new, or one of those who are enrolled.
+// Dialog that names an unknown: as a new person or as an enrolled one.
 import { unknownPath } from "../lib/collections.js";
 import { field, fill, h } from "../lib/dom.js";
 import { problem, thumbnail } from "../lib/parts.js";
 import { personChoices } from "./choose.js";
 
 const ALIKE = 5;
-const ALIKE_FROM = 0.6; // one pair of different people in a hundred: enough for a suggestion, far too little for a match
+const ALIKE_FROM = 0.6; // false-match rate 1e-2: enough for a suggestion, far too little for a match
 const SHOWN = 6;
 
-/** Lets people say who an unknown is; the person once it is done, else null. */
+/** Shows the dialog; promise of the enrolled person, null if it was cancelled. */
 export function namingDialog(api, collection, unknown) {
   return new Promise((resolve) => {
     let done = null;
@@ -35,7 +35,7 @@ export function namingDialog(api, collection, unknown) {
     dialog.showModal();
     id.focus();
 
-    /** Enrolled people who look a little like the unknown, below the threshold of a search. */
+    /** Enrolled people who look similar to the unknown, also below the threshold of a search. */
     async function alike() {
       const body = { face_id: unknown.faces[0].id, collections: [collection], max_results: ALIKE, min_score: ALIKE_FROM };
       const { faces } = await api.post("v1/search", body);

@@ -1,4 +1,4 @@
-// Collections; below each its persons, below each person the page to edit them.
+// View of the collections; leads to the persons of a collection and to the page of a person.
 import { allCollections, hours, path } from "../lib/collections.js";
 import { checkbox, field, fill, h, select, toast } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
@@ -16,7 +16,7 @@ export async function people(body, page) {
 
 async function collections(body, { api, may, signal, heading }) {
   heading.textContent = "Collections";
-  /** After something was done: the button that had the focus is gone. */
+  /** Redraws the view after a change. The button that had the focus is gone, so the heading gets it. */
   async function again() {
     await collections(body, { api, may, signal, heading });
     heading.focus({ preventScroll: true });
@@ -26,8 +26,8 @@ async function collections(body, { api, may, signal, heading }) {
     ? h("button", { class: "button primary", type: "button", onclick: () => edit(null) }, icon("plus"), "New collection") : null;
   if (!found.length) {
     fill(body, nothing("people", "No collections yet", may("admin")
-      ? "A collection holds the people that a search looks for. Make one, then enrol people into it."
-      : "A collection holds the people that a search looks for. Whoever has an administrator's key makes the first one.", add));
+      ? "A collection holds the people that a search looks for. Create one, then enrol people into it."
+      : "A collection holds the people that a search looks for. Someone with an administrator's key must create the first one.", add));
     return;
   }
   fill(body,
@@ -45,7 +45,7 @@ async function collections(body, { api, may, signal, heading }) {
         h("button", { class: "button small", type: "button", "aria-label": `Delete ${collection.name}`, onclick: () => remove(collection) }, "Delete")) : null))));
 
   async function remove(collection) {
-    const text = `${count(collection.person_count, "person", "persons")} and ${count(collection.face_count, "face")} go with it, `
+    const text = `${count(collection.person_count, "person", "persons")} and ${count(collection.face_count, "face")} are erased with it, `
       + "unless they are also in another collection. This cannot be undone.";
     if (!await confirmed(`Delete ${collection.name}?`, text, "Delete the collection")) return;
     try {
@@ -71,8 +71,8 @@ async function collections(body, { api, may, signal, heading }) {
       h("form", { onsubmit: save },
         h("h2", {}, heading),
         field("Name", name, "Letters, digits, underscore, dot and hyphen."), field("Title", title), field("What is kept of pictures", keep),
-        field("Matches from score", from, "Leave it empty to let 1 % of searches for strangers show anybody."),
-        field("Hours to keep unknown faces", unknown, "0: never. Kept are faces of people who were not asked; see that you may."), live.label, said,
+        field("Matches from score", from, "Empty: the score at which 1 % of searches for strangers show a match."),
+        field("Hours to keep unknown faces", unknown, "0: never. This keeps faces of people who were not asked; make sure that you are allowed to."), live.label, said,
         h("div", { class: "actions" },
           h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel"),
           h("button", { class: "button primary", type: "submit" }, collection ? "Save" : "Create"))));

@@ -1,4 +1,4 @@
-// One person: their fields, their faces, and what can be done with them.
+// View of one person: fields, faces, merging and deleting.
 import { form } from "../lib/api.js";
 import { called, path } from "../lib/collections.js";
 import { field, fill, h, toast } from "../lib/dom.js";
@@ -89,7 +89,7 @@ export async function person(body, page, collection, personId) {
       toast(`${count(items.length, "face")} added.`, "good");
     } catch (error) {
       const file = items[error.details?.image]?.file;
-      fill(said, problem(error), file && items.length > 1 ? h("p", { class: "hint" }, `It is about ${file.name}; none of the pictures was taken.`) : null);
+      fill(said, problem(error), file && items.length > 1 ? h("p", { class: "hint" }, `The problem is in ${file.name}; none of the pictures was enrolled.`) : null);
     }
   }
 
@@ -99,7 +99,7 @@ export async function person(body, page, collection, personId) {
       await api.delete(path(collection, personId, "faces", face.id));
       shown = { ...shown, faces: shown.faces.filter((other) => other.id !== face.id) };
       drawFaces();
-      heading.focus({ preventScroll: true }); // the button that had the focus went with the face
+      heading.focus({ preventScroll: true }); // the button that had the focus was removed with the face
       toast("The face is erased.", "good");
     } catch (error) {
       toast(error.message, "error");
@@ -109,7 +109,7 @@ export async function person(body, page, collection, personId) {
   async function remove() {
     const others = shown.collections.filter((name) => name !== collection);
     const text = others.length
-      ? `They are taken out of ${collection} and stay in ${others.join(", ")}.`
+      ? `They are removed from ${collection} and stay in ${others.join(", ")}.`
       : "Their record, templates and pictures are erased. This cannot be undone.";
     if (!await confirmed(`Delete ${called(shown)}?`, text, "Delete the person")) return;
     try {
@@ -142,7 +142,7 @@ function fromPairs(text) {
   const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
   return Object.fromEntries(lines.map((line) => {
     const at = line.indexOf(":");
-    if (at < 1) throw new Error(`Metadata: "name: value" was expected, got "${line}".`);
+    if (at < 1) throw new Error(`Metadata: expected "name: value", got "${line}".`);
     return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
   }));
 }

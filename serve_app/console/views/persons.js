@@ -1,4 +1,4 @@
-// The persons of a collection, with a filter, a page at a time.
+// View of a collection's persons, with a filter and paging.
 import { called, path } from "../lib/collections.js";
 import { fill, h } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
@@ -50,7 +50,7 @@ export async function persons(body, { api, signal, heading }, collection) {
     fill(foot, page.cursor ? h("button", { class: "button", type: "button", onclick: () => load(page.cursor) }, "Show more") : null);
     if (!list.children.length) {
       fill(foot, q ? nothing("empty", "Nobody of that name", "Try a part of the name or of the id.")
-        : nothing("empty", "Nobody here yet", "Give a photograph or two of each person; then a search knows them.",
+        : nothing("empty", "Nobody here yet", "Add one or two photographs of each person, so that searches find them.",
           h("a", { class: "button primary", href: enrolling }, icon("enrol"), "Enrol people")));
     }
   }

@@ -1,4 +1,4 @@
-// Persons who were enrolled twice: found by the service, settled here pair by pair.
+// View for reviewing duplicates: pairs of persons that the service found to be similar, decided one by one.
 import { allCollections, called, path } from "../lib/collections.js";
 import { field, fill, h, select, toast } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
@@ -25,14 +25,14 @@ export async function review(body, { api, signal, rest, session }) {
   const list = h("section", { class: "stack", "aria-label": "Duplicates" });
   fill(body, h("div", { class: "card controls" },
     h("div", { class: "row end" }, field("Collection", chosen), h("div", { class: "actions" }, begin)),
-    h("p", { class: "hint" }, "Every face is compared with every other one. The work goes on in the service when you leave this page.")),
+    h("p", { class: "hint" }, "All faces are compared with each other. The service continues the work when you leave this page.")),
   said, list);
 
   let turn = 0;
   chosen.addEventListener("change", resume);
   await resume();
 
-  /** Shows what the latest search for duplicates of this collection found, if there was one. */
+  /** Shows the result of the collection's latest search for duplicates, if there was one. */
   async function resume() {
     const mine = turn += 1;
     fill(list);
@@ -73,7 +73,7 @@ export async function review(body, { api, signal, rest, session }) {
       return;
     }
     const when = new Date(latest.finished).toLocaleString("en-GB");
-    fill(said, h("p", { class: "hint" }, latest.state === "done" ? `Looked through on ${when}.` : `Stopped on ${when}.`));
+    fill(said, h("p", { class: "hint" }, latest.state === "done" ? `Completed on ${when}.` : `Stopped on ${when}.`));
     await more(latest, collection, null);
   }
 
@@ -85,7 +85,7 @@ export async function review(body, { api, signal, rest, session }) {
       const next = h("button", { class: "button", type: "button", onclick: () => { next.remove(); more(task, collection, page.cursor); } }, "Show more");
       list.append(next);
     } else if (!list.children.length) {
-      fill(list, nothing("check", "No duplicates", "Nobody here looks like somebody else."));
+      fill(list, nothing("check", "No duplicates", "No two persons here look alike."));
     }
   }
 
@@ -111,7 +111,7 @@ export async function review(body, { api, signal, rest, session }) {
 
     function apart() {
       return settled(api.post(path(collection, first.person.id, "distinct"), { person_id: second.person.id }),
-        `${called(first.person)} and ${called(second.person)} are not shown as a pair any more.`);
+        `${called(first.person)} and ${called(second.person)} are no longer shown as a pair.`);
     }
 
     async function settled(request, words) {

@@ -1,4 +1,4 @@
-// Who is on this picture? Boxes and landmarks on the picture, matches beside it, and what each score means here.
+// Search view: the picture with boxes and landmarks, the matches of each face, and an explanation of each score.
 import { form } from "../lib/api.js";
 import { allCollections, called, hours, keepChosen } from "../lib/collections.js";
 import { checkbox, field, fill, h, select } from "../lib/dom.js";
@@ -8,18 +8,18 @@ import { collectionChips, dropzone, nothing, problem, thumbnail } from "../lib/p
 import { cutOut, highlight, loaded, marked, portrait } from "../lib/pictures.js";
 
 const STRICTNESS = [
-  ["", "Balanced: 1 % of strangers find somebody"],
-  ["0.1", "Wide: 10 % of strangers find somebody"],
-  ["0.001", "Strict: 0.1 % of strangers find somebody"],
+  ["", "Balanced: a match for 1 % of strangers"],
+  ["0.1", "Wide: a match for 10 % of strangers"],
+  ["0.001", "Strict: a match for 0.1 % of strangers"],
 ];
 
-/** `#/search` or `#/search/face id/collection`, to look for everybody on a stored picture. */
+/** `#/search`, or `#/search/face id/collection` to search with a stored picture. */
 export async function search(body, { session, api, may, go, signal, rest: [storedFace, within] }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
     fill(body, nothing("people", "No collections yet", "A search looks through collections of people. "
-      + (may("admin") ? "Enrol somebody first: the first collection is made on the way."
-        : "Whoever has an administrator's key makes the first one."),
+      + (may("admin") ? "Enrol someone first: this also creates the first collection."
+        : "Someone with an administrator's key must create the first one."),
     may("admin") ? h("a", { class: "button primary", href: "#/enrol" }, icon("enrol"), "Enrol people") : null));
     return;
   }
@@ -38,7 +38,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
   const result = h("section", { class: "result", "aria-label": "Result", "aria-live": "polite", "aria-busy": "false" });
   const zone = dropzone({
     title: "Drop a picture here",
-    hint: "or paste one. Everybody on it is looked for.",
+    hint: "or paste one. All faces in it are searched for.",
     take: ([{ file }]) => look(file),
     refuse: (text) => fill(result, problem(new Error(text))),
     signal,
@@ -61,7 +61,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
       may("enroll") ? h("a", { class: "link", href: `#/enrol/${encodeURIComponent([...session.chosen][0])}` }, "Enrol people") : null);
   }
 
-  /** With the photograph if that is kept, else with the face. */
+  /** Searches with the stored photograph, or with the face if no photograph is stored. */
   async function lookStored(faceId) {
     try {
       const photograph = await api.picture(faceId, "photograph", signal);
@@ -157,7 +157,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
 
   function stranger(image, face, place) {
     if (face.liveness && !face.liveness.is_live) {
-      return h("p", { class: "unknown" }, "Nobody is shown for a face that is not live.");
+      return h("p", { class: "unknown" }, "No matches are shown for a face that is not live.");
     }
     return h("div", { class: "unknown" },
       h("p", {}, h("strong", {}, "Unknown. "), "No enrolled face reaches the threshold.", kept(face, place)),

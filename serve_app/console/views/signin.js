@@ -1,4 +1,4 @@
-// Sign in with an API key.
+// Sign-in view: asks for an API key.
 import { field, fill, h } from "../lib/dom.js";
 import { problem } from "../lib/parts.js";
 
@@ -13,7 +13,7 @@ export function signIn({ enter }) {
       const secret = key.value.trim();
       fill(said);
       if (!/^[\x21-\x7e]+$/.test(secret)) {
-        fill(said, problem(new Error("An API key is one word of plain letters, digits and signs.")));
+        fill(said, problem(new Error("An API key is one word of ASCII letters, digits and punctuation.")));
         key.focus();
         return;
       }

@@ -1,4 +1,4 @@
-// The running graph, live: stages, replicas, what waits, how long it takes, what was turned away.
+// Status view, updated live: stages, replicas, queues, latencies and refused requests.
 import { fill, h } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { number } from "../lib/meaning.js";
@@ -18,7 +18,7 @@ export async function status(body, { api, signal }) {
   drawFacts(facts, await api.get("v1/info", {}, signal));
   await tick();
 
-  /** Only when they have changed: screen readers would read them out every two seconds. */
+  /** Draws the warnings only when they have changed; otherwise screen readers would read them every two seconds. */
   function warn(messages) {
     const now = messages.join("\n");
     if (now === warned) return;
@@ -60,7 +60,7 @@ function tile(name, value, values, alarming = false) {
     h("p", { class: "hint" }, name), h("p", { class: "figure" }, value), spark(values));
 }
 
-/** Bars of the last values; their heights are set through the DOM, which the content-security policy allows. */
+/** Bar chart of the last values. The heights are set through the DOM, which the content-security policy allows. */
 function spark(values) {
   const most = Math.max(...values, 1e-9);
   return h("div", { class: "spark", "aria-hidden": "true" },
@@ -71,7 +71,7 @@ const COLUMNS = ["State", "Replicas", "Under way", "Queue", "Median", "99th perc
 
 function drawStages(frame, answer) {
   fill(frame, h("table", { class: "stages" },
-    h("caption", {}, `Topology: ${answer.topology} (${answer.topology_reason}). Figures: the last ${answer.window_s} s, as seen by the ingress replica that answers.`),
+    h("caption", {}, `Topology: ${answer.topology} (${answer.topology_reason}). Figures of the last ${answer.window_s} s, from the ingress replica that answered.`),
     h("thead", {}, h("tr", {}, ["Stage", ...COLUMNS].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, answer.stages.map((stage) => stageRow(stage, stage.replicas === null ? "in the ingress" : replicas(stage.replicas))),
       stageRow({ ...answer.requests, name: "ingress", ready: true }, answer.ingress_replicas === null ? "this process" : replicas(answer.ingress_replicas)))));
@@ -86,7 +86,7 @@ function stageRow(stage, replicated) {
     state, replicated, number(stage.in_flight), typeof stage.waiting === "number" ? number(stage.waiting) : "–",
     milliseconds(stage.median_ms), milliseconds(stage.p99_ms), alarm(stage.refused), alarm(stage.failed),
   ];
-  // At phone width a row is a list, and each value has its column's name beside it.
+  // At phone width a row is shown as a list, with the column's name beside each value.
   return h("tr", {}, h("th", { scope: "row" }, stage.name),
     values.map((value, index) => h("td", { class: index > 1 ? "num" : null, "data-column": COLUMNS[index] }, h("span", {}, value))));
 }

@@ -1,4 +1,4 @@
-// Faces that searches did not know and that a collection keeps for a while: named, merged or discarded here.
+// View of a collection's unknowns: kept faces that no search recognised, to be named, merged or discarded.
 import { allCollections, called, hours, unknownPath } from "../lib/collections.js";
 import { field, fill, h, select, toast } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
@@ -12,7 +12,7 @@ const SHOWN = 6;
 export async function unknowns(body, { api, may, signal, rest, session, heading }) {
   const collections = await allCollections(api, signal);
   if (!collections.length) {
-    fill(body, nothing("unknown", "No collections yet", "A collection may keep faces that a search did not know, to be named here.",
+    fill(body, nothing("unknown", "No collections yet", "A collection can keep faces that a search did not recognise, to be named here.",
       h("a", { class: "button", href: "#/people" }, icon("people"), "Collections")));
     return;
   }
@@ -29,7 +29,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
   fill(body,
     h("div", { class: "card controls" },
       h("div", { class: "row end" }, field("Collection", chosen), h("div", { class: "actions" }, merging, discarding)),
-      h("p", { class: "hint" }, "Faces that a search did not know. Each is erased when its time is over; whoever is named stays. Choose those that are one person to merge them.")),
+      h("p", { class: "hint" }, "Faces that a search did not recognise. Each is erased when it expires, unless it is named before. Choose unknowns that are the same person to merge them.")),
     list, foot);
 
   let turn = 0;
@@ -53,7 +53,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
     drawActions();
   }
 
-  /** After something was done to those that are shown. */
+  /** Reloads the list after a change. */
   async function again() {
     await load(null);
     heading.focus({ preventScroll: true });
@@ -68,7 +68,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
   function empty() {
     const { policy } = collections.find(({ name }) => name === chosen.value);
     if (policy.keep_unknown_h) {
-      return nothing("unknown", "Nobody to name", "A search keeps the faces that it does not know if its options say so.",
+      return nothing("unknown", "Nobody to name", "A search keeps faces without a match if its options say so.",
         h("a", { class: "button", href: "#/search" }, icon("search"), "Search"));
     }
     return nothing("unknown", "This collection keeps no unknown faces",
@@ -110,7 +110,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
   }
 
   async function merge() {
-    // The one with the most faces takes over the others.
+    // The others are merged into the unknown with the most faces.
     const [into, ...others] = [...marked.values()].sort((a, b) => b.faces.length - a.faces.length);
     try {
       await api.post(unknownPath(chosen.value, into.id, "merge"), { others: others.map(({ id }) => id) });
@@ -123,7 +123,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
 
   async function discard(those) {
     const faces = those.reduce((sum, unknown) => sum + unknown.faces.length, 0);
-    const text = `${count(faces, "face")} and the stored pictures of them are erased. This cannot be undone.`;
+    const text = `${count(faces, "face")} and their stored pictures are erased. This cannot be undone.`;
     if (!await confirmed(those.length === 1 ? "Discard this unknown?" : `Discard ${those.length} unknowns?`, text, "Discard for good")) return;
     try {
       let erased = 0;

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class StageReplica:
     """One replica of any stage.
 
-    It has the methods of the stage's contract. Each takes an additional argument ``request_context``, the request context that
+    It has the methods of the stage's contract. Each takes an additional argument ``request_context``: the request that
     the call belongs to.
 
     Args:
@@ -74,7 +74,7 @@ class StageReplica:
 
 
 def offer(replica: Any, stage: Any, contract: type) -> None:
-    """Add the contract's methods to the replica: those of the stage, each with the additional argument ``request_context``."""
+    """Add the contract's methods to the replica: the stage's, each with the additional argument ``request_context``."""
     for method in methods(contract):
         setattr(replica, method.name, named(method, _in_context(getattr(stage, method.name))))
 

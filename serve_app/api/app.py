@@ -8,6 +8,7 @@ A plain function, so that it runs under Ray Serve, under any ASGI server and in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -83,8 +84,10 @@ def create_app(
     native = native_dialect()
     spoken = (native, *dialects)
     for dialect in spoken:
+        tags: list[str | Enum] | None = [dialect.tag] if dialect.tag else None
+        ids = _operation_ids(dialect.name)
         for router in dialect.routers:
-            app.include_router(router, prefix=dialect.prefix, generate_unique_id_function=_operation_ids(dialect.name))
+            app.include_router(router, prefix=dialect.prefix, tags=tags, generate_unique_id_function=ids)
     dialect_of = DialectOf(spoken, default=native)
     defaults = Settings()
 

@@ -24,12 +24,14 @@ class Dialect:
         translate: an error in the dialect's words. It gets every error of the dialect's paths: the domain's, refused
             parameters (InvalidRequest), and those of :mod:`serve_app.api.errors`.
         prefix: where it is mounted; "" is the root.
+        tag: of its paths in the OpenAPI document; None where the routers have their own.
     """
 
     name: str
     routers: Sequence[APIRouter]
     translate: ErrorTranslation
     prefix: str = ""
+    tag: str | None = None
 
 
 class DialectOf:

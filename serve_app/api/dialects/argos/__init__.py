@@ -6,4 +6,4 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.argos.errors import translate
 from serve_app.api.dialects.argos.routes import router
 
-argos = Dialect("argos", (router,), translate, prefix="/modules")
+argos = Dialect("argos", (router,), translate, prefix="/modules", tag="ARGOS")

@@ -20,17 +20,16 @@ from serve_app.api.dialects.argos.errors import (
     failures,
     refused,
 )
-from serve_app.api.dialects.argos.schemas import (
+from serve_app.api.dialects.argos.requests import ArgosFaceBody, ArgosSearchBody
+from serve_app.api.dialects.argos.responses import (
     EXAMPLE_ID,
     ArgosFace,
     ArgosFaceAdded,
-    ArgosFaceBody,
     ArgosFaceDeleted,
     ArgosFaceList,
     ArgosMatch,
     ArgosOption,
     ArgosSearchAnswer,
-    ArgosSearchBody,
     similarity_of,
 )
 from serve_app.api.native.common import EXAMPLE_BASE64, reply
@@ -48,7 +47,7 @@ from serve_app.errors import (
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
 
-router = APIRouter(tags=["ARGOS"])
+router = APIRouter()
 
 MAX_IMAGE_BYTES = 5 * 2**20
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/bmp"})

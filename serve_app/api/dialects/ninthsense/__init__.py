@@ -6,4 +6,4 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.ninthsense.errors import translate
 from serve_app.api.dialects.ninthsense.routes import router
 
-ninthsense = Dialect("9thsense", (router,), translate)
+ninthsense = Dialect("9thsense", (router,), translate, tag="9thSense")

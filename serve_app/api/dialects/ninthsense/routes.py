@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import authenticate
 from serve_app.api.dialects.ninthsense.errors import failures
-from serve_app.api.dialects.ninthsense.schemas import (
+from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, NinthSenseSearchForm
+from serve_app.api.dialects.ninthsense.responses import (
     NinthSenseComparison,
     NinthSenseDownload,
     NinthSenseFile,
@@ -22,8 +23,6 @@ from serve_app.api.dialects.ninthsense.schemas import (
     NinthSenseIndexes,
     NinthSenseMatch,
     NinthSenseMatches,
-    NinthSenseMatchForm,
-    NinthSenseSearchForm,
     NinthSenseVerdict,
 )
 from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, reply
@@ -42,7 +41,7 @@ from serve_app.errors import (
 )
 from serve_app.service import refuse_not_live
 
-router = APIRouter(tags=["9thSense"])
+router = APIRouter()
 
 PAGE = 1000
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
-from serve_app.api.dialects.opencv_fr_server import collections, persons, search
 from serve_app.api.dialects.opencv_fr_server.errors import translate
+from serve_app.api.dialects.opencv_fr_server.routes import routers
 
 opencv_fr_server = Dialect(
     name="opencv-fr-server",
-    routers=(search.router, collections.router, persons.router),
+    routers=routers,
     translate=translate,
+    tag="OpenCV FR Server",
 )

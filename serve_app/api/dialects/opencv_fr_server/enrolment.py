@@ -9,10 +9,15 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.dialects.opencv_fr_server.common import faults, picture
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, in_words, known
-from serve_app.api.dialects.opencv_fr_server.schemas import EnrolmentOptions, FrServerPersonItem, UncheckedPersons
+from serve_app.api.dialects.opencv_fr_server.requests import (
+    EnrolmentOptions,
+    FrServerPersonItem,
+    UncheckedPersons,
+    faults,
+)
 from serve_app.api.errors import from_validation
+from serve_app.api.request_images import one_of
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
 
@@ -33,7 +38,7 @@ async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, o
         tenant,
         person.person_id,
         options.collection_name,
-        [await picture(context, "face_base_64", person.face_base_64)],
+        [await one_of(context, {"face_base_64": person.face_base_64})],
         person.fields(),
         liveness=True if options.check_liveness else None,
         image_storage=options.face_storage_type.to_domain(),

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from serve_app.api.errors import (
+    InternalError,
     MediaTypeUnsupported,
     MethodNotAllowed,
     RequestTooLarge,
@@ -30,6 +31,7 @@ from serve_app.errors import (
     ImageDimensions,
     ImageError,
     ImageTooLarge,
+    ImageUndecodable,
     InvalidRequest,
     KeyInvalid,
     KeyMissing,
@@ -193,6 +195,20 @@ def _liveness_word(error: FacegraphError) -> str:
         return next((str(word) for word in LIVENESS_WORDS if word in error.details["codes"]), "UNKNOWN_ERROR")
     words: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
     return words.get(type(error), "UNKNOWN_ERROR")
+
+
+COMMON_ERRORS = (
+    InvalidRequest,
+    KeyMissing,
+    KeyInvalid,
+    Overloaded,
+    InternalError,
+    StoreUnavailable,
+    Unavailable,
+)
+BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
+LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
 
 
 def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:

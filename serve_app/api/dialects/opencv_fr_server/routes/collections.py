@@ -9,20 +9,15 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.dialects.opencv_fr_server.common import BODY_ERRORS, COMMON_ERRORS, TAG
-from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, error_docs
-from serve_app.api.dialects.opencv_fr_server.schemas import (
-    FrServerCollection,
-    FrServerCollectionBody,
-    FrServerCollections,
-    FrServerNewCollectionBody,
-)
+from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.requests import FrServerCollectionBody, FrServerNewCollectionBody
+from serve_app.api.dialects.opencv_fr_server.responses import FrServerCollection, FrServerCollections
 from serve_app.api.native.common import Cursor, reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import NewCollection
 from serve_app.errors import CollectionExists, CollectionNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 EXAMPLE = {"name": "MyCollection"}
 

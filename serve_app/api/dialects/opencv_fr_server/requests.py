@@ -1,17 +1,18 @@
-"""What the FR Server's clients send and get. Fields that have a default may be left out or null; unknown ones are
-ignored, as an older client's must be."""
+"""Request bodies of the FR Server dialect.
+
+A field with a default may be left out or null. Unknown fields are ignored: other versions of a client may send them.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, ConfigDict, Field, RootModel, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from serve_app.api.dialects.opencv_fr_server.errors import FrServerError
-from serve_app.api.schemas.base import Answer, Body, CollectionName, NewCollectionName, PersonId, Text
+from serve_app.api.schemas.base import Body, CollectionName, NewCollectionName, PersonId, Text
 from serve_app.api.schemas.persons import Metadata
-from serve_app.domain import Collection, Face, ImageStorage, Match, Person, PersonFields
+from serve_app.domain import ImageStorage, PersonFields, QualityCode
 
 Base64 = Annotated[str, Field(min_length=1, examples=["U2Vjb25kIGltYWdl"])]
 Similarity = Annotated[float, Field(ge=0, le=1)]
@@ -19,10 +20,10 @@ Name = Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])]
 InCollection = Annotated[CollectionName, Field(examples=["MyCollection"])]
 
 DEFAULT_SIMILARITY = 0.7
+EXAMPLE_BASE64 = "U2Vjb25kIGltYWdl"
 
 CHECK_LIVENESS = "Refuse the picture with 412 unless its one face is fit for a liveness check and live."
 MIN_SIMILARITY = "0.7 confirms a match; 0.67 suits pictures of the same person that are years apart."
-STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty where the storage type kept none."
 
 
 class FrServerBody(Body):
@@ -34,9 +35,6 @@ class FrServerBody(Body):
     @classmethod
     def _null_is_left_out(cls, sent: Any) -> Any:
         return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
-
-
-# -- searching
 
 
 class FrServerSearchBody(FrServerBody):
@@ -66,48 +64,6 @@ class FrServerCompareBody(FrServerBody):
     min_similarity_score: Similarity = Field(DEFAULT_SIMILARITY, description=MIN_SIMILARITY)
 
 
-class FrServerMatch(Answer):
-    """A person found."""
-
-    face_base_64: str = Field(description=STORED_FACE)
-    metadata: dict[str, str]
-    person_id: str
-    person_name: str
-    similarity_score: float = Field(description="Calibrated, 0 to 1.", examples=[0.93])
-
-    @classmethod
-    def of(cls, match: Match, thumbnail: str) -> FrServerMatch:
-        """From the domain. A face without a person is shown by its own id and its user's text."""
-        person = match.person
-        return cls(
-            face_base_64=thumbnail,
-            metadata=dict(person.metadata) if person else {},
-            person_id=person.id if person else match.face.id,
-            person_name=person.name if person else match.face.user_id,
-            similarity_score=match.score,
-        )
-
-
-class FrServerMatches(RootModel[list[FrServerMatch]]):
-    """Persons found, best first."""
-
-
-class FrServerMultiSearchAnswer(Answer):
-    """One person for each recognised face, best first, and the faces that nobody is known by."""
-
-    person_search_results: list[FrServerMatch]
-    unrecognized_face_thumbnails_base_64: list[str] = Field(description="Largest face first: JPEG, 112x112 pixels.")
-
-
-class FrServerCompareAnswer(Answer):
-    """Whether it is the same person."""
-
-    is_match: bool
-
-
-# -- collections
-
-
 class FrServerNewCollectionBody(FrServerBody):
     """A collection to create."""
 
@@ -118,28 +74,6 @@ class FrServerCollectionBody(FrServerBody):
     """A collection to delete."""
 
     name: CollectionName
-
-
-class FrServerCollection(Answer):
-    """A collection."""
-
-    name: str = Field(examples=["MyCollection"])
-    num_persons: int = Field(examples=[0])
-
-    @classmethod
-    def of(cls, collection: Collection) -> FrServerCollection:
-        """From the domain."""
-        return cls(name=collection.name, num_persons=collection.person_count)
-
-
-class FrServerCollections(Answer):
-    """A page of collections, by name."""
-
-    collections: list[FrServerCollection]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
-
-
-# -- persons
 
 
 class StorageType(StrEnum):
@@ -206,38 +140,13 @@ class FrServerDeletePersonBody(FrServerBody):
     collection_name: InCollection
 
 
-class FrServerPerson(Answer):
-    """A person of a collection."""
+LIVENESS_FAULTS = frozenset(QualityCode) - {QualityCode.FACE_BLURRED}
+"""With ``check_liveness`` the vendor refuses a picture for each of these, and so do we for those that are seen; it has
+no word for blur."""
 
-    person_id: str
-    person_name: str
-    collection_name: str
-    metadata: dict[str, str]
-    face_base_64: str = Field(description=STORED_FACE)
-
-    @classmethod
-    def of(cls, person: Person, collection: str, thumbnail: str) -> FrServerPerson:
-        """From the domain."""
-        return cls(
-            person_id=person.id,
-            person_name=person.name,
-            collection_name=collection,
-            metadata=dict(person.metadata),
-            face_base_64=thumbnail,
-        )
+NO_FAULTS: frozenset[QualityCode] = frozenset()
 
 
-class FrServerPersons(Answer):
-    """A page of persons, by id."""
-
-    persons: list[FrServerPerson]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
-
-
-class FrServerBulkAnswer(RootModel[list[FrServerError]]):
-    """One result for each person, in the order of the request."""
-
-
-def shown_face(person: Person) -> Face | None:
-    """The face that stands for a person: the newest."""
-    return person.faces[-1] if person.faces else None
+def faults(check_liveness: bool) -> frozenset[QualityCode]:
+    """What makes a picture unfit for the request."""
+    return LIVENESS_FAULTS if check_liveness else NO_FAULTS

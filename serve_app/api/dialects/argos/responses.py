@@ -1,4 +1,4 @@
-"""ARGOS's bodies and answers, field by field as published. Names are the vendor's."""
+"""Responses of the ARGOS dialect, with the vendor's field names."""
 
 # ruff: noqa: N815
 
@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body
+from serve_app.api.schemas.base import Answer
 from serve_app.domain import Collection, EnrolledFace, Match
 from serve_app.score import DEFAULT_MIN_SCORE
 
@@ -17,31 +17,6 @@ EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
 
 def _absent(value: object) -> bool:
     return value is None
-
-
-class _ArgosBody(Body):
-    # Whether a field is missing is for the routes to say, in the order of ARGOS's codes; unknown ones are let pass.
-    model_config = ConfigDict(extra="ignore")
-
-    collectionId: str | None = Field(None, description="The collection's id, or its name.")
-    userName: str | None = Field(None, description="The name that belongs to the face.")
-    faceImage: str | None = Field(
-        None, description="JPEG, PNG or BMP of at most 5 MB as base64, bare or as a `data:` URL."
-    )
-
-
-class ArgosFaceBody(_ArgosBody):
-    """A face to add."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "userName", "faceImage"]})
-
-
-class ArgosSearchBody(_ArgosBody):
-    """Whom to search for, and where. The name is echoed; it may be called `userName`, as in the vendor's sample."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "faceImage"]})
-
-    requestName: str | None = Field(None, description="The name that belongs to the request.")
 
 
 class ArgosOption(Answer):

@@ -9,34 +9,30 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_fr_server.common import (
-    BODY_ERRORS,
-    COMMON_ERRORS,
-    EXAMPLE_BASE64,
-    LIVENESS_ERRORS,
-    TAG,
-    thumbnails,
-)
 from serve_app.api.dialects.opencv_fr_server.enrolment import enroll, enroll_all
-from serve_app.api.dialects.opencv_fr_server.errors import error_docs
-from serve_app.api.dialects.opencv_fr_server.schemas import (
-    FrServerBulkAnswer,
+from serve_app.api.dialects.opencv_fr_server.errors import BODY_ERRORS, COMMON_ERRORS, LIVENESS_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.requests import (
+    EXAMPLE_BASE64,
     FrServerDeletePersonBody,
-    FrServerPerson,
     FrServerPersonBody,
-    FrServerPersons,
     FrServerPersonsBody,
     InCollection,
     UncheckedPersons,
+)
+from serve_app.api.dialects.opencv_fr_server.responses import (
+    FrServerBulkAnswer,
+    FrServerPerson,
+    FrServerPersons,
     shown_face,
 )
+from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails
 from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.common import Cursor, reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import Person
 from serve_app.errors import CollectionNotFound, DuplicateFace, InvalidRequest, PersonNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 COLLECTION = {"collection_name": "MyCollection"}
 PERSON = {"person_id": "ada", "person_name": "Ada Lovelace", "face_base_64": EXAMPLE_BASE64}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serve_app.api.api_context import ApiContext
@@ -52,6 +52,15 @@ async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
     most = context.settings.limits.max_images_per_request
     if len(sources) > most:
         raise InvalidRequest(f"One request may bring {most} pictures, this one brings {len(sources)}.", limit=most)
+    return await all_of(context, sources)
+
+
+async def all_of(context: ApiContext, sources: Sequence[tuple[str, Any]]) -> list[bytes]:
+    """The images in these fields, given as pairs of name and value, in order.
+
+    Raises:
+        ImageError: with ``details["image"]``, the position from 0.
+    """
 
     async def load(index: int, name: str, value: Any) -> bytes:
         try:

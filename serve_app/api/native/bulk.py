@@ -16,9 +16,10 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
 from serve_app.api.errors import MediaTypeUnsupported
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, InPathCollection, reply
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, InPathCollection
 from serve_app.api.native.tasks import InPathTask
 from serve_app.api.openapi_docs import SCHEMA_PREFIX, error_docs
+from serve_app.api.replies import reply
 from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue
 from serve_app.api.schemas.tasks import TaskView

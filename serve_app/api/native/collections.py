@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Filter, InPathCollection, Limit, reply
+from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Filter, InPathCollection, Limit
 from serve_app.api.openapi_docs import error_docs
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.collections import CollectionBody, CollectionChanges, CollectionPage, CollectionView
 from serve_app.api.schemas.privacy import DeletionAnswer

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Query
-from fastapi.responses import Response
-from pydantic import BaseModel
 
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
 from serve_app.api.schemas.base import CollectionName, FaceId, Text
@@ -55,8 +53,3 @@ Filter = Annotated[Text, Query(max_length=200, description="Keep those whose id,
 
 EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
 EXAMPLE_FILE = "(a picture)"
-
-
-def reply(answer: BaseModel, status: int = 200) -> Response:
-    """The answer as JSON, serialised once. Answers carry personal data: no cache may keep them."""
-    return Response(answer.model_dump_json(), status, {"Cache-Control": "no-store"}, media_type="application/json")

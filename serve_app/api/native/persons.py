@@ -21,9 +21,9 @@ from serve_app.api.native.common import (
     InPathCollection,
     InPathFace,
     Limit,
-    reply,
 )
 from serve_app.api.openapi_docs import error_docs
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
 from serve_app.api.schemas.faces import FaceView

@@ -7,15 +7,13 @@ The vendor's self-hosted server speaks another one, :mod:`serve_app.api.dialects
 from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
-from serve_app.api.dialects.opencv_cloud import collections, images, persons, pictures, search
-from serve_app.api.dialects.opencv_cloud.common import with_double_slash
 from serve_app.api.dialects.opencv_cloud.errors import translate
-
-_ROUTERS = (pictures.router, collections.router, images.router, persons.router, search.router)
+from serve_app.api.dialects.opencv_cloud.routes import routers
 
 opencv_fr_cloud = Dialect(
     name="opencv-fr-cloud",
-    routers=(*_ROUTERS, with_double_slash(_ROUTERS)),
+    routers=routers,
     translate=translate,
     prefix="/opencv-fr",
+    tag="OpenCV FR cloud",
 )

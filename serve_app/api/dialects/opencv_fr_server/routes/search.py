@@ -22,7 +22,7 @@ from serve_app.api.dialects.opencv_fr_server.responses import (
     FrServerMultiSearchAnswer,
 )
 from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails, to_base64
-from serve_app.api.native.common import reply
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import one_of
 from serve_app.domain import ThresholdRequest

@@ -7,14 +7,12 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import (
-    CloudFace,
-    CloudLiveMatches,
-    CloudMatch,
-    CloudVerified,
-    matches_of,
-)
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import searched
+from serve_app.api.dialects.opencv_cloud.person_views import matches_of
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_ID,
+    EXAMPLE_PICTURE,
     MATCH_SCORE,
     CloudDetect,
     CloudLiveSearch,
@@ -23,15 +21,14 @@ from serve_app.api.dialects.opencv_cloud.bodies import (
     CloudVerify,
     read,
 )
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_ID, EXAMPLE_PICTURE, TAG, picture, pictures, reply_list
-from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.dialects.opencv_cloud.names import searched
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudFace, CloudLiveMatches, CloudMatch, CloudVerified
+from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions, Match, ThresholdRequest
 from serve_app.errors import NotACrop, NotFound, PersonNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 MAX_RESULTS = 10
 SEARCH = {"images": [EXAMPLE_PICTURE], "collection_id": EXAMPLE_ID, "max_results": 5, "min_score": 0.81}

@@ -7,38 +7,40 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import (
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import (
+    collection_of,
+    internal_id,
+    name_and_title,
+    shown_id,
+    shown_name,
+)
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_ID,
+    CloudCollectionChanges,
+    CloudLink,
+    CloudLinks,
+    CloudNewCollection,
+    CloudOrder,
+    Order,
+    SearchText,
+    Skip,
+    Take,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.responses import (
     CloudCollection,
     CloudCollections,
     CloudDeleted,
     CloudLinked,
     CloudLinkedPersons,
 )
-from serve_app.api.dialects.opencv_cloud.bodies import (
-    CloudCollectionChanges,
-    CloudLink,
-    CloudLinks,
-    CloudNewCollection,
-    read,
-)
-from serve_app.api.dialects.opencv_cloud.common import (
-    EXAMPLE_ID,
-    TAG,
-    CloudOrder,
-    Order,
-    SearchText,
-    Skip,
-    Take,
-    reply_list,
-)
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
-from serve_app.api.dialects.opencv_cloud.names import collection_of, internal_id, name_and_title, shown_id, shown_name
-from serve_app.api.native.common import reply
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import Collection, NewCollection, Slice
 from serve_app.errors import Conflict, NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 LINK = {"collection_id": EXAMPLE_ID, "person_id": "p-17"}
 LINKS = {"collection_id": EXAMPLE_ID, "new_person_ids": ["p-17"], "removed_person_ids": ["p-4"]}

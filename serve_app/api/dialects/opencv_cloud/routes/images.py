@@ -9,9 +9,6 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudImage, CloudPerson, person_of, thumbnails
-from serve_app.api.dialects.opencv_cloud.bodies import MAX_SET, CloudNewImages, CloudPersonAndImages, read
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, pictures, reply_list
 from serve_app.api.dialects.opencv_cloud.errors import (
     COMMON,
     NO_THUMBNAILS_LEFT,
@@ -20,13 +17,23 @@ from serve_app.api.dialects.opencv_cloud.errors import (
     TOO_MANY_THUMBNAILS,
     error_docs,
 )
-from serve_app.api.dialects.opencv_cloud.persons import update_of
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.person_views import person_of, thumbnails
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
+    MAX_SET,
+    CloudNewImages,
+    CloudPersonAndImages,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson
+from serve_app.api.dialects.opencv_cloud.routes.persons import update_of
+from serve_app.api.dialects.opencv_cloud.sent_images import pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 
 @router.post(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import ConfigDict, Field, ValidationError
 
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
 from serve_app.api.schemas.base import Body, PersonId, Text
-from serve_app.domain import PersonFields
+from serve_app.domain import PersonFields, PersonOrder
 
 MATCH_SCORE = 0.81
 """From which score on the vendor speaks of a match; the default of every search."""
@@ -19,6 +21,9 @@ MATCH_SCORE = 0.81
 LIVE_SCORE = 0.5
 MAX_SET = 3
 MAX_FINDINGS = 20
+
+EXAMPLE_PICTURE = base64.b64encode(binascii.unhexlify("ffd8ffe0")).decode()
+EXAMPLE_ID = "5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"
 
 
 class CloudBody(Body):
@@ -246,3 +251,32 @@ class CloudHeadCount(CloudBody):
 
     image: Picture
     confidence: Annotated[int, Field(ge=1, le=99)] | None = Field(75, description="Per cent of the detection score.")
+
+
+class CloudOrder(StrEnum):
+    """Which way a listing runs."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class CloudOrderBy(StrEnum):
+    """What a listing of persons is ordered by."""
+
+    NAME = "name"
+    DATE_OF_BIRTH = "date_of_birth"
+    GENDER = "gender"
+    NATIONALITY = "nationality"
+    MODIFIED_DATE = "modified_date"
+    CREATE_DATE = "create_date"
+
+    def to_domain(self) -> PersonOrder:
+        """The domain's word for it."""
+        return PersonOrder({"modified_date": "modified", "create_date": "created"}.get(self, str(self)))
+
+
+Skip = Annotated[int, Query(ge=0, le=10**9, description="How many are left out at the beginning.")]
+Take = Annotated[int, Query(ge=0, le=100, description="How many are answered at most.")]
+Order = Annotated[CloudOrder, Query(description="Which way.")]
+OrderBy = Annotated[CloudOrderBy, Query(description="By what; those without a value come last.")]
+SearchText = Annotated[Text | None, Query(max_length=200, description="Keep those whose name or id contains it.")]

@@ -10,36 +10,33 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudPerson, CloudPersons, person_of, persons_of
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
+from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
     MAX_SET,
     CloudNewPerson,
+    CloudOrder,
+    CloudOrderBy,
     CloudPersonChanges,
     CloudPersonFields,
     CloudPersonsAction,
-    read,
-)
-from serve_app.api.dialects.opencv_cloud.common import (
-    EXAMPLE_PICTURE,
-    TAG,
-    CloudOrder,
-    CloudOrderBy,
     Order,
     OrderBy,
     SearchText,
     Skip,
     Take,
-    pictures,
-    reply_list,
+    read,
 )
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
-from serve_app.api.dialects.opencv_cloud.names import collection_of, names_of
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
+from serve_app.api.dialects.opencv_cloud.sent_images import pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import Conflict, NotACrop, NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 NEW_PERSON = {"images": [EXAMPLE_PICTURE], "id": "p-17", "name": "Ada Lovelace", "date_of_birth": "1815-12-10"}
 

@@ -7,8 +7,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
     LIVE_SCORE,
     CloudCompare,
     CloudCompareLive,
@@ -16,13 +17,13 @@ from serve_app.api.dialects.opencv_cloud.bodies import (
     CloudLiveness,
     read,
 )
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, picture, pictures
-from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
+from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 CONFIDENCE = 75
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
-from serve_app.api.dialects.facepp import faces, facesets, pictures, tasks
 from serve_app.api.dialects.facepp.errors import translate
+from serve_app.api.dialects.facepp.routes import routers
 
 facepp = Dialect(
     name="facepp",
-    routers=(pictures.router, faces.router, facesets.router, tasks.router),
+    routers=routers,
     translate=translate,
     prefix="/facepp/v3",
+    tag="Face++ v3",
 )

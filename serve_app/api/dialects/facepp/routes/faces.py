@@ -3,63 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, LookParams, tokens_of
 from serve_app.api.dialects.facepp.errors import Refused, failures, missing
-from serve_app.api.dialects.facepp.params import FaceppBody, Plain, allow_browsers, params_docs, read, reply
-from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFace, FaceppFaceset, FaceppRectangle, image_id_of
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
+    FaceppAnalyzeParams,
+    FaceppFaceParams,
+    FaceppUserIdParams,
+    tokens_of,
+)
+from serve_app.api.dialects.facepp.responses import (
+    FaceppAnalyzeAnswer,
+    FaceppFace,
+    FaceppFaceAnswer,
+    FaceppFaceset,
+    FaceppRectangle,
+    FaceppUserIdAnswer,
+    image_id_of,
+    reply,
+)
 from serve_app.domain import Role
 
-router = APIRouter(prefix="/face", tags=[TAG])
-
-MAX_TOKENS = 5
-
-
-class FaceppAnalyzeParams(LookParams):
-    """Faces, and what is wanted to be known of them."""
-
-    face_tokens: str = Field(description="Up to five, separated by commas.")
-
-
-class FaceppAnalyzeAnswer(FaceppAnswer):
-    """The faces in the order asked."""
-
-    faces: list[FaceppFace]
-
-
-class FaceppFaceParams(FaceppBody):
-    """A face."""
-
-    face_token: str
-
-
-class FaceppFaceAnswer(FaceppAnswer):
-    """What is known of a face."""
-
-    image_id: str
-    face_token: str
-    user_id: str = Field(description="Empty where none was set.")
-    face_rectangle: FaceppRectangle
-    facesets: list[FaceppFaceset]
-
-
-class FaceppUserIdParams(FaceppFaceParams):
-    """A face and the text to attach to it."""
-
-    user_id: Annotated[Plain, Field(max_length=255)]
-
-
-class FaceppUserIdAnswer(FaceppAnswer):
-    """The face with its text."""
-
-    face_token: str
-    user_id: str
+router = APIRouter(prefix="/face")
 
 
 @router.post(
@@ -119,6 +90,3 @@ async def facepp_set_user_id(request: Request, context: Context) -> Response:
     key, params = await read(request, context, FaceppUserIdParams, Role.ENROLL)
     face = await context.service.matcher.set_user_id(key.tenant_id, params.face_token, params.user_id)
     return reply(request, FaceppUserIdAnswer, face_token=face.id, user_id=face.user_id)
-
-
-allow_browsers(router)

@@ -6,50 +6,31 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
 from serve_app.api.dialects.facepp.errors import Refused, failures
-from serve_app.api.dialects.facepp.facesets import MAX_TOKENS
-from serve_app.api.dialects.facepp.membership import AddParams, FaceppFailure, RemoveParams, add, added, remove
-from serve_app.api.dialects.facepp.params import FaceppBody, allow_browsers, params_docs, read, reply
-from serve_app.api.dialects.facepp.views import FaceppAnswer
+from serve_app.api.dialects.facepp.identifiers import faceset
+from serve_app.api.dialects.facepp.membership import add, added, remove
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
+    AddParams,
+    FaceppTaskParams,
+    FacesetParams,
+    RemoveParams,
+    tokens_of,
+)
+from serve_app.api.dialects.facepp.responses import FaceppTaskAnswer, FaceppTaskStatus, reply
 from serve_app.domain import Collection, Role, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound
 
-router = APIRouter(prefix="/faceset/async", tags=[TAG])
+router = APIRouter(prefix="/faceset/async")
 
 ADDING, REMOVING = "facepp.addface", "facepp.removeface"
 DONE, FAILED = 1, -1
 FAILURES = {"INVALID_FACESET_TOKEN": "INVALID_FACESET_TOKEN", "INVALID_OUTER_ID": "INVALID_FACESET_OUTER_ID"}
 """What names no FaceSet makes the task fail, in the task's own words."""
-
-
-class FaceppTaskAnswer(FaceppAnswer):
-    """The task to ask for."""
-
-    task_id: str
-
-
-class FaceppTaskParams(FaceppBody):
-    """Which task."""
-
-    task_id: str
-
-
-class FaceppTaskStatus(FaceppAnswer):
-    """What a task did."""
-
-    task_id: str
-    status: int = Field(description="1 done, -1 failed.")
-    faceset_token: str | None = None
-    outer_id: str | None = None
-    face_added: int | None = None
-    face_removed: int | None = None
-    face_count: int | None = None
-    failure_detail: list[FaceppFailure] | None = None
-    task_failure_detail: str | None = None
 
 
 SIZES = ("MISSING_ARGUMENTS: faceset_token, outer_id", "COEXISTENCE_ARGUMENTS", "INVALID_FACE_TOKENS_SIZE")
@@ -119,6 +100,3 @@ async def _run(context: ApiContext, tenant: str, params: FacesetParams, kind: st
             raise
         result = {"status": FAILED, "task_failure_detail": FAILURES[error.message]}
     return await context.service.matcher.add_task(tenant, kind, result)
-
-
-allow_browsers(router)

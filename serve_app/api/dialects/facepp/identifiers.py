@@ -11,8 +11,12 @@ import hashlib
 import re
 import uuid
 
+from serve_app.api.api_context import ApiContext
+from serve_app.api.dialects.facepp.errors import Refused, missing
+from serve_app.api.dialects.facepp.requests import FacesetParams
 from serve_app.api.schemas.base import COLLECTION_NAME
 from serve_app.domain import Collection
+from serve_app.errors import CollectionNotFound
 
 HASHED = "outer-"
 NAMELESS = re.compile(r"faceset-[0-9a-f]{32}")
@@ -41,3 +45,21 @@ def outer_id_of(collection: Collection) -> str:
         return ""
     kept = collection.description
     return kept if kept and name_of(kept) == collection.name else collection.name
+
+
+async def faceset(context: ApiContext, tenant: str, params: FacesetParams) -> Collection:
+    """The FaceSet that is named. Raises Refused."""
+    if params.faceset_token is None and params.outer_id is None:
+        raise missing("faceset_token", "outer_id")
+    if params.faceset_token is not None and params.outer_id is not None:
+        raise Refused("COEXISTENCE_ARGUMENTS")
+    try:
+        if params.faceset_token is not None:
+            return (await context.service.matcher.collections_by_id(tenant, (params.faceset_token,)))[0]
+        found = await context.service.matcher.collection(tenant, name_of(params.outer_id))
+    except CollectionNotFound:
+        by_token = params.faceset_token is not None
+        raise Refused("INVALID_FACESET_TOKEN" if by_token else "INVALID_OUTER_ID") from None
+    if not is_name(params.outer_id or "") and outer_id_of(found) != params.outer_id:
+        raise Refused("INVALID_OUTER_ID")
+    return found

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from fastapi import Request
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.auth import authenticate
-from serve_app.api.dialects.facepp.errors import CORS, bad, facepp_request_id, missing, time_used
+from serve_app.api.dialects.facepp.errors import bad, missing
+from serve_app.api.dialects.facepp.requests import FaceppBody
 from serve_app.api.errors import RequestTooLarge
 from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs
-from serve_app.api.schemas.base import Answer, Body, Upload, UploadField
+from serve_app.api.schemas.base import Upload
 from serve_app.domain import ApiKey, Role
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -33,46 +33,8 @@ BODY_BYTES_PER_IMAGE = 3 * 2**20
 SLACK = 64 * 2**10
 """Bytes for everything else in a body."""
 
-FORBIDDEN = frozenset("^@,&=*'\"")
-
-FLAG = Annotated[int, Field(ge=0, le=1)]
-
-
-def _plain(text: str) -> str:
-    if any(character in FORBIDDEN or ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("^ @ , & = * ' \" and control characters are not allowed")
-    return text
-
-
-def _plain_list(text: str) -> str:
-    for part in text.split(","):
-        _plain(part)
-    return text
-
-
-Plain = Annotated[str, AfterValidator(_plain)]
-PlainList = Annotated[str, AfterValidator(_plain_list)]
-
-
-class FaceppBody(Body):
-    """What every request brings."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    api_key: str = Field(description="The id of a key of this service.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    api_secret: str = Field(description="The key itself.")
-
-
-class PictureParams(FaceppBody):
-    """A picture in one of three ways; the file goes before base64, and that before the URL."""
-
-    image_file: UploadField | None = None
-    image_base64: str | None = None
-    image_url: str | None = None
-
 
 P = TypeVar("P", bound=FaceppBody)
-A = TypeVar("A", bound=Answer)
 
 KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
 """Where an empty text means something; elsewhere it is as good as none, as empty fields of a browser's form are."""
@@ -149,13 +111,6 @@ def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(reversed(pairs))
 
 
-def reply(request: Request, answer: type[A], **fields: Any) -> Response:
-    """An answer with the fields that are given, and with ``request_id`` and ``time_used``."""
-    made = answer(request_id=facepp_request_id(request), time_used=time_used(request), **fields)
-    headers = {"Cache-Control": "no-store", **CORS}
-    return Response(made.model_dump_json(exclude_unset=True), 200, headers, media_type="application/json")
-
-
 def params_docs(model: type[FaceppBody], example: Mapping[str, Any]) -> dict[str, Any]:
     """``openapi_extra`` for a path that reads ``model``; the same fields may come in the query string."""
     keys = {"api_key": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "api_secret": "fg_..."}
@@ -164,15 +119,3 @@ def params_docs(model: type[FaceppBody], example: Mapping[str, Any]) -> dict[str
     body["content"][URLENCODED] = body["content"].pop(JSON)
     body["required"] = False
     return documented
-
-
-def allow_browsers(router: APIRouter) -> None:
-    """Answer the question that browsers ask before a request from another page, for each path of the router."""
-
-    async def preflight() -> Response:
-        allowed = {"Access-Control-Allow-Methods": "POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
-        return Response(status_code=204, headers={**CORS, **allowed, "Access-Control-Max-Age": "86400"})
-
-    # The routes' paths have the router's prefix, which it would add once more.
-    for path in sorted({getattr(route, "path", "").removeprefix(router.prefix) for route in router.routes}):
-        router.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)

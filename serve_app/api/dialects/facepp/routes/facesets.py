@@ -4,111 +4,43 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
 from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, Refused, failures, missing
-from serve_app.api.dialects.facepp.membership import (
+from serve_app.api.dialects.facepp.identifiers import description_of, faceset, name_of, outer_id_of
+from serve_app.api.dialects.facepp.membership import add, added, remove
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
     AddParams,
-    FaceppAdded,
-    FaceppRemoved,
+    FaceppCreateParams,
+    FaceppDeleteParams,
+    FaceppDetailParams,
+    FaceppListParams,
+    FaceppUpdateParams,
     RemoveParams,
-    add,
-    added,
-    remove,
+    tokens_of,
 )
-from serve_app.api.dialects.facepp.outer_ids import description_of, name_of, outer_id_of
-from serve_app.api.dialects.facepp.params import (
-    FLAG,
-    FaceppBody,
-    Plain,
-    PlainList,
-    allow_browsers,
-    params_docs,
-    read,
+from serve_app.api.dialects.facepp.responses import (
+    FaceppAdded,
+    FaceppDetailAnswer,
+    FaceppFaceset,
+    FaceppListAnswer,
+    FaceppNamed,
+    FaceppRemoved,
     reply,
 )
-from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFaceset
 from serve_app.domain import Collection, NewCollection, Role, UnassignedFacesChange
 from serve_app.errors import CollectionExists, CollectionNotEmpty
 
-router = APIRouter(prefix="/faceset", tags=[TAG])
+router = APIRouter(prefix="/faceset")
 
 PAGE = 100
-MAX_TOKENS = 5
-
-OuterId = Annotated[Plain, Field(min_length=1, max_length=255)]
-DisplayName = Annotated[Plain, Field(max_length=256)]
-Tags = Annotated[PlainList, Field(max_length=255)]
-UserData = Annotated[Plain, Field(max_length=16 * 1024)]
-Start = Annotated[int, Field(ge=1, le=10_000, description="The first one of the page, from 1.")]
-
-
-class FaceppCreateParams(FaceppBody):
-    """A new FaceSet."""
-
-    display_name: DisplayName = ""
-    outer_id: OuterId | None = None
-    tags: Tags = ""
-    user_data: UserData = ""
-    face_tokens: str | None = Field(None, description="Up to five, separated by commas.")
-    force_merge: FLAG = Field(0, description="1: if there is a FaceSet with this outer_id, add the faces to it.")
-
-
-class FaceppDetailParams(FacesetParams):
-    """A FaceSet, and where to begin in it."""
-
-    start: Start = 1
-
-
-class FaceppDetailAnswer(FaceppAnswer, FaceppFaceset):
-    """A FaceSet and a hundred of its faces."""
-
-    user_data: str
-    face_count: int
-    face_tokens: list[str]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
-
-
-class FaceppListParams(FaceppBody):
-    """Which FaceSets."""
-
-    tags: Tags = Field("", description="Keeps those that have one of these.")
-    start: Annotated[int, Field(ge=1)] = 1
-
-
-class FaceppListAnswer(FaceppAnswer):
-    """A hundred FaceSets."""
-
-    facesets: list[FaceppFaceset]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
-
-
-class FaceppUpdateParams(FacesetParams):
-    """What shall change."""
-
-    new_outer_id: OuterId | None = None
-    display_name: DisplayName | None = None
-    user_data: UserData | None = None
-    tags: Tags | None = None
-
-
-class FaceppNamed(FaceppAnswer):
-    """Which FaceSet it was."""
-
-    faceset_token: str
-    outer_id: str
-
-
-class FaceppDeleteParams(FacesetParams):
-    """Which FaceSet."""
-
-    check_empty: FLAG = Field(1, description="1: only if it is empty.")
 
 
 @router.post(
@@ -294,6 +226,3 @@ def _tags(text: str) -> tuple[str, ...]:
 
 def _named(collection: Collection) -> dict[str, str]:
     return {"faceset_token": collection.id, "outer_id": outer_id_of(collection)}
-
-
-allow_browsers(router)

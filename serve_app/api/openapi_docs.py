@@ -11,9 +11,6 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from serve_app.api.schemas.base import ErrorEnvelope
-from serve_app.errors import FacegraphError
-
 METHODS = frozenset({"get", "put", "post", "patch", "delete"})
 SCHEMA_PREFIX = "#/components/schemas/"
 
@@ -68,20 +65,3 @@ def add_docs_page(app: FastAPI) -> None:
             swagger_favicon_url="docs/assets/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
         )
-
-
-def error_docs(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
-    """``responses`` for a path that may fail in these ways: by status, an example for each code."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
-        summary = " ".join((error.__doc__ or error.code).split("\n\n")[0].split())
-        entry = documented.setdefault(error.status, {"model": ErrorEnvelope, "description": ""})
-        entry["description"] += f"`{error.code}`: {summary}\n\n"
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        examples[error.code] = {
-            "summary": error.code,
-            "value": {
-                "error": {"code": error.code, "message": summary, "details": {}, "request_id": "f3b1c9d2a7e84f60"}
-            },
-        }
-    return documented

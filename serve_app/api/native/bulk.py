@@ -15,10 +15,11 @@ from fastapi.responses import Response, StreamingResponse
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
 from serve_app.api.errors import MediaTypeUnsupported
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, InPathCollection
+from serve_app.api.native.parameters import InPathCollection
 from serve_app.api.native.tasks import InPathTask
-from serve_app.api.openapi_docs import SCHEMA_PREFIX, error_docs
+from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.replies import reply
 from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue

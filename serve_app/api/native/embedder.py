@@ -7,8 +7,8 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey
-from serve_app.api.native.common import COMMON_ERRORS, Cursor, Limit
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import Cursor, Limit
 from serve_app.api.replies import reply
 from serve_app.api.schemas.embedder import EmbedderView, LeftBehindPage, LeftBehindView
 

@@ -11,9 +11,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.native.common import COMMON_ERRORS
+from serve_app.api.error_docs import COMMON_ERRORS, error_docs
 from serve_app.api.native.tasks import InPathTask
-from serve_app.api.openapi_docs import error_docs
 from serve_app.api.schemas.tasks import TaskView
 from serve_app.errors import FacegraphError, TaskNotFound
 

@@ -13,8 +13,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.native.common import COMMON_ERRORS
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import COMMON_ERRORS, error_docs
 from serve_app.api.replies import reply
 from serve_app.api.schemas.keys import KeyView
 from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView

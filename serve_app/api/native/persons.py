@@ -9,20 +9,17 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, FACE_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import (
-    BODY_ERRORS,
-    COMMON_ERRORS,
+from serve_app.api.native.parameters import (
     EXAMPLE_BASE64,
     EXAMPLE_FILE,
-    FACE_ERRORS,
     Cursor,
     Filter,
     InPathCollection,
     InPathFace,
     Limit,
 )
-from serve_app.api.openapi_docs import error_docs
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
     InternalError,
     MethodNotAllowed,
@@ -198,21 +198,14 @@ def refused(name: str, message: str = "is required") -> InvalidRequest:
     return InvalidRequest(f"{name}: {message}", errors=[{"field": name, "message": message}])
 
 
-def failures(operation: Operation) -> dict[int | str, dict[str, Any]]:
+def failures(operation: Operation) -> Responses:
     """``responses`` of an operation: its codes, those of the key, and what is not the caller's doing."""
     codes = {400: operation.codes, 403: (6039, 6040)}
-    documented: dict[int | str, dict[str, Any]] = {}
-    for status in (*codes, *sorted(KEPT_STATUSES)):
-        listed = codes.get(status, (operation.otherwise,))
-        documented[status] = {
-            "model": ArgosErrorAnswer,
-            "description": "\n\n".join(f"`{code}`: {MESSAGES[code]}" for code in listed),
-            "content": {
-                "application/json": {
-                    "examples": {
-                        str(code): {"value": {"errorCode": code, "message": MESSAGES[code]}} for code in listed
-                    }
-                }
-            },
-        }
-    return documented
+    return error_table(
+        ArgosErrorAnswer,
+        (
+            ErrorExample(status, str(code), MESSAGES[code], {"errorCode": code, "message": MESSAGES[code]})
+            for status in (*codes, *sorted(KEPT_STATUSES))
+            for code in codes.get(status, (operation.otherwise,))
+        ),
+    )

@@ -32,7 +32,7 @@ from serve_app.api.dialects.argos.responses import (
     ArgosSearchAnswer,
     similarity_of,
 )
-from serve_app.api.native.common import EXAMPLE_BASE64
+from serve_app.api.native.parameters import EXAMPLE_BASE64
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import decode_base64, picture_type

@@ -7,12 +7,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
     MethodNotAllowed,
     RequestTooLarge,
@@ -165,25 +165,16 @@ COMMON = {
 }
 
 
-def failures(*messages: str) -> dict[int | str, dict[str, Any]]:
+def failures(*messages: str) -> Responses:
     """``responses`` of a path that may answer these, with 400 or 412, besides what every path may answer."""
-    documented: dict[int | str, dict[str, Any]] = {
-        413: {"description": "The body is too large.", "content": {"text/plain": {"example": TOO_LARGE}}}
-    }
     rows = [(status, message) for status, several in COMMON.items() for message in several]
     rows += [(412 if message.startswith("IMAGE_DOWNLOAD_TIMEOUT") else 400, message) for message in messages]
-    for status, message in rows:
-        entry = documented.setdefault(
-            status, {"model": FaceppError, "description": "", "content": {"application/json": {"examples": {}}}}
-        )
-        entry["description"] += f"`{message}`\n\n"
-        value = {
-            "time_used": 5,
-            "error_message": message,
-            "request_id": "1469761051,ec285c20-8660-47d3-8b91-5dc2bffa0049",
-        }
-        entry["content"]["application/json"]["examples"][message] = {"summary": message, "value": value}
-    return documented
+    request_id = "1469761051,ec285c20-8660-47d3-8b91-5dc2bffa0049"
+    examples = (
+        ErrorExample(*row, "", {"time_used": 5, "error_message": row[1], "request_id": request_id}) for row in rows
+    )
+    too_large = {"description": "The body is too large.", "content": {"text/plain": {"example": TOO_LARGE}}}
+    return {413: too_large, **error_table(FaceppError, examples)}
 
 
 PICTURE_FAILURES = (

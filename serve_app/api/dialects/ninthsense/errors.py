@@ -6,14 +6,12 @@ those of the native API except where they would name things that 9thSense calls 
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import COMMON_ERRORS, EXAMPLE_REQUEST_ID, ErrorExample, Responses, error_table, summary_of
 from serve_app.api.errors import error_headers, presentable
-from serve_app.api.native.common import COMMON_ERRORS
 from serve_app.api.schemas.base import Answer
 from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
 from serve_app.request_context import current
@@ -62,21 +60,12 @@ def code_of(error: type[FacegraphError]) -> str:
     return CODES.get(error, error.code)
 
 
-def failures(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
+def failures(*errors: type[FacegraphError]) -> Responses:
     """``responses`` for a path that may fail in these ways, besides those that every path shares."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[FacegraphError], ...] = (*COMMON_ERRORS, *errors)
-    for error in every:
-        code, summary = code_of(error), " ".join((error.__doc__ or "").split("\n\n")[0].split())
-        entry = documented.setdefault(
-            error.status,
-            {
-                "model": NinthSenseErrorAnswer,
-                "description": "",
-                "content": {"application/json": {"examples": {}}},
-            },
-        )
-        entry["description"] += f"`{code}`: {summary}\n\n"
-        value = {"response": {"error": {"code": code, "message": summary, "request_id": "f3b1c9d2a7e84f60"}}}
-        entry["content"]["application/json"]["examples"][code] = {"summary": code, "value": value}
-    return documented
+
+    def example(error: type[FacegraphError]) -> ErrorExample:
+        code, summary = code_of(error), summary_of(error)
+        fields = {"code": code, "message": summary, "request_id": EXAMPLE_REQUEST_ID}
+        return ErrorExample(error.status, code, summary, {"response": {"error": fields}})
+
+    return error_table(NinthSenseErrorAnswer, map(example, (*COMMON_ERRORS, *errors)))

@@ -25,7 +25,8 @@ from serve_app.api.dialects.ninthsense.responses import (
     NinthSenseMatches,
     NinthSenseVerdict,
 )
-from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS
+from serve_app.api.error_docs import FACE_ERRORS
+from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import form_docs, read_body
 from serve_app.api.request_images import one_of, picture_type

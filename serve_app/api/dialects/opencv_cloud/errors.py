@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode, Role
@@ -67,8 +67,7 @@ class SchemaRefused(InvalidRequest):
     status = 422
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table."""
 
     status: int
@@ -189,24 +188,23 @@ PICTURE = (
 THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
+def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
     """``responses`` of a path that may fail in these ways, besides the schema's 422."""
-    documented: dict[int | str, dict[str, Any]] = {}
     rows = [error if isinstance(error, Row) else _row_of(error) for error in errors]
     if RoleInsufficient in errors:
         rows.append(READ_ONLY)
     if FaceRejected in errors:
         rows += [Row(NOT_LIVE.status, code) for code in QUALITY_CODES.values()]
-    for row in dict.fromkeys(rows):
-        entry = documented.setdefault(row.status, {"model": CloudError, "description": ""})
-        entry["description"] += f"`{row.code}` "
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        value = {"code": row.code, "message": "What was expected and what came."}
-        examples[row.code] = {"summary": row.code, "value": value}
+    message = "What was expected and what came."
+    table = error_table(
+        CloudError,
+        (ErrorExample(*row, "", {"code": row.code, "message": message}) for row in dict.fromkeys(rows)),
+        separator=" ",
+    )
     finding = {"loc": ["body", "images"], "msg": "Field required", "type": "missing"}
-    documented[REFUSED] = {
+    table[REFUSED] = {
         "model": CloudValidationError,
         "description": "What the schema refuses.",
         "content": {"application/json": {"examples": {"missing": {"value": {"detail": [finding]}}}}},
     }
-    return documented
+    return table

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
     InternalError,
     MediaTypeUnsupported,
@@ -211,16 +211,13 @@ PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
+def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
     """``responses`` of a path that may fail in these ways: by status, an example for each code."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    for row in dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors):
-        entry = documented.setdefault(row.status, {"model": FrServerError, "description": ""})
+
+    def example(row: Row) -> ErrorExample:
         message = row.message or "What was expected and what came."
-        entry["description"] += f"`{row.code}`: {message}\n\n"
-        value: dict[str, Any] = {"code": row.code, "message": message}
-        if row is LIVENESS:
-            value["metadata"] = {"code": "FACE_NOT_LIVE"}
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        examples[row.code] = {"summary": row.code, "value": value}
-    return documented
+        metadata = {"metadata": {"code": "FACE_NOT_LIVE"}} if row is LIVENESS else {}
+        return ErrorExample(row.status, row.code, message, {"code": row.code, "message": message, **metadata})
+
+    rows = dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors)
+    return error_table(FrServerError, map(example, rows))

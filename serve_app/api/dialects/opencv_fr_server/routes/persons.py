@@ -27,7 +27,7 @@ from serve_app.api.dialects.opencv_fr_server.responses import (
 )
 from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import Cursor
+from serve_app.api.native.parameters import Cursor
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import Person

@@ -1,4 +1,4 @@
-"""``/v1/tasks/{id}/events``: a task as it goes on, as server-sent events."""
+"""``/v1/tasks/{id}/events``: progress of a task as server-sent events."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ router = APIRouter(tags=["tasks"])
 
 PERIOD_S = 0.5
 SILENCE_S = 10.0
-"""After so long without a change a comment is sent, so that nobody on the way closes the connection."""
+"""Without a change for this long, a comment is sent, so that no proxy closes the connection as idle."""
 
 SHARE_OF_TIMEOUT = 0.8
-"""Of the time that a request may take; then the stream ends, and clients connect again by themselves."""
+"""Share of the request timeout after which the stream ends; clients connect again by themselves."""
 
 EVENTS = "text/event-stream"
 EVENT = {"type": "object", "properties": {"event": {"const": "task"}, "data": {"type": "string"}}}
@@ -46,6 +46,8 @@ async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> 
     """Server-sent events: the task at once, then whenever it has changed, and last when `state` is final. A stream ends
     after some time in any case; connect again then, as browsers' `EventSource` does. Needs the role `enroll`.
     """
+    # Not fastapi.sse: it starts the response before the handler runs, so an unknown task would not be a 404, adds its
+    # own Cache-Control header, and documents errors as text/event-stream.
     matcher = context.service.matcher
     first = TaskView.of(await matcher.task(key.tenant_id, task_id))
     until = time.monotonic() + SHARE_OF_TIMEOUT * context.settings.ingress.request_timeout_s
@@ -58,7 +60,7 @@ async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> 
             try:
                 now = TaskView.of(await matcher.task(key.tenant_id, task_id))
             except FacegraphError:
-                return  # whoever connects again gets the answer
+                return  # the client connects again and gets the error as an ordinary response
             if now != view:
                 view, said = now, time.monotonic()
                 yield _event(view)

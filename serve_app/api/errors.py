@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
@@ -102,6 +103,11 @@ def from_http_exception(request: Request, raised: HTTPException) -> FacegraphErr
     if raised.status_code < 500:
         return InvalidRequest(str(raised.detail))
     return internal_error(request, raised)
+
+
+def from_pydantic(error: ValidationError) -> InvalidRequest:
+    """The findings of a model as one error."""
+    return from_validation(error.errors(include_url=False, include_context=False))
 
 
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:

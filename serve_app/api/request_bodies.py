@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.errors import MediaTypeUnsupported, from_validation
+from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
 from serve_app.api.schemas.base import BINARY, Body, Upload
 from serve_app.errors import InvalidRequest
 
@@ -35,7 +35,7 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
     Raises:
         InvalidRequest, MediaTypeUnsupported, RequestTooLarge.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     try:
         if kind == JSON:
             return model.model_validate_json(await request.body() or b"{}")
@@ -44,9 +44,18 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
         if not kind and not await request.body():
             return model()
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
-    accepted = [JSON, FORM] if max_files else [JSON]
-    raise MediaTypeUnsupported(
+        raise from_pydantic(error) from None
+    raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body in lower case, without parameters; empty if there is no Content-Type."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(kind: str, accepted: list[str]) -> MediaTypeUnsupported:
+    """The error for a body of another media type than the accepted ones."""
+    return MediaTypeUnsupported(
         f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
     )
 
@@ -61,6 +70,12 @@ async def _form(request: Request, context: ApiContext, max_files: int) -> dict[s
             sent = Upload(await value.read()) if isinstance(value, UploadFile) else value
             values.setdefault(name, []).append(sent)
     return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+
+
+def at_most(name: str, value: int, most: int) -> None:
+    """Refuse a number above its limit. Raises InvalidRequest."""
+    if value > most:
+        raise InvalidRequest(f"{name}: at most {most} was expected, got {value}", limit=most)
 
 
 def exactly_one(ways: Mapping[str, Any]) -> str:

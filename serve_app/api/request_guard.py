@@ -84,7 +84,7 @@ class RequestGuard:
         started = False
         status = 0
         began = time.perf_counter()
-        counted = None if scope["path"] in WATCHERS or scope["path"].startswith("/console/") else self._traffic
+        counted = None if is_watching(scope) else self._traffic
 
         async def send_with_id(message: Message) -> None:
             nonlocal started, status
@@ -169,6 +169,11 @@ class RequestGuard:
 
 def _overloaded() -> Overloaded:
     return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
+
+
+def is_watching(scope: Scope) -> bool:
+    """Whether the request looks at the service instead of using it."""
+    return scope["path"] in WATCHERS or scope["path"].startswith("/console/")
 
 
 def request_id_of(scope: Scope) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.request_guard import WATCHERS, request_id_of
+from serve_app.api.request_guard import is_watching, request_id_of
 from serve_app.observability import tracing
 
 
@@ -19,7 +19,7 @@ class TracedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] != "http" or scope["path"] in WATCHERS or scope["path"].startswith("/console/"):
+        if scope["type"] != "http" or is_watching(scope):
             await self._app(scope, receive, send)
             return
         sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -16,7 +16,7 @@ from fsspec.implementations.zip import ZipFileSystem
 from pydantic import ValidationError
 
 from serve_app.api.bulk.payload import Content, Payload
-from serve_app.api.errors import from_validation
+from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import decode_base64
 from serve_app.api.schemas.bulk import BulkLine, BulkPersonTexts
 from serve_app.bulk.entries import BadSource
@@ -158,4 +158,4 @@ def _settle(problems: Problems, unit: str) -> None:
 
 
 def _words(error: ValidationError) -> str:
-    return from_validation(error.errors(include_url=False, include_context=False)).message
+    return from_pydantic(error).message

@@ -16,11 +16,10 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
 from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
-from serve_app.api.errors import MediaTypeUnsupported
-from serve_app.api.native.parameters import InPathCollection
-from serve_app.api.native.tasks import InPathTask
+from serve_app.api.native.parameters import InPathCollection, InPathTask
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.replies import reply
+from serve_app.api.request_bodies import media_type, unsupported
 from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue
 from serve_app.api.schemas.tasks import TaskView
@@ -82,12 +81,9 @@ async def submit_bulk(
     `GET /v1/tasks/{id}/report`. Needs the role `enroll`.
     """
     await context.service.matcher.collection(key.tenant_id, name)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind not in READERS:
-        accepted = [ZIP, LINES]
-        raise MediaTypeUnsupported(
-            f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
-        )
+        raise unsupported(kind, [ZIP, LINES])
     options = {
         "faces": faces,
         "liveness": liveness,

@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.error_docs import COMMON_ERRORS, error_docs
-from serve_app.api.native.tasks import InPathTask
+from serve_app.api.native.parameters import InPathTask
 from serve_app.api.schemas.tasks import TaskView
 from serve_app.errors import FacegraphError, TaskNotFound
 

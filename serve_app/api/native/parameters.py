@@ -10,6 +10,7 @@ from serve_app.api.schemas.base import CollectionName, FaceId, Text
 
 InPathCollection = Annotated[CollectionName, Path(description="A collection's name.")]
 InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
+InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="From the page before.")]
 Filter = Annotated[Text, Query(max_length=200, description="Keep those whose id, name or title contains this.")]

@@ -10,11 +10,11 @@ from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import PICTURE_ERRORS, error_docs
 from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, exactly_one, read_body
+from serve_app.api.request_bodies import at_most, body_docs, exactly_one, read_body
 from serve_app.api.request_images import picture
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, FaceIdNotFound, InvalidRequest, UnknownsNotKept
+from serve_app.errors import CollectionNotFound, FaceIdNotFound, UnknownsNotKept
 from serve_app.request_context import current
 
 router = APIRouter(tags=["search"])
@@ -38,9 +38,7 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     the gallery's size; the answer says which threshold that was. Needs the role `search`.
     """
     body = await read_body(request, context, SearchBody, max_files=1)
-    most = context.settings.limits.max_results
-    if body.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {body.max_results}", limit=most)
+    at_most("max_results", body.max_results, context.settings.limits.max_results)
     collections = tuple(dict.fromkeys(body.collections))
     threshold = ThresholdRequest(body.min_score, body.fpir)
     way = exactly_one(

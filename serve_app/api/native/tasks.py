@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.parameters import Cursor, InPathCollection, Limit
+from serve_app.api.native.parameters import Cursor, InPathCollection, InPathTask, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
-from serve_app.api.schemas.base import FaceId
 from serve_app.api.schemas.tasks import DistinctBody, DistinctView, DuplicatePage, DuplicatesBody, TaskList, TaskView
 from serve_app.domain import ThresholdRequest
 from serve_app.errors import CollectionNotFound, PersonNotFound, TaskNotFound, TaskRunning
 
 router = APIRouter(tags=["tasks"])
 
-InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 WithDistinct = Annotated[bool, Query(description="Also persons who were told apart.")]
 
 

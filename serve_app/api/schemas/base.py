@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -20,6 +20,17 @@ class Answer(BaseModel):
     """An answer."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+class View(Answer):
+    """An answer, or a part of one, whose fields are attributes of a domain value under the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """From the domain."""
+        return cls.model_validate(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +66,13 @@ def _one_line(text: str) -> str:
     return text
 
 
+def is_collection_name(text: str) -> bool:
+    """Whether a collection may have this name."""
+    return COLLECTION_NAME.fullmatch(text) is not None and text not in {".", ".."}
+
+
 def _new_name(text: str) -> str:
-    if not COLLECTION_NAME.fullmatch(text) or text in {".", ".."}:
+    if not is_collection_name(text):
         raise ValueError("1 to 64 characters out of A-Z, a-z, 0-9, underscore, dot and hyphen were expected")
     return text
 
@@ -71,6 +87,7 @@ CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["s
 """A name to look for; one that no collection can have is simply not found."""
 
 PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
+NextPage = Annotated[str | None, Field(description="Send it back to get the next page; null on the last.")]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
 
@@ -118,3 +135,8 @@ class ErrorEnvelope(Answer):
     """Every error of the native API."""
 
     error: ErrorBody
+
+
+def is_none(value: object) -> bool:
+    """For ``exclude_if``: leaves out a field that is None."""
+    return value is None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, NewCollectionName, Separated, Text
-from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Separated, Text, View
+from serve_app.domain import CollectionKind, CollectionPolicy, ImageStorage, NewCollection
 
 Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
 Description = Annotated[Text, Field(max_length=2000)]
@@ -19,6 +20,9 @@ Tags = Annotated[
 Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
 QualityValue = Annotated[float, Field(ge=0, le=1, examples=[0.4])]
 Score = Annotated[float, Field(ge=0, le=1, examples=[0.7])]
+
+NULLABLE_RULES = frozenset({"min_score", "retention_days"})
+"""Rules of a policy for which null is a value; for the others it means "left out"."""
 
 
 class PolicyBody(Body):
@@ -46,18 +50,9 @@ class PolicyBody(Body):
 
     def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
         """The policy with these changes; ``min_score`` and ``retention_days`` can be set to null."""
-        given = self.model_fields_set
-        return CollectionPolicy(
-            liveness=policy.liveness if self.liveness is None else self.liveness,
-            liveness_threshold=(
-                policy.liveness_threshold if self.liveness_threshold is None else self.liveness_threshold
-            ),
-            min_score=self.min_score if "min_score" in given else policy.min_score,
-            image_storage=self.image_storage or policy.image_storage,
-            retention_days=self.retention_days if "retention_days" in given else policy.retention_days,
-            keep_unknown_h=policy.keep_unknown_h if self.keep_unknown_h is None else self.keep_unknown_h,
-            reject_below=policy.reject_below if self.reject_below is None else self.reject_below,
-        )
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        changes = {name: value for name, value in given.items() if value is not None or name in NULLABLE_RULES}
+        return replace(policy, **changes)
 
 
 class CollectionBody(Body):
@@ -104,7 +99,7 @@ class CollectionChanges(Body):
         return changes
 
 
-class PolicyView(Answer):
+class PolicyView(View):
     """Rules of a collection."""
 
     liveness: bool
@@ -116,7 +111,7 @@ class PolicyView(Answer):
     keep_unknown_h: int
 
 
-class CollectionView(Answer):
+class CollectionView(View):
     """A collection."""
 
     id: str = Field(description="32 hexadecimal digits.")
@@ -132,36 +127,9 @@ class CollectionView(Answer):
     created: dt.datetime
     modified: dt.datetime
 
-    @classmethod
-    def of(cls, collection: Collection) -> CollectionView:
-        """From the domain."""
-        policy = collection.policy
-        return cls(
-            id=collection.id,
-            name=collection.name,
-            title=collection.title,
-            description=collection.description,
-            kind=collection.kind,
-            tags=list(collection.tags),
-            user_data=collection.user_data,
-            policy=PolicyView(
-                liveness=policy.liveness,
-                liveness_threshold=policy.liveness_threshold,
-                min_score=policy.min_score,
-                image_storage=policy.image_storage,
-                retention_days=policy.retention_days,
-                reject_below=policy.reject_below,
-                keep_unknown_h=policy.keep_unknown_h,
-            ),
-            person_count=collection.person_count,
-            face_count=collection.face_count,
-            created=collection.created,
-            modified=collection.modified,
-        )
-
 
 class CollectionPage(Answer):
     """A page of collections, by name."""
 
     collections: list[CollectionView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer
-from serve_app.domain import ChangeState, EmbedderChange, LeftBehind
+from serve_app.api.schemas.base import Answer, View
+from serve_app.domain import ChangeState
 
 
-class EmbedderView(Answer):
+class EmbedderView(View):
     """The embedder and its change, counted over the faces of the caller's tenant."""
 
     state: ChangeState = Field(
@@ -24,30 +24,13 @@ class EmbedderView(Answer):
         description="Those of the others that no crop is stored of: enrol these persons again.", examples=[3]
     )
 
-    @classmethod
-    def of(cls, change: EmbedderChange) -> EmbedderView:
-        """From the domain."""
-        return cls(
-            state=change.state,
-            active=change.active,
-            target=change.target,
-            faces=change.faces,
-            done=change.done,
-            without_image=change.without_image,
-        )
 
-
-class LeftBehindView(Answer):
+class LeftBehindView(View):
     """Somebody who cannot be embedded for want of a stored crop."""
 
     person_id: str | None = Field(description="null: a face without a person.", examples=["ada"])
     face_ids: list[str] = Field(description="The faces without a template.", examples=[["0" * 32]])
     remaining: int = Field(description="The person's other faces; 0: not found at all after the switch.", examples=[0])
-
-    @classmethod
-    def of(cls, item: LeftBehind) -> LeftBehindView:
-        """From the domain."""
-        return cls(person_id=item.person_id, face_ids=list(item.face_ids), remaining=item.remaining)
 
 
 class LeftBehindPage(Answer):

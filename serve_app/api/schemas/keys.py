@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from serve_app.api.schemas.base import Answer, Body, Text
+from serve_app.api.schemas.base import Answer, Body, Text, View
 from serve_app.domain import ApiKey, Role
 
 
@@ -24,7 +24,7 @@ class KeyBody(Body):
     )
 
 
-class KeyView(Answer):
+class KeyView(View):
     """A key without its secret."""
 
     id: str
@@ -35,11 +35,6 @@ class KeyView(Answer):
     rate_limit: float | None
     last_used: dt.datetime | None
 
-    @classmethod
-    def of(cls, key: ApiKey) -> KeyView:
-        """From the domain."""
-        return cls(**_fields(key))
-
 
 class NewKey(KeyView):
     """A key just created."""
@@ -49,7 +44,7 @@ class NewKey(KeyView):
     @classmethod
     def with_secret(cls, key: ApiKey, secret: str) -> NewKey:
         """From the domain."""
-        return cls(**_fields(key), secret=secret)
+        return cls(**dict(KeyView.of(key)), secret=secret)
 
 
 class KeyList(Answer):
@@ -63,15 +58,3 @@ class KeyRevoked(Answer):
 
     id: str
     deleted: bool
-
-
-def _fields(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role,
-        "created": key.created,
-        "expires": key.expires,
-        "rate_limit": key.rate_limit,
-        "last_used": key.last_used,
-    }

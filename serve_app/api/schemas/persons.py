@@ -5,12 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
-from serve_app.api.errors import from_validation
-from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, PersonId, Separated, Text, UploadField
+from serve_app.api.errors import from_pydantic
+from serve_app.api.schemas.base import (
+    Answer,
+    Body,
+    JsonText,
+    NextPage,
+    OneOrMore,
+    PersonId,
+    Separated,
+    Text,
+    UploadField,
+    View,
+)
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
 from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
@@ -45,18 +56,13 @@ class ConsentBody(Body):
         return Consent(self.basis, self.reference, self.given, self.expires)
 
 
-class ConsentView(Answer):
+class ConsentView(View):
     """On what ground a person's data are kept."""
 
     basis: str
     reference: str
     given: dt.datetime | None
     expires: dt.datetime | None
-
-    @classmethod
-    def of(cls, consent: Consent) -> ConsentView:
-        """From the domain."""
-        return cls(basis=consent.basis, reference=consent.reference, given=consent.given, expires=consent.expires)
 
 
 class PicturesBody(Body):
@@ -150,7 +156,7 @@ def person_fields(fields: Mapping[str, Any]) -> PersonFields:
     try:
         return PersonTexts.model_validate(dict(fields)).to_domain()
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+        raise from_pydantic(error) from None
 
 
 class MergeBody(Body):
@@ -169,7 +175,7 @@ class PersonBody(PicturesBody, PersonTexts):
     must_be_new: bool = Field(False, description="Answer 409 instead of changing a person who exists.")
 
 
-class PersonSummary(Answer):
+class PersonSummary(View):
     """A person without the faces."""
 
     id: str = Field(description="The caller's own id.", examples=["ada-lovelace"])
@@ -187,11 +193,6 @@ class PersonSummary(Answer):
     created: dt.datetime
     modified: dt.datetime
 
-    @classmethod
-    def of(cls, person: Person) -> PersonSummary:
-        """From the domain."""
-        return cls(**_fields(person))
-
 
 class PersonView(PersonSummary):
     """A person with the enrolled faces."""
@@ -199,9 +200,9 @@ class PersonView(PersonSummary):
     faces: list[FaceView]
 
     @classmethod
-    def of(cls, person: Person) -> PersonView:
+    def of(cls, value: Person) -> Self:
         """From the domain."""
-        return cls(**_fields(person), faces=[FaceView.of(face) for face in person.faces])
+        return cls(**dict(PersonSummary.of(value)), faces=[FaceView.of(face) for face in value.faces])
 
 
 class EnrolledPerson(PersonView):
@@ -212,15 +213,14 @@ class EnrolledPerson(PersonView):
     @classmethod
     def after(cls, person: Person, added: tuple[Face, ...]) -> EnrolledPerson:
         """From the domain."""
-        faces = [FaceView.of(face) for face in person.faces]
-        return cls(**_fields(person), faces=faces, added_faces=[face.id for face in added])
+        return cls(**dict(PersonView.of(person)), added_faces=[face.id for face in added])
 
 
 class PersonPage(Answer):
     """A page of persons, by id."""
 
     persons: list[PersonView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class AddedFaces(Answer):
@@ -228,22 +228,3 @@ class AddedFaces(Answer):
 
     person_id: str
     faces: list[FaceView]
-
-
-def _fields(person: Person) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "name": person.name,
-        "gender": person.gender,
-        "date_of_birth": person.date_of_birth,
-        "nationality": person.nationality,
-        "id_number": person.id_number,
-        "address": person.address,
-        "notes": person.notes,
-        "watch_list": list(person.watch_list),
-        "consent": ConsentView.of(person.consent) if person.consent else None,
-        "metadata": dict(person.metadata),
-        "collections": list(person.collections),
-        "created": person.created,
-        "modified": person.modified,
-    }

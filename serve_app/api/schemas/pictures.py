@@ -6,18 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField
+from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField, is_none
 from serve_app.api.schemas.collections import Probability, Score
 from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LivenessView, rounded
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Liveness
 
-
-def _absent(value: object) -> bool:
-    return value is None
-
-
 OptionalLiveness = Annotated[
-    LivenessView | None, Field(exclude_if=_absent, description="Only when liveness was checked.")
+    LivenessView | None, Field(exclude_if=is_none, description="Only when liveness was checked.")
 ]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body
-from serve_app.domain import AuditCheck, AuditEntry, Deletion, ErasureReceipt, ReceiptCheck
+from serve_app.api.schemas.base import Answer, Body, NextPage, View
+from serve_app.domain import AuditCheck, Deletion, ErasureReceipt
 
 EXAMPLE_RECEIPT = {
     "statement": {"statement": "facegraph erasure 1", "persons": ["ada"], "faces": 3},
@@ -17,7 +17,7 @@ EXAMPLE_RECEIPT = {
 }
 
 
-class ReceiptView(Answer):
+class ReceiptView(View):
     """A signed statement that persons were erased and that nothing of them was found afterwards. Nobody else has it."""
 
     statement: dict[str, Any] = Field(description="What is signed.", examples=[EXAMPLE_RECEIPT["statement"]])
@@ -25,11 +25,6 @@ class ReceiptView(Answer):
     signature: str = Field(
         description="Ed25519 over the statement as JSON with sorted keys, without spaces, in UTF-8; base64."
     )
-
-    @classmethod
-    def of(cls, receipt: ErasureReceipt) -> ReceiptView:
-        """From the domain."""
-        return cls(statement=dict(receipt.statement), public_key=receipt.public_key, signature=receipt.signature)
 
 
 class DeletionAnswer(Answer):
@@ -65,20 +60,15 @@ class ReceiptBody(Body):
         return ErasureReceipt(self.statement, self.public_key, self.signature)
 
 
-class ReceiptChecked(Answer):
+class ReceiptChecked(View):
     """What can be said of a receipt."""
 
     genuine: bool = Field(description="This installation signed exactly this statement, for this tenant.")
     recorded: bool = Field(description="The audit log has the entry of the erasure; it forgets after a time.")
     residue: int = Field(description="Records of the erased persons that are stored now.", examples=[0])
 
-    @classmethod
-    def of(cls, check: ReceiptCheck) -> ReceiptChecked:
-        """From the domain."""
-        return cls(genuine=check.genuine, recorded=check.recorded, residue=check.residue)
 
-
-class AuditEntryView(Answer):
+class AuditEntryView(View):
     """Something that was done."""
 
     chain: str = Field(description="Whose log it is.")
@@ -92,28 +82,12 @@ class AuditEntryView(Answer):
     previous: str = Field(description="The hash of the entry before.")
     hash: str = Field(description="SHA-256 of the entry and the hash before it.")
 
-    @classmethod
-    def of(cls, entry: AuditEntry) -> AuditEntryView:
-        """From the domain."""
-        return cls(
-            chain=entry.chain,
-            sequence=entry.sequence,
-            time=entry.time,
-            actor=entry.actor,
-            action=entry.action,
-            subjects=list(entry.subjects),
-            collections=list(entry.collections),
-            details=dict(entry.details),
-            previous=entry.previous,
-            hash=entry.hash,
-        )
-
 
 class AuditPage(Answer):
     """A page of the audit log, newest first."""
 
     entries: list[AuditEntryView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class AuditChecked(Answer):

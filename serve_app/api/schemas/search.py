@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
-from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated
+from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated, View
 from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import BoxView, ImageView, LandmarksView, LivenessView, QualityView, rounded
 from serve_app.api.schemas.persons import PersonSummary
 from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
 from serve_app.api.schemas.unknowns import SightingView
-from serve_app.domain import Match, SearchedFace, SearchResult, Threshold
+from serve_app.domain import Match, SearchedFace, SearchResult
 
 
 class SearchBody(PictureBody):
@@ -114,23 +114,13 @@ class SearchedFaceView(Answer):
         )
 
 
-class ThresholdView(Answer):
+class ThresholdView(View):
     """The threshold that was used and what it means."""
 
     min_score: float = Field(examples=[0.75])
     fmr: float = Field(description="Expected share of false matches among comparisons.", examples=[1e-5])
     fpir: float = Field(description="Expected share of searches by unknown people that return anyone.", examples=[0.01])
     gallery_size: int = Field(description="Faces compared with.", examples=[1000])
-
-    @classmethod
-    def of(cls, threshold: Threshold) -> ThresholdView:
-        """From the domain, unrounded: a caller may send ``min_score`` back."""
-        return cls(
-            min_score=threshold.min_score,
-            fmr=threshold.fmr,
-            fpir=threshold.fpir,
-            gallery_size=threshold.gallery_size,
-        )
 
 
 class SearchAnswer(Answer):

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, PersonId
+from serve_app.api.schemas.base import Answer, Body, NextPage, PersonId, View
 from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import rounded
 from serve_app.api.schemas.persons import PersonSummary
-from serve_app.domain import DuplicatePair, EnrolledFace, Page, Task, TaskState
+from serve_app.domain import DuplicatePair, EnrolledFace, Page, TaskState
 
 
 class DuplicatesBody(Body):
@@ -47,7 +47,7 @@ class DistinctView(Answer):
     distinct: bool = Field(description="Whether searches for duplicates leave the pair out.", examples=[True])
 
 
-class TaskView(Answer):
+class TaskView(View):
     """Work in the background. Its record is kept for a week."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
@@ -62,22 +62,6 @@ class TaskView(Answer):
     error: str = Field(description="Why it failed; else empty.")
     created: dt.datetime
     finished: dt.datetime | None
-
-    @classmethod
-    def of(cls, task: Task) -> TaskView:
-        """From the domain."""
-        return cls(
-            id=task.id,
-            kind=task.kind,
-            state=task.state,
-            done=task.done,
-            total=task.total,
-            arguments=dict(task.arguments),
-            result=dict(task.result),
-            error=task.error,
-            created=task.created,
-            finished=task.finished,
-        )
 
 
 class TaskList(Answer):
@@ -112,7 +96,7 @@ class DuplicatePage(Answer):
     """A page of pairs, most alike first. Whoever was deleted meanwhile is left out, so a page may be short."""
 
     pairs: list[DuplicateView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
     @classmethod
     def of(cls, page: Page[DuplicatePair]) -> DuplicatePage:

@@ -7,22 +7,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, FaceId, PersonId, Separated
+from serve_app.api.schemas.base import Answer, Body, FaceId, NextPage, PersonId, Separated, View
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import PersonTexts
-from serve_app.domain import Page, Sighting, Unknown
+from serve_app.domain import Page, Unknown
 
 
-class SightingView(Answer):
+class SightingView(View):
     """Where a face was kept that nobody was found for."""
 
     id: str = Field(description="The unknown that it belongs to.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
     is_new: bool = Field(description="Whether no kept face was like it.")
-
-    @classmethod
-    def of(cls, sighting: Sighting) -> SightingView:
-        """From the domain."""
-        return cls(id=sighting.id, is_new=sighting.is_new)
 
 
 class UnknownView(Answer):
@@ -54,7 +49,7 @@ class UnknownPage(Answer):
     """A page of unknowns, latest seen first."""
 
     unknowns: list[UnknownView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
     @classmethod
     def of(cls, page: Page[Unknown]) -> UnknownPage:

@@ -8,15 +8,11 @@ import datetime as dt
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer
+from serve_app.api.schemas.base import Answer, is_none
 from serve_app.domain import Collection, EnrolledFace, Match
 from serve_app.score import DEFAULT_MIN_SCORE
 
 EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
-
-
-def _absent(value: object) -> bool:
-    return value is None
 
 
 class ArgosOption(Answer):
@@ -63,8 +59,8 @@ class ArgosSearchAnswer(Answer):
 
     message: str
     searchId: str = Field(description="The id of the request, also in the header X-Request-ID.")
-    requestName: str | None = Field(None, exclude_if=_absent, description="As sent.")
-    userName: str | None = Field(None, exclude_if=_absent, description="As sent.")
+    requestName: str | None = Field(None, exclude_if=is_none, description="As sent.")
+    userName: str | None = Field(None, exclude_if=is_none, description="As sent.")
     option: ArgosOption
     faceIdList: list[str]
     result: list[ArgosMatch]

@@ -14,7 +14,7 @@ import uuid
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.facepp.errors import Refused, missing
 from serve_app.api.dialects.facepp.requests import FacesetParams
-from serve_app.api.schemas.base import COLLECTION_NAME
+from serve_app.api.schemas.base import is_collection_name
 from serve_app.domain import Collection
 from serve_app.errors import CollectionNotFound
 
@@ -22,21 +22,16 @@ HASHED = "outer-"
 NAMELESS = re.compile(r"faceset-[0-9a-f]{32}")
 
 
-def is_name(outer_id: str) -> bool:
-    """Whether it is the collection's name itself."""
-    return COLLECTION_NAME.fullmatch(outer_id) is not None and outer_id not in {".", ".."}
-
-
 def name_of(outer_id: str | None) -> str:
     """The name of the collection with this ``outer_id``; a new one for None."""
     if outer_id is None:
         return f"faceset-{uuid.uuid4().hex}"
-    return outer_id if is_name(outer_id) else HASHED + hashlib.sha256(outer_id.encode()).hexdigest()[:40]
+    return outer_id if is_collection_name(outer_id) else HASHED + hashlib.sha256(outer_id.encode()).hexdigest()[:40]
 
 
 def description_of(outer_id: str | None) -> str:
     """What the collection's description must hold."""
-    return "" if outer_id is None or is_name(outer_id) else outer_id
+    return "" if outer_id is None or is_collection_name(outer_id) else outer_id
 
 
 def outer_id_of(collection: Collection) -> str:
@@ -60,6 +55,6 @@ async def faceset(context: ApiContext, tenant: str, params: FacesetParams) -> Co
     except CollectionNotFound:
         by_token = params.faceset_token is not None
         raise Refused("INVALID_FACESET_TOKEN" if by_token else "INVALID_OUTER_ID") from None
-    if not is_name(params.outer_id or "") and outer_id_of(found) != params.outer_id:
+    if not is_collection_name(params.outer_id or "") and outer_id_of(found) != params.outer_id:
         raise Refused("INVALID_OUTER_ID")
     return found

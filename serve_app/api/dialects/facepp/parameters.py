@@ -20,7 +20,7 @@ from serve_app.api.auth import authenticate
 from serve_app.api.dialects.facepp.errors import bad, missing
 from serve_app.api.dialects.facepp.requests import FaceppBody
 from serve_app.api.errors import RequestTooLarge
-from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs
+from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, media_type
 from serve_app.api.schemas.base import Upload
 from serve_app.domain import ApiKey, Role
 
@@ -70,7 +70,7 @@ async def read(
 
 
 async def _form(request: Request, limit: int) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     body = await _bounded_body(request, limit)
     if kind not in (FORM, URLENCODED):
         return {}
@@ -80,9 +80,7 @@ async def _form(request: Request, limit: int) -> dict[str, Any]:
 
     buffered = Request(request.scope, replay)
     async with buffered.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
-        return _first(
-            [(name, await _value(name, value)) for name, value in form.multi_items()],
-        )
+        return _first([(name, await _value(name, value)) for name, value in form.multi_items()])
 
 
 async def _value(name: str, value: str | UploadFile) -> Any:

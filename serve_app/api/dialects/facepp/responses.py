@@ -91,21 +91,24 @@ class FaceppFailure(Answer):
     reason: str = Field(description="INVALID_FACE_TOKEN or QUOTA_EXCEEDED.")
 
 
-class FaceppAdded(FaceppAnswer):
-    """What was added."""
+class FaceppNamed(FaceppAnswer):
+    """Which FaceSet it was."""
 
     faceset_token: str
     outer_id: str
+
+
+class FaceppAdded(FaceppNamed):
+    """What was added."""
+
     face_added: int
     face_count: int = Field(description="Faces in the FaceSet now.")
     failure_detail: list[FaceppFailure]
 
 
-class FaceppRemoved(FaceppAnswer):
+class FaceppRemoved(FaceppNamed):
     """What was taken out."""
 
-    faceset_token: str
-    outer_id: str
     face_removed: int
     face_count: int = Field(description="Faces in the FaceSet now.")
     failure_detail: list[FaceppFailure]
@@ -190,13 +193,6 @@ class FaceppListAnswer(FaceppAnswer):
 
     facesets: list[FaceppFaceset]
     next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
-
-
-class FaceppNamed(FaceppAnswer):
-    """Which FaceSet it was."""
-
-    faceset_token: str
-    outer_id: str
 
 
 class FaceppTaskAnswer(FaceppAnswer):

@@ -28,7 +28,7 @@ from serve_app.api.dialects.ninthsense.responses import (
 from serve_app.api.error_docs import FACE_ERRORS
 from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import form_docs, read_body
+from serve_app.api.request_bodies import at_most, form_docs, read_body
 from serve_app.api.request_images import one_of, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.errors import (
@@ -36,7 +36,6 @@ from serve_app.errors import (
     FaceIdNotFound,
     FaceNotLive,
     ImageNotStored,
-    InvalidRequest,
     KeyInvalid,
     KeyMissing,
     NoFaceDetected,
@@ -160,9 +159,7 @@ async def face_search(
     demands liveness has it checked in any case. Needs a key with the role `search`.
     """
     form = await read_body(request, context, NinthSenseSearchForm, max_files=1)
-    most = context.settings.limits.max_results
-    if form.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {form.max_results}", limit=most)
+    at_most("max_results", form.max_results, context.settings.limits.max_results)
     ids = tuple(dict.fromkeys(form.target_index_ids))
     image = await one_of(context, {"source_image": form.source_image})
     searched = await context.service.matcher.collections_by_id(key.tenant_id, ids)

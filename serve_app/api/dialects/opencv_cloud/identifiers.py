@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.schemas.base import COLLECTION_NAME
+from serve_app.api.schemas.base import is_collection_name
 from serve_app.domain import Collection
 
 MAX_NAME = 50
@@ -34,7 +34,7 @@ def internal_id(shown: str) -> str:
 
 def internal_name(shown: str) -> str:
     """The name here of a collection that is called ``shown`` there."""
-    if COLLECTION_NAME.fullmatch(shown) and shown not in {".", ".."}:
+    if is_collection_name(shown):
         return shown
     digest = hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()
     return f"{_FOREIGN.sub('_', shown)[:40]}-{digest[:16]}"

@@ -184,25 +184,19 @@ class CloudSearchOptions(CloudBody):
     search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
-class CloudSearch(CloudBody):
+class CloudSearch(CloudSearchOptions):
     """A search for one person."""
 
     images: PictureSet
-    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
     max_results: Annotated[int, Field(ge=1, le=500)] | None = 10
-    min_score: Share | None = MATCH_SCORE
-    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
-class CloudLiveSearch(CloudBody):
+class CloudLiveSearch(CloudSearchOptions):
     """A search for one person who is in front of the camera."""
 
     image: Picture
     os: CloudDevice | None = CloudDevice.DESKTOP
-    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
     min_score: LiveSearchScore | None = MATCH_SCORE
-    max_results: Annotated[int, Field(ge=1, le=100)] | None = 10
-    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
 class CloudDetect(CloudBody):

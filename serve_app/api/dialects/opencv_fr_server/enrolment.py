@@ -16,7 +16,7 @@ from serve_app.api.dialects.opencv_fr_server.requests import (
     UncheckedPersons,
     faults,
 )
-from serve_app.api.errors import from_validation
+from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import one_of
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
@@ -84,7 +84,7 @@ def _checked(sent: Any) -> FrServerPersonItem:
     try:
         return FrServerPersonItem.model_validate(sent)
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+        raise from_pydantic(error) from None
 
 
 def _id_of(sent: Any) -> str | None:

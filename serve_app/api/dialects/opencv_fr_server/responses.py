@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, RootModel
 
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError
-from serve_app.api.schemas.base import Answer
+from serve_app.api.schemas.base import Answer, NextPage
 from serve_app.domain import Collection, Face, Match, Person
 
 STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty where the storage type kept none."
@@ -66,7 +66,7 @@ class FrServerCollections(Answer):
     """A page of collections, by name."""
 
     collections: list[FrServerCollection]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class FrServerPerson(Answer):
@@ -94,7 +94,7 @@ class FrServerPersons(Answer):
     """A page of persons, by id."""
 
     persons: list[FrServerPerson]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class FrServerBulkAnswer(RootModel[list[FrServerError]]):

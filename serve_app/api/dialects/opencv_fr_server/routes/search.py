@@ -23,10 +23,10 @@ from serve_app.api.dialects.opencv_fr_server.responses import (
 )
 from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails, to_base64
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_bodies import at_most, body_docs, read_body
 from serve_app.api.request_images import one_of
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, InvalidRequest, NoFaceDetected
+from serve_app.errors import CollectionNotFound, NoFaceDetected
 from serve_app.service import refuse_not_live
 from serve_app.vision.image import encode_jpeg
 
@@ -52,9 +52,7 @@ router = APIRouter()
 async def face_search(request: Request, context: Context, key: SearchKey) -> Response:
     """Who in the collection has the face of this picture; nobody is an empty list. Needs the role `search`."""
     body = await read_body(request, context, FrServerSearchBody)
-    most = context.settings.limits.max_results
-    if body.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {body.max_results}")
+    at_most("max_results", body.max_results, context.settings.limits.max_results)
     result = await context.service.search(
         key.tenant_id,
         await one_of(context, {"face_base_64": body.face_base_64}),

@@ -269,8 +269,32 @@ class CloudOrderBy(StrEnum):
         return PersonOrder({"modified_date": "modified", "create_date": "created"}.get(self, str(self)))
 
 
-Skip = Annotated[int, Query(ge=0, le=10**9, description="How many are left out at the beginning.")]
-Take = Annotated[int, Query(ge=0, le=100, description="How many are answered at most.")]
-Order = Annotated[CloudOrder, Query(description="Which way.")]
-OrderBy = Annotated[CloudOrderBy, Query(description="By what; those without a value come last.")]
-SearchText = Annotated[Text | None, Query(max_length=200, description="Keep those whose name or id contains it.")]
+SearchText = Annotated[Text | None, Field(max_length=200, description="Keep those whose name or id contains it.")]
+
+
+class _Listing(CloudBody):
+    skip: int = Field(0, ge=0, le=10**9, description="How many are left out at the beginning.")
+    take: int = Field(20, ge=0, le=100, description="How many are answered at most.")
+    order: CloudOrder = Field(CloudOrder.ASC, description="Which way.")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the listing runs backwards."""
+        return self.order is CloudOrder.DESC
+
+
+class CloudListing(_Listing):
+    """Query parameters of a listing of collections."""
+
+    search: SearchText = None
+
+
+class CloudPersonListing(_Listing):
+    """Query parameters of a listing of persons."""
+
+    order_by: CloudOrderBy = Field(CloudOrderBy.NAME, description="By what; those without a value come last.")
+    search: SearchText = None
+
+
+Listing = Annotated[CloudListing, Query()]
+PersonListing = Annotated[CloudPersonListing, Query()]

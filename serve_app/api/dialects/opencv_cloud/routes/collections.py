@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from serve_app.api.api_context import Context
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
 from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import (
@@ -20,12 +20,9 @@ from serve_app.api.dialects.opencv_cloud.requests import (
     CloudCollectionChanges,
     CloudLink,
     CloudLinks,
+    CloudListing,
     CloudNewCollection,
-    CloudOrder,
-    Order,
-    SearchText,
-    Skip,
-    Take,
+    Listing,
     read,
 )
 from serve_app.api.dialects.opencv_cloud.responses import (
@@ -37,7 +34,7 @@ from serve_app.api.dialects.opencv_cloud.responses import (
 )
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
-from serve_app.domain import Collection, NewCollection, Slice
+from serve_app.domain import NewCollection
 from serve_app.errors import Conflict, NotFound
 
 router = APIRouter()
@@ -46,8 +43,11 @@ LINK = {"collection_id": EXAMPLE_ID, "person_id": "p-17"}
 LINKS = {"collection_id": EXAMPLE_ID, "new_person_ids": ["p-17"], "removed_person_ids": ["p-4"]}
 
 
-def _listing(found: Slice[Collection]) -> CloudCollections:
-    return CloudCollections(count=found.total, collections=[CloudCollection.of(item) for item in found.items])
+async def _list(context: ApiContext, tenant: str, listing: CloudListing, person_id: str | None = None) -> Response:
+    found = await context.service.matcher.collections_slice(
+        tenant, listing.search or "", listing.take, listing.skip, listing.descending, person_id
+    )
+    return reply(CloudCollections(count=found.total, collections=[CloudCollection.of(item) for item in found.items]))
 
 
 @router.post(
@@ -116,17 +116,9 @@ async def delete_collection(collection_id: str, context: Context, key: AdminKey)
     response_model=CloudCollections,
     responses=error_docs(*COMMON),
 )
-async def list_collections(
-    context: Context,
-    key: SearchKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    search: SearchText = None,
-) -> Response:
+async def list_collections(context: Context, key: SearchKey, listing: Listing) -> Response:
     """By name. Needs the role `search`."""
-    matcher, descending = context.service.matcher, order is CloudOrder.DESC
-    return reply(_listing(await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending)))
+    return await _list(context, key.tenant_id, listing)
 
 
 @router.get(
@@ -148,19 +140,9 @@ async def get_collections(comma_separated_ids: str, context: Context, key: Searc
     response_model=CloudCollections,
     responses=error_docs(*COMMON, NotFound),
 )
-async def collections_of_person(
-    person_id: str,
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    search: SearchText = None,
-) -> Response:
+async def collections_of_person(person_id: str, context: Context, key: EnrollKey, listing: Listing) -> Response:
     """By name. Needs the role `enroll`."""
-    matcher, descending = context.service.matcher, order is CloudOrder.DESC
-    found = await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending, person_id)
-    return reply(_listing(found))
+    return await _list(context, key.tenant_id, listing, person_id)
 
 
 @router.post(

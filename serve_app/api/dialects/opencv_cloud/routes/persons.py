@@ -17,16 +17,11 @@ from serve_app.api.dialects.opencv_cloud.requests import (
     EXAMPLE_PICTURE,
     MAX_SET,
     CloudNewPerson,
-    CloudOrder,
-    CloudOrderBy,
     CloudPersonChanges,
     CloudPersonFields,
+    CloudPersonListing,
     CloudPersonsAction,
-    Order,
-    OrderBy,
-    SearchText,
-    Skip,
-    Take,
+    PersonListing,
     read,
 )
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
@@ -139,17 +134,9 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
     response_model=CloudPersons,
     responses=error_docs(*COMMON),
 )
-async def list_persons(
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    order_by: OrderBy = CloudOrderBy.NAME,
-    search: SearchText = None,
-) -> Response:
+async def list_persons(context: Context, key: EnrollKey, listing: PersonListing) -> Response:
     """Everybody, also those in no collection. Needs the role `enroll`."""
-    return await _list(context, key.tenant_id, None, skip, take, order, order_by, search)
+    return await _list(context, key.tenant_id, None, listing)
 
 
 @router.get(
@@ -159,32 +146,17 @@ async def list_persons(
     responses=error_docs(*COMMON, NotFound),
 )
 async def list_persons_of_collection(
-    collection_id: str,
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    order_by: OrderBy = CloudOrderBy.NAME,
-    search: SearchText = None,
+    collection_id: str, context: Context, key: EnrollKey, listing: PersonListing
 ) -> Response:
     """Those who are in the collection. Needs the role `enroll`."""
     collection = (await collection_of(context, key.tenant_id, collection_id)).name
-    return await _list(context, key.tenant_id, collection, skip, take, order, order_by, search)
+    return await _list(context, key.tenant_id, collection, listing)
 
 
-async def _list(
-    context: ApiContext,
-    tenant: str,
-    collection: str | None,
-    skip: int,
-    take: int,
-    order: CloudOrder,
-    order_by: CloudOrderBy,
-    search: str | None,
-) -> Response:
+async def _list(context: ApiContext, tenant: str, collection: str | None, listing: CloudPersonListing) -> Response:
+    order = listing.order_by.to_domain()
     found = await context.service.matcher.persons_slice(
-        tenant, collection, search or "", take, skip, order_by.to_domain(), order is CloudOrder.DESC
+        tenant, collection, listing.search or "", listing.take, listing.skip, order, listing.descending
     )
     return reply(CloudPersons(count=found.total, persons=await persons_of(context, tenant, found.items)))
 

@@ -124,16 +124,13 @@ class RequestGuard:
     def _admitted(self, scope: Scope, receive: Receive, bounds: Bounds) -> Iterator[Receive]:
         """A place among the requests; yields ``receive``, which raises Overloaded if there is none for the work."""
         admission, few = self._admission, bounds.overload_in_flight
-        if not admission.enter(bounds.max_in_flight, few):
-            raise _overloaded()
+        _refuse_unless(admission.enter(bounds.max_in_flight, few))
         working = False
 
         def start() -> None:
             nonlocal working
-            if not working:
-                working = admission.start(few)
-                if not working:
-                    raise _overloaded()
+            working = working or admission.start(few)
+            _refuse_unless(working)
 
         async def admitted() -> Message:
             message = await receive()
@@ -167,8 +164,9 @@ class RequestGuard:
             ) from None
 
 
-def _overloaded() -> Overloaded:
-    return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
+def _refuse_unless(admitted: bool) -> None:
+    if not admitted:
+        raise Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
 
 
 def is_watching(scope: Scope) -> bool:

@@ -67,8 +67,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
 
     With several ingress replicas, the figures are those of the one that answers, and `replicas` are all there are.
     """
-    stages = _stages(context)
-    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
+    stages = await _states(context)
     replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
     views = [
         StageView(
@@ -79,7 +78,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
             replicas=_counts(replicas, name),
             waiting=facts.get("waiting"),
         )
-        for name, (state, facts) in zip(stages, answers, strict=True)
+        for name, (state, facts) in stages.items()
     ]
     return reply(
         StatusAnswer(
@@ -90,7 +89,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
             stages=views,
             warnings=[
                 WarningView(code=code, message=message)
-                for _, facts in answers
+                for _, facts in stages.values()
                 for code, message in facts.get("warnings", {}).items()
             ],
         )
@@ -116,27 +115,21 @@ async def healthz() -> Response:
 )
 async def readyz(context: Context) -> Response:
     """200 only when every stage can serve, else 503 with the names of those that cannot. Without a key."""
-    stages = _stages(context)
-    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
-    states = {name: state for name, (state, _) in zip(stages, answers, strict=True)}
+    states = {name: state for name, (state, _) in (await _states(context)).items()}
     waiting = [name for name, state in states.items() if state != READY]
     if waiting:
         raise Unavailable(f"Not ready: {', '.join(waiting)}.", stages=states, retry_after_s=1)
     return reply(Ready(status=READY, stages=states))
 
 
-def _stages(context: ApiContext) -> dict[str, Stage]:
-    service = context.service
-    return {
-        "detector": service.detector,
-        "liveness": service.liveness,
-        "embedder": service.embedder,
-        "matcher": service.matcher,
-    }
+async def _states(context: ApiContext) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Of each stage: its state in one word, and the facts that it reports."""
+    names = ("detector", "liveness", "embedder", "matcher")
+    states = await asyncio.gather(*(_state(name, getattr(context.service, name)) for name in names))
+    return dict(zip(names, states, strict=True))
 
 
 async def _state(name: str, stage: Stage) -> tuple[str, Mapping[str, Any]]:
-    """In a word, and what the stage says of itself."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return READY, await stage.ready()

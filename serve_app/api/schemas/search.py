@@ -8,7 +8,15 @@ from pydantic import AliasChoices, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated, View
 from serve_app.api.schemas.collections import Score
-from serve_app.api.schemas.faces import BoxView, ImageView, LandmarksView, LivenessView, QualityView, rounded
+from serve_app.api.schemas.faces import (
+    BoxView,
+    FaceOnPicture,
+    ImageView,
+    LandmarksView,
+    LivenessView,
+    QualityView,
+    rounded,
+)
 from serve_app.api.schemas.persons import PersonSummary
 from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
 from serve_app.api.schemas.unknowns import SightingView
@@ -103,11 +111,7 @@ class SearchedFaceView(Answer):
         """From the domain."""
         face = searched.face
         return cls(
-            box=BoxView.of(face.box) if face else None,
-            landmarks=LandmarksView.of(face.landmarks) if face else None,
-            detection_score=rounded(face.detection_score) if face else None,
-            quality=rounded(face.quality.value) if face else None,
-            quality_details=QualityView.of(face.quality) if face else None,
+            **(FaceOnPicture.fields_of(face) if face else dict.fromkeys(FaceOnPicture.model_fields)),
             liveness=LivenessView.of(searched.liveness) if searched.liveness else None,
             matches=[MatchView.of(match) for match in searched.matches],
             unknown=SightingView.of(searched.unknown) if searched.unknown else None,

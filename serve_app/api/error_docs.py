@@ -1,4 +1,4 @@
-"""Error responses in the OpenAPI document: groups of errors that many paths share, and the tables made of them."""
+"""Error responses in the OpenAPI document: groups of errors that many paths share, and tables for each path."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class ErrorExample(NamedTuple):
-    """One error of a path: its status, its code, what the code means (empty: nothing to say), and an example body."""
+    """One error of a path: its status, its code, the meaning of the code (can be empty), and an example body."""
 
     status: int
     code: str

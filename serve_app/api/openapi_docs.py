@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page, which works without the Internet: its scripts come from an installed package."""
+"""The OpenAPI document, and its page. The page works offline: its scripts come from an installed package."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SCHEMA_PREFIX = "#/components/schemas/"
 
 
 class DocumentedApp(FastAPI):
-    """FastAPI with request bodies' schemas under their names, and without the validation answer that we never give."""
+    """FastAPI whose document has named schemas for request bodies, and no default 422, which is never answered."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, made once."""
+        """The OpenAPI document; built on the first call."""
         if self.openapi_schema is None:
             document = super().openapi()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -52,7 +52,7 @@ def _drop_default_validation(operation: dict[str, Any]) -> None:
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """``/docs``, with relative links, so that it also works behind a path prefix."""
+    """Add ``/docs``. Its links are relative, so that it also works behind a path prefix."""
     app.mount("/docs/assets", StaticFiles(directory=str(files(fastapi_offline) / "static")), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)

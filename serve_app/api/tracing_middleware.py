@@ -1,4 +1,4 @@
-"""The ASGI layer outside all others where traces are recorded: each request is a span. Elsewhere it is left out."""
+"""ASGI middleware that records each request as a span. It is the outermost layer, and only used when tracing is on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from serve_app.observability import tracing
 
 
 class TracedRequests:
-    """Begins a trace for each request, or goes on with its client's, if that sent a ``traceparent``.
+    """Begins a trace for each request, or continues the client's trace if the request has a ``traceparent`` header.
 
-    Spans are named by method and pattern of the route: paths hold ids of persons.
+    Spans are named by the method and the route's pattern, because paths contain ids of persons.
     """
 
     def __init__(self, app: ASGIApp) -> None:

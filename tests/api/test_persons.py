@@ -85,7 +85,7 @@ def test_a_person_without_pictures(world: World) -> None:
         ({"faces": "all"}, "faces"),
         ({"image_storage": "some"}, "image_storage"),
         ({"image_base64": [7]}, "image_base64.0"),
-        ({"image_base64": ["eA=="] * 5}, "4 pictures, this one brings 5"),
+        ({"image_base64": ["eA=="] * 5}, "4 images, this one brings 5"),
         ({"fullname": "Ada"}, "fullname"),
     ],
 )

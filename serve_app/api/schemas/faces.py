@@ -1,4 +1,4 @@
-"""Faces as answers show them: on a picture, or enrolled."""
+"""Faces in responses: detected in an image, or enrolled."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from serve_app.api.schemas.base import Answer
 from serve_app.domain import Box, DetectedFace, Face, ImageInfo, ImageStorage, Liveness, Quality, QualityCode
 
 PIXEL_DIGITS = 2
-"""Decimal places of pixel coordinates: far finer than any detector."""
+"""Decimal places of pixel coordinates, far more precise than any detector."""
 
 SCORE_DIGITS = 6
 """Decimal places of scores, distances and probabilities."""
 
 
 def rounded(value: float) -> float:
-    """A score, distance or probability as answers show it."""
+    """A score, distance or probability rounded for responses."""
     return round(float(value), SCORE_DIGITS)
 
 
 class BoxView(Answer):
-    """A rectangle in pixels of the upright picture, from its top left corner; it may reach beyond the picture."""
+    """A rectangle in pixels of the upright image, origin at the top left; it can extend beyond the image."""
 
     x: float = Field(examples=[211.5])
     y: float = Field(examples=[120.25])
@@ -43,14 +43,14 @@ class BoxView(Answer):
 
 
 class PointView(Answer):
-    """A point in pixels of the upright picture."""
+    """A point in pixels of the upright image."""
 
     x: float
     y: float
 
 
 class LandmarksView(Answer):
-    """Five points; right and left are those of the person shown."""
+    """Five points; right and left are those of the person in the image."""
 
     right_eye: PointView
     left_eye: PointView
@@ -67,14 +67,14 @@ class LandmarksView(Answer):
 
 
 class QualityView(Answer):
-    """What the quality of a face was judged by."""
+    """Measurements behind the quality of a face."""
 
     sharpness: float = Field(description="Variance of the Laplacian of the aligned 112x112 face, grey levels squared.")
     brightness: float = Field(description="Mean grey level of the aligned face, 0 to 255.")
     eye_distance: float = Field(description="Pixels between the eyes.")
-    roll: float = Field(description="In-plane rotation in degrees, positive clockwise as seen.")
+    roll: float = Field(description="In-plane rotation in degrees, positive clockwise in the image.")
     yaw: float = Field(description="Left-right rotation in degrees.")
-    codes: list[QualityCode] = Field(description="What is wrong with the face, if anything.")
+    codes: list[QualityCode] = Field(description="Faults of the face; empty if there are none.")
 
     @classmethod
     def of(cls, quality: Quality) -> QualityView:
@@ -114,7 +114,7 @@ class LivenessView(Answer):
 
 
 class ImageView(Answer):
-    """The upright picture's size in pixels (EXIF orientation applied)."""
+    """Size of the upright image in pixels (EXIF orientation applied)."""
 
     width: int = Field(examples=[640])
     height: int = Field(examples=[480])
@@ -126,12 +126,12 @@ class ImageView(Answer):
 
 
 class FaceOnPicture(Answer):
-    """Where a face is and how good its picture is."""
+    """Position and quality of a face in an image."""
 
     box: BoxView
     landmarks: LandmarksView
     detection_score: float = Field(description="0 to 1.", examples=[0.93])
-    quality: float = Field(description="0 (useless) to 1: the chance of being recognised.", examples=[0.81])
+    quality: float = Field(description="0 (useless) to 1: the probability of being recognised.", examples=[0.81])
     quality_details: QualityView
 
     @classmethod
@@ -150,15 +150,15 @@ class FaceView(Answer):
     """An enrolled face."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    person_id: str | None = Field(description="Its person; null for a face that stands for itself.")
-    image_id: str = Field(description="Faces of one photograph share it.")
+    person_id: str | None = Field(description="The face's person; null for an unassigned face.")
+    image_id: str = Field(description="The same for all faces of one image.")
     box: BoxView
     quality: float = Field(examples=[0.81])
     detection_score: float = Field(examples=[0.93])
-    model: str = Field(description="The embedder that made its template.", examples=["sface-2021dec"])
-    image_storage: ImageStorage = Field(description="What was kept of the photograph.")
+    model: str = Field(description="The embedder that made the template.", examples=["sface-2021dec"])
+    image_storage: ImageStorage = Field(description="What was stored of the image.")
     created: dt.datetime
-    expires: dt.datetime | None = Field(description="When a face without a person is removed; null: never.")
+    expires: dt.datetime | None = Field(description="When an unassigned face is removed; null: never.")
 
     @classmethod
     def of(cls, face: Face) -> FaceView:

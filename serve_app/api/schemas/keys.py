@@ -1,4 +1,4 @@
-"""API keys: what creates and describes them."""
+"""API keys: bodies that create them, and responses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class KeyBody(Body):
     name: Annotated[Text, Field(min_length=1, max_length=200, examples=["door camera"])]
     role: Role
     expires: AwareDatetime | None = Field(
-        None, description="With a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
+        None, description="Time with a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
     )
     rate_limit: float | None = Field(
-        None, gt=0, le=1e6, description="Requests per second and ingress replica; null: unlimited.", examples=[20]
+        None, gt=0, le=1e6, description="Requests per second and per ingress replica; null: unlimited.", examples=[20]
     )
 
 
@@ -37,13 +37,13 @@ class KeyView(View):
 
 
 class NewKey(KeyView):
-    """A key just created."""
+    """A key that was just created."""
 
-    secret: str = Field(description="The value for X-API-Key. It is shown this once and stored only as a digest.")
+    secret: str = Field(description="The value for X-API-Key. It is returned only here; only its digest is stored.")
 
     @classmethod
     def with_secret(cls, key: ApiKey, secret: str) -> NewKey:
-        """From the domain."""
+        """Build from the key and its secret."""
         return cls(**dict(KeyView.of(key)), secret=secret)
 
 

@@ -1,4 +1,4 @@
-"""Unknowns: faces that searches did not know and kept."""
+"""Unknowns: clusters of unrecognised faces that searches kept."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from serve_app.domain import Page, Unknown
 
 
 class SightingView(View):
-    """Where a face was kept that nobody was found for."""
+    """Where an unrecognised face was kept."""
 
-    id: str = Field(description="The unknown that it belongs to.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    is_new: bool = Field(description="Whether no kept face was like it.")
+    id: str = Field(description="The unknown that the face belongs to.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
+    is_new: bool = Field(description="Whether no kept face was similar to it.")
 
 
 class UnknownView(Answer):
-    """Somebody whom nobody has named: faces that are alike."""
+    """A cluster of similar faces of a person who has not been named."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
     collection: str = Field(examples=["staff"])
@@ -58,15 +58,15 @@ class UnknownPage(Answer):
 
 
 class NameBody(PersonTexts):
-    """Who an unknown is."""
+    """The person that an unknown is."""
 
-    person_id: PersonId = Field(description="A new person, or one who is enrolled already.")
-    must_be_new: bool = Field(False, description="Answer 409 instead of adding to a person who exists.")
+    person_id: PersonId = Field(description="A new or an enrolled person.")
+    must_be_new: bool = Field(False, description="Answer 409 instead of adding to an existing person.")
 
 
 class MergeUnknownsBody(Body):
     """Unknowns that are the same person."""
 
     others: Annotated[list[FaceId], Separated] = Field(
-        min_length=1, max_length=100, description="They become part of it."
+        min_length=1, max_length=100, description="Unknowns that become part of this one."
     )

@@ -43,8 +43,8 @@ EXAMPLE = 'event: task\ndata: {"id": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "state"
     },
 )
 async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
-    """Server-sent events: the task at once, then whenever it has changed, and last when `state` is final. A stream ends
-    after some time in any case; connect again then, as browsers' `EventSource` does. Needs the role `enroll`.
+    """Server-sent events: the task at once, then after each change, and last when `state` is final. The stream also
+    ends after some time; connect again then, as browsers' `EventSource` does. Needs the role `enroll`.
     """
     # Not fastapi.sse: it starts the response before the handler runs, so an unknown task would not be a 404, adds its
     # own Cache-Control header, and documents errors as text/event-stream.
@@ -54,7 +54,7 @@ async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> 
 
     async def events() -> AsyncIterator[str]:
         yield "retry: 1000\n\n" + _event(first)
-        view, said = first, time.monotonic()
+        view, sent = first, time.monotonic()
         while not view.state.is_final and time.monotonic() < until:
             await asyncio.sleep(PERIOD_S)
             try:
@@ -62,10 +62,10 @@ async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> 
             except FacegraphError:
                 return  # the client connects again and gets the error as an ordinary response
             if now != view:
-                view, said = now, time.monotonic()
+                view, sent = now, time.monotonic()
                 yield _event(view)
-            elif time.monotonic() - said >= SILENCE_S:
-                said = time.monotonic()
+            elif time.monotonic() - sent >= SILENCE_S:
+                sent = time.monotonic()
                 yield ": still the same\n\n"
 
     return StreamingResponse(events(), headers={"Cache-Control": "no-store"}, media_type=EVENTS)

@@ -26,19 +26,21 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["service"])
 
 READY_TIMEOUT_S = 3.0
-"""A stage that says nothing for so long counts as not ready; below the usual period of a load balancer's probes."""
+"""A stage without an answer for this long counts as not ready; shorter than the usual period of health checks."""
 
 READY = "ready"
 
 IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 
-@router.get("/v1/info", summary="What is running here", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS))
+@router.get(
+    "/v1/info", summary="Versions, models and limits", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS)
+)
 async def info(context: Context, key: SearchKey) -> Response:
-    """Versions, models in use, thresholds and limits, and the key that asked. Needs the role `search`.
+    """Versions, models in use, thresholds and limits, and the request's key. Needs the role `search`.
 
-    `embedder` is the model that searches use: not the configured one while a change to that is under way. A liveness
-    model that is configured but could not be had is under `liveness_models_missing`.
+    `embedder` is the model that searches use, which differs from the configured one during a change of the embedder.
+    Configured liveness models that are not available are in `liveness_models_missing`.
     """
     settings = context.settings
     liveness = await context.service.liveness.ready()
@@ -60,12 +62,12 @@ async def info(context: Context, key: SearchKey) -> Response:
 
 
 @router.get(
-    "/v1/status", summary="The graph right now", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
+    "/v1/status", summary="The state of the graph", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
 )
 async def status(request: Request, context: Context, key: AdminKey) -> Response:
     """Stages, replicas, queues, latency and refusals of the last minute, and warnings. Needs the role `admin`.
 
-    With several ingress replicas, the figures are those of the one that answers, and `replicas` are all there are.
+    With several ingress replicas, the figures are those of the replica that answers; `replicas` counts all replicas.
     """
     stages = await _states(context)
     replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
@@ -97,24 +99,24 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
 
 
 def _counts(replicas: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, int] | None:
-    found = replicas.get(stage.capitalize())  # deployments are named like their stages
+    found = replicas.get(stage.capitalize())  # deployments have the names of their stages, capitalised
     return None if found is None else dict(found)
 
 
-@router.get("/healthz", summary="Does the process answer?", response_model=Health)
+@router.get("/healthz", summary="Liveness check", response_model=Health)
 async def healthz() -> Response:
-    """Always 200, without a key."""
+    """Always 200 while the process answers. Needs no key."""
     return reply(Health(status="ok"))
 
 
 @router.get(
     "/readyz",
-    summary="Can every stage serve?",
+    summary="Readiness check",
     response_model=Ready,
     responses=error_docs(Unavailable),
 )
 async def readyz(context: Context) -> Response:
-    """200 only when every stage can serve, else 503 with the names of those that cannot. Without a key."""
+    """200 if every stage can serve, otherwise 503 with the names of those that cannot. Needs no key."""
     states = {name: state for name, (state, _) in (await _states(context)).items()}
     waiting = [name for name, state in states.items() if state != READY]
     if waiting:
@@ -123,7 +125,7 @@ async def readyz(context: Context) -> Response:
 
 
 async def _states(context: ApiContext) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Of each stage: its state in one word, and the facts that it reports."""
+    """State and reported facts of each stage."""
     names = ("detector", "liveness", "embedder", "matcher")
     states = await asyncio.gather(*(_state(name, getattr(context.service, name)) for name in names))
     return dict(zip(names, states, strict=True))
@@ -136,6 +138,6 @@ async def _state(name: str, stage: Stage) -> tuple[str, Mapping[str, Any]]:
     except TimeoutError:
         return "no answer", {}
     except Exception as error:
-        # Anybody may ask: the reason goes to the log, the name to the caller.
+        # The endpoint is public: the reason goes to the log, the caller gets only the stage's name.
         logger.warning("the %s is not ready: %s", name, error)
         return "unavailable", {}

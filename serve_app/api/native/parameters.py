@@ -12,8 +12,8 @@ InPathCollection = Annotated[CollectionName, Path(description="A collection's na
 InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
 InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="From the page before.")]
-Filter = Annotated[Text, Query(max_length=200, description="Keep those whose id, name or title contains this.")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
+Filter = Annotated[Text, Query(max_length=200, description="Only items whose id, name or title contains this text.")]
 
 EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
-EXAMPLE_FILE = "(a picture)"
+EXAMPLE_FILE = "(an image)"

@@ -22,7 +22,7 @@ router = APIRouter(tags=["search"])
 
 @router.post(
     "/v1/search",
-    summary="Who is on this picture?",
+    summary="Search collections for a face",
     response_model=SearchAnswer,
     responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceIdNotFound, UnknownsNotKept),
     openapi_extra=body_docs(
@@ -32,10 +32,10 @@ router = APIRouter(tags=["search"])
     ),
 )
 async def search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Searches one collection or several for the largest face of a picture, for each of them, or for an enrolled face.
+    """Searches one collection or several for the largest face of an image, for each face, or for an enrolled face.
 
-    Without `min_score` and `fpir` the threshold keeps the share of unknown people who get any answer at 1 %, whatever
-    the gallery's size; the answer says which threshold that was. Needs the role `search`.
+    Without `min_score` and `fpir` the threshold keeps the share of searches by unknown people that return anyone (FPIR)
+    at 1 %, for any size of the gallery. The response contains the threshold. Needs the role `search`.
     """
     body = await read_body(request, context, SearchBody, max_files=1)
     at_most("max_results", body.max_results, context.settings.limits.max_results)

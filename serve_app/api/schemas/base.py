@@ -73,7 +73,7 @@ def is_collection_name(text: str) -> bool:
 
 def _new_name(text: str) -> str:
     if not is_collection_name(text):
-        raise ValueError("1 to 64 of the characters A-Z, a-z, 0-9, underscore, dot and hyphen were expected")
+        raise ValueError("1 to 64 characters of A-Z, a-z, 0-9, underscore, dot and hyphen were expected")
     return text
 
 

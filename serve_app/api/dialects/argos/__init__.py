@@ -1,4 +1,4 @@
-"""ARGOS Identity's Face ID, under /modules; docs/dialects/argos.md describes it."""
+"""Dialect of ARGOS Identity's Face ID, under ``/modules``; described in ``docs/dialects/argos.md``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from serve_app.api.schemas.base import Body
 
 
 class _ArgosBody(Body):
-    # Whether a field is missing is for the routes to say, in the order of ARGOS's codes; unknown ones are let pass.
+    # All fields are optional: the routes check them in the order of ARGOS's codes. Unknown fields are ignored.
     model_config = ConfigDict(extra="ignore")
 
     collectionId: str | None = Field(None, description="The collection's id, or its name.")
@@ -27,7 +27,7 @@ class ArgosFaceBody(_ArgosBody):
 
 
 class ArgosSearchBody(_ArgosBody):
-    """Whom to search for, and where. The name is echoed; it may be called `userName`, as in the vendor's sample."""
+    """A search. The name is returned in the response; it can be sent as `userName`, as in the vendor's sample."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "faceImage"]})
 

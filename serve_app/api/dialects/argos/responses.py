@@ -16,16 +16,16 @@ EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
 
 
 class ArgosOption(Answer):
-    """The collection's policy as applied."""
+    """The collection's policy, as applied."""
 
     option_liveness: bool = Field(description="Whether the liveness option is applied.")
-    liveNess_threshold: float = Field(description="Probability from which on a face counts as live, 0 to 1.")
-    liveNessScore: float | None = Field(description="Probability of a live person; null when it was not checked.")
-    policy_similarity: float = Field(description="Score from which on a face counts as the same, 0 to 1.")
+    liveNess_threshold: float = Field(description="Minimum probability of a live face, 0 to 1.")
+    liveNessScore: float | None = Field(description="Probability of a live person; null if it was not checked.")
+    policy_similarity: float = Field(description="Minimum score of the same face, 0 to 1.")
 
     @classmethod
     def of(cls, collection: Collection, liveness: float | None) -> ArgosOption:
-        """A collection's policy and the probability that was found."""
+        """Build from a collection and a face's probability of being live."""
         return cls(
             option_liveness=collection.policy.liveness,
             liveNess_threshold=collection.policy.liveness_threshold,
@@ -35,13 +35,13 @@ class ArgosOption(Answer):
 
 
 def similarity_of(collection: Collection) -> float:
-    """The score that a match in this collection needs."""
+    """The minimum score of a match in this collection."""
     given = collection.policy.min_score
     return DEFAULT_MIN_SCORE if given is None else given
 
 
 class ArgosMatch(Answer):
-    """A face that the picture shows, perhaps."""
+    """A face that matches the image."""
 
     face_id: str
     user_name: str
@@ -49,16 +49,16 @@ class ArgosMatch(Answer):
 
     @classmethod
     def of(cls, match: Match) -> ArgosMatch:
-        """From the domain."""
+        """Build from the domain values."""
         name = match.person.name if match.person else match.face.user_id
         return cls(face_id=match.face.id, user_name=name, similarity_score=round(match.score, 4))
 
 
 class ArgosSearchAnswer(Answer):
-    """The faces found, best first: `faceIdList` as the guide shows it, `result` as the newer reference does."""
+    """The matches, best first: `faceIdList` as in the vendor's guide, `result` as in its newer reference."""
 
     message: str
-    searchId: str = Field(description="The id of the request, also in the header X-Request-ID.")
+    searchId: str = Field(description="The request's id, also in the header X-Request-ID.")
     requestName: str | None = Field(None, exclude_if=is_none, description="As sent.")
     userName: str | None = Field(None, exclude_if=is_none, description="As sent.")
     option: ArgosOption
@@ -67,7 +67,7 @@ class ArgosSearchAnswer(Answer):
 
 
 class ArgosFaceAdded(Answer):
-    """A face was added."""
+    """The added face."""
 
     message: str
     faceId: str
@@ -86,7 +86,7 @@ class ArgosFace(Answer):
 
     @classmethod
     def of(cls, collection: Collection, item: EnrolledFace) -> ArgosFace:
-        """From the domain."""
+        """Build from the domain values."""
         created = item.face.created.astimezone(dt.UTC).isoformat(timespec="milliseconds")
         return cls(
             collection_id=collection.id,
@@ -106,6 +106,6 @@ class ArgosFaceList(Answer):
 
 
 class ArgosFaceDeleted(Answer):
-    """The face is gone."""
+    """The face was deleted."""
 
     message: str

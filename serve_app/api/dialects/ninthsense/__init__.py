@@ -1,4 +1,4 @@
-"""The face search of 9thSense's KYC service, at the root; docs/dialects/9thsense.md describes it."""
+"""Dialect of the face search in 9thSense's KYC service, at the root; described in ``docs/dialects/9thsense.md``."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ SeparatedIds = Annotated[
 
 
 class _Form(Body):
-    # The vendor says nothing of unknown fields; a client that sends one more must not fail here.
+    # The vendor's page does not mention unknown fields, so a client that sends more fields must not fail.
     model_config = ConfigDict(extra="ignore")
 
 
 class NinthSenseSearchForm(_Form):
-    """Whom to search for, and where."""
+    """A search."""
 
     source_image: UploadField = Field(description="The face image to search for.")
     target_index_ids: SeparatedIds = Field(min_length=1, max_length=MAX_INDEXES)
@@ -35,7 +35,7 @@ class NinthSenseSearchForm(_Form):
 
 
 class NinthSenseMatchForm(_Form):
-    """Two pictures to compare."""
+    """Two images to compare."""
 
     source_image: UploadField = Field(description="The face image to check.")
     target_image: UploadField = Field(description="The face image to compare with.")

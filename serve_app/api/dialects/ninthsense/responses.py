@@ -20,7 +20,7 @@ class NinthSenseIndex(Answer):
 
     @classmethod
     def of(cls, collection: Collection) -> NinthSenseIndex:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             id=collection.id,
             index_name=collection.name,
@@ -32,13 +32,13 @@ class NinthSenseIndex(Answer):
 
 
 class NinthSenseIndexes(Answer):
-    """The databases that may be searched."""
+    """The databases that can be searched."""
 
     response: list[NinthSenseIndex]
 
 
 class NinthSenseMatch(Answer):
-    """Somebody whom the source image shows, perhaps. What is not known of them is an empty text."""
+    """A match. Unknown data of the person are empty texts."""
 
     match_score: float = Field(description="Similarity score for this match (0-100). Higher is more similar.")
     distance: float = Field(description="1 - match_score / 100. Lower means closer match.")
@@ -56,7 +56,7 @@ class NinthSenseMatch(Answer):
 
     @classmethod
     def of(cls, match: Match, kind: CollectionKind) -> NinthSenseMatch:
-        """From the domain; ``kind`` is that of the collection that the match was found in."""
+        """Build from the match; ``kind`` is that of the match's collection."""
         person = match.person
         score = round(100 * match.score, 2)
         born = person.date_of_birth if person else None
@@ -93,13 +93,13 @@ class NinthSenseFile(Answer):
 
 
 class NinthSenseDownload(Answer):
-    """A stored face image under its key."""
+    """A stored face image under the key `response`."""
 
     response: NinthSenseFile
 
 
 class NinthSenseVerdict(Answer):
-    """What a comparison found."""
+    """The result of a comparison."""
 
     confidence: float = Field(description="The score, 0 to 1.")
     match_result: str = Field(description="matched or not_matched.", examples=["matched"])
@@ -107,7 +107,7 @@ class NinthSenseVerdict(Answer):
 
     @classmethod
     def of(cls, comparison: Comparison) -> NinthSenseVerdict:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             confidence=round(comparison.score, 2),
             match_result="matched" if comparison.is_match else "not_matched",
@@ -116,6 +116,6 @@ class NinthSenseVerdict(Answer):
 
 
 class NinthSenseComparison(Answer):
-    """What a comparison found, under its key."""
+    """The result of a comparison, under the key `response`."""
 
     response: NinthSenseVerdict

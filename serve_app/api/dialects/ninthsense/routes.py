@@ -1,4 +1,4 @@
-"""9thSense's four paths."""
+"""The four paths of the 9thSense dialect, and its HTTP Basic authentication."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Basic(HTTPBasic):
 
 
 basic = _Basic(
-    scheme_name="NinthSenseBasic", description="A key's id as user, its secret as password.", auto_error=False
+    scheme_name="NinthSenseBasic", description="The key's id as user name, its secret as password.", auto_error=False
 )
 
 
@@ -100,11 +100,9 @@ def _example(value: object) -> dict[str, object]:
 async def index_details(
     context: Context,
     key: Caller,
-    action_type: Annotated[Literal["FACE_SEARCH"], Query(description="What the databases are wanted for.")] = (
-        "FACE_SEARCH"
-    ),
+    action_type: Annotated[Literal["FACE_SEARCH"], Query(description="Purpose of the databases.")] = ("FACE_SEARCH"),
 ) -> Response:
-    """All collections, by name. Their `id` goes into `target_index_ids`. Needs a key with the role `search`."""
+    """All collections, ordered by name. Send their `id` in `target_index_ids`. Needs a key with the role `search`."""
     matcher = context.service.matcher
     page = await matcher.collections(key.tenant_id, limit=PAGE)
     found = list(page.items)
@@ -153,10 +151,10 @@ async def face_search(
         bool, Query(description="Whether to run liveness detection on the source image.")
     ] = True,
 ) -> Response:
-    """The largest face of the source image in one database or several, best match first, no person twice.
+    """Searches one database or several for the largest face of the source image; best match first, each person once.
 
-    A face that is not live is the error `face_not_live`, no face the error `face_not_found`. A collection whose policy
-    demands liveness has it checked in any case. Needs a key with the role `search`.
+    A face that is not live is the error `face_not_live`, an image without a face the error `face_not_found`. If a
+    collection's policy requires liveness, it is checked in any case. Needs a key with the role `search`.
     """
     form = await read_body(request, context, NinthSenseSearchForm, max_files=1)
     at_most("max_results", form.max_results, context.settings.limits.max_results)
@@ -196,7 +194,7 @@ async def face_search(
     },
 )
 async def download(file_id: str, context: Context, key: Caller) -> Response:
-    """The photograph of a `match_image_id` where it was kept, else the aligned face. Needs the role `search`."""
+    """The image of a `match_image_id` if it was stored, otherwise the aligned face. Needs the role `search`."""
     content = await _stored(context, key.tenant_id, file_id)
     kind = picture_type(content)
     extension = {"image/jpeg": "jpg"}.get(kind, kind.partition("/")[2])
@@ -231,7 +229,7 @@ async def _stored(context: ApiContext, tenant: str, file_id: str) -> bytes:
     openapi_extra=form_docs(NinthSenseMatchForm, {"source_image": EXAMPLE_FILE, "target_image": EXAMPLE_FILE}),
 )
 async def face_match(request: Request, context: Context, key: Caller) -> Response:
-    """The largest face of one image against the largest of another; matched from 70 on. Needs the role `search`."""
+    """Compares the largest faces of two images; a score of 70 or more is a match. Needs the role `search`."""
     form = await read_body(request, context, NinthSenseMatchForm, max_files=2)
     source = await one_of(context, {"source_image": form.source_image})
     target = await one_of(context, {"target_image": form.target_image})

@@ -1,6 +1,6 @@
-"""The dialect of the self-hosted OpenCV Face Recognition Server: JSON with base64 pictures, the header ``x-api-key``.
+"""Dialect of the self-hosted OpenCV Face Recognition Server: JSON with base64 images, the header ``x-api-key``.
 
-``docs/dialects/opencv-fr-server.md`` says what is taken from the vendor's page and what is our reading of it.
+``docs/dialects/opencv-fr-server.md`` tells what is taken from the vendor's page and what is our interpretation.
 """
 
 from __future__ import annotations

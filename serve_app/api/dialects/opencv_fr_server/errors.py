@@ -1,4 +1,4 @@
-"""The FR Server's error table: ``{code, message[, metadata]}``, with the vendor's statuses and texts."""
+"""Errors of the FR Server dialect: ``{code, message[, metadata]}``, with the vendor's statuses and texts."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ from serve_app.errors import (
 
 
 class FrServerError(Answer):
-    """Every error of this dialect, and each item's result of a bulk request."""
+    """The body of every error, and the result of each item of a bulk request."""
 
     code: str = Field(examples=["ERR_NOT_FOUND"])
     message: str = Field(examples=["The requested entity could not be found."])
-    metadata: dict[str, str] | None = Field(None, description="Left out where there is nothing more to say.")
+    metadata: dict[str, str] | None = Field(None, description="Further facts; left out if there are none.")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; without a text of its own it tells the error's."""
+    """One row of the table. ``message`` None stands for the error's own message."""
 
     status: int
     code: str
@@ -90,7 +90,7 @@ DATABASE = Row(
     "An error occurred while connecting with the database, please retry your request later.",
 )
 
-# What follows is ours: the vendor publishes no row for these.
+# The following rows are ours: the vendor publishes none for these errors.
 BAD_REQUEST = Row(400, "ERR_INVALID_REQUEST")
 BUSY = Row(429, "ERR_RATE_LIMIT_EXCEEDED")
 INTERNAL = Row(500, "ERR_INTERNAL_ERROR", "The service failed on this request.")
@@ -119,7 +119,7 @@ ROWS: Mapping[type[FacegraphError], Row] = {
     Unavailable: Row(503, "ERR_SERVICE_UNAVAILABLE"),
     FacegraphError: INTERNAL,
 }
-"""A class without a row of its own has that of its nearest base class."""
+"""A class that is missing here has the row of its nearest base class."""
 
 FIELD_ROWS = {
     "name": BAD_COLLECTION_NAME,
@@ -127,24 +127,24 @@ FIELD_ROWS = {
     "ref_face_base_64": BAD_IMAGE,
     "multi_face_img_base_64": BAD_IMAGE,
 }
-"""Refused fields that the vendor has a row for."""
+"""Refused field -> the vendor's row for it."""
 
 LIVENESS_WORDS = (
     QualityCode.FACE_TOO_SMALL,
-    QualityCode.FACE_TOO_CLOSE,  # before what it causes
+    QualityCode.FACE_TOO_CLOSE,  # before the faults that it causes
     QualityCode.FACE_CROPPED,
     QualityCode.FACE_CLOSE_TO_BORDER,
     QualityCode.FACE_ANGLE_TOO_LARGE,
     QualityCode.FACE_IS_OCCLUDED,
     QualityCode.EYES_CLOSED,
 )
-"""``metadata.code`` has room for one word: of several the first, whose cure may cure the others."""
+"""``metadata.code`` holds one word: the first of these faults, because its cure can cure the others."""
 
 MAX_FIELDS = 20
-"""Refused fields that an answer names."""
+"""Maximum number of refused fields in a response."""
 
 
-def in_words(error: FacegraphError) -> tuple[int, FrServerError]:
+def status_and_body(error: FacegraphError) -> tuple[int, FrServerError]:
     """Status and body of an error."""
     row = _row(error)
     message = error.message if row.message is None else row.message
@@ -152,14 +152,14 @@ def in_words(error: FacegraphError) -> tuple[int, FrServerError]:
 
 
 def known(request: Request, error: Exception) -> FacegraphError:
-    """The error itself if callers may know of it; else it goes to the log, and they learn that there was one."""
+    """The error if callers may see it; otherwise it is logged and replaced by an InternalError."""
     return presentable(request, error) if isinstance(error, FacegraphError) else internal_error(request, error)
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The answer to a failed request."""
+    """The response to an error."""
     error = known(request, error)
-    status, body = in_words(error)
+    status, body = status_and_body(error)
     headers = error_headers(error)
     if status != 401:
         headers.pop("WWW-Authenticate", None)
@@ -212,7 +212,7 @@ LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
 
 
 def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
-    """``responses`` of a path that may fail in these ways: by status, an example for each code."""
+    """``responses`` of a path that may fail with these errors or rows."""
 
     def example(row: Row) -> ErrorExample:
         message = row.message or "What was expected and what came."

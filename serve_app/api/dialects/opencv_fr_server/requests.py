@@ -14,20 +14,21 @@ from serve_app.api.schemas.base import Body, CollectionName, NewCollectionName, 
 from serve_app.api.schemas.persons import Metadata
 from serve_app.domain import ImageStorage, PersonFields, QualityCode
 
-Base64 = Annotated[str, Field(min_length=1, examples=["U2Vjb25kIGltYWdl"])]
+EXAMPLE_BASE64 = "U2Vjb25kIGltYWdl"
+
+Base64 = Annotated[str, Field(min_length=1, examples=[EXAMPLE_BASE64])]
 Similarity = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])]
 InCollection = Annotated[CollectionName, Field(examples=["MyCollection"])]
 
 DEFAULT_SIMILARITY = 0.7
-EXAMPLE_BASE64 = "U2Vjb25kIGltYWdl"
 
-CHECK_LIVENESS = "Refuse the picture with 412 unless its one face is fit for a liveness check and live."
-MIN_SIMILARITY = "0.7 confirms a match; 0.67 suits pictures of the same person that are years apart."
+CHECK_LIVENESS = "Refuse the image with 412 unless it has one face that is fit for a liveness check and live."
+MIN_SIMILARITY = "0.7 confirms a match; 0.67 suits images of the same person that are years apart."
 
 
 class FrServerBody(Body):
-    """A request's body."""
+    """A request body."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -38,27 +39,27 @@ class FrServerBody(Body):
 
 
 class FrServerSearchBody(FrServerBody):
-    """Whose face is on a picture."""
+    """A search with one face of an image."""
 
     check_liveness: bool = Field(False, description=CHECK_LIVENESS)
     collection_name: InCollection
-    face_base_64: Base64 = Field(description="A picture with one face; of several the largest is searched for.")
+    face_base_64: Base64 = Field(description="An image with one face; of several faces the largest is used.")
     min_similarity_score: Similarity = Field(DEFAULT_SIMILARITY, description=MIN_SIMILARITY)
-    max_results: int = Field(1, ge=1, description="Persons in the answer.")
+    max_results: int = Field(1, ge=1, description="Maximum number of persons in the response.")
 
 
 class FrServerMultiSearchBody(FrServerBody):
-    """Whose faces are on a picture."""
+    """A search with all faces of an image."""
 
     collection_name: InCollection
-    multi_face_img_base_64: Base64 = Field(description="A picture with any number of faces.")
+    multi_face_img_base_64: Base64 = Field(description="An image with any number of faces.")
     min_similarity_score: Similarity = Field(DEFAULT_SIMILARITY, description=MIN_SIMILARITY)
 
 
 class FrServerCompareBody(FrServerBody):
-    """Two pictures, one face each."""
+    """Two images with one face each."""
 
-    check_liveness: bool = Field(False, description=f"{CHECK_LIVENESS} It is made on `face_base_64`.")
+    check_liveness: bool = Field(False, description=f"{CHECK_LIVENESS} `face_base_64` is checked.")
     face_base_64: Base64
     ref_face_base_64: Base64
     min_similarity_score: Similarity = Field(DEFAULT_SIMILARITY, description=MIN_SIMILARITY)
@@ -77,14 +78,14 @@ class FrServerCollectionBody(FrServerBody):
 
 
 class StorageType(StrEnum):
-    """What is kept of the picture."""
+    """What is stored of the image."""
 
     NO_STORAGE = "NoStorage"
     STORE_THUMBNAILS = "StoreThumbnails"
     STORE_FULL_IMAGE = "StoreFullImage"
 
     def to_domain(self) -> ImageStorage:
-        """The same in the domain's words."""
+        """Convert for the gallery."""
         return {
             StorageType.NO_STORAGE: ImageStorage.NONE,
             StorageType.STORE_THUMBNAILS: ImageStorage.THUMBNAIL,
@@ -95,24 +96,24 @@ class StorageType(StrEnum):
 class FrServerPersonItem(FrServerBody):
     """A person of a bulk request."""
 
-    person_id: PersonId = Field(description="The caller's own, unique, case-sensitive.")
+    person_id: PersonId = Field(description="Chosen by the caller; unique, case-sensitive.")
     person_name: Name
-    face_base_64: Base64 = Field(description="A picture with one face.")
-    metadata: Metadata | None = Field(None, description="Texts by name; left out, the stored ones stay.")
+    face_base_64: Base64 = Field(description="An image with one face.")
+    metadata: Metadata | None = Field(None, description="Texts by name; left out: the stored metadata are kept.")
 
     def fields(self) -> PersonFields:
-        """The person's own fields."""
+        """Convert for the gallery."""
         return PersonFields(name=self.person_name, metadata=self.metadata)
 
 
 class EnrolmentOptions(FrServerBody):
-    """How a person is enrolled."""
+    """Options of an enrolment."""
 
     collection_name: InCollection
     face_storage_type: StorageType = Field(examples=["StoreThumbnails"])
     check_duplicates: bool = Field(False, description="Refuse a face that another person of the collection has.")
     duplicate_check_min_similarity: Similarity = Field(
-        DEFAULT_SIMILARITY, description="From which score on it is the same face; unused without `check_duplicates`."
+        DEFAULT_SIMILARITY, description="Minimum score of the same face; not used without `check_duplicates`."
     )
     check_liveness: bool = Field(False, description=CHECK_LIVENESS)
 
@@ -128,7 +129,7 @@ class FrServerPersonsBody(EnrolmentOptions):
 
 
 class UncheckedPersons(FrServerPersonsBody):
-    """The same with each person still as it was sent, so that one that is wrong does not stop the others."""
+    """The same with unchecked persons, so that an invalid person does not stop the others."""
 
     persons: list[Any] = Field(min_length=1, validation_alias=AliasChoices("persons", "Persons"))
 
@@ -141,12 +142,12 @@ class FrServerDeletePersonBody(FrServerBody):
 
 
 LIVENESS_FAULTS = frozenset(QualityCode) - {QualityCode.FACE_BLURRED}
-"""With ``check_liveness`` the vendor refuses a picture for each of these, and so do we for those that are seen; it has
-no word for blur."""
+"""With ``check_liveness`` the vendor refuses an image for each of these, and so do we, as far as they are detected. The
+vendor has no code for blur."""
 
 NO_FAULTS: frozenset[QualityCode] = frozenset()
 
 
 def faults(check_liveness: bool) -> frozenset[QualityCode]:
-    """What makes a picture unfit for the request."""
+    """The faults for which the request refuses an image."""
     return LIVENESS_FAULTS if check_liveness else NO_FAULTS

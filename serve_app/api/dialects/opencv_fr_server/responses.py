@@ -8,11 +8,11 @@ from serve_app.api.dialects.opencv_fr_server.errors import FrServerError
 from serve_app.api.schemas.base import Answer, NextPage
 from serve_app.domain import Collection, Face, Match, Person
 
-STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty where the storage type kept none."
+STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty if the storage type kept none."
 
 
 class FrServerMatch(Answer):
-    """A person found."""
+    """A person who was found."""
 
     face_base_64: str = Field(description=STORED_FACE)
     metadata: dict[str, str]
@@ -22,7 +22,7 @@ class FrServerMatch(Answer):
 
     @classmethod
     def of(cls, match: Match, thumbnail: str) -> FrServerMatch:
-        """From the domain. A face without a person is shown by its own id and its user's text."""
+        """Build from the match. An unassigned face is shown with its own id and its user's text."""
         person = match.person
         return cls(
             face_base_64=thumbnail,
@@ -34,18 +34,18 @@ class FrServerMatch(Answer):
 
 
 class FrServerMatches(RootModel[list[FrServerMatch]]):
-    """Persons found, best first."""
+    """The persons who were found, best first."""
 
 
 class FrServerMultiSearchAnswer(Answer):
-    """One person for each recognised face, best first, and the faces that nobody is known by."""
+    """One person per recognised face, best first, and the unrecognised faces."""
 
     person_search_results: list[FrServerMatch]
     unrecognized_face_thumbnails_base_64: list[str] = Field(description="Largest face first: JPEG, 112x112 pixels.")
 
 
 class FrServerCompareAnswer(Answer):
-    """Whether it is the same person."""
+    """Whether the two images show the same person."""
 
     is_match: bool
 
@@ -58,7 +58,7 @@ class FrServerCollection(Answer):
 
     @classmethod
     def of(cls, collection: Collection) -> FrServerCollection:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(name=collection.name, num_persons=collection.person_count)
 
 
@@ -80,7 +80,7 @@ class FrServerPerson(Answer):
 
     @classmethod
     def of(cls, person: Person, collection: str, thumbnail: str) -> FrServerPerson:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             person_id=person.id,
             person_name=person.name,
@@ -98,9 +98,9 @@ class FrServerPersons(Answer):
 
 
 class FrServerBulkAnswer(RootModel[list[FrServerError]]):
-    """One result for each person, in the order of the request."""
+    """One result per person, in the order of the request."""
 
 
 def shown_face(person: Person) -> Face | None:
-    """The face that stands for a person: the newest."""
+    """The face that represents a person: the newest."""
     return person.faces[-1] if person.faces else None

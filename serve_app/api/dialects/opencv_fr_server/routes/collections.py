@@ -45,7 +45,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     openapi_extra=body_docs(FrServerCollectionBody, EXAMPLE),
 )
 async def delete_collection(request: Request, context: Context, key: AdminKey) -> Response:
-    """Deletes a collection with its persons, and answers what it was. Needs the role `admin`."""
+    """Deletes a collection with its persons, and returns the deleted collection. Needs the role `admin`."""
     body = await read_body(request, context, FrServerCollectionBody)
     matcher = context.service.matcher
     collection = await matcher.collection(key.tenant_id, body.name)
@@ -65,7 +65,7 @@ async def list_collections(
     limit: Annotated[int, Query(ge=1, le=1000, description="Collections on a page.")] = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """By name, a page at a time. Needs the role `search`."""
+    """The collections, ordered by name. Needs the role `search`."""
     page = await context.service.matcher.collections(key.tenant_id, "", limit, cursor)
     found = [FrServerCollection.of(collection) for collection in page.items]
     return reply(FrServerCollections(collections=found, cursor=page.cursor))

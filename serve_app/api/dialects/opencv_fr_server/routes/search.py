@@ -50,7 +50,7 @@ router = APIRouter()
     ),
 )
 async def face_search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Who in the collection has the face of this picture; nobody is an empty list. Needs the role `search`."""
+    """The persons of the collection with the face of this image; can be an empty list. Needs the role `search`."""
     body = await read_body(request, context, FrServerSearchBody)
     at_most("max_results", body.max_results, context.settings.limits.max_results)
     result = await context.service.search(
@@ -64,7 +64,7 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
         reject=faults(body.check_liveness),
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on the picture.")
+        raise NoFaceDetected("No face was found in the image.")
     refuse_not_live(result.faces[0].liveness)
     matches = result.faces[0].matches
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])
@@ -82,7 +82,7 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
     ),
 )
 async def multi_face_search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Who in the collection has each of the faces of this picture. Needs the role `search`."""
+    """The persons of the collection with the faces of this image. Needs the role `search`."""
     body = await read_body(request, context, FrServerMultiSearchBody)
     result = await context.service.search(
         key.tenant_id,
@@ -93,7 +93,7 @@ async def multi_face_search(request: Request, context: Context, key: SearchKey) 
         faces="all",
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on the picture.")
+        raise NoFaceDetected("No face was found in the image.")
     matches = sorted((face.matches[0] for face in result.faces if face.matches), key=lambda match: -match.score)
     unknown = [face.face for face in result.faces if face.face is not None and not face.matches]
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])
@@ -120,7 +120,7 @@ async def multi_face_search(request: Request, context: Context, key: SearchKey) 
     ),
 )
 async def compare(request: Request, context: Context, key: SearchKey) -> Response:
-    """Whether two pictures show the same person. Needs the role `search`."""
+    """Whether two images show the same person. Needs the role `search`."""
     body = await read_body(request, context, FrServerCompareBody)
     comparison = await context.service.compare(
         await one_of(context, {"face_base_64": body.face_base_64}),

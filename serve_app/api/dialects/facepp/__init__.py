@@ -1,6 +1,6 @@
-"""The Face++ v3 dialect: forms with ``api_key`` and ``api_secret``, faces by tokens, FaceSets.
+"""Dialect of the Face++ v3 API: forms with ``api_key`` and ``api_secret``, face tokens and FaceSets.
 
-``docs/dialects/facepp.md`` says what is taken from the vendor's pages and what is our reading of them.
+``docs/dialects/facepp.md`` tells what is taken from the vendor's pages and what is our interpretation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Landmarks and attributes of a face under Face++'s names."""
+"""Landmarks and attributes of faces, with Face++'s names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serve_app.domain import Face
 from serve_app.vision.quality import FULL_SHARPNESS
 
 HALF = 50.0
-"""The middle of a scale of 100: what the vendor's clients compare ``value`` with."""
+"""The ``threshold`` that the vendor's clients compare ``value`` with: the middle of a scale of 100."""
 
 EYE = (
     "occlusion",
@@ -27,7 +27,7 @@ GAZE = (
     "vector_z_component",
 )
 LANDMARKS = ("left_eye_center", "right_eye_center", "nose_tip", "mouth_left_corner", "mouth_right_corner")
-"""Face++ calls left what is left on the picture: the right eye of the person shown."""
+"""Face++'s "left" is the left of the image: its left eye is the person's right eye."""
 
 
 def _unknown(*names: str) -> dict[str, None]:
@@ -48,17 +48,17 @@ UNMEASURED: dict[str, dict[str, Any]] = {
     "eyegaze": {"eyegaze": {"left_eye_gaze": _unknown(*GAZE), "right_eye_gaze": _unknown(*GAZE)}},
     "skinstatus": {"skinstatus": _unknown("health", "stain", "acne", "dark_circle")},
 }
-"""What no model here measures: the vendor's keys, so that clients find them, and null, since nothing is invented."""
+"""Attributes that no model measures, with the vendor's keys, so that clients find them, and null values."""
 
 
 def landmark_of(face: Face) -> dict[str, dict[str, int]]:
-    """The five points by the vendor's names; none for a face that was enrolled without them."""
+    """The five points by the vendor's names, in whole pixels; empty for a face that is stored without landmarks."""
     points = face.appearance.landmarks if face.appearance else ()
     return {name: {"x": round(x), "y": round(y)} for name, (x, y) in zip(LANDMARKS, points, strict=False)}
 
 
 def attributes_of(face: Face, names: Collection[str]) -> dict[str, Any]:
-    """The attributes that were asked for."""
+    """The requested attributes; null where nothing measures them."""
     found: dict[str, Any] = {}
     seen = face.appearance
     for name in names:

@@ -1,8 +1,8 @@
-"""Between a FaceSet's ``outer_id`` and a collection's name.
+"""Mapping between a FaceSet's ``outer_id`` and a collection's name.
 
-An ``outer_id`` that may be a collection's name is its name, so that a collection made by the native API is a FaceSet
-under its own name. Any other is kept as the collection's description, and the name is made of its SHA-256, which keeps
-it unique within the tenant.
+An ``outer_id`` that is a valid name of a collection is the name, so that a collection that the native API created is a
+FaceSet under its name. Any other ``outer_id`` is stored as the collection's description, and the name is derived from
+its SHA-256, which keeps it unique within the tenant.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ NAMELESS = re.compile(r"faceset-[0-9a-f]{32}")
 
 
 def name_of(outer_id: str | None) -> str:
-    """The name of the collection with this ``outer_id``; a new one for None."""
+    """The name of the collection with this ``outer_id``; a new name for None."""
     if outer_id is None:
         return f"faceset-{uuid.uuid4().hex}"
     return outer_id if is_collection_name(outer_id) else HASHED + hashlib.sha256(outer_id.encode()).hexdigest()[:40]
 
 
 def description_of(outer_id: str | None) -> str:
-    """What the collection's description must hold."""
+    """The description of the collection with this ``outer_id``."""
     return "" if outer_id is None or is_collection_name(outer_id) else outer_id
 
 
 def outer_id_of(collection: Collection) -> str:
-    """The ``outer_id``; empty for a FaceSet that was given none."""
+    """The ``outer_id`` of a collection; empty if the FaceSet was created without one."""
     if NAMELESS.fullmatch(collection.name):
         return ""
     kept = collection.description
@@ -43,7 +43,7 @@ def outer_id_of(collection: Collection) -> str:
 
 
 async def faceset(context: ApiContext, tenant: str, params: FacesetParams) -> Collection:
-    """The FaceSet that is named. Raises Refused."""
+    """The FaceSet that the parameters name. Raises Refused."""
     if params.faceset_token is None and params.outer_id is None:
         raise missing("faceset_token", "outer_id")
     if params.faceset_token is not None and params.outer_id is not None:

@@ -1,4 +1,4 @@
-"""Adding faces to FaceSets and taking them out, at once and as tasks alike."""
+"""Adding faces to FaceSets and removing them, for direct requests and tasks."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from serve_app.api.dialects.facepp.identifiers import outer_id_of
 from serve_app.domain import Collection, UnassignedFacesChange
 
 MAX_FACES = 10_000
-"""Of a FaceSet, as Face++ has it; the native API knows no such limit."""
+"""Face++'s limit of faces in a FaceSet; the native API has no such limit."""
 
 
 async def add(context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str]) -> UnassignedFacesChange:
-    """Put faces into a FaceSet."""
+    """Add faces to a FaceSet."""
     return await context.service.matcher.attach_faces(tenant, collection.name, tokens, limit=MAX_FACES)
 
 
 def added(change: UnassignedFacesChange) -> dict[str, Any]:
-    """The answer's fields."""
+    """The fields of the response."""
     return _fields(change, "face_added")
 
 
 async def remove(
     context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Take faces out of a FaceSet; the answer's fields."""
+    """Remove faces from a FaceSet; None removes all. Returns the fields of the response."""
     change = await context.service.matcher.detach_faces(tenant, collection.name, tokens)
     return _fields(change, "face_removed")
 

@@ -1,6 +1,6 @@
-"""Reading parameters: from a urlencoded or multipart body and from the query string, all before the keys are checked.
+"""Reading of parameters from a urlencoded or multipart body and from the query string, and authentication.
 
-Clients send them in any order and files may come first, so a key is known only when the whole body is.
+The whole body is read before the key is checked: clients send parameters in any order, and files can come first.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ URLENCODED = "application/x-www-form-urlencoded"
 
 MAX_IMAGE_BYTES = 2 * 2**20
 BODY_BYTES_PER_IMAGE = 3 * 2**20
-"""A picture of 2 MB as base64, with some room for what is encoded of it, and to say so when it is a little larger."""
+"""An image of 2 MB as base64, with room for percent-encoding and for images slightly above the limit, which then get
+the error about the image."""
 
 SLACK = 64 * 2**10
-"""Bytes for everything else in a body."""
+"""Bytes for all other parameters of a body."""
 
 
 P = TypeVar("P", bound=FaceppBody)
 
 KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
-"""Where an empty text means something; elsewhere it is as good as none, as empty fields of a browser's form are."""
+"""Parameters whose empty text is a value. In the others it counts as left out, as in the empty fields of a form."""
 
 
 async def read(
     request: Request, context: ApiContext, model: type[P], needed: Role, pictures: int = 0
 ) -> tuple[ApiKey, P]:
-    """Who calls, and the parameters.
+    """Read the parameters and authenticate the request.
 
     Args:
-        pictures: how many a body may bring, which decides how large it may be.
+        pictures: number of images in a body, which determines its maximum size.
 
     Raises:
         Refused, KeyInvalid, RoleInsufficient, RateLimited, RequestTooLarge.
@@ -87,7 +88,7 @@ async def _value(name: str, value: str | UploadFile) -> Any:
     if not isinstance(value, UploadFile):
         return value
     content = await value.read()
-    # Some clients send texts as files, too.
+    # Some clients also send texts as files.
     return Upload(content) if name.startswith("image_file") else content.decode("utf-8", "replace")
 
 
@@ -101,7 +102,7 @@ async def _bounded_body(request: Request, limit: int) -> bytes:
             if len(body) > limit:
                 break
     if max(size, len(body)) > limit:
-        raise RequestTooLarge(f"The body may have {limit} bytes.", max_body_bytes=limit)
+        raise RequestTooLarge(f"A request's body may have at most {limit} bytes.", max_body_bytes=limit)
     return bytes(body)
 
 
@@ -110,7 +111,7 @@ def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def params_docs(model: type[FaceppBody], example: Mapping[str, Any]) -> dict[str, Any]:
-    """``openapi_extra`` for a path that reads ``model``; the same fields may come in the query string."""
+    """``openapi_extra`` of a path that reads ``model``. The query string can contain the same fields."""
     keys = {"api_key": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "api_secret": "fg_..."}
     documented = body_docs(model, {**keys, **example}, form={**keys, **example})
     body = documented["requestBody"]

@@ -1,11 +1,11 @@
-"""What several routes of this dialect do: the picture, the FaceSet and the face tokens that a request names."""
+"""Registration of the faces of a request's image, which gives each face a token."""
 
 from __future__ import annotations
 
 from fastapi import Request
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.dialects.facepp.errors import in_words_of, missing
+from serve_app.api.dialects.facepp.errors import image_errors, missing
 from serve_app.api.dialects.facepp.parameters import MAX_IMAGE_BYTES
 from serve_app.api.dialects.facepp.requests import FaceppBody
 from serve_app.api.request_images import decode_base64
@@ -14,7 +14,7 @@ from serve_app.domain import RegisteredFaces
 from serve_app.errors import ImageTooLarge, ImageUndecodable
 
 MIN_SIDE, MAX_SIDE = 48, 4096
-"""Pixels of a picture's side."""
+"""Minimum and maximum pixels of an image's sides."""
 
 
 async def register(
@@ -25,10 +25,11 @@ async def register(
     suffix: str = "",
     liveness: bool = False,
 ) -> RegisteredFaces:
-    """The faces of the picture that the parameters bring, each with a token from now on.
+    """Store the faces of the image in the parameters; each face gets a token.
 
     Args:
-        suffix: ``1`` or ``2`` where a request has two pictures.
+        suffix: ``1`` or ``2`` if a request has two images, otherwise empty.
+        liveness: whether to check the liveness of the faces.
 
     Raises:
         Refused.
@@ -40,7 +41,7 @@ async def register(
     if kind is None:
         tokens = (f"face_token{suffix}",) if hasattr(params, f"face_token{suffix}") else ()
         raise missing(*tokens, names["url"], names["file"], names["base64"])
-    with in_words_of(names[kind], named=bool(suffix)):
+    with image_errors(names[kind], named=bool(suffix)):
         image = await _load(context, sent[kind], kind)
         return await context.service.register_faces(
             tenant,
@@ -58,10 +59,10 @@ async def _load(context: ApiContext, value: str | Upload, kind: str) -> bytes:
     elif kind == "url":
         content = await context.by_url.fetch(value)
     else:
-        # A client that forgets to encode its form sends a plus sign as a blank.
+        # A client that does not encode its form sends a plus sign, which is decoded as a space.
         content = decode_base64(value.replace(" ", "+"), MAX_IMAGE_BYTES)
     if not content:
-        raise ImageUndecodable("The picture is empty.")
+        raise ImageUndecodable("The image is empty.")
     if len(content) > MAX_IMAGE_BYTES:
-        raise ImageTooLarge(f"A picture may have {MAX_IMAGE_BYTES} bytes, this one has {len(content)}.")
+        raise ImageTooLarge(f"An image may have at most {MAX_IMAGE_BYTES} bytes, this one has {len(content)}.")
     return content

@@ -60,7 +60,7 @@ Start = Annotated[int, Field(ge=1, le=10_000, description="The first one of the 
 
 
 class FaceppBody(Body):
-    """What every request brings."""
+    """Parameters of every request."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -69,7 +69,7 @@ class FaceppBody(Body):
 
 
 class PictureParams(FaceppBody):
-    """A picture in one of three ways; the file goes before base64, and that before the URL."""
+    """An image in one of three ways; the file takes precedence over base64, and base64 over the URL."""
 
     image_file: UploadField | None = None
     image_base64: str | None = None
@@ -77,26 +77,26 @@ class PictureParams(FaceppBody):
 
 
 class FacesetParams(FaceppBody):
-    """A FaceSet by one of its two names."""
+    """A FaceSet, by its token or its `outer_id`."""
 
     faceset_token: str | None = None
     outer_id: str | None = None
 
 
 class LookParams(FaceppBody):
-    """What is wanted to be known of faces."""
+    """Landmarks and attributes that are requested for faces."""
 
-    return_landmark: int | None = Field(None, ge=0, le=2, description="1 and 2 give the same five points.")
+    return_landmark: int | None = Field(None, ge=0, le=2, description="1 and 2 return the same five points.")
     return_attributes: str | None = Field(None, description="A comma-separated list, or none.")
 
     @property
     def landmark(self) -> bool:
-        """Whether landmarks are wanted."""
+        """Whether landmarks are requested."""
         return bool(self.return_landmark)
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The attributes that are wanted."""
+        """The requested attributes. Raises Refused."""
         if self.return_attributes is None or self.return_attributes.strip().lower() == "none":
             return ()
         names = tuple(dict.fromkeys(part.strip() for part in self.return_attributes.split(",") if part.strip()))
@@ -113,13 +113,13 @@ class AddParams(FacesetParams):
 
 
 class RemoveParams(FacesetParams):
-    """Faces to take out."""
+    """Faces to remove."""
 
     face_tokens: str | None = Field(None, description="Up to 1,000, separated by commas, or `RemoveAllFaceTokens`.")
-    face_token: str | None = Field(None, description="As some clients misspell it.")
+    face_token: str | None = Field(None, description="A misspelling of some clients.")
 
     def tokens(self) -> list[str] | None:
-        """The tokens; None for all. Raises Refused."""
+        """The tokens; None for all faces. Raises Refused."""
         sent = self.face_tokens if self.face_tokens is not None else self.face_token
         if sent is None:
             raise missing("face_tokens")
@@ -127,7 +127,7 @@ class RemoveParams(FacesetParams):
 
 
 class FaceppDetectParams(PictureParams, LookParams):
-    """A picture whose faces are wanted."""
+    """An image whose faces are detected."""
 
     calculate_all: FLAG = 0
     face_rectangle: str | None = Field(
@@ -138,7 +138,7 @@ class FaceppDetectParams(PictureParams, LookParams):
 
 
 class FaceppCompareParams(LookParams):
-    """Two faces, each by token or on a picture."""
+    """Two faces, each by its token or in an image."""
 
     face_token1: str | None = None
     image_file1: UploadField | None = None
@@ -151,14 +151,14 @@ class FaceppCompareParams(LookParams):
 
 
 class FaceppSearchParams(PictureParams, FacesetParams):
-    """A face, and the FaceSet to look for it."""
+    """A face, and the FaceSet to search."""
 
-    face_token: str | None = Field(None, description="Goes before any picture.")
+    face_token: str | None = Field(None, description="Takes precedence over an image.")
     return_result_count: int = Field(1, ge=1, le=5)
 
 
 class FaceppAnalyzeParams(LookParams):
-    """Faces, and what is wanted to be known of them."""
+    """Faces to analyse, and the requested landmarks and attributes."""
 
     face_tokens: str = Field(description="Up to five, separated by commas.")
 
@@ -183,24 +183,24 @@ class FaceppCreateParams(FaceppBody):
     tags: Tags = ""
     user_data: UserData = ""
     face_tokens: str | None = Field(None, description="Up to five, separated by commas.")
-    force_merge: FLAG = Field(0, description="1: if there is a FaceSet with this outer_id, add the faces to it.")
+    force_merge: FLAG = Field(0, description="1: if a FaceSet with this outer_id exists, add the faces to it.")
 
 
 class FaceppDetailParams(FacesetParams):
-    """A FaceSet, and where to begin in it."""
+    """A FaceSet, and the first face of the page."""
 
     start: Start = 1
 
 
 class FaceppListParams(FaceppBody):
-    """Which FaceSets."""
+    """A filter of FaceSets, and the first one of the page."""
 
-    tags: Tags = Field("", description="Keeps those that have one of these.")
+    tags: Tags = Field("", description="Only FaceSets with at least one of these tags.")
     start: Annotated[int, Field(ge=1)] = 1
 
 
 class FaceppUpdateParams(FacesetParams):
-    """What shall change."""
+    """Changes to a FaceSet."""
 
     new_outer_id: OuterId | None = None
     display_name: DisplayName | None = None
@@ -209,19 +209,19 @@ class FaceppUpdateParams(FacesetParams):
 
 
 class FaceppDeleteParams(FacesetParams):
-    """Which FaceSet."""
+    """The FaceSet to delete."""
 
-    check_empty: FLAG = Field(1, description="1: only if it is empty.")
+    check_empty: FLAG = Field(1, description="1: delete the FaceSet only if it is empty.")
 
 
 class FaceppTaskParams(FaceppBody):
-    """Which task."""
+    """A task."""
 
     task_id: str
 
 
 def tokens_of(text: str, most: int) -> list[str]:
-    """The tokens of a comma-separated list. Raises Refused if there are none, or more than ``most``."""
+    """The tokens of a comma-separated list. Raises Refused if there are none or more than ``most``."""
     tokens = [part.strip() for part in text.split(",") if part.strip()]
     if not 1 <= len(tokens) <= most:
         raise Refused("INVALID_FACE_TOKENS_SIZE")

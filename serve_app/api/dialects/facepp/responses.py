@@ -18,20 +18,20 @@ from serve_app.domain import Box, Collection, Face, Match
 from serve_app.score import fmr_to_score
 
 THRESHOLDS = {f"1e-{n}": round(100 * fmr_to_score(10.0**-n), 3) for n in (3, 4, 5)}
-"""Constant for every model, since the score is calibrated: 65, 70 and 75."""
+"""The same for every model, because the score is calibrated: 65, 70 and 75."""
 
 A = TypeVar("A", bound=Answer)
 
 
 class FaceppAnswer(Answer):
-    """What every answer has."""
+    """Fields of every response."""
 
     request_id: str = Field(examples=["1470481443,0d749845-7153-4f5e-a996-ffc5a1ac0a79"])
     time_used: int = Field(description="Milliseconds.", examples=[1126])
 
 
 class FaceppRectangle(Answer):
-    """Where a face is, in whole pixels."""
+    """Position of a face, in whole pixels."""
 
     top: int
     left: int
@@ -40,23 +40,23 @@ class FaceppRectangle(Answer):
 
     @classmethod
     def of(cls, box: Box) -> FaceppRectangle:
-        """Inside the picture's left and upper border."""
+        """Build from a box, cut at the left and upper border of the image."""
         left, top = max(0, round(box.x)), max(0, round(box.y))
         right, bottom = round(box.x + box.width), round(box.y + box.height)
         return cls(top=top, left=left, width=max(1, right - left), height=max(1, bottom - top))
 
 
 class FaceppFace(Answer):
-    """A face on a picture."""
+    """A face in an image."""
 
     face_token: str = Field(examples=["4dc8ba0650405fa7a4a5b0b5cb937f0b"])
     face_rectangle: FaceppRectangle
-    landmark: dict[str, dict[str, int]] | None = Field(None, description="Five points, where they were asked for.")
-    attributes: dict[str, Any] | None = Field(None, description="Those asked for; null where nothing measures it.")
+    landmark: dict[str, dict[str, int]] | None = Field(None, description="Five points, if they were requested.")
+    attributes: dict[str, Any] | None = Field(None, description="The requested attributes; null if not measured.")
 
     @classmethod
     def of(cls, face: Face, landmark: bool = False, attributes: AnyOf[str] = ()) -> FaceppFace:
-        """From the domain."""
+        """Build from the domain value."""
         fields: dict[str, Any] = {"face_token": face.id, "face_rectangle": FaceppRectangle.of(face.box)}
         if landmark:
             fields["landmark"] = landmark_of(face)
@@ -75,7 +75,7 @@ class FaceppFaceset(Answer):
 
     @classmethod
     def fields_of(cls, collection: Collection) -> dict[str, str]:
-        """From the domain."""
+        """The fields' values."""
         return {
             "faceset_token": collection.id,
             "outer_id": outer_id_of(collection),
@@ -85,21 +85,21 @@ class FaceppFaceset(Answer):
 
 
 class FaceppFailure(Answer):
-    """A face that was left out."""
+    """A face that was not added or removed."""
 
     face_token: str
     reason: str = Field(description="INVALID_FACE_TOKEN or QUOTA_EXCEEDED.")
 
 
 class FaceppNamed(FaceppAnswer):
-    """Which FaceSet it was."""
+    """The FaceSet of the request."""
 
     faceset_token: str
     outer_id: str
 
 
 class FaceppAdded(FaceppNamed):
-    """What was added."""
+    """The result of adding faces."""
 
     face_added: int
     face_count: int = Field(description="Faces in the FaceSet now.")
@@ -107,7 +107,7 @@ class FaceppAdded(FaceppNamed):
 
 
 class FaceppRemoved(FaceppNamed):
-    """What was taken out."""
+    """The result of removing faces."""
 
     face_removed: int
     face_count: int = Field(description="Faces in the FaceSet now.")
@@ -115,7 +115,7 @@ class FaceppRemoved(FaceppNamed):
 
 
 class FaceppDetectAnswer(FaceppAnswer):
-    """The faces of a picture, largest first."""
+    """The faces of an image, largest first."""
 
     image_id: str
     face_num: int
@@ -123,7 +123,7 @@ class FaceppDetectAnswer(FaceppAnswer):
 
 
 class FaceppCompareAnswer(FaceppAnswer):
-    """How alike two faces are; without ``confidence`` and ``thresholds`` where a picture shows none."""
+    """The similarity of two faces; without `confidence` and `thresholds` if an image shows no face."""
 
     confidence: float | None = Field(None, ge=0, le=100)
     thresholds: dict[str, float] | None = Field(None, examples=[THRESHOLDS])
@@ -134,21 +134,21 @@ class FaceppCompareAnswer(FaceppAnswer):
 
 
 class FaceppResult(Answer):
-    """A face found."""
+    """A face that was found."""
 
     face_token: str
     confidence: float = Field(ge=0, le=100)
-    user_id: str = Field(description="Empty where none was set.")
+    user_id: str = Field(description="Empty if none was set.")
 
     @classmethod
     def of(cls, match: Match) -> FaceppResult:
-        """From the domain; a person's face is shown with the person's id."""
+        """Build from the match. The `user_id` of a person's face is the person's id."""
         user_id = match.face.user_id or (match.person.id if match.person else "")
         return cls(face_token=match.face.id, confidence=confidence(match.score), user_id=user_id)
 
 
 class FaceppSearchAnswer(FaceppAnswer):
-    """The nearest faces; without ``results`` and ``thresholds`` where the picture shows none."""
+    """The nearest faces; without `results` and `thresholds` if the image shows no face."""
 
     results: list[FaceppResult] | None = None
     thresholds: dict[str, float] | None = Field(None, examples=[THRESHOLDS])
@@ -157,17 +157,17 @@ class FaceppSearchAnswer(FaceppAnswer):
 
 
 class FaceppAnalyzeAnswer(FaceppAnswer):
-    """The faces in the order asked."""
+    """The faces, in the order of the request."""
 
     faces: list[FaceppFace]
 
 
 class FaceppFaceAnswer(FaceppAnswer):
-    """What is known of a face."""
+    """Data about a face."""
 
     image_id: str
     face_token: str
-    user_id: str = Field(description="Empty where none was set.")
+    user_id: str = Field(description="Empty if none was set.")
     face_rectangle: FaceppRectangle
     facesets: list[FaceppFaceset]
 
@@ -180,29 +180,29 @@ class FaceppUserIdAnswer(FaceppAnswer):
 
 
 class FaceppDetailAnswer(FaceppAnswer, FaceppFaceset):
-    """A FaceSet and a hundred of its faces."""
+    """A FaceSet, and a page of a hundred of its faces."""
 
     user_data: str
     face_count: int
     face_tokens: list[str]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
+    next: str | None = Field(None, description="The `start` of the next page; left out on the last page.")
 
 
 class FaceppListAnswer(FaceppAnswer):
-    """A hundred FaceSets."""
+    """A page of a hundred FaceSets."""
 
     facesets: list[FaceppFaceset]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
+    next: str | None = Field(None, description="The `start` of the next page; left out on the last page.")
 
 
 class FaceppTaskAnswer(FaceppAnswer):
-    """The task to ask for."""
+    """The id of the task."""
 
     task_id: str
 
 
 class FaceppTaskStatus(FaceppAnswer):
-    """What a task did."""
+    """The result of a task."""
 
     task_id: str
     status: int = Field(description="1 done, -1 failed.")
@@ -216,17 +216,17 @@ class FaceppTaskStatus(FaceppAnswer):
 
 
 def image_id_of(image_id: str) -> str:
-    """An image's id as Face++ writes one: 16 bytes in base64."""
+    """An image's id as base64 of its 16 bytes, as in Face++."""
     return base64.b64encode(bytes.fromhex(image_id)).decode()
 
 
 def confidence(score: float) -> float:
-    """0 to 100 with 3 decimals."""
+    """The confidence of a score: 0 to 100, with 3 decimals."""
     return round(100 * score, 3)
 
 
 def reply(request: Request, answer: type[A], **fields: Any) -> Response:
-    """An answer with the fields that are given, and with ``request_id`` and ``time_used``."""
+    """The response with these fields, ``request_id`` and ``time_used``; other fields are left out."""
     made = answer(request_id=facepp_request_id(request), time_used=time_used(request), **fields)
     headers = {"Cache-Control": "no-store", **CORS}
     return Response(made.model_dump_json(exclude_unset=True), 200, headers, media_type="application/json")

@@ -1,7 +1,7 @@
-"""The dialect of the OpenCV Face Recognition cloud: JSON with base64 pictures, the header ``x-api-key``.
+"""Dialect of the OpenCV Face Recognition cloud: JSON with base64 images, the header ``x-api-key``.
 
-The vendor's self-hosted server speaks another one, :mod:`serve_app.api.dialects.opencv_fr_server`.
-``docs/dialects/opencv-fr-cloud.md`` says what differs from the vendor's.
+The vendor's self-hosted server has a different API, :mod:`serve_app.api.dialects.opencv_fr_server`.
+``docs/dialects/opencv-fr-cloud.md`` lists the differences from the vendor's service.
 """
 
 from __future__ import annotations

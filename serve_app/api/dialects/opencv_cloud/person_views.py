@@ -1,4 +1,4 @@
-"""Persons and matches as the cloud's responses show them, with thumbnails and collections read from the gallery."""
+"""Persons and matches for responses, with thumbnails and collections read from the gallery."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from serve_app.vision.image import encode_jpeg
 
 IMAGES_AT_ONCE = 1000
 NO_FACE = "0" * 32
-"""Id of the thumbnail of a person without any face."""
+"""Thumbnail id of a person without faces."""
 
 
 async def persons_of(context: ApiContext, tenant: str, persons: Sequence[Person]) -> list[CloudPerson]:
-    """Persons with their thumbnails and collections."""
+    """The persons with their thumbnails and collections."""
     collections = await _collections(context, tenant, persons)
     pictures = await thumbnails(context, tenant, [face for person in persons for face in person.faces[:MAX_SET]])
     return [_person(person, collections, pictures) for person in persons]
 
 
 async def person_of(context: ApiContext, tenant: str, person: Person) -> CloudPerson:
-    """One person with thumbnails and collections."""
+    """The person with thumbnails and collections."""
     return (await persons_of(context, tenant, [person]))[0]
 
 
 async def matches_of(context: ApiContext, tenant: str, matches: Sequence[Match]) -> list[CloudMatch]:
-    """Matches with persons, in their order."""
+    """The matches that have a person, in their order."""
     found = [(match.person, match.score) for match in matches if match.person is not None]
     views = await persons_of(context, tenant, [person for person, _ in found])
     return [CloudMatch(**dict(view), score=score) for view, score in zip(views, (s for _, s in found), strict=True)]
 
 
 async def thumbnails(context: ApiContext, tenant: str, faces: Sequence[Face]) -> dict[str, CloudThumbnail]:
-    """Face id -> thumbnail; a grey one where the face's storage policy kept none."""
+    """Face id -> thumbnail; a grey image if the storage policy kept none."""
     ids = list(dict.fromkeys(face.id for face in faces))
     images: list[bytes | None] = []
     for start in range(0, len(ids), IMAGES_AT_ONCE):
         batch = ids[start : start + IMAGES_AT_ONCE]
         images += await context.service.matcher.face_images(tenant, batch, "thumbnail")
     return {
-        id_: CloudThumbnail(id=id_, thumbnail=to_base64(image) if image else nothing_kept())
+        id_: CloudThumbnail(id=id_, thumbnail=to_base64(image) if image else placeholder())
         for id_, image in zip(ids, images, strict=True)
     }
 
@@ -74,7 +74,7 @@ def _person(
         date_of_birth=person.date_of_birth,
         nationality=person.nationality or None,
         notes=person.notes[:500] or None,
-        thumbnails=faces or [CloudThumbnail(id=NO_FACE, thumbnail=nothing_kept())],
+        thumbnails=faces or [CloudThumbnail(id=NO_FACE, thumbnail=placeholder())],
         collections=[collections[name] for name in person.collections if name in collections],
         create_date=person.created,
         modified_date=person.modified,
@@ -86,6 +86,6 @@ def _gender(text: str) -> CloudGender | None:
 
 
 @cache
-def nothing_kept() -> str:
-    """A grey picture: the client refuses a person without a thumbnail that it can decode."""
+def placeholder() -> str:
+    """A grey image as base64: the client refuses a person without a decodable thumbnail."""
     return to_base64(encode_jpeg(np.full((CROP_SIDE, CROP_SIDE, 3), 128, np.uint8)))

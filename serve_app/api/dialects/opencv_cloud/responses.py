@@ -1,4 +1,5 @@
-"""The cloud's answers, as its client needs them: every key present, 1 to 3 thumbnails, 36 characters an id."""
+"""Responses of the OpenCV cloud dialect, as its client requires them: all keys are present, a person has 1 to 3
+thumbnails, and an id of a collection has 36 characters."""
 
 from __future__ import annotations
 
@@ -20,13 +21,13 @@ class CloudCollection(Answer):
     id: str = Field(examples=["5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"])
     name: str
     description: str | None
-    count: int = Field(description="Persons in it.")
+    count: int = Field(description="Number of persons.")
     create_date: dt.datetime
     modified_date: dt.datetime
 
     @classmethod
     def of(cls, collection: Collection) -> CloudCollection:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             id=shown_id(collection.id),
             name=shown_name(collection),
@@ -38,14 +39,14 @@ class CloudCollection(Answer):
 
 
 class CloudCollections(Answer):
-    """Part of a listing of collections."""
+    """A part of a listing of collections."""
 
-    count: int = Field(description="How many there are in all.")
+    count: int = Field(description="Number of items in the whole listing.")
     collections: list[CloudCollection]
 
 
 class CloudDeleted(Answer):
-    """What was deleted."""
+    """The id of the deleted item."""
 
     id: str
 
@@ -58,7 +59,7 @@ class CloudLinked(Answer):
 
 
 class CloudLinkedPersons(Answer):
-    """Who came into a collection and who left it."""
+    """Persons who were added to a collection and persons who were removed."""
 
     collection_id: str
     new_person_ids: list[str]
@@ -94,60 +95,60 @@ class CloudMatch(CloudPerson):
 
 
 class CloudPersons(Answer):
-    """Part of a listing of persons."""
+    """A part of a listing of persons."""
 
-    count: int = Field(description="How many there are in all.")
+    count: int = Field(description="Number of items in the whole listing.")
     persons: list[CloudPerson]
 
 
 class CloudImage(Answer):
-    """A picture that was added."""
+    """An added image."""
 
-    id: str = Field(description="Of the thumbnail.")
+    id: str = Field(description="Id of the thumbnail.")
     person_id: str
     thumbnail: str
 
 
 class CloudLiveMatches(Answer):
-    """Who is in front of the camera."""
+    """Matches of the person in front of the camera."""
 
     liveness_score: float
     persons: list[CloudMatch]
 
 
 class CloudVerified(Answer):
-    """The person, if it is they."""
+    """The person, if the images show the person."""
 
     match: CloudMatch | None
 
 
 class CloudScore(Answer):
-    """How alike two sets are."""
+    """The similarity of two sets."""
 
     score: float
 
 
 class CloudLiveScore(Answer):
-    """How alike two sets are, and how live the first one is."""
+    """The similarity of two sets, and the liveness of the first."""
 
     score: float
     liveness_score: str = Field(description="A number as a text.", examples=["0.97"])
 
 
 class CloudLivenessScore(Answer):
-    """How live a face is."""
+    """The liveness of a face."""
 
     liveness_score: float
 
 
 class CloudCount(Answer):
-    """How many faces there are."""
+    """The number of faces."""
 
     count: int
 
 
 class CloudBox(Answer):
-    """Pixels of the upright picture."""
+    """A rectangle in pixels of the upright image."""
 
     left: int
     top: int
@@ -159,7 +160,7 @@ Point = list[int]
 
 
 class CloudLandmarks(Answer):
-    """Points x, y; left and right are those of the person shown."""
+    """Points [x, y]; left and right are those of the person in the image."""
 
     left_eye: Point
     right_eye: Point
@@ -169,17 +170,17 @@ class CloudLandmarks(Answer):
 
 
 class CloudFace(Answer):
-    """A face that was detected."""
+    """A detected face."""
 
     box: CloudBox
     landmarks: CloudLandmarks
     detection_score: float
-    thumbnail: str = Field(description="The face as /search/crops and /person/crops take it.")
+    thumbnail: str = Field(description="The aligned face, for /search/crops and /person/crops.")
     persons: list[CloudMatch]
 
     @classmethod
     def of(cls, face: DetectedFace, image: ImageInfo, persons: list[CloudMatch]) -> CloudFace:
-        """From the domain."""
+        """Build from the domain value."""
         box = face.box
         right_eye, left_eye, nose, right_mouth, left_mouth = [[round(float(v)) for v in p] for p in face.landmarks]
         return cls(
@@ -199,5 +200,5 @@ class CloudFace(Answer):
 
 
 def to_base64(image: bytes) -> str:
-    """A picture as the answers carry it."""
+    """An image as base64."""
     return base64.b64encode(image).decode()

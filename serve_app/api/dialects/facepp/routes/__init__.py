@@ -10,13 +10,13 @@ from serve_app.api.dialects.facepp.routes import faces, facesets, pictures, task
 
 
 def _allow_browsers(router: APIRouter) -> None:
-    """Answer the question that browsers ask before a request from another page, for each path of the router."""
+    """Answer CORS preflight requests, which browsers send before a request from another page, on each path."""
 
     async def preflight() -> Response:
         allowed = {"Access-Control-Allow-Methods": "POST, OPTIONS", "Access-Control-Allow-Headers": "*"}
         return Response(status_code=204, headers={**CORS, **allowed, "Access-Control-Max-Age": "86400"})
 
-    # The routes' paths have the router's prefix, which it would add once more.
+    # The routes' paths include the router's prefix, and add_api_route adds it again.
     for path in sorted({getattr(route, "path", "").removeprefix(router.prefix) for route in router.routes}):
         router.add_api_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
 

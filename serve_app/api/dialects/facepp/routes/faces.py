@@ -41,7 +41,7 @@ router = APIRouter(prefix="/face")
     openapi_extra=params_docs(FaceppAnalyzeParams, {"face_tokens": EXAMPLE_TOKEN, "return_landmark": 1}),
 )
 async def facepp_analyze(request: Request, context: Context) -> Response:
-    """As they were when the picture came. Needs the role `search`."""
+    """As they were in the registered image. Needs the role `search`."""
     key, params = await read(request, context, FaceppAnalyzeParams, Role.SEARCH)
     if params.return_landmark is None and params.return_attributes is None:
         raise missing("return_landmark", "return_attributes")
@@ -55,13 +55,13 @@ async def facepp_analyze(request: Request, context: Context) -> Response:
 
 @router.post(
     "/getdetail",
-    summary="Face++: what is known of a face",
+    summary="Face++: details of a face",
     response_model=FaceppFaceAnswer,
     responses=failures("INVALID_FACE_TOKEN: 0123"),
     openapi_extra=params_docs(FaceppFaceParams, {"face_token": EXAMPLE_TOKEN}),
 )
 async def facepp_face_detail(request: Request, context: Context) -> Response:
-    """With the FaceSets that it is in. Needs the role `search`."""
+    """A face and its FaceSets. Needs the role `search`."""
     key, params = await read(request, context, FaceppFaceParams, Role.SEARCH)
     matcher = context.service.matcher
     face = await matcher.face(key.tenant_id, params.face_token)
@@ -85,8 +85,8 @@ async def facepp_face_detail(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppUserIdParams, {"face_token": EXAMPLE_TOKEN, "user_id": "234723hgfd"}),
 )
 async def facepp_set_user_id(request: Request, context: Context) -> Response:
-    """In all its FaceSets, and also in none yet. A face that was enrolled with a person has that person's id, which
-    is not changed here. Needs the role `enroll`."""
+    """Sets the text of a face, in all its FaceSets or before it is in one. A face that was enrolled with a person has
+    that person's id, which cannot be changed here. Needs the role `enroll`."""
     key, params = await read(request, context, FaceppUserIdParams, Role.ENROLL)
     face = await context.service.matcher.set_user_id(key.tenant_id, params.face_token, params.user_id)
     return reply(request, FaceppUserIdAnswer, face_token=face.id, user_id=face.user_id)

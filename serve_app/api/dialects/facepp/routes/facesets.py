@@ -1,4 +1,4 @@
-"""The ``faceset`` family; a FaceSet is a collection."""
+"""``faceset/*``: FaceSets, which are collections."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PAGE = 100
     openapi_extra=params_docs(FaceppCreateParams, {"outer_id": "staff", "display_name": "Staff"}),
 )
 async def facepp_create(request: Request, context: Context) -> Response:
-    """With up to five faces. Needs the role `admin`."""
+    """Creates a FaceSet with up to five faces. Needs the role `admin`."""
     key, params = await read(request, context, FaceppCreateParams, Role.ADMIN)
     matcher, name = context.service.matcher, name_of(params.outer_id)
     tokens = [] if params.face_tokens is None else tokens_of(params.face_tokens, MAX_TOKENS)
@@ -74,7 +74,7 @@ async def facepp_create(request: Request, context: Context) -> Response:
         try:
             change = await add(context, key.tenant_id, collection, tokens)
         except Exception:
-            if created:  # all of it or nothing
+            if created:  # makes all changes or none
                 await matcher.delete_collection(key.tenant_id, name, only_if_empty=True)
             raise
     return reply(request, FaceppAdded, **added(change))
@@ -88,7 +88,7 @@ async def facepp_create(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(AddParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_add_face(request: Request, context: Context) -> Response:
-    """Those that cannot be added are in `failure_detail`. Needs the role `enroll`."""
+    """Adds up to five faces; those that cannot be added are in `failure_detail`. Needs the role `enroll`."""
     key, params = await read(request, context, AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
     collection = await faceset(context, key.tenant_id, params)
@@ -97,13 +97,13 @@ async def facepp_add_face(request: Request, context: Context) -> Response:
 
 @router.post(
     "/removeface",
-    summary="Face++: take faces out of a FaceSet",
+    summary="Face++: remove faces from a FaceSet",
     response_model=FaceppRemoved,
     responses=failures(*FACESET_FAILURES, "INVALID_FACE_TOKENS_SIZE"),
     openapi_extra=params_docs(RemoveParams, {"outer_id": "staff", "face_tokens": "RemoveAllFaceTokens"}),
 )
 async def facepp_remove_face(request: Request, context: Context) -> Response:
-    """Faces that are in no FaceSet any more expire. Needs the role `enroll`."""
+    """Removes faces; those that are in no other FaceSet expire. Needs the role `enroll`."""
     key, params = await read(request, context, RemoveParams, Role.ENROLL)
     tokens = params.tokens()
     collection = await faceset(context, key.tenant_id, params)
@@ -118,7 +118,7 @@ async def facepp_remove_face(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppDetailParams, {"outer_id": "staff"}),
 )
 async def facepp_detail(request: Request, context: Context) -> Response:
-    """A hundred faces at a time. Needs the role `search`."""
+    """A FaceSet and its faces, in pages of a hundred. Needs the role `search`."""
     key, params = await read(request, context, FaceppDetailParams, Role.SEARCH)
     collection = await faceset(context, key.tenant_id, params)
     page = await context.service.matcher.faces(key.tenant_id, collection.name, limit=PAGE, offset=params.start - 1)
@@ -141,7 +141,7 @@ async def facepp_detail(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppListParams, {"tags": "berlin,staff"}),
 )
 async def facepp_list(request: Request, context: Context) -> Response:
-    """All collections of the key's tenant by name, a hundred at a time. Needs the role `search`."""
+    """All collections of the key's tenant, ordered by name, in pages of a hundred. Needs the role `search`."""
     key, params = await read(request, context, FaceppListParams, Role.SEARCH)
     wanted = set(_tags(params.tags))
     found: list[FaceppFaceset] = []
@@ -166,7 +166,7 @@ async def facepp_list(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppUpdateParams, {"outer_id": "staff", "display_name": "All staff"}),
 )
 async def facepp_update(request: Request, context: Context) -> Response:
-    """What is left out stays; an empty text clears. Needs the role `admin`."""
+    """Changes the fields that are sent; an empty text clears a field. Needs the role `admin`."""
     key, params = await read(request, context, FaceppUpdateParams, Role.ADMIN)
     collection = await faceset(context, key.tenant_id, params)
     sent = {"title": params.display_name, "user_data": params.user_data}
@@ -195,8 +195,8 @@ async def facepp_update(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppDeleteParams, {"outer_id": "staff", "check_empty": 0}),
 )
 async def facepp_delete(request: Request, context: Context) -> Response:
-    """Its faces are not erased at once: those that are in no other FaceSet expire. Persons that the native API
-    enrolled in it alone are erased. Needs the role `admin`."""
+    """Deletes the FaceSet. Its faces are not erased at once: those that are in no other FaceSet expire. Persons that
+    the native API enrolled only in this collection are erased. Needs the role `admin`."""
     key, params = await read(request, context, FaceppDeleteParams, Role.ADMIN)
     collection = await faceset(context, key.tenant_id, params)
     matcher = context.service.matcher

@@ -45,8 +45,8 @@ router = APIRouter()
     openapi_extra=params_docs(FaceppDetectParams, {"image_url": EXAMPLE_URL, "return_attributes": "headpose,blur"}),
 )
 async def facepp_detect(request: Request, context: Context) -> Response:
-    """Each face gets a token, which lives as long as the setting `matcher.unattached_face_ttl_h` says, and for ever
-    in a FaceSet. Needs the role `search`."""
+    """Each face gets a token, which is valid for the time of the setting `matcher.unattached_face_ttl_h`, and without
+    limit in a FaceSet. Needs the role `search`."""
     key, params = await read(request, context, FaceppDetectParams, Role.SEARCH, pictures=1)
     wanted = params.attributes
     found = await register(request, context, key.tenant_id, params)
@@ -72,7 +72,7 @@ async def facepp_detect(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppCompareParams, {"face_token1": EXAMPLE_TOKEN, "image_url2": EXAMPLE_URL}),
 )
 async def facepp_compare(request: Request, context: Context) -> Response:
-    """The largest face of each picture. Needs the role `search`."""
+    """Compares the largest face of each image. Needs the role `search`."""
     key, params = await read(request, context, FaceppCompareParams, Role.SEARCH, pictures=2)
     fields: dict[str, Any] = {}
     tokens: list[str] = []
@@ -109,7 +109,7 @@ async def facepp_compare(request: Request, context: Context) -> Response:
     ),
 )
 async def facepp_search(request: Request, context: Context) -> Response:
-    """The faces of a FaceSet that are nearest to one face, whatever their confidence. Needs the role `search`."""
+    """The faces of a FaceSet that are nearest to one face, at any confidence. Needs the role `search`."""
     key, params = await read(request, context, FaceppSearchParams, Role.SEARCH, pictures=1)
     searched = await faceset(context, key.tenant_id, params)
     if not searched.face_count:
@@ -141,7 +141,7 @@ async def facepp_search(request: Request, context: Context) -> Response:
 async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str) -> float:
     try:
         return await context.service.similarity(key.tenant_id, first, second)
-    except InvalidRequest:  # embedded by a model that is not in use any more
+    except InvalidRequest:  # embedded by a model that is no longer in use
         raise bad("face_token1") from None
 
 
@@ -154,7 +154,7 @@ def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
 
 
 def _common(box: FaceppRectangle, top: int, left: int, width: int, height: int) -> float:
-    """Area in both rectangles over the area in either."""
+    """Intersection over union of two rectangles."""
     across = min(box.left + box.width, left + width) - max(box.left, left)
     down = min(box.top + box.height, top + height) - max(box.top, top)
     both = max(0, across) * max(0, down)

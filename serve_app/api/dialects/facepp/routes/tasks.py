@@ -1,4 +1,4 @@
-"""``faceset/async``: the work is done at once, and its record is kept for whoever asks later, on any replica."""
+"""``faceset/async/*``: tasks. The work is done within the request, and all replicas can read its record later."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ router = APIRouter(prefix="/faceset/async")
 ADDING, REMOVING = "facepp.addface", "facepp.removeface"
 DONE, FAILED = 1, -1
 FAILURES = {"INVALID_FACESET_TOKEN": "INVALID_FACESET_TOKEN", "INVALID_OUTER_ID": "INVALID_FACESET_OUTER_ID"}
-"""What names no FaceSet makes the task fail, in the task's own words."""
-
+"""Errors that make a task fail -> the text in the task. The request itself succeeds."""
 
 SIZES = ("MISSING_ARGUMENTS: faceset_token, outer_id", "COEXISTENCE_ARGUMENTS", "INVALID_FACE_TOKENS_SIZE")
 
@@ -44,7 +43,7 @@ SIZES = ("MISSING_ARGUMENTS: faceset_token, outer_id", "COEXISTENCE_ARGUMENTS", 
     openapi_extra=params_docs(AddParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_add_face_task(request: Request, context: Context) -> Response:
-    """As `addface`, the outcome by `task_status`. Needs the role `enroll`."""
+    """As `addface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
 
@@ -57,13 +56,13 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
 
 @router.post(
     "/removeface",
-    summary="Face++: take faces out of a FaceSet, as a task",
+    summary="Face++: remove faces from a FaceSet, as a task",
     response_model=FaceppTaskAnswer,
     responses=failures(*SIZES),
     openapi_extra=params_docs(RemoveParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_remove_face_task(request: Request, context: Context) -> Response:
-    """As `removeface`, the outcome by `task_status`. Needs the role `enroll`."""
+    """As `removeface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, RemoveParams, Role.ENROLL)
     tokens = params.tokens()
 
@@ -76,24 +75,24 @@ async def facepp_remove_face_task(request: Request, context: Context) -> Respons
 
 @router.post(
     "/task_status",
-    summary="Face++: what a task did",
+    summary="Face++: result of a task",
     response_model=FaceppTaskStatus,
     responses=failures("INVALID_TASK_ID"),
     openapi_extra=params_docs(FaceppTaskParams, {"task_id": EXAMPLE_TOKEN}),
 )
 async def facepp_task_status(request: Request, context: Context) -> Response:
-    """For a week. Needs the role `search`."""
+    """The result of a task of the past week. Needs the role `search`."""
     key, params = await read(request, context, FaceppTaskParams, Role.SEARCH)
     task = await context.service.matcher.task(key.tenant_id, params.task_id)
     if task.kind not in (ADDING, REMOVING):
-        raise TaskNotFound("It is no task of this dialect.")
+        raise TaskNotFound("The task is not one of this dialect.")
     return reply(request, FaceppTaskStatus, task_id=task.id, **task.result)
 
 
 async def _run(context: ApiContext, tenant: str, params: FacesetParams, kind: str, work: Any) -> Task:
     try:
         result = {"status": DONE, **await work(await faceset(context, tenant, params))}
-    except CollectionNotFound:  # deleted a moment ago
+    except CollectionNotFound:  # deleted during the request
         result = {"status": FAILED, "task_failure_detail": "INVALID_FACESET_TOKEN"}
     except Refused as error:
         if error.message not in FAILURES:

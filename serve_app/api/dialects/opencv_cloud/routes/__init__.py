@@ -11,7 +11,7 @@ from serve_app.api.dialects.opencv_cloud.routes import collections, images, pers
 
 
 def _with_double_slash(routers: Sequence[APIRouter]) -> APIRouter:
-    """The same routes under a second slash: what the client asks for when its base URL ends in one."""
+    """The same routes with a second leading slash, which the client sends when its base URL ends in a slash."""
     doubled = APIRouter()
     for router in routers:
         for route in router.routes:

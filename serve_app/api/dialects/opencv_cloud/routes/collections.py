@@ -1,4 +1,4 @@
-"""``/collection`` and ``/collections``, and who is in them."""
+"""``/collection`` and ``/collections``: collections and their persons."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     openapi_extra=body_docs(CloudCollectionChanges, {"id": EXAMPLE_ID, "name": "Visitors"}),
 )
 async def update_collection(request: Request, context: Context, key: AdminKey) -> Response:
-    """Changes name and description; what is left out stays, a description of null is emptied. Needs `admin`."""
+    """Changes the name and description that are sent; null empties the description. Needs the role `admin`."""
     body = await read(request, CloudCollectionChanges)
     collection = await collection_of(context, key.tenant_id, body.id)
     changes: dict[str, str] = {}
@@ -104,7 +104,7 @@ async def get_collection(collection_id: str, context: Context, key: SearchKey) -
     responses=error_docs(*COMMON, NotFound),
 )
 async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
-    """Deletes the collection; its persons stay. Needs the role `admin`."""
+    """Deletes the collection and keeps its persons. Needs the role `admin`."""
     collection = await collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.delete_collection(key.tenant_id, collection.name, keep_persons=True)
     return reply(CloudDeleted(id=shown_id(collection.id)))
@@ -117,7 +117,7 @@ async def delete_collection(collection_id: str, context: Context, key: AdminKey)
     responses=error_docs(*COMMON),
 )
 async def list_collections(context: Context, key: SearchKey, listing: Listing) -> Response:
-    """By name. Needs the role `search`."""
+    """The collections, ordered by name. Needs the role `search`."""
     return await _list(context, key.tenant_id, listing)
 
 
@@ -128,7 +128,7 @@ async def list_collections(context: Context, key: SearchKey, listing: Listing) -
     responses=error_docs(*COMMON, NotFound),
 )
 async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
-    """The collections with these ids, in their order. Needs the role `search`."""
+    """The collections with these ids, in the order of the ids. Needs the role `search`."""
     ids = [internal_id(part.strip()) for part in comma_separated_ids.split(",")]
     found = await context.service.matcher.collections_by_id(key.tenant_id, ids)
     return reply_list([CloudCollection.of(collection) for collection in found])
@@ -141,7 +141,7 @@ async def get_collections(comma_separated_ids: str, context: Context, key: Searc
     responses=error_docs(*COMMON, NotFound),
 )
 async def collections_of_person(person_id: str, context: Context, key: EnrollKey, listing: Listing) -> Response:
-    """By name. Needs the role `enroll`."""
+    """The person's collections, ordered by name. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, listing, person_id)
 
 
@@ -154,7 +154,7 @@ async def collections_of_person(person_id: str, context: Context, key: EnrollKey
     openapi_extra=body_docs(CloudLink, LINK),
 )
 async def link(request: Request, context: Context, key: EnrollKey) -> Response:
-    """The person may be in it already. Needs the role `enroll`."""
+    """Adds the person, who can be in the collection already. Needs the role `enroll`."""
     body = await read(request, CloudLink)
     collection = await collection_of(context, key.tenant_id, body.collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, add=[body.person_id])
@@ -169,7 +169,7 @@ async def link(request: Request, context: Context, key: EnrollKey) -> Response:
     openapi_extra=body_docs(CloudLinks, LINKS),
 )
 async def link_several(request: Request, context: Context, key: EnrollKey) -> Response:
-    """All of it or nothing. Whoever is taken out stays enrolled. Needs the role `enroll`."""
+    """Makes all changes or none. Removed persons stay enrolled. Needs the role `enroll`."""
     body = await read(request, CloudLinks)
     collection = await collection_of(context, key.tenant_id, body.collection_id)
     new, removed = body.new_person_ids or [], body.removed_person_ids or []
@@ -186,7 +186,7 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
     responses=error_docs(*COMMON, NotFound),
 )
 async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
-    """The person stays enrolled. Needs the role `enroll`."""
+    """Removes the person from the collection; the person stays enrolled. Needs the role `enroll`."""
     collection = await collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, remove=[person_id])
     return reply(CloudLinked(collection_id=shown_id(collection.id), person_id=person_id))

@@ -1,4 +1,4 @@
-"""``/person/image`` and ``/person/images``: the 1 to 3 pictures of a person."""
+"""``/person/image`` and ``/person/images``: the 1 to 3 images of a person."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ router = APIRouter()
     openapi_extra=body_docs(CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
-    """A person may have three. Needs the role `enroll`."""
+    """Adds images; a person may have three. Needs the role `enroll`."""
     body = await read(request, CloudNewImages)
     images = await pictures(context, body.images)
     update = PersonUpdate(max_faces=MAX_SET)
@@ -64,7 +64,7 @@ async def add_images(request: Request, context: Context, key: EnrollKey) -> Resp
     openapi_extra=body_docs(CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}),
 )
 async def update_images(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Removes and adds pictures and changes the rest, all of it or nothing. Needs the role `enroll`."""
+    """Removes and adds images and changes other fields; makes all changes or none. Needs the role `enroll`."""
     body = await read(request, CloudPersonAndImages)
     update = await update_of(context, key.tenant_id, body)
     update = replace(update, removed_faces=tuple(body.removed_thumbnail_ids or ()))
@@ -80,7 +80,7 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
     responses=error_docs(*COMMON, NotFound, NO_THUMBNAILS_LEFT),
 )
 async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
-    """One must be left. Needs the role `enroll`."""
+    """Removes the image, unless it is the person's only one. Needs the role `enroll`."""
     update = PersonUpdate(removed_faces=(thumbnail_id,), min_faces=1)
     await context.service.update_person(key.tenant_id, person_id, update)
     return reply(CloudDeleted(id=thumbnail_id))

@@ -50,7 +50,7 @@ async def _create(request: Request, context: ApiContext, tenant: str, *, crops: 
 
 
 async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -> PersonUpdate:
-    """The part of a change that pictures have no part in. Raises CollectionNotFound."""
+    """The change of a person without the images. Raises CollectionNotFound."""
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
     return PersonUpdate(
         fields=body.to_fields(),
@@ -69,7 +69,7 @@ async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -
     openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
 )
 async def create_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """From 1 to 3 pictures with one main face each, in any number of collections. Needs the role `enroll`."""
+    """Enrols a person from 1 to 3 images with one main face each, in any number of collections. Needs `enroll`."""
     return await _create(request, context, key.tenant_id, crops=False)
 
 
@@ -82,7 +82,7 @@ async def create_person(request: Request, context: Context, key: EnrollKey) -> R
     openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
 )
 async def create_person_from_crops(request: Request, context: Context, key: EnrollKey) -> Response:
-    """As `/person`; the pictures are the thumbnails that `/detect` answers. Needs the role `enroll`."""
+    """As `/person`, with thumbnails of `/detect` as images. Needs the role `enroll`."""
     return await _create(request, context, key.tenant_id, crops=True)
 
 
@@ -94,7 +94,7 @@ async def create_person_from_crops(request: Request, context: Context, key: Enro
     openapi_extra=body_docs(CloudPersonChanges, {"id": "p-17", "name": "Augusta Ada King", "notes": None}),
 )
 async def update_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """What is left out stays, null empties. Pictures and collections replace all present ones. Needs `enroll`."""
+    """Changes the sent fields; null empties. Images and collections replace the stored ones. Needs `enroll`."""
     body = await read(request, CloudPersonChanges)
     update = await update_of(context, key.tenant_id, body)
     images = await pictures(context, body.images)
@@ -123,7 +123,7 @@ async def get_person(person_id: str, context: Context, key: EnrollKey) -> Respon
     responses=error_docs(*COMMON, NotFound),
 )
 async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Response:
-    """Erases the person with all faces, from every collection. Needs the role `enroll`."""
+    """Erases the person and all faces from every collection. Needs the role `enroll`."""
     await context.service.matcher.delete_person(key.tenant_id, person_id)
     return reply(CloudDeleted(id=person_id))
 
@@ -135,7 +135,7 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
     responses=error_docs(*COMMON),
 )
 async def list_persons(context: Context, key: EnrollKey, listing: PersonListing) -> Response:
-    """Everybody, also those in no collection. Needs the role `enroll`."""
+    """All persons, including those in no collection. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, None, listing)
 
 
@@ -148,7 +148,7 @@ async def list_persons(context: Context, key: EnrollKey, listing: PersonListing)
 async def list_persons_of_collection(
     collection_id: str, context: Context, key: EnrollKey, listing: PersonListing
 ) -> Response:
-    """Those who are in the collection. Needs the role `enroll`."""
+    """The persons of the collection. Needs the role `enroll`."""
     collection = (await collection_of(context, key.tenant_id, collection_id)).name
     return await _list(context, key.tenant_id, collection, listing)
 
@@ -169,7 +169,7 @@ async def _list(context: ApiContext, tenant: str, collection: str | None, listin
     openapi_extra=body_docs(CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
 )
 async def act_on_persons(request: Request, context: Context, key: EnrollKey) -> Response:
-    """All of them or, if one is unknown, none. Needs the role `enroll`."""
+    """Erases all of them, or none if one is unknown. Needs the role `enroll`."""
     body = await read(request, CloudPersonsAction)
     await context.service.matcher.delete_persons(key.tenant_id, body.person_ids)
     return reply_list([CloudDeleted(id=person_id) for person_id in dict.fromkeys(body.person_ids)])

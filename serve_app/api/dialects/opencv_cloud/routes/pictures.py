@@ -1,4 +1,4 @@
-"""``/compare``, ``/compare-live-face``, ``/liveness`` and ``/head-count``: what needs no gallery."""
+"""``/compare``, ``/compare-live-face``, ``/liveness`` and ``/head-count``: operations without the gallery."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     openapi_extra=body_docs(CloudCompareLive, {"probe": EXAMPLE_PICTURE, "gallery": [EXAMPLE_PICTURE]}),
 )
 async def compare_live_face(request: Request, context: Context, key: SearchKey) -> Response:
-    """A probe less live than `liveness_min_score` is like nobody: its score is 0. Needs the role `search`."""
+    """The score of the best pair, or 0 if the probe is less live than `liveness_min_score`. Needs the role `search`."""
     body = await read(request, CloudCompareLive)
     probe, gallery = await picture(context, body.probe), await pictures(context, body.gallery)
     score, liveness = await context.service.compare_sets([probe], gallery, liveness=True)
@@ -68,7 +68,7 @@ async def compare_live_face(request: Request, context: Context, key: SearchKey) 
     openapi_extra=body_docs(CloudLiveness, {"image": EXAMPLE_PICTURE, "os": "DESKTOP"}),
 )
 async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
-    """Of the one main face; a face that is too small or cut off is refused. Needs the role `search`."""
+    """The liveness of the main face. Faces that are too small or cut off are refused. Needs the role `search`."""
     body = await read(request, CloudLiveness)
     _, checked = await context.service.check_liveness(await picture(context, body.image))
     return reply(CloudLivenessScore(liveness_score=checked.probability))
@@ -82,7 +82,7 @@ async def liveness(request: Request, context: Context, key: SearchKey) -> Respon
     openapi_extra=body_docs(CloudHeadCount, {"image": EXAMPLE_PICTURE, "confidence": 75}),
 )
 async def head_count(request: Request, context: Context, key: SearchKey) -> Response:
-    """Faces whose detection score reaches the confidence. Needs the role `search`."""
+    """The number of faces whose detection score reaches the confidence. Needs the role `search`."""
     body = await read(request, CloudHeadCount)
     service, least = context.service, (body.confidence or CONFIDENCE) / 100
     options = DetectOptions(max_faces=service.max_faces, every=True)

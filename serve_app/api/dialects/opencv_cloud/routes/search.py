@@ -1,4 +1,4 @@
-"""``/search``, ``/detect``, ``/verify`` and their relatives."""
+"""``/search``, ``/search/crops``, ``/search-live-face``, ``/detect`` and ``/verify``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def _search(request: Request, context: ApiContext, tenant: str, *, crops: 
     openapi_extra=body_docs(CloudSearch, SEARCH),
 )
 async def search(request: Request, context: Context, key: SearchKey) -> Response:
-    """By 1 to 3 pictures of one person, by the best of them; an empty list if nobody is found. Needs `search`."""
+    """Searches with 1 to 3 images of one person, of which the best counts; can find none. Needs the role `search`."""
     return await _search(request, context, key.tenant_id, crops=False)
 
 
@@ -71,7 +71,7 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     openapi_extra=body_docs(CloudSearch, SEARCH),
 )
 async def search_crops(request: Request, context: Context, key: SearchKey) -> Response:
-    """As `/search`; the pictures are the thumbnails that `/detect` answers. Needs the role `search`."""
+    """As `/search`, with thumbnails of `/detect` as images. Needs the role `search`."""
     return await _search(request, context, key.tenant_id, crops=True)
 
 
@@ -83,7 +83,7 @@ async def search_crops(request: Request, context: Context, key: SearchKey) -> Re
     openapi_extra=body_docs(CloudLiveSearch, {"image": EXAMPLE_PICTURE, "min_score": 0.81}),
 )
 async def search_live_face(request: Request, context: Context, key: SearchKey) -> Response:
-    """Says who it is and how live the face is; what to make of that is left to the caller. Nobody found is a 404."""
+    """The matches and the liveness of the face, which the caller has to judge. No match is a 404. Needs `search`."""
     body = await read(request, CloudLiveSearch)
     matches, liveness = await context.service.search_set(
         key.tenant_id,
@@ -94,7 +94,7 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
         liveness=True,
     )
     if not matches:
-        raise PersonNotFound("Nobody was found who looks like this face.")
+        raise PersonNotFound("No person was found for this face.")
     persons = await matches_of(context, key.tenant_id, matches)
     return reply(CloudLiveMatches(liveness_score=liveness.probability if liveness else 0.0, persons=persons))
 
@@ -107,7 +107,7 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
     openapi_extra=body_docs(CloudDetect, {"image": EXAMPLE_PICTURE, "search": {"min_score": 0.81}}),
 )
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:
-    """All faces, largest first; with `search` also who they are. Needs the role `search`."""
+    """All faces, largest first; with `search` also their matches. Needs the role `search`."""
     body = await read(request, CloudDetect)
     image = await picture(context, body.image)
     if body.search is None:
@@ -146,7 +146,7 @@ async def _detect_and_search(
     openapi_extra=body_docs(CloudVerify, {"id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def verify(request: Request, context: Context, key: SearchKey) -> Response:
-    """`match` is null if it is not. Needs the role `search`."""
+    """Whether the images show this person; `match` is null if they do not. Needs the role `search`."""
     body = await read(request, CloudVerify)
     service, images = context.service, await pictures(context, body.images)
     least = MATCH_SCORE if body.min_score is None else body.min_score

@@ -84,13 +84,13 @@ def create_app(
     app.state.get_context = get_context
     app.state.traffic = RecentStatistics()
     native = native_dialect()
-    spoken = (native, *dialects)
-    for dialect in spoken:
+    all_dialects = (native, *dialects)
+    for dialect in all_dialects:
         tags: list[str | Enum] | None = [dialect.tag] if dialect.tag else None
         ids = _operation_ids(dialect.name)
         for router in dialect.routers:
             app.include_router(router, prefix=dialect.prefix, tags=tags, generate_unique_id_function=ids)
-    dialect_of = DialectOf(spoken, default=native)
+    dialect_of = DialectOf(all_dialects, default=native)
     defaults = Settings()
 
     def answer(request: Request, error: FacegraphError) -> Response:

@@ -119,7 +119,7 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     return InvalidRequest(text, errors=findings)
 
 
-_WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
+_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 def _finding(error: Mapping[str, Any]) -> dict[str, str]:
@@ -127,9 +127,9 @@ def _finding(error: Mapping[str, Any]) -> dict[str, str]:
     if parts and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     kind = error["type"]
-    message = _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
     given = error.get("input")
-    if kind not in _WORDS and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
+    if kind not in _MESSAGES and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
         message += f", got {_echo(given)}"
     return {"field": ".".join(parts) or "body", "message": message}
 

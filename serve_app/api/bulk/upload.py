@@ -61,7 +61,7 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
             try:
                 BulkPersonTexts.model_validate({**entry.fields, "person": entry.person})
             except ValidationError as error:
-                problems.add(number, f"{entry.person[:100]!r}: {_words(error)}")
+                problems.add(number, f"{entry.person[:100]!r}: {_message(error)}")
             for picture in entry.files:
                 if (picture.size or 0) > limits.max_image_bytes:
                     problems.add(number, f"{picture.name}: an image may have at most {limits.max_image_bytes} bytes")
@@ -116,7 +116,7 @@ def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
         read = BulkLine.model_validate_json(line)
     except ValidationError as error:
-        raise InvalidRequest(_words(error)) from None
+        raise InvalidRequest(_message(error)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)
@@ -157,5 +157,5 @@ def _settle(problems: Problems, unit: str) -> None:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 
 
-def _words(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     return from_pydantic(error).message

@@ -15,7 +15,7 @@ from serve_app.errors import ConfigurationError
 ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos, facepp, opencv_fr_cloud)
 """All dialects, in the order of the documentation."""
 
-EVERY_ONE = "all"
+EVERY = "all"
 """The name that stands for all dialects in the setting."""
 
 
@@ -26,9 +26,9 @@ def chosen(names: Sequence[str]) -> tuple[Dialect, ...]:
         ConfigurationError: a name is unknown.
     """
     known = {dialect.name: dialect for dialect in ALL}
-    unknown = [name for name in names if name not in known and name != EVERY_ONE]
+    unknown = [name for name in names if name not in known and name != EVERY]
     if unknown:
         raise ConfigurationError(
-            f"dialects: there is no {', '.join(map(repr, unknown))}; expected any of {', '.join((EVERY_ONE, *known))}"
+            f"dialects: there is no {', '.join(map(repr, unknown))}; expected any of {', '.join((EVERY, *known))}"
         )
-    return ALL if EVERY_ONE in names else tuple(known[name] for name in dict.fromkeys(names))
+    return ALL if EVERY in names else tuple(known[name] for name in dict.fromkeys(names))

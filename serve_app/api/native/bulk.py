@@ -35,8 +35,11 @@ READERS: Mapping[str, Callable[[IO[bytes], Limits], Generator[BulkPerson, None, 
     LINES: read_lines,
     "application/jsonl": read_lines,
 }
-AT_ONCE_BYTES = 8 * 2**20
+BATCH_BYTES = 8 * 2**20
+"""Persons are handed to the gallery in batches of about this size."""
+
 PAGE = 1000
+"""Lines of a report that are read from the gallery at a time."""
 
 REFERENCE = SCHEMA_PREFIX + "{model}"
 EXAMPLE = (
@@ -103,15 +106,15 @@ async def _accept(
     context: ApiContext, tenant: str, name: str, options: dict[str, Any], people: Iterator[BulkPerson]
 ) -> Task:
     matcher = context.service.matcher
-    first = await asyncio.to_thread(_some, people)  # checks the whole upload
+    first = await asyncio.to_thread(_batch, people)  # checks the whole upload
     task = await matcher.begin_bulk(tenant, name, {key: value for key, value in options.items() if value is not None})
     try:
         position = 0
-        some = first
-        while some:
-            await matcher.add_bulk(tenant, task.id, position, some)
-            position += len(some)
-            some = await asyncio.to_thread(_some, people)
+        batch = first
+        while batch:
+            await matcher.add_bulk(tenant, task.id, position, batch)
+            position += len(batch)
+            batch = await asyncio.to_thread(_batch, people)
         return await matcher.start_bulk(tenant, task.id)
     except BaseException:
         # Also when the client has disconnected or the request timed out. The gallery's cleanup erases what was stored.
@@ -119,15 +122,15 @@ async def _accept(
         raise
 
 
-def _some(people: Iterator[BulkPerson]) -> list[BulkPerson]:
-    some: list[BulkPerson] = []
+def _batch(people: Iterator[BulkPerson]) -> list[BulkPerson]:
+    batch: list[BulkPerson] = []
     size = 0
     for person in people:
-        some.append(person)
+        batch.append(person)
         size += len(person.payload)
-        if size >= AT_ONCE_BYTES:
+        if size >= BATCH_BYTES:
             break
-    return some
+    return batch
 
 
 @router.get(

@@ -83,7 +83,7 @@ class FacesetParams(FaceppBody):
     outer_id: str | None = None
 
 
-class LookParams(FaceppBody):
+class AppearanceParams(FaceppBody):
     """Landmarks and attributes that are requested for faces."""
 
     return_landmark: int | None = Field(None, ge=0, le=2, description="1 and 2 return the same five points.")
@@ -126,7 +126,7 @@ class RemoveParams(FacesetParams):
         return None if sent.strip() == EVERYTHING else tokens_of(sent, MAX_REMOVED)
 
 
-class FaceppDetectParams(PictureParams, LookParams):
+class FaceppDetectParams(PictureParams, AppearanceParams):
     """An image whose faces are detected."""
 
     calculate_all: FLAG = 0
@@ -137,7 +137,7 @@ class FaceppDetectParams(PictureParams, LookParams):
     beauty_score_max: int = Field(100, ge=0, le=100)
 
 
-class FaceppCompareParams(LookParams):
+class FaceppCompareParams(AppearanceParams):
     """Two faces, each by its token or in an image."""
 
     face_token1: str | None = None
@@ -157,7 +157,7 @@ class FaceppSearchParams(PictureParams, FacesetParams):
     return_result_count: int = Field(1, ge=1, le=5)
 
 
-class FaceppAnalyzeParams(LookParams):
+class FaceppAnalyzeParams(AppearanceParams):
     """Faces to analyse, and the requested landmarks and attributes."""
 
     face_tokens: str = Field(description="Up to five, separated by commas.")

@@ -28,8 +28,8 @@ NO_FACE = "0" * 32
 async def persons_of(context: ApiContext, tenant: str, persons: Sequence[Person]) -> list[CloudPerson]:
     """The persons with their thumbnails and collections."""
     collections = await _collections(context, tenant, persons)
-    pictures = await thumbnails(context, tenant, [face for person in persons for face in person.faces[:MAX_SET]])
-    return [_person(person, collections, pictures) for person in persons]
+    views = await thumbnails(context, tenant, [face for person in persons for face in person.faces[:MAX_SET]])
+    return [_person(person, collections, views) for person in persons]
 
 
 async def person_of(context: ApiContext, tenant: str, person: Person) -> CloudPerson:
@@ -64,9 +64,9 @@ async def _collections(context: ApiContext, tenant: str, persons: Sequence[Perso
 
 
 def _person(
-    person: Person, collections: Mapping[str, CloudCollection], pictures: Mapping[str, CloudThumbnail]
+    person: Person, collections: Mapping[str, CloudCollection], views: Mapping[str, CloudThumbnail]
 ) -> CloudPerson:
-    faces = [pictures[face.id] for face in person.faces[:MAX_SET]]
+    faces = [views[face.id] for face in person.faces[:MAX_SET]]
     return CloudPerson(
         id=person.id,
         name=person.name[:100] or None,

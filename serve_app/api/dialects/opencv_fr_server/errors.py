@@ -129,7 +129,7 @@ FIELD_ROWS = {
 }
 """Refused field -> the vendor's row for it."""
 
-LIVENESS_WORDS = (
+LIVENESS_CODES = (
     QualityCode.FACE_TOO_SMALL,
     QualityCode.FACE_TOO_CLOSE,  # before the faults that it causes
     QualityCode.FACE_CROPPED,
@@ -138,7 +138,7 @@ LIVENESS_WORDS = (
     QualityCode.FACE_IS_OCCLUDED,
     QualityCode.EYES_CLOSED,
 )
-"""``metadata.code`` holds one word: the first of these faults, because its cure can cure the others."""
+"""``metadata.code`` holds one code: the first of these faults, because its cure can cure the others."""
 
 MAX_FIELDS = 20
 """Maximum number of refused fields in a response."""
@@ -180,7 +180,7 @@ def _row_of(kind: type[FacegraphError]) -> Row:
 
 def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
     if row is LIVENESS:
-        return {"code": _liveness_word(error)}
+        return {"code": _liveness_code(error)}
     if isinstance(error, DuplicateFace):
         return {"person_id": error.details["person_id"], "similarity_score": f"{error.details['score']:.4f}"}
     if isinstance(error, RoleInsufficient):
@@ -190,11 +190,11 @@ def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
     return {}
 
 
-def _liveness_word(error: FacegraphError) -> str:
+def _liveness_code(error: FacegraphError) -> str:
     if isinstance(error, FaceRejected):
-        return next((str(word) for word in LIVENESS_WORDS if word in error.details["codes"]), "UNKNOWN_ERROR")
-    words: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
-    return words.get(type(error), "UNKNOWN_ERROR")
+        return next((str(code) for code in LIVENESS_CODES if code in error.details["codes"]), "UNKNOWN_ERROR")
+    codes: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
+    return codes.get(type(error), "UNKNOWN_ERROR")
 
 
 COMMON_ERRORS = (

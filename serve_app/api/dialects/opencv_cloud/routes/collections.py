@@ -147,7 +147,7 @@ async def collections_of_person(person_id: str, context: Context, key: EnrollKey
 
 @router.post(
     "/collection/person",
-    summary="Put a person into a collection",
+    summary="Add a person to a collection",
     status_code=201,
     response_model=CloudLinked,
     responses=error_docs(*BODY, NotFound, NOT_LIVE),
@@ -163,7 +163,7 @@ async def link(request: Request, context: Context, key: EnrollKey) -> Response:
 
 @router.patch(
     "/collection/persons",
-    summary="Put persons into a collection and take others out",
+    summary="Add persons to a collection and remove others",
     response_model=CloudLinkedPersons,
     responses=error_docs(*BODY, NotFound, NOT_LIVE),
     openapi_extra=body_docs(CloudLinks, LINKS),
@@ -181,7 +181,7 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
 
 @router.delete(
     "/collection/person/{collection_id}/{person_id}",
-    summary="Take a person out of a collection",
+    summary="Remove a person from a collection",
     response_model=CloudLinked,
     responses=error_docs(*COMMON, NotFound),
 )

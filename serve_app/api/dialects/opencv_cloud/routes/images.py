@@ -38,7 +38,7 @@ router = APIRouter()
 
 @router.post(
     "/person/images",
-    summary="Add pictures to a person",
+    summary="Add images to a person",
     status_code=201,
     response_model=list[CloudImage],
     responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
@@ -58,7 +58,7 @@ async def add_images(request: Request, context: Context, key: EnrollKey) -> Resp
 
 @router.patch(
     "/person/images",
-    summary="Change a person and the pictures",
+    summary="Change a person and the images",
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
     openapi_extra=body_docs(CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}),
@@ -75,7 +75,7 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
 
 @router.delete(
     "/person/image/{person_id}/{thumbnail_id}",
-    summary="Remove a picture of a person",
+    summary="Remove an image of a person",
     response_model=CloudDeleted,
     responses=error_docs(*COMMON, NotFound, NO_THUMBNAILS_LEFT),
 )

@@ -30,7 +30,7 @@ CONFIDENCE = 75
 
 @router.post(
     "/compare",
-    summary="How alike two sets of pictures are",
+    summary="Similarity of two sets of images",
     response_model=CloudScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudCompare, {"probe": [EXAMPLE_PICTURE], "gallery": [EXAMPLE_PICTURE]}),
@@ -45,7 +45,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
 
 @router.post(
     "/compare-live-face",
-    summary="How alike and how live",
+    summary="Similarity and liveness",
     response_model=CloudLiveScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudCompareLive, {"probe": EXAMPLE_PICTURE, "gallery": [EXAMPLE_PICTURE]}),
@@ -62,7 +62,7 @@ async def compare_live_face(request: Request, context: Context, key: SearchKey) 
 
 @router.post(
     "/liveness",
-    summary="How live a face is",
+    summary="Liveness of a face",
     response_model=CloudLivenessScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudLiveness, {"image": EXAMPLE_PICTURE, "os": "DESKTOP"}),
@@ -76,7 +76,7 @@ async def liveness(request: Request, context: Context, key: SearchKey) -> Respon
 
 @router.post(
     "/head-count",
-    summary="How many faces there are",
+    summary="Number of faces",
     response_model=CloudCount,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudHeadCount, {"image": EXAMPLE_PICTURE, "confidence": 75}),

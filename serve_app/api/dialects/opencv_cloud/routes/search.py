@@ -53,7 +53,7 @@ async def _search(request: Request, context: ApiContext, tenant: str, *, crops: 
 
 @router.post(
     "/search",
-    summary="Who is this person",
+    summary="Search for a person",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudSearch, SEARCH),
@@ -65,7 +65,7 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
 
 @router.post(
     "/search/crops",
-    summary="Whose are these face crops",
+    summary="Search for face crops",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound, NotACrop),
     openapi_extra=body_docs(CloudSearch, SEARCH),
@@ -77,7 +77,7 @@ async def search_crops(request: Request, context: Context, key: SearchKey) -> Re
 
 @router.post(
     "/search-live-face",
-    summary="Who is in front of the camera",
+    summary="Search for the person in front of the camera",
     response_model=CloudLiveMatches,
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudLiveSearch, {"image": EXAMPLE_PICTURE, "min_score": 0.81}),
@@ -101,7 +101,7 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
 
 @router.post(
     "/detect",
-    summary="The faces of a picture, and who they are",
+    summary="Detect faces and search for them",
     response_model=list[CloudFace],
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudDetect, {"image": EXAMPLE_PICTURE, "search": {"min_score": 0.81}}),
@@ -140,7 +140,7 @@ async def _detect_and_search(
 
 @router.post(
     "/verify",
-    summary="Whether it is this person",
+    summary="Verify a person",
     response_model=CloudVerified,
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudVerify, {"id": "p-17", "images": [EXAMPLE_PICTURE]}),

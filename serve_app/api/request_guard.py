@@ -104,7 +104,7 @@ class RequestGuard:
                 with self._admitted(scope, limited, bounds) as admitted:
                     await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
-            logger.info("request %s: the client went away", request_id)
+            logger.info("request %s: the client disconnected", request_id)
         except Exception as error:
             if started:
                 raise

@@ -70,10 +70,10 @@ async def submit_bulk(
     request: Request,
     context: Context,
     key: EnrollKey,
-    faces: Annotated[Literal["one", "largest"], Query(description="As for one person.")] = "one",
-    liveness: Annotated[bool | None, Query(description="As for one person.")] = None,
-    image_storage: Annotated[ImageStorage | None, Query(description="As for one person.")] = None,
-    reject_below: Annotated[QualityValue, Query(description="As for one person.")] = 0.0,
+    faces: Annotated[Literal["one", "largest"], Query(description="As in the enrolment of one person.")] = "one",
+    liveness: Annotated[bool | None, Query(description="As in the enrolment of one person.")] = None,
+    image_storage: Annotated[ImageStorage | None, Query(description="As in the enrolment of one person.")] = None,
+    reject_below: Annotated[QualityValue, Query(description="As in the enrolment of one person.")] = 0.0,
 ) -> Response:
     """The body is a zip with one folder per person, named by the person's id, or with a `manifest.csv` or
     `manifest.jsonl`; or JSON lines, one person per line. The whole upload is checked first, and refused if a part of it

@@ -34,7 +34,7 @@ class LeftBehindView(View):
 
 
 class LeftBehindPage(Answer):
-    """One page; ``cursor`` fetches the next one."""
+    """A page; `cursor` fetches the next one."""
 
     left_behind: list[LeftBehindView]
     cursor: str | None

@@ -33,7 +33,7 @@ class BoxView(Answer):
 
     @classmethod
     def of(cls, box: Box) -> BoxView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             x=round(float(box.x), PIXEL_DIGITS),
             y=round(float(box.y), PIXEL_DIGITS),
@@ -60,7 +60,7 @@ class LandmarksView(Answer):
 
     @classmethod
     def of(cls, landmarks: NDArray[Any]) -> LandmarksView:
-        """From the domain's (5, 2) array."""
+        """Build from the domain's (5, 2) array."""
         points = [PointView(x=round(x, PIXEL_DIGITS), y=round(y, PIXEL_DIGITS)) for x, y in landmarks.tolist()]
         right_eye, left_eye, nose, mouth_right, mouth_left = points
         return cls(right_eye=right_eye, left_eye=left_eye, nose=nose, mouth_right=mouth_right, mouth_left=mouth_left)
@@ -78,7 +78,7 @@ class QualityView(Answer):
 
     @classmethod
     def of(cls, quality: Quality) -> QualityView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             sharpness=round(float(quality.sharpness), 2),
             brightness=round(float(quality.brightness), 2),
@@ -99,12 +99,12 @@ class LivenessView(Answer):
 
     @classmethod
     def of(cls, liveness: Liveness) -> LivenessView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(**cls.fields_of_liveness(liveness))
 
     @classmethod
     def fields_of_liveness(cls, liveness: Liveness) -> dict[str, Any]:
-        """The fields, from the domain."""
+        """The values of the fields."""
         return {
             "is_live": liveness.is_live,
             "probability": rounded(liveness.probability),
@@ -121,7 +121,7 @@ class ImageView(Answer):
 
     @classmethod
     def of(cls, image: ImageInfo) -> ImageView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(width=image.width, height=image.height)
 
 
@@ -136,7 +136,7 @@ class FaceOnPicture(Answer):
 
     @classmethod
     def fields_of(cls, face: DetectedFace) -> dict[str, Any]:
-        """The fields, from the domain."""
+        """The values of the fields."""
         return {
             "box": BoxView.of(face.box),
             "landmarks": LandmarksView.of(face.landmarks),
@@ -162,7 +162,7 @@ class FaceView(Answer):
 
     @classmethod
     def of(cls, face: Face) -> FaceView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             id=face.id,
             person_id=face.person_id,

@@ -30,7 +30,7 @@ class InfoAnswer(Answer):
 
     model_config = ConfigDict(extra="allow")
 
-    key: KeyView = Field(description="The key that asked.")
+    key: KeyView = Field(description="The key of the request.")
     limits: LimitsView
     image_formats: list[str] = Field(examples=[["JPEG", "PNG", "WEBP", "BMP"]])
     image_urls: bool = Field(description="Whether images can be sent by URL.")
@@ -70,7 +70,7 @@ class TrafficView(Answer):
 
     @classmethod
     def fields_of(cls, statistics: RecentStatistics) -> dict[str, Any]:
-        """The fields' values, rounded."""
+        """The values of the fields, rounded."""
         fields = dataclasses.asdict(statistics.figures())
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
 

@@ -87,7 +87,7 @@ class DetectedFaceView(FaceOnPicture):
 
     @classmethod
     def of(cls, checked: CheckedFace) -> DetectedFaceView:
-        """From the domain."""
+        """Build from the domain value."""
         liveness = LivenessView.of(checked.liveness) if checked.liveness else None
         return cls(**cls.fields_of(checked.face), liveness=liveness)
 
@@ -107,7 +107,7 @@ class LivenessAnswer(LivenessView, FaceOnPicture):
 
     @classmethod
     def about(cls, request_id: str, face: DetectedFace, liveness: Liveness) -> LivenessAnswer:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(request_id=request_id, **LivenessView.fields_of_liveness(liveness), **cls.fields_of(face))
 
 
@@ -125,7 +125,7 @@ class ComparisonAnswer(Answer):
 
     @classmethod
     def fields_of(cls, request_id: str, comparison: Comparison) -> dict[str, Any]:
-        """The fields, from the domain."""
+        """The values of the fields."""
         return {
             "request_id": request_id,
             "score": rounded(comparison.score),

@@ -38,7 +38,7 @@ class DeletionAnswer(Answer):
 
     @classmethod
     def of(cls, deletion: Deletion) -> DeletionAnswer:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             deleted=True,
             erased=deletion.erased,
@@ -100,5 +100,5 @@ class AuditChecked(Answer):
 
     @classmethod
     def of(cls, check: AuditCheck) -> AuditChecked:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(whole=check.broken is None, entries=check.entries, broken=check.broken, head=check.head)

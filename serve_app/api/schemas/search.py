@@ -81,7 +81,7 @@ class MatchView(Answer):
 
     @classmethod
     def of(cls, match: Match) -> MatchView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             collection=match.collection,
             person=PersonSummary.of(match.person) if match.person else None,
@@ -108,7 +108,7 @@ class SearchedFaceView(Answer):
 
     @classmethod
     def of(cls, searched: SearchedFace) -> SearchedFaceView:
-        """From the domain."""
+        """Build from the domain value."""
         face = searched.face
         return cls(
             **(FaceOnPicture.fields_of(face) if face else dict.fromkeys(FaceOnPicture.model_fields)),
@@ -141,7 +141,7 @@ class SearchAnswer(Answer):
 
     @classmethod
     def of(cls, request_id: str, result: SearchResult) -> SearchAnswer:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             request_id=request_id,
             image=ImageView.of(result.image) if result.image else None,

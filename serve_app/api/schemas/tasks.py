@@ -78,7 +78,7 @@ class DuplicateSide(Answer):
 
     @classmethod
     def of(cls, side: EnrolledFace) -> DuplicateSide:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(person=PersonSummary.of(side.person) if side.person else None, face_id=side.face.id)
 
 
@@ -100,7 +100,7 @@ class DuplicatePage(Answer):
 
     @classmethod
     def of(cls, page: Page[DuplicatePair]) -> DuplicatePage:
-        """From the domain."""
+        """Build from the domain value."""
         pairs = [
             DuplicateView(
                 score=rounded(pair.score),

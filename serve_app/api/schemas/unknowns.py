@@ -26,14 +26,14 @@ class UnknownView(Answer):
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
     collection: str = Field(examples=["staff"])
     faces: list[FaceView] = Field(description="Newest first, at most 20; GET /v1/faces/{face_id}/image shows one.")
-    sightings: int = Field(description="Searches that saw the face.", examples=[3])
+    sightings: int = Field(description="Number of searches that saw the face.", examples=[3])
     first_seen: dt.datetime
     last_seen: dt.datetime
     expires: dt.datetime = Field(description="When the last of the faces is erased.")
 
     @classmethod
     def of(cls, unknown: Unknown) -> UnknownView:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             id=unknown.id,
             collection=unknown.collection,
@@ -53,7 +53,7 @@ class UnknownPage(Answer):
 
     @classmethod
     def of(cls, page: Page[Unknown]) -> UnknownPage:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(unknowns=[UnknownView.of(item) for item in page.items], cursor=page.cursor)
 
 

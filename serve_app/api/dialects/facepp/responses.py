@@ -75,7 +75,7 @@ class FaceppFaceset(Answer):
 
     @classmethod
     def fields_of(cls, collection: Collection) -> dict[str, str]:
-        """The fields' values."""
+        """The values of the fields."""
         return {
             "faceset_token": collection.id,
             "outer_id": outer_id_of(collection),

@@ -146,7 +146,7 @@ async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str)
 
 
 def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
-    """The one face that fills most of the rectangle."""
+    """The face that overlaps most with the rectangle; none if no face overlaps."""
     top, left, width, height = map(int, rectangle.split(","))
     shares = [_common(face.face_rectangle, top, left, width, height) for face in faces]
     best = max(range(len(faces)), key=lambda index: shares[index], default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
@@ -199,11 +199,6 @@ class PersonView(PersonSummary):
     """A person with the enrolled faces."""
 
     faces: list[FaceView]
-
-    @classmethod
-    def of(cls, value: Person) -> Self:
-        """Build from the domain value."""
-        return cls(**dict(PersonSummary.of(value)), faces=[FaceView.of(face) for face in value.faces])
 
 
 class EnrolledPerson(PersonView):

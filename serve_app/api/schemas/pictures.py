@@ -108,7 +108,7 @@ class LivenessAnswer(LivenessView, FaceOnPicture):
     @classmethod
     def about(cls, request_id: str, face: DetectedFace, liveness: Liveness) -> LivenessAnswer:
         """Build from the domain value."""
-        return cls(request_id=request_id, **LivenessView.fields_of_liveness(liveness), **cls.fields_of(face))
+        return cls(request_id=request_id, **dict(LivenessView.of(liveness)), **cls.fields_of(face))
 
 
 class ComparisonAnswer(Answer):

@@ -20,7 +20,7 @@ class SightingView(View):
     is_new: bool = Field(description="Whether no kept face was similar to it.")
 
 
-class UnknownView(Answer):
+class UnknownView(View):
     """A cluster of similar faces of a person who has not been named."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
@@ -30,19 +30,6 @@ class UnknownView(Answer):
     first_seen: dt.datetime
     last_seen: dt.datetime
     expires: dt.datetime = Field(description="When the last of the faces is erased.")
-
-    @classmethod
-    def of(cls, unknown: Unknown) -> UnknownView:
-        """Build from the domain value."""
-        return cls(
-            id=unknown.id,
-            collection=unknown.collection,
-            faces=[FaceView.of(face) for face in unknown.faces],
-            sightings=unknown.sightings,
-            first_seen=unknown.first_seen,
-            last_seen=unknown.last_seen,
-            expires=unknown.expires,
-        )
 
 
 class UnknownPage(Answer):

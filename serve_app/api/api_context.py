@@ -1,4 +1,4 @@
-"""What a request needs to be answered: one :class:`ApiContext` per replica."""
+"""Dependencies of the request handlers: one :class:`ApiContext` per replica."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ from serve_app.settings import Settings
 
 
 class KeyStore(Protocol):
-    """API keys. Synchronous, and it may talk to a database: call it from the thread pool."""
+    """Storage of API keys. Its methods block and can query a database: call them from the thread pool."""
 
     def create(
         self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
     ) -> tuple[ApiKey, str]:
-        """A new key and its secret, which cannot be had again."""
+        """Create a key; returns it with its secret, which cannot be read again."""
         ...
 
     def authenticate(self, secret: str) -> ApiKey:
-        """The key with this secret. Raises KeyInvalid: unknown, revoked or expired."""
+        """The key with this secret. Raises KeyInvalid if it is unknown, revoked or expired."""
         ...
 
     def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
-        """The key with this id and this secret. Raises KeyInvalid: unknown, revoked or expired, or another key's id."""
+        """The key with this secret. Raises KeyInvalid if it is unknown, revoked or expired, or has another id."""
         ...
 
     def list(self, tenant: str) -> Sequence[ApiKey]:
-        """The keys of a tenant that are not revoked."""
+        """The tenant's keys that are not revoked."""
         ...
 
     def revoke(self, tenant: str, key_id: str) -> None:
-        """The key stops working. Raises KeyNotFound."""
+        """Revoke a key. Raises KeyNotFound."""
         ...
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release connections and files."""
         ...
 
 
 ReplicaStates = Callable[[], Mapping[str, Mapping[str, int]]]
-"""Replicas of each deployment by their state: ``{"Detector": {"RUNNING": 2}}``."""
+"""Number of replicas by deployment and state: ``{"Detector": {"RUNNING": 2}}``."""
 
 
 @dataclass
 class ApiContext:
-    """The parts behind the HTTP layer.
+    """The objects behind the HTTP layer.
 
     Attributes:
-        service: every operation on pictures and the gallery.
-        keys: API keys.
-        settings: without secrets.
+        service: all operations on images and the gallery.
+        keys: storage of API keys.
+        settings: the settings, without secrets.
         info: static, JSON-ready facts for ``GET /v1/info``: versions, models, thresholds.
-        fetcher: what to download pictures with, instead of the usual.
-        by_url: downloads pictures given by ``image_url``.
-        shares: the requests at the same time of each key, counted in this replica.
-        windows: recent calls of each stage, by its name.
-        replicas: tells how many replicas each deployment has; None where there is no Ray Serve. Blocking.
-        rates: the rate limits of the keys that have one, kept in this replica.
+        fetcher: replaces the default downloader of images.
+        by_url: downloads images given by ``image_url``.
+        concurrency: counts the concurrent requests of each key in this replica.
+        statistics: recent calls of each stage, by the stage's name.
+        replicas: returns the number of replicas of each deployment; None without Ray Serve. Blocks.
+        rates: enforces the rate limits of keys in this replica.
     """
 
     service: FaceService
@@ -87,7 +87,7 @@ class ApiContext:
 
     @property
     def default_policy(self) -> CollectionPolicy:
-        """Of a new collection whose creator says nothing of it."""
+        """The policy of a new collection, where the request does not set it."""
         return CollectionPolicy(
             liveness_threshold=self.settings.liveness.threshold,
             image_storage=ImageStorage(self.settings.matcher.default_image_storage),
@@ -95,11 +95,11 @@ class ApiContext:
 
 
 ContextGetter = Callable[[], ApiContext | None]
-"""Gives the replica's context; None before it has started."""
+"""Returns the replica's context; None before the replica has started."""
 
 
 async def current_context(request: Request) -> ApiContext:
-    """The context of the running replica, as a dependency.
+    """Dependency: the context of this replica.
 
     Raises:
         Unavailable: the replica has not started yet.

@@ -1,6 +1,6 @@
-"""The HTTP application: every dialect's routes over one service.
+"""The HTTP application: the routes of all dialects over one service.
 
-A plain function, so that it runs under Ray Serve, under any ASGI server and in tests alike::
+A plain function creates it, so that it runs the same under Ray Serve, under any ASGI server and in tests::
 
     app = create_app(lambda: context)
 """
@@ -8,6 +8,7 @@ A plain function, so that it runs under Ray Serve, under any ASGI server and in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -34,12 +35,13 @@ from serve_app.settings import Settings, Topology
 from serve_app.vision import cpu_slots
 
 IN_FLIGHT_PER_CORE = 2
-"""In an overload: one that computes, one that is read, looked up or answered meanwhile."""
+"""Requests in work per core during an overload: one computes while another one reads, looks up or answers."""
 
 DESCRIPTION = """
-Face search: enrol people from photographs into collections, ask who is on a new one, get a calibrated score.
+Face search: enrol people from photographs into collections, search them with a new image, get a calibrated score.
 
-**Keys.** Every path under `/v1` wants the header `X-API-Key`. A key has a role, and each includes the one before it:
+**Keys.** Every path under `/v1` needs the header `X-API-Key`. A key has a role, and each role includes the one before
+it:
 
 | role | may |
 |---|---|
@@ -47,28 +49,29 @@ Face search: enrol people from photographs into collections, ask who is on a new
 | `enroll` | read, write and delete persons and faces |
 | `admin` | write and delete collections; list, create and revoke keys; read `/v1/status` |
 
-A key's `rate_limit` is counted in each ingress replica for itself.
+Each ingress replica counts a key's `rate_limit` separately.
 
-**Bodies.** Paths that take pictures read `multipart/form-data` and `application/json` with the same fields. JPEG, PNG,
-WebP and BMP; EXIF orientation is applied; coordinates are pixels of the upright picture.
+**Bodies.** Paths that take images read `multipart/form-data` and `application/json` with the same fields. Formats are
+JPEG, PNG, WebP and BMP. EXIF orientation is applied; coordinates are pixels of the upright image.
 
-**Scores** lie between 0 and 1; each 0.05 is one order of magnitude of false-match rate: 0.70 is one in 10,000
-comparisons.
+**Scores** lie between 0 and 1. Each 0.05 is one order of magnitude of false-match rate (FMR): 0.70 is one false match
+in 10,000 comparisons.
 
-**Errors** are `{"error": {"code", "message", "details", "request_id"}}`. Each code has one status; 400 is always the
-request's form, 422 a picture whose faces do not serve. `X-Request-ID` is taken from the request or made, and echoed.
+**Errors** are `{"error": {"code", "message", "details", "request_id"}}`. Each code has one status. 400 is always a
+malformed request, 422 an image whose faces cannot be used. `X-Request-ID` is taken from the request or generated, and
+returned.
 """
 
 
 def create_app(
     get_context: ContextGetter, dialects: Sequence[Dialect] = (), lifespan: Lifespan[FastAPI] | None = None
 ) -> FastAPI:
-    """The application.
+    """Create the application.
 
     Args:
-        get_context: asked on every request for the replica's context; None while it starts, which answers 503.
-        dialects: further wire formats beside the native API.
-        lifespan: what runs beside it.
+        get_context: returns the replica's context, for every request; None while the replica starts, answered with 503.
+        dialects: wire formats in addition to the native API.
+        lifespan: the ASGI lifespan handler.
     """
     app = DocumentedApp(
         title="facegraph",
@@ -81,11 +84,13 @@ def create_app(
     app.state.get_context = get_context
     app.state.traffic = RecentStatistics()
     native = native_dialect()
-    spoken = (native, *dialects)
-    for dialect in spoken:
+    all_dialects = (native, *dialects)
+    for dialect in all_dialects:
+        tags: list[str | Enum] | None = [dialect.tag] if dialect.tag else None
+        ids = _operation_ids(dialect.name)
         for router in dialect.routers:
-            app.include_router(router, prefix=dialect.prefix, generate_unique_id_function=_operation_ids(dialect.name))
-    dialect_of = DialectOf(spoken, default=native)
+            app.include_router(router, prefix=dialect.prefix, tags=tags, generate_unique_id_function=ids)
+    dialect_of = DialectOf(all_dialects, default=native)
     defaults = Settings()
 
     def answer(request: Request, error: FacegraphError) -> Response:
@@ -109,14 +114,14 @@ def create_app(
 
 
 def overload_in_flight(settings: Settings) -> int:
-    """Requests that a replica works on while more come than can be served."""
+    """Number of requests in work per replica during an overload."""
     ingress = settings.ingress
     alone = IN_FLIGHT_PER_CORE * cpu_slots.CPU_COUNT if settings.topology is Topology.SINGLE else ingress.max_in_flight
     return min(ingress.overload_in_flight or alone, ingress.max_in_flight)
 
 
 def _operation_ids(dialect: str) -> Callable[[APIRoute], str]:
-    """Names for the OpenAPI document: FastAPI's own would be the same for ``/face/search`` and ``/face-search``."""
+    """Operation ids with the dialect's name. FastAPI's own are equal for ``/face/search`` and ``/face-search``."""
     return lambda route: f"{dialect}-{generate_unique_id(route)}"
 
 

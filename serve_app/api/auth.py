@@ -1,7 +1,7 @@
-"""Who calls, and whether they may: the ``X-API-Key`` header of the native API.
+"""Authentication and authorisation: API keys and roles, and the native API's ``X-API-Key`` header.
 
 ==========  ==========================================================================================================
-role        may, besides what the roles above it may
+role        may do, in addition to the roles above it
 ==========  ==========================================================================================================
 search      search, detect, compare, verify, liveness, embed; read collections, face images and ``/v1/info``
 enroll      read, write and delete persons and faces; unknowns, duplicates, bulk enrolment, tasks; check receipts
@@ -23,7 +23,7 @@ from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
 from serve_app.request_context import current
 
 MAX_SECRET = 1000
-"""Characters of a header value that may be a key."""
+"""Characters; a longer secret is refused without a look into the key store."""
 
 api_key_header = APIKeyHeader(
     name="X-API-Key", scheme_name="ApiKey", description="An API key of this service.", auto_error=False
@@ -31,12 +31,16 @@ api_key_header = APIKeyHeader(
 
 
 def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: str | None = None) -> ApiKey:
-    """The key behind a secret, if its role and its limits allow one more request. For every dialect.
+    """Authenticate a request of any dialect, check the key's role and count the request against the key's limits.
 
-    Blocking: it may ask the database.
+    Blocks: it can query the database.
 
     Args:
-        key_id: must be that key's, for schemes that send it beside the secret; None where there is none.
+        secret: as sent; None if none was.
+        key_id: the key's id, for schemes that send it with the secret; None for the others.
+
+    Returns:
+        The key. It is also recorded as the caller in the request context.
 
     Raises:
         KeyMissing, KeyInvalid, RoleInsufficient, RateLimited.
@@ -49,7 +53,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
     key = keys.authenticate(secret) if key_id is None else keys.authenticate_pair(key_id, secret)
     if not key.role.allows(needed):
         raise RoleInsufficient(
-            f"This needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
+            f"This request needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
         )
     context.concurrency.take(key)
     context.rates.take(key)
@@ -58,7 +62,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
 
 
 def require(needed: Role) -> Callable[..., ApiKey]:
-    """A dependency that lets keys with this role pass. Not async, so that it runs in the thread pool."""
+    """Dependency: the request's API key, which must have this role. Not async, so that it runs in the thread pool."""
 
     def authorised(context: Context, secret: Annotated[str | None, Security(api_key_header)] = None) -> ApiKey:
         return authenticate(context, secret, needed)

@@ -1,7 +1,7 @@
-"""Requests of one API key that are worked on at the same time, counted in this replica.
+"""Limit of the concurrent requests of one API key, counted in this replica.
 
-Whoever serves a request opens a :func:`request_scope`; a key that is authenticated inside takes a place, which is free
-again when the scope ends, however it ends.
+The server of a request opens a :func:`request_scope`. Authentication inside the scope counts the request for its key;
+the end of the scope, also by an exception, takes it off the count.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from contextvars import ContextVar
 from serve_app.domain import ApiKey
 from serve_app.errors import RateLimited
 
-_taken: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("places taken by the request", default=None)
+_counted: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("keys that count it", default=None)
 
 
 class ConcurrencyLimit:
-    """The places of all keys. Safe to call from several threads.
+    """Counts the requests in progress of every key. Safe to call from several threads.
 
     Args:
-        most: places of one key; 0 for no limit of its own.
+        most: concurrent requests of one key; 0 for no limit.
     """
 
     def __init__(self, most: int) -> None:
@@ -31,26 +31,26 @@ class ConcurrencyLimit:
         self._busy: Counter[str] = Counter()
 
     def take(self, key: ApiKey) -> None:
-        """Count the current request for this key; a second call for the same request does nothing.
+        """Count the current request for this key; a second call within the same request does nothing.
 
         Raises:
             RateLimited: with ``details["retry_after_s"]``.
         """
-        places = _taken.get()
-        if not self._most or places is None or any(owner is self for owner, _ in places):
+        counted = _counted.get()
+        if not self._most or counted is None or any(owner is self for owner, _ in counted):
             return
         with self._lock:
             if self._busy[key.id] >= self._most:
                 raise RateLimited(
-                    f"This API key may have {self._most} requests worked on at the same time; try again in 1 s.",
+                    f"This API key may have at most {self._most} requests in progress; try again in 1 s.",
                     limit=self._most,
                     retry_after_s=1,
                 )
             self._busy[key.id] += 1
-            places.append((self, key.id))
+            counted.append((self, key.id))
 
     def free(self, key_id: str) -> None:
-        """The end of a request that took a place."""
+        """A counted request has ended."""
         with self._lock:
             self._busy[key_id] -= 1
             if not self._busy[key_id]:
@@ -59,12 +59,12 @@ class ConcurrencyLimit:
 
 @contextmanager
 def request_scope() -> Iterator[None]:
-    """One request: the places taken inside, also in threads that it starts, are free afterwards."""
-    places: list[tuple[ConcurrencyLimit, str]] = []
-    token = _taken.set(places)
+    """The scope of one request, which also covers threads that the request starts."""
+    counted: list[tuple[ConcurrencyLimit, str]] = []
+    token = _counted.set(counted)
     try:
         yield
     finally:
-        _taken.reset(token)
-        for concurrency, key_id in places:
+        _counted.reset(token)
+        for concurrency, key_id in counted:
             concurrency.free(key_id)

@@ -1,4 +1,4 @@
-"""The web console at ``/``: files of the package, served with a content-security policy that lets nothing else run."""
+"""The web console at ``/``: static files of the package, with a content-security policy that allows no other code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self' blob:",  # pictures that people choose, and thumbnails, which only come with a key
+    "img-src": "'self' blob:",  # images that a user selects, and thumbnails, which are fetched with the API key
     "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",
@@ -34,22 +34,22 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Cache-Control": "no-cache",  # asked for again each time, answered 304: an upgrade is seen at once
+    "Cache-Control": "no-cache",  # revalidated on every load (304), so that an upgrade takes effect at once
 }
 
 
 class ConsoleFiles(StaticFiles):
-    """The console's scripts, styles and pictures."""
+    """The console's scripts, styles and icons."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """A file, with the console's headers."""
+        """The file, with the console's headers."""
         response = super().file_response(*args, **kwargs)
         response.headers.update(HEADERS)
         return response
 
 
 def add_console(app: FastAPI) -> None:
-    """``GET /`` and what it loads from ``/console``. No dialect has a path of these names."""
+    """Add ``GET /`` and the files under ``/console``. No dialect has a path of these names."""
     app.mount("/console", ConsoleFiles(directory=FILES), name="console")
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)

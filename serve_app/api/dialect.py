@@ -1,4 +1,4 @@
-"""What makes one API dialect: its paths, and how it words errors. The native API is one; each vendor's is another."""
+"""API dialects: paths and an error format over the service. The native API is one, each vendor's API another."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ class Dialect:
     """One wire format over the service.
 
     Attributes:
-        name: for people.
-        routers: its paths. Their dependencies are the dialect's own authentication, which ends in
+        name: as in the setting ``dialects``.
+        routers: its paths. Their dependencies do the dialect's authentication, which ends in
             :func:`serve_app.api.auth.authenticate`.
-        translate: an error in the dialect's words. It gets every error of the dialect's paths: the domain's, refused
-            parameters (InvalidRequest), and those of :mod:`serve_app.api.errors`.
-        prefix: where it is mounted; "" is the root.
+        translate: makes the dialect's error response. It gets every error on the dialect's paths: those of the domain,
+            refused parameters (InvalidRequest), and those of :mod:`serve_app.api.errors`.
+        prefix: prefix of the paths; "" is the root.
+        tag: tag of the paths in the OpenAPI document; None if the routers set their own.
     """
 
     name: str
     routers: Sequence[APIRouter]
     translate: ErrorTranslation
     prefix: str = ""
+    tag: str | None = None
 
 
 class DialectOf:
-    """Finds the dialect that a request speaks: by its handler, else, where no path matched, by its prefix."""
+    """Finds the dialect of a request: by its handler or, if no path matched, by the path's prefix."""
 
     def __init__(self, dialects: Sequence[Dialect], default: Dialect) -> None:
         self._by_endpoint = {

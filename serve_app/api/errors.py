@@ -1,7 +1,7 @@
-"""The one translation of errors into the native envelope ``{error: {code, message, details, request_id}}``.
+"""Errors of the HTTP layer, and the native error body ``{error: {code, message, details, request_id}}``.
 
-Every ``code`` has one HTTP status: ``invalid_request`` is always 400, whether a handler or the schema found the fault;
-422 says that a well-formed request names a picture on which the faces are not usable. The table is in ``/docs``.
+Every ``code`` has one HTTP status. ``invalid_request`` is always 400, whether a handler or the schema found the fault.
+422 means a well-formed request with an image whose faces cannot be used. ``/docs`` lists the errors of each path.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
@@ -22,52 +23,52 @@ from serve_app.request_context import current
 logger = logging.getLogger(__name__)
 
 MAX_ECHO = 60
-"""Characters of a refused value that an error message repeats."""
+"""Maximum characters of a refused value in an error message."""
 
 
 class RequestTooLarge(InvalidRequest):
-    """The body has more bytes than the service accepts in one request."""
+    """The body is larger than the service accepts in one request."""
 
     code, status = "request_too_large", 413
 
 
 class MediaTypeUnsupported(InvalidRequest):
-    """The Content-Type of the body is not one that this path reads."""
+    """This path does not read bodies of this Content-Type."""
 
     code, status = "media_type_unsupported", 415
 
 
 class MethodNotAllowed(InvalidRequest):
-    """The path exists, but not for this HTTP method; the ``Allow`` header names those that it has."""
+    """The path does not support this HTTP method; the ``Allow`` header lists the methods that it supports."""
 
     code, status = "method_not_allowed", 405
 
 
 class RouteNotFound(NotFound):
-    """The service has no such path."""
+    """The path does not exist."""
 
     code = "route_not_found"
 
 
 class InternalError(FacegraphError):
-    """A fault of the service itself. Its log has the cause under the request id."""
+    """A fault of the service. Its log has the cause under the request id."""
 
 
 def internal_error(request: Request, cause: Exception) -> InternalError:
-    """What the caller may know of an unexpected exception, which goes to the log in full."""
+    """The error that the caller gets for an unexpected exception, which is logged in full."""
     logger.error("request %s: %s %s", current().request_id, request.method, request.url.path, exc_info=cause)
     return InternalError("The service failed on this request; its log has the cause under the request id.")
 
 
 def presentable(request: Request, error: FacegraphError) -> FacegraphError:
-    """The error as a caller may see it: a fault of the service goes to the log and is an InternalError."""
+    """The error as the caller may see it: faults of the service are logged and replaced by an InternalError."""
     if error.status >= 500 and not isinstance(error, InternalError | Unavailable):
         return internal_error(request, error)
     return error
 
 
 def error_response(request: Request, error: FacegraphError) -> Response:
-    """The native envelope of an error, with the headers that belong to it."""
+    """The native response to an error."""
     error = presentable(request, error)
     request_id = current().request_id
     fields = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
@@ -78,7 +79,7 @@ def error_response(request: Request, error: FacegraphError) -> Response:
 
 
 def error_headers(error: FacegraphError) -> dict[str, str]:
-    """Headers that HTTP wants beside an error, the same in every dialect."""
+    """HTTP headers of an error response; the same in every dialect, except for ``WWW-Authenticate``."""
     headers = {"Cache-Control": "no-store"}
     if "retry_after_s" in error.details:
         headers["Retry-After"] = str(max(1, math.ceil(error.details["retry_after_s"])))
@@ -87,15 +88,15 @@ def error_headers(error: FacegraphError) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed) and error.details.get("allowed"):
         headers["Allow"] = ", ".join(error.details["allowed"])
     if isinstance(error, RequestTooLarge):
-        headers["Connection"] = "close"  # the rest of the body is not worth reading
+        headers["Connection"] = "close"  # instead of reading the rest of the body
     return headers
 
 
 def from_http_exception(request: Request, raised: HTTPException) -> FacegraphError:
-    """What the framework itself found wrong: no such path or method, an unreadable form."""
+    """The error for an exception of the framework: an unknown path or method, or an unreadable form."""
     path, method = request.url.path, request.method
     if raised.status_code == 404:
-        return RouteNotFound(f"There is nothing at {_echo(path)}; /docs lists what there is.")
+        return RouteNotFound(f"The path {_echo(path)} does not exist; /docs lists the paths.")
     if raised.status_code == 405:
         allowed = sorted((raised.headers or {}).get("Allow", "").replace(" ", "").split(","))
         return MethodNotAllowed(f"{_echo(path)} does not accept {method}.", allowed=[name for name in allowed if name])
@@ -104,8 +105,13 @@ def from_http_exception(request: Request, raised: HTTPException) -> FacegraphErr
     return internal_error(request, raised)
 
 
+def from_pydantic(error: ValidationError) -> InvalidRequest:
+    """The error for a value that a model refuses."""
+    return from_validation(error.errors(include_url=False, include_context=False))
+
+
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """pydantic's findings as one error that says, for each field, what was expected and what came."""
+    """One error for pydantic's findings, which says for each field what was expected and what came."""
     findings = [_finding(error) for error in errors]
     text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in findings[:5])
     if len(findings) > 5:
@@ -113,7 +119,7 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     return InvalidRequest(text, errors=findings)
 
 
-_WORDS = {"missing": "is required", "extra_forbidden": "is not a known field"}
+_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 def _finding(error: Mapping[str, Any]) -> dict[str, str]:
@@ -121,9 +127,9 @@ def _finding(error: Mapping[str, Any]) -> dict[str, str]:
     if parts and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     kind = error["type"]
-    message = _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
     given = error.get("input")
-    if kind not in _WORDS and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
+    if kind not in _MESSAGES and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
         message += f", got {_echo(given)}"
     return {"field": ".".join(parts) or "body", "message": message}
 

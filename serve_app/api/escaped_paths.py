@@ -1,8 +1,8 @@
 """Escaped slashes in paths.
 
-A person's id is the caller's own and may contain a slash, ``a%2Fb`` in a path. Servers decode the path before routes
-are matched, and a decoded slash looks like a separator. So it is kept as another character until the path's parts are
-known.
+The caller chooses the ids of persons, and they may contain a slash: ``a%2Fb`` in a path. Servers decode the path before
+routes are matched, and a decoded slash looks like a separator. So another character stands for it until the path is
+split into parameters.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from starlette.types import Scope
 from serve_app.api.schemas.base import PersonId
 
 KEPT_SLASH = "\ufdd0"
-"""Unicode calls it a noncharacter, for use inside of programs alone."""
+"""A Unicode noncharacter, which is reserved for internal use by programs."""
 
 
 def keep_escaped_slashes(scope: Scope) -> Scope:
-    """The ASGI scope of a request with :data:`KEPT_SLASH` for each escaped slash of its path."""
+    """The ASGI scope of a request with :data:`KEPT_SLASH` in place of each escaped slash of the path."""
     raw: bytes = scope.get("raw_path") or b""
     if b"%2f" not in raw.lower():
         return scope
@@ -37,5 +37,5 @@ def _with_slashes(value: object) -> object:
 InPathPerson = Annotated[
     PersonId,
     BeforeValidator(_with_slashes),
-    Path(description="The caller's own id of the person; a slash in it is sent as `%2F`."),
+    Path(description="The person's id, chosen by the caller; send a slash in it as `%2F`."),
 ]

@@ -1,4 +1,4 @@
-"""API keys in a dictionary, for tests of the HTTP layer."""
+"""An in-memory store of API keys, for tests of the HTTP layer."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class FakeKeyStore:
     def create(
         self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
     ) -> tuple[ApiKey, str]:
-        """A key and its secret."""
+        """Create a key; returns it with its secret."""
         secret = secrets.token_urlsafe(24)
         key = ApiKey(uuid.uuid4().hex, tenant, name, role, dt.datetime.now(dt.UTC), expires, rate_limit)
         self._keys[secret] = key
         return key, secret
 
     def authenticate(self, secret: str) -> ApiKey:
-        """The key, if it has not expired."""
+        """The key with this secret, unless it has expired."""
         key = self._keys.get(secret)
         if key is None or (key.expires is not None and key.expires <= dt.datetime.now(dt.UTC)):
             raise KeyInvalid("The API key is unknown, revoked or expired.")
         return key
 
     def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
-        """The key, if the id is its own."""
+        """The key with this secret, if it has this id."""
         key = self.authenticate(secret)
         if key.id != key_id:
             raise KeyInvalid("The API key's id or secret is unknown.")
@@ -45,7 +45,7 @@ class FakeKeyStore:
         return [key for key in self._keys.values() if key.tenant_id == tenant]
 
     def revoke(self, tenant: str, key_id: str) -> None:
-        """Forget the key."""
+        """Remove the key."""
         for secret, key in self._keys.items():
             if key.id == key_id and key.tenant_id == tenant:
                 del self._keys[secret]
@@ -53,4 +53,4 @@ class FakeKeyStore:
         raise KeyNotFound(f"There is no API key {key_id!r}.", key_id=key_id)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Does nothing."""

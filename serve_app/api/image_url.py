@@ -1,8 +1,8 @@
-"""Pictures by ``image_url``, without letting a caller reach into the network that the service stands in.
+"""Download of images by ``image_url``, protected against server-side request forgery.
 
-The host is resolved once; every address of the answer must be public; the connection goes to that very address, so a
-second, different DNS answer changes nothing. Each redirect starts over. Proxies, netrc, cookies and compressed answers
-are never used.
+The host is resolved once, every resolved address must be public, and the connection goes to a resolved address, so that
+a second, different DNS answer has no effect (DNS rebinding). Each redirect is checked in the same way. Proxies, netrc,
+cookies and compressed responses are never used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageToo
 from serve_app.settings import ImageUrls
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host and port to the addresses that they stand for, as text."""
+"""Resolves a host and port to addresses, as text."""
 
 MAX_URL = 2048
 MAX_PORT = 65535
@@ -29,19 +29,19 @@ HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "fa
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:
-    """The system's resolver. It also reads the decimal, octal and hexadecimal ways to write an IPv4 address."""
+    """The system's resolver. It also reads IPv4 addresses in decimal, octal and hexadecimal notation."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
 
 
 class ImageFetcher:
-    """Downloads pictures.
+    """Downloads images.
 
     Args:
-        settings: whether it is allowed at all, how long it may take, how many redirects.
-        max_bytes: of one picture.
+        settings: whether downloads are enabled, allowed hosts, the timeout and the number of redirects.
+        max_bytes: maximum size of an image.
         resolve: name resolution.
-        transport: makes the connections; one HTTP exchange a call, without redirects, cookies or proxies.
+        transport: performs one HTTP exchange per call, without redirects, cookies or proxies; None for the default.
     """
 
     def __init__(
@@ -58,24 +58,23 @@ class ImageFetcher:
         self._transport = transport
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes behind a URL.
+        """Download the image at a URL.
 
         Raises:
-            ImageUrlRefused: switched off, not http(s), with credentials, or leading to an address that is not public.
-            ImageDownloadFailed: no such host, no connection, another status than 200, no picture, or redirects.
-            ImageDownloadTimeout: not done in ``image_urls.timeout_s``, name resolution and redirects included.
+            ImageUrlRefused: downloads are switched off, or the URL is not http(s), has credentials, or leads to an
+                address that is not public.
+            ImageDownloadFailed: unknown host, no connection, a status other than 200, no image, or too many redirects.
+            ImageDownloadTimeout: not done within ``image_urls.timeout_s``, including name resolution and redirects.
             ImageTooLarge: more than ``max_bytes``.
         """
         if not self._settings.enabled:
-            raise ImageUrlRefused(
-                "Pictures by URL are switched off here (image_urls.enabled); send the picture itself."
-            )
+            raise ImageUrlRefused("Images by URL are switched off (image_urls.enabled); send the image itself.")
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 return await self._follow(url)
         except (TimeoutError, httpx.TimeoutException):
             raise ImageDownloadTimeout(
-                f"The picture did not arrive within {self._settings.timeout_s:g} s.", timeout_s=self._settings.timeout_s
+                f"The image did not arrive within {self._settings.timeout_s:g} s.", timeout_s=self._settings.timeout_s
             ) from None
         except httpx.HTTPError as error:
             raise ImageDownloadFailed(f"The download failed: {type(error).__name__}.") from None
@@ -99,7 +98,7 @@ class ImageFetcher:
     async def _public_addresses(self, url: httpx.URL) -> list[Address]:
         host = url.raw_host.decode("ascii")
         if not self._is_allowed(host):
-            raise ImageUrlRefused(f"Pictures may not be fetched from the host {host!r} (image_urls.allowed_hosts).")
+            raise ImageUrlRefused(f"Images may not be fetched from the host {host!r} (image_urls.allowed_hosts).")
         try:
             answers = await self._resolve(host, _port(url))
             addresses = list(dict.fromkeys(parse_address(answer) for answer in answers))
@@ -107,7 +106,7 @@ class ImageFetcher:
             addresses = []
         if not addresses:
             raise ImageDownloadFailed(f"The host {host!r} of the URL has no address.")
-        # One private address among public ones is no accident; nothing says which of them a connection would take.
+        # A private address among public ones is no accident, and a connection can use any of them.
         if not all(is_public(address) for address in addresses):
             raise ImageUrlRefused(f"The host {host!r} of the URL is not on the public Internet.")
         return addresses
@@ -119,7 +118,7 @@ class ImageFetcher:
 
     async def _request(self, url: httpx.URL, addresses: Sequence[Address]) -> httpx.Response:
         if self._transport is None:
-            # Not a client: a client would bring cookies, and keep connections that the next host must not share.
+            # Not a client: a client keeps cookies, and connections that requests for another host could use.
             self._transport = httpx.AsyncHTTPTransport(
                 trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
             )
@@ -143,9 +142,9 @@ class ImageFetcher:
             raise ImageDownloadFailed(f"The server of the URL answered {response.status_code}, expected 200.")
         kind = response.headers.get("content-type", "image/").strip().lower()
         if not kind.startswith(PICTURE_TYPES):
-            raise ImageDownloadFailed(f"The URL leads to {kind[:60]!r}, expected a picture.")
+            raise ImageDownloadFailed(f"The URL leads to {kind[:60]!r}, expected an image.")
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise ImageDownloadFailed("The server of the URL compressed its answer, which was not asked for.")
+            raise ImageDownloadFailed("The server of the URL compressed its response, which was not requested.")
         declared = response.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._max_bytes:
             self._too_large()
@@ -158,13 +157,13 @@ class ImageFetcher:
 
     def _too_large(self) -> NoReturn:
         raise ImageTooLarge(
-            f"The picture behind the URL has more than {self._max_bytes} bytes.", max_image_bytes=self._max_bytes
+            f"The image behind the URL has more than {self._max_bytes} bytes.", max_image_bytes=self._max_bytes
         )
 
 
 def _checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
     if len(text) > MAX_URL:
-        raise ImageUrlRefused(f"A URL may have {MAX_URL} characters, this one has {len(text)}.")
+        raise ImageUrlRefused(f"A URL may have at most {MAX_URL} characters, this one has {len(text)}.")
     try:
         url = base.join(text) if base is not None else httpx.URL(text)
         if _port(url) > MAX_PORT:
@@ -172,9 +171,9 @@ def _checked_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
     except (httpx.InvalidURL, ValueError):
         raise ImageUrlRefused("This is not a URL.") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ImageUrlRefused(f"A picture's URL starts with http:// or https:// and a host, got {text[:60]!r}.")
+        raise ImageUrlRefused(f"A URL that starts with http:// or https:// and a host was expected, got {text[:60]!r}.")
     if url.userinfo:
-        raise ImageUrlRefused("A picture's URL carries no user name or password.")
+        raise ImageUrlRefused("An image's URL must not contain a user name or a password.")
     return url
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page, which works without the Internet: its scripts come from an installed package."""
+"""The OpenAPI document, and its page. The page works offline: its scripts come from an installed package."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from serve_app.api.schemas.base import ErrorEnvelope
-from serve_app.errors import FacegraphError
-
 METHODS = frozenset({"get", "put", "post", "patch", "delete"})
 SCHEMA_PREFIX = "#/components/schemas/"
 
 
 class DocumentedApp(FastAPI):
-    """FastAPI with request bodies' schemas under their names, and without the validation answer that we never give."""
+    """FastAPI whose document has named schemas for request bodies, and no default 422, which is never answered."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, made once."""
+        """The OpenAPI document; built on the first call."""
         if self.openapi_schema is None:
             document = super().openapi()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -55,7 +52,7 @@ def _drop_default_validation(operation: dict[str, Any]) -> None:
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """``/docs``, with relative links, so that it also works behind a path prefix."""
+    """Add ``/docs``. Its links are relative, so that it also works behind a path prefix."""
     app.mount("/docs/assets", StaticFiles(directory=str(files(fastapi_offline) / "static")), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)
@@ -68,20 +65,3 @@ def add_docs_page(app: FastAPI) -> None:
             swagger_favicon_url="docs/assets/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
         )
-
-
-def error_docs(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
-    """``responses`` for a path that may fail in these ways: by status, an example for each code."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
-        summary = " ".join((error.__doc__ or error.code).split("\n\n")[0].split())
-        entry = documented.setdefault(error.status, {"model": ErrorEnvelope, "description": ""})
-        entry["description"] += f"`{error.code}`: {summary}\n\n"
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        examples[error.code] = {
-            "summary": error.code,
-            "value": {
-                "error": {"code": error.code, "message": summary, "details": {}, "request_id": "f3b1c9d2a7e84f60"}
-            },
-        }
-    return documented

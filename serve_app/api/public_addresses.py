@@ -1,7 +1,7 @@
-"""Which network addresses a picture may be fetched from: the public Internet, and nothing else.
+"""Network addresses that images may be fetched from: public Internet addresses only.
 
 The ranges are those of the IANA special-purpose address registries (RFC 6890 and its updates). They are listed here
-because what :mod:`ipaddress` calls global has changed between Python releases.
+because ``is_global`` of :mod:`ipaddress` differs between Python releases.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GLOBAL_V6 = IPv6Network("2000::/3")
 REFUSED_V6 = tuple(
     IPv6Network(network)
     for network in (
-        "2001::/23",  # protocol assignments, among them Teredo, whose tunnels end anywhere
+        "2001::/23",  # protocol assignments, including Teredo, whose tunnels can end anywhere
         "2001:db8::/32",  # documentation
         "3fff::/20",  # documentation
     )
@@ -45,7 +45,7 @@ SIX_TO_FOUR = IPv6Network("2002::/16")
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address, and the IPv4 address inside it where it wraps one, is an ordinary public one."""
+    """Whether the address is public; for an IPv6 address that contains an IPv4 address, whether that one is."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in REFUSED_V4)
     inner = wrapped_v4(address)
@@ -55,7 +55,7 @@ def is_public(address: Address) -> bool:
 
 
 def wrapped_v4(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that packets to this one end at: IPv4-mapped, NAT64 (RFC 6052) and 6to4 (RFC 3056)."""
+    """The IPv4 address that packets to this address reach: IPv4-mapped, NAT64 (RFC 6052) or 6to4 (RFC 3056)."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address in NAT64:
@@ -66,5 +66,5 @@ def wrapped_v4(address: IPv6Address) -> IPv4Address | None:
 
 
 def parse_address(text: str) -> Address:
-    """An address as a resolver writes it; a zone (``fe80::1%eth0``) is dropped."""
+    """Parse an address from a resolver; a zone (``fe80::1%eth0``) is dropped."""
     return ip_address(text.partition("%")[0])

@@ -1,7 +1,7 @@
-"""Requests per second of one API key, counted in this replica.
+"""Rate limit of one API key in requests per second, counted in this replica.
 
-A token bucket per key: it holds one second's worth of requests (at least one), so a key may send its second's share at
-once. With several ingress replicas each counts for itself; the rate over all of them is at most the sum.
+One token bucket per key. It holds the requests of one second (at least one request), which a key may send as a burst.
+Each ingress replica counts separately, so the rate over all replicas is at most the sum of theirs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from serve_app.domain import ApiKey
 from serve_app.errors import RateLimited
 
 MAX_BUCKETS = 10_000
-"""Buckets kept; more keys than that with a limit of their own start anew, which errs towards letting them in."""
+"""Maximum number of buckets. When more keys have a limit, all buckets start full again, which errs
+towards admitting requests."""
 
 
 class RateLimiter:
-    """The buckets of all keys that have a rate limit. Safe to call from several threads."""
+    """Enforces the rate limits of all keys that have one. Safe to call from several threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

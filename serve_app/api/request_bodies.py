@@ -1,6 +1,6 @@
-"""Request bodies: JSON and multipart forms read into the same model, and both shown in the OpenAPI document.
+"""Request bodies: JSON and multipart forms are read into the same model, and the OpenAPI document shows both.
 
-A form's texts become the model's fields as they are (pydantic reads numbers and booleans from text), a field sent
+The texts of a form become fields of the model (pydantic converts them to numbers and booleans), a field that is sent
 several times becomes a list, and files become :class:`~serve_app.api.schemas.base.Upload`.
 """
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.errors import MediaTypeUnsupported, from_validation
+from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
 from serve_app.api.schemas.base import BINARY, Body, Upload
 from serve_app.errors import InvalidRequest
 
@@ -27,15 +27,15 @@ MAX_FORM_FIELDS = 1000
 
 
 async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
-    """The request's body as ``model``.
+    """Read the request's body as ``model``.
 
     Args:
-        max_files: pictures that a form may bring; 0: the path reads JSON only.
+        max_files: maximum number of files in a form; 0 if the path reads JSON only.
 
     Raises:
         InvalidRequest, MediaTypeUnsupported, RequestTooLarge.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     try:
         if kind == JSON:
             return model.model_validate_json(await request.body() or b"{}")
@@ -44,9 +44,18 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
         if not kind and not await request.body():
             return model()
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
-    accepted = [JSON, FORM] if max_files else [JSON]
-    raise MediaTypeUnsupported(
+        raise from_pydantic(error) from None
+    raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body in lower case, without parameters; empty if there is no Content-Type."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(kind: str, accepted: list[str]) -> MediaTypeUnsupported:
+    """The error for a body of another media type than the accepted ones."""
+    return MediaTypeUnsupported(
         f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
     )
 
@@ -63,11 +72,17 @@ async def _form(request: Request, context: ApiContext, max_files: int) -> dict[s
     return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
 
 
+def at_most(name: str, value: int, most: int) -> None:
+    """Refuse a number above its limit. Raises InvalidRequest."""
+    if value > most:
+        raise InvalidRequest(f"{name}: at most {most} was expected, got {value}", limit=most)
+
+
 def exactly_one(ways: Mapping[str, Any]) -> str:
-    """The name of the one field among these that was sent.
+    """The name of the one field of these that was sent (is not None).
 
     Raises:
-        InvalidRequest: none was, or more than one.
+        InvalidRequest: none was sent, or more than one.
     """
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
@@ -85,11 +100,11 @@ def exactly_one(ways: Mapping[str, Any]) -> str:
 def body_docs(
     model: type[Body], example: Mapping[str, Any], *, form: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """``openapi_extra`` for a path that reads ``model`` with :func:`read_body`.
+    """``openapi_extra`` of a path that reads ``model`` with :func:`read_body`.
 
     Args:
-        example: a JSON body.
-        form: the example of the same as a form's fields; None: the path reads JSON only.
+        example: an example of a JSON body.
+        form: an example of a form's fields; None if the path reads JSON only.
     """
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=False)
     files = [name for name, field in schema["properties"].items() if BINARY in (field, *_branches(field))]
@@ -105,7 +120,7 @@ def body_docs(
 
 
 def form_docs(model: type[Body], example: Mapping[str, Any]) -> dict[str, Any]:
-    """``openapi_extra`` for a path that reads ``model`` from a form alone."""
+    """``openapi_extra`` of a path that reads ``model`` from forms only."""
     documented = body_docs(model, {}, form=example)
     content = documented["requestBody"]["content"]
     content[FORM]["schema"]["title"] = model.__name__
@@ -114,13 +129,13 @@ def form_docs(model: type[Body], example: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
-    """A field's schema in a form: forms cannot send null, and beside it clients do not see that a field is a file."""
+    """A field's schema without null: forms cannot send it, and clients do not recognise a file in a union with null."""
     branches = [branch for branch in field.get("anyOf", ()) if branch != {"type": "null"}]
     others = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
     return {**branches[0], **others} if len(branches) == 1 else {**others, **({"anyOf": branches} if branches else {})}
 
 
 def _branches(field: Mapping[str, Any]) -> list[Any]:
-    """The schemas inside a field's schema that are the field's own type: optional, or repeated."""
+    """The schemas of the field's type inside unions (optional fields) and arrays (repeated fields)."""
     branches = [{key: branch[key] for key in branch if key in BINARY} for branch in field.get("anyOf", [])]
     return [*branches, field.get("items")]

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer: a request id for everyone, bounds on bodies and numbers, an answer when all else fails.
+"""The outermost ASGI middleware: request ids, limits on body size, time and number of requests, and error responses.
 
 Plain ASGI, because a middleware that wraps requests and responses into objects costs more than the whole native API.
 """
@@ -29,18 +29,17 @@ from serve_app.request_context import RequestContext, accepted_request_id, enter
 logger = logging.getLogger(__name__)
 
 ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
-"""A busy service is not a dead one."""
+"""Health checks, which are exempt from admission control: an overloaded service is not a dead one."""
 
 WATCHERS = frozenset({*ALWAYS_ANSWERED, "/", "/v1/status", "/v1/info"})
-"""Paths that look at the service instead of using it: not counted in its traffic."""
-
+"""Paths that observe the service; they do not count as its traffic."""
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-"""Methods whose handlers may never ask for the body; what they read of one all the same is small."""
+"""Methods whose handlers need not read the body, so that work starts at once; a body that is read is small."""
 
 
 class Bounds(NamedTuple):
-    """Of one request, and of all at the same time."""
+    """Limits of one request, and of all concurrent requests."""
 
     max_body_bytes: int
     max_in_flight: int
@@ -49,14 +48,14 @@ class Bounds(NamedTuple):
 
 
 class RequestGuard:
-    """Gives each request its id, bounds its body and time, turns unexpected exceptions into a 500, refuses what is too
-    much.
+    """Gives each request its id, limits its body and time, refuses requests in an overload, and answers 500 for an
+    unexpected exception.
 
     Args:
-        app: what is guarded.
-        bounds: asked for each request, since the settings come with the replica's context.
-        translate: words the errors that get here.
-        traffic: counts the requests.
+        app: the wrapped application.
+        bounds: called for each request, because the settings are known only once the replica has its context.
+        translate: makes the response to an error that is raised here or reaches this layer.
+        traffic: counts the requests; None counts none.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class RequestGuard:
         started = False
         status = 0
         began = time.perf_counter()
-        counted = None if scope["path"] in WATCHERS or scope["path"].startswith("/console/") else self._traffic
+        counted = None if is_watching(scope) else self._traffic
 
         async def send_with_id(message: Message) -> None:
             nonlocal started, status
@@ -105,7 +104,7 @@ class RequestGuard:
                 with self._admitted(scope, limited, bounds) as admitted:
                     await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
-            logger.info("request %s: the client went away", request_id)
+            logger.info("request %s: the client disconnected", request_id)
         except Exception as error:
             if started:
                 raise
@@ -116,28 +115,25 @@ class RequestGuard:
         finally:
             if counted:
                 counted.in_flight -= 1
-                if status:  # else its client has gone, which is nobody's failure
+                if status:  # else the client disconnected, which counts neither as served nor as failed
                     served = status < 500 and status != 429
                     counted.add(time.perf_counter() - began if served else None, refused=status == 429)
 
     @contextmanager
     def _admitted(self, scope: Scope, receive: Receive, bounds: Bounds) -> Iterator[Receive]:
-        """A place among the requests; yields ``receive``, which raises Overloaded if there is none for the work."""
+        """Admit a request while the scope lasts. Yields a ``receive`` that raises Overloaded if no work may start."""
         admission, few = self._admission, bounds.overload_in_flight
-        if not admission.enter(bounds.max_in_flight, few):
-            raise _overloaded()
+        _refuse_unless(admission.enter(bounds.max_in_flight, few))
         working = False
 
         def start() -> None:
             nonlocal working
-            if not working:
-                working = admission.start(few)
-                if not working:
-                    raise _overloaded()
+            working = working or admission.start(few)
+            _refuse_unless(working)
 
         async def admitted() -> Message:
             message = await receive()
-            # A slow upload keeps nobody from work, so it does not count as work.
+            # A slow upload does not keep other requests from work, so it does not count as work.
             if message["type"] == "http.request" and not message.get("more_body", False):
                 start()
             return message
@@ -161,18 +157,24 @@ class RequestGuard:
             if not timer.expired():
                 raise
             raise RequestTimeout(
-                f"The request was given up after {timeout_s:g} s. A change that it asked for was made whole or not at "
-                "all; which one can be read.",
+                f"The request was given up after {timeout_s:g} s. "
+                "A change that it requested was made completely or not at all; read the data to see which.",
                 outcome="unknown",
             ) from None
 
 
-def _overloaded() -> Overloaded:
-    return Overloaded("More requests come than can be worked on; try again in 1 s.", retry_after_s=1)
+def _refuse_unless(admitted: bool) -> None:
+    if not admitted:
+        raise Overloaded("More requests arrive than can be served; try again in 1 s.", retry_after_s=1)
+
+
+def is_watching(scope: Scope) -> bool:
+    """Whether the request observes the service instead of using it."""
+    return scope["path"] in WATCHERS or scope["path"].startswith("/console/")
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id of an HTTP request: by its header or new, decided at the first call and then kept in the scope."""
+    """The id of an HTTP request: from its header or new. The first call decides and keeps it in the scope."""
     state: dict[str, Any] = scope.setdefault("state", {})
     if "request_id" not in state:
         sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
@@ -181,10 +183,10 @@ def request_id_of(scope: Scope) -> str:
 
 
 def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
-    """``receive`` that raises RequestTooLarge instead of passing on more than ``limit`` bytes.
+    """A ``receive`` that raises RequestTooLarge when the body has more than ``limit`` bytes.
 
-    It raises when the body is asked for, not before: the error then reaches the dialect that the request speaks, and a
-    caller without a key learns about the key first.
+    It raises when the body is read, not before, so that the error gets the response of the request's dialect and a
+    caller without a key gets the error about the key first.
     """
     declared = int(content_length) if content_length.isdigit() else 0
     received = 0
@@ -196,7 +198,7 @@ def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
             received += len(message.get("body", b""))
         if max(declared, received) > limit:
             raise RequestTooLarge(
-                f"The request's body may have {limit} bytes; this one has {max(declared, received)} or more.",
+                f"A request's body may have at most {limit} bytes; this one has {max(declared, received)} or more.",
                 max_body_bytes=limit,
             )
         return message

@@ -1,10 +1,10 @@
-"""Picture bytes, however they were sent: as a file, as base64 (bare or a ``data:`` URL), or by URL."""
+"""The images of a request, sent as a file, as base64 (bare or as a ``data:`` URL), or by URL."""
 
 from __future__ import annotations
 
 import asyncio
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serve_app.api.api_context import ApiContext
@@ -20,29 +20,35 @@ PICTURE_SIGNATURES = (
     (b"RIFF", b"WEBP", "image/webp"),
     (b"BM", b"", "image/bmp"),
 )
-"""First bytes, bytes from the eighth on, media type."""
+"""First bytes, bytes from offset 8 on, media type."""
 
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
-    """The one picture of a body.
+    """The image of a body.
 
     Raises:
-        InvalidRequest: none, or given in two ways. ImageError.
+        InvalidRequest: no image was sent, or more than one.
+        ImageError: the image cannot be used.
     """
     return await one_of(context, {"image": body.image, "image_base64": body.image_base64, "image_url": body.image_url})
 
 
 async def one_of(context: ApiContext, ways: Mapping[str, Any]) -> bytes:
-    """The picture that was sent in one of these fields, whose names end in ``_base64``, ``_url``, or neither."""
+    """The image that was sent in one of these fields: base64, a URL if the field's name ends in ``_url``, or a file.
+
+    Raises:
+        InvalidRequest, ImageError.
+    """
     name = exactly_one(ways)
     return await _load(context, name, ways[name])
 
 
 async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
-    """All pictures of a body: files, then base64 texts, then URLs.
+    """All images of a body: files, then base64 texts, then URLs.
 
     Raises:
-        InvalidRequest: too many. ImageError with ``details["image"]``, the position from 0.
+        InvalidRequest: there are too many.
+        ImageError: with ``details["image"]``, the position from 0.
     """
     sources: list[tuple[str, Any]] = [
         *(("image", upload) for upload in body.image),
@@ -51,13 +57,22 @@ async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
     ]
     most = context.settings.limits.max_images_per_request
     if len(sources) > most:
-        raise InvalidRequest(f"One request may bring {most} pictures, this one brings {len(sources)}.", limit=most)
+        raise InvalidRequest(f"A request may bring at most {most} images, this one brings {len(sources)}.", limit=most)
+    return await all_of(context, sources)
+
+
+async def all_of(context: ApiContext, sources: Sequence[tuple[str, Any]]) -> list[bytes]:
+    """The images in these fields, given as pairs of name and value, in order.
+
+    Raises:
+        ImageError: with ``details["image"]``, the position from 0.
+    """
 
     async def load(index: int, name: str, value: Any) -> bytes:
         try:
             return await _load(context, name, value)
         except ImageError as error:
-            raise type(error)(f"Picture {index}: {error.message}", **error.details, image=index) from None
+            raise type(error)(f"Image {index}: {error.message}", **error.details, image=index) from None
 
     return await asyncio.gather(*(load(index, *source) for index, source in enumerate(sources)))
 
@@ -71,19 +86,22 @@ async def _load(context: ApiContext, name: str, value: Any) -> bytes:
     else:
         content = decode_base64(value, limit)
     if not content:
-        raise ImageUndecodable(f"The picture in {name} is empty.")
+        raise ImageUndecodable(f"The image in {name} is empty.")
     if len(content) > limit:
         raise ImageTooLarge(
-            f"A picture may have {limit} bytes, this one has {len(content)}.", max_image_bytes=limit, bytes=len(content)
+            f"An image may have at most {limit} bytes, this one has {len(content)}.",
+            max_image_bytes=limit,
+            bytes=len(content),
         )
     return content
 
 
 def decode_base64(text: str, limit: int) -> bytes:
-    """The bytes of a base64 text, with or without padding, line breaks and a ``data:...;base64,`` in front.
+    """Decode a base64 text, with or without padding, line breaks and a leading ``data:...;base64,``.
 
     Raises:
-        ImageTooLarge: it stands for more than ``limit`` bytes. ImageUndecodable: it is not base64.
+        ImageTooLarge: it encodes more than ``limit`` bytes.
+        ImageUndecodable: it is not base64.
     """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
@@ -91,21 +109,21 @@ def decode_base64(text: str, limit: int) -> bytes:
             raise ImageUndecodable("A data: URL with base64 was expected: data:image/jpeg;base64,...")
     if len(text) // 4 * 3 > limit + 2 and len(text.split()) == 1:
         raise ImageTooLarge(
-            f"A picture may have {limit} bytes; this base64 text stands for more.", max_image_bytes=limit
+            f"An image may have at most {limit} bytes; this base64 text encodes more.", max_image_bytes=limit
         )
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        pass  # nearly all texts are plain; only others pay for a second look
+        pass  # nearly all texts are plain; only the others need the slower way below
     compact = "".join(text.split())
     try:
         return binascii.a2b_base64(compact + "=" * (-len(compact) % 4), strict_mode=True)
     except ValueError:
-        raise ImageUndecodable("The picture's text is not base64.") from None
+        raise ImageUndecodable("The image's text is not base64.") from None
 
 
 def picture_type(content: bytes) -> str:
-    """The media type of a stored picture, by its first bytes."""
+    """The media type of a stored image, by its first bytes."""
     for start, eighth, kind in PICTURE_SIGNATURES:
         if content.startswith(start) and content[8:].startswith(eighth):
             return kind

@@ -1,4 +1,4 @@
-"""What the service says of itself that does not change while it runs."""
+"""Facts about the service that do not change while it runs."""
 
 from __future__ import annotations
 

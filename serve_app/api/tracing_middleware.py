@@ -1,17 +1,17 @@
-"""The ASGI layer outside all others where traces are recorded: each request is a span. Elsewhere it is left out."""
+"""ASGI middleware that records each request as a span. It is the outermost layer, and only used when tracing is on."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.request_guard import WATCHERS, request_id_of
+from serve_app.api.request_guard import is_watching, request_id_of
 from serve_app.observability import tracing
 
 
 class TracedRequests:
-    """Begins a trace for each request, or goes on with its client's, if that sent a ``traceparent``.
+    """Begins a trace for each request, or continues the client's trace if the request has a ``traceparent`` header.
 
-    Spans are named by method and pattern of the route: paths hold ids of persons.
+    Spans are named by the method and the route's pattern, because paths contain ids of persons.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -19,7 +19,7 @@ class TracedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] != "http" or scope["path"] in WATCHERS or scope["path"].startswith("/console/"):
+        if scope["type"] != "http" or is_watching(scope):
             await self._app(scope, receive, send)
             return
         sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -108,8 +108,9 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
     with contextlib.closing(MilvusBackends(namespace, settings.storage.timeout_s).open(target)) as index:
         if any(index.count(model) for model in index.models()):
             raise fail(
-                f"{without_credentials(target.uri)} already holds an index of this installation. If this is the present "
-                f"index, there is nothing to move; otherwise drop the collections facegraph_{namespace[:8]}_* there first."
+                f"{without_credentials(target.uri)} already holds an index of this installation. If this is the "
+                f"present index, there is nothing to move; otherwise drop the collections facegraph_{namespace[:8]}_* "
+                "there first."
             )
 
 

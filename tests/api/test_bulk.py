@@ -117,9 +117,9 @@ def test_a_manifest_in_the_zip_decides(world: World) -> None:
 REFUSED = {
     "no json": (b"{", "line 1"),
     "a list": (b"[]\n", "line 1"),
-    "nothing": (b"\n\n", "names nobody"),
+    "nothing": (b"\n\n", "contains no persons"),
     "no person": (lines({"image_base64": b64(ADA)}), "person"),
-    "no picture": (lines({"person": "ada"}), "at least one picture"),
+    "no picture": (lines({"person": "ada"}), "at least one image"),
     "no base64": (lines({"person": "ada", "image_base64": "!"}), "not base64"),
     "too large": (lines({"person": "ada", "image_base64": b64(b"x" * 30_000)}), "20000 bytes"),
     "unknown field": (lines({"person": "ada", "image_base64": b64(ADA), "nmae": "Ada"}), "nmae"),
@@ -177,7 +177,7 @@ def test_limits_hold(world: World) -> None:
     limits = world.context.settings.limits.model_copy(update={"max_bulk_pictures": 5})
     world.context.settings = world.context.settings.model_copy(update={"limits": limits})
     assert code(submit(world, lines({"person": "ada", "image_base64": [b64(ADA)] * 6}))) == (400, "invalid_request")
-    assert "5 pictures" in submit(world, many_files(), "application/zip").json()["error"]["message"]
+    assert "5 images" in submit(world, many_files(), "application/zip").json()["error"]["message"]
     assert code(submit(world, b"x" * 300_000)) == (413, "request_too_large")
     assert code(submit(world, ADA, "image/jpeg")) == (415, "media_type_unsupported")
     assert code(submit(world, lines({"person": "a"}), by=world.search)) == (403, "forbidden")

@@ -85,7 +85,7 @@ def test_a_person_without_pictures(world: World) -> None:
         ({"faces": "all"}, "faces"),
         ({"image_storage": "some"}, "image_storage"),
         ({"image_base64": [7]}, "image_base64.0"),
-        ({"image_base64": ["eA=="] * 5}, "4 pictures, this one brings 5"),
+        ({"image_base64": ["eA=="] * 5}, "4 images, this one brings 5"),
         ({"fullname": "Ada"}, "fullname"),
     ],
 )
@@ -241,7 +241,7 @@ def test_faces_of_a_person(world: World) -> None:
     assert len(world.call("GET", ADA).json()["faces"]) == 3
     answer = world.call("POST", f"{ADA}/faces", json={})
     assert code(answer) == (400, "invalid_request")
-    assert "At least one picture" in answer.json()["error"]["message"]
+    assert "At least one image" in answer.json()["error"]["message"]
 
     path = f"{ADA}/faces/{face['id']}"
     deleted = world.call("DELETE", path, world.enroll).json()

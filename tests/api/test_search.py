@@ -150,7 +150,7 @@ def test_a_picture_without_faces_finds_nobody(world: World) -> None:
         ({"image_base64": "eA==", "collections": "staff", "min_scor": 0.1}, "min_scor: is not a known field"),
         ({"image": "eA==", "collections": "staff"}, "multipart/form-data"),
         ({"face_id": "xyz", "collections": "staff"}, "face_id"),
-        ({"face_id": "0" * 32, "collections": "staff", "liveness": True}, "liveness needs a picture"),
+        ({"face_id": "0" * 32, "collections": "staff", "liveness": True}, "liveness needs an image"),
         ([], "body"),
     ],
 )

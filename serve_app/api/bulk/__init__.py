@@ -1,1 +1,1 @@
-"""Uploads of many persons: what is accepted, and the worker that enrols them."""
+"""Bulk enrolment: reading uploads of many persons, and the worker that enrols them."""

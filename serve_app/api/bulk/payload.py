@@ -1,4 +1,4 @@
-"""One person of an upload, as bytes: a line of JSON, then the pictures, one after the other."""
+"""Serialised form of one person of an upload: a line of JSON, followed by the bytes of the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A picture: its bytes, or the URL to fetch it from. ``name`` is what the report calls it."""
+    """An image: its bytes, or the URL to fetch it from. ``name`` identifies it in the report."""
 
     name: str
     content: bytes = b""
@@ -19,20 +19,20 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What is to be enrolled of a person; ``fields`` as in a request."""
+    """Images and fields of one person; ``fields`` has the names and values of a request."""
 
     pictures: tuple[Content, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def pack(self) -> bytes:
-        """The inverse of :meth:`unpack`."""
+        """Serialise; the inverse of :meth:`unpack`."""
         pictures = [{"name": each.name, "size": len(each.content), "url": each.url} for each in self.pictures]
         head = json.dumps({"fields": dict(self.fields), "pictures": pictures}).encode()
         return b"\n".join((head, b"".join(each.content for each in self.pictures)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Payload:
-        """Raises ValueError: it is something else, or torn."""
+        """Read a payload. Raises ValueError if the bytes are no payload or are incomplete."""
         head, _, contents = packed.partition(b"\n")
         described = json.loads(head)
         pictures = []

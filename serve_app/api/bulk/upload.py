@@ -1,6 +1,6 @@
-"""What an upload may be, looked at as a whole before anything of it is accepted.
+"""Reading of uploads, zips and JSON lines. The whole upload is checked before any person of it is accepted.
 
-A zip is read from an unnamed file, so that a crash leaves no pictures behind, and never more of it is unpacked than may
+A zip is read from an unnamed file, so that a crash leaves no images behind, and never more of it is unpacked than may
 have been sent.
 """
 
@@ -16,7 +16,7 @@ from fsspec.implementations.zip import ZipFileSystem
 from pydantic import ValidationError
 
 from serve_app.api.bulk.payload import Content, Payload
-from serve_app.api.errors import from_validation
+from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import decode_base64
 from serve_app.api.schemas.bulk import BulkLine, BulkPersonTexts
 from serve_app.bulk.entries import BadSource
@@ -35,14 +35,14 @@ DIRECTORY_END = b"PK\x05\x06"
 DIRECTORY_END_BYTES = 22
 MOST_COMMENT = 65_535
 DIRECTORY_BYTES_EACH = 1000
-"""Of a zip's directory, for each picture that may be in it: long names and notes included."""
+"""Accepted size of a zip's directory per image that it may contain, including long names and comments."""
 
 
 def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
-    """Persons of a zip, of which all was looked at when the first one comes.
+    """The persons of a zip. The whole zip is checked before the first one is yielded.
 
     Raises:
-        InvalidRequest: no zip, no persons, a bad manifest, too many or too large pictures.
+        InvalidRequest: not a zip, no persons, a bad manifest, or too many or too large images.
     """
     _check_directory(file, limits.max_bulk_pictures)
     with closing(WorkList()) as work, closing(Files()) as files:
@@ -61,13 +61,13 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
             try:
                 BulkPersonTexts.model_validate({**entry.fields, "person": entry.person})
             except ValidationError as error:
-                problems.add(number, f"{entry.person[:100]!r}: {_words(error)}")
+                problems.add(number, f"{entry.person[:100]!r}: {_message(error)}")
             for picture in entry.files:
                 if (picture.size or 0) > limits.max_image_bytes:
-                    problems.add(number, f"{picture.name}: a picture may have {limits.max_image_bytes} bytes")
+                    problems.add(number, f"{picture.name}: an image may have at most {limits.max_image_bytes} bytes")
         _settle(problems, "person")
         if size > limits.max_body_bytes:
-            raise InvalidRequest(f"The zip's pictures have {size} bytes together; {limits.max_body_bytes} may be sent.")
+            raise InvalidRequest(f"The zip's images have {size} bytes together; {limits.max_body_bytes} may be sent.")
         for entry in work:
             pictures = []
             for picture in entry.files:
@@ -75,15 +75,15 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
                 try:
                     pictures.append(Content(name, files.read(picture.location, limits.max_image_bytes)))
                 except NotRead as error:
-                    raise InvalidRequest(f"{name} of the zip cannot be read: {error}") from None
+                    raise InvalidRequest(f"The file {name} of the zip cannot be read: {error}") from None
             yield BulkPerson(entry.person, len(pictures), Payload(tuple(pictures), entry.fields).pack())
 
 
 def read_lines(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
-    """Persons of JSON lines, of which all were looked at when the first one comes.
+    """The persons of JSON lines. All lines are checked before the first person is yielded.
 
     Raises:
-        InvalidRequest: the first lines that cannot be used, too many pictures, or nobody.
+        InvalidRequest: lines cannot be used (the first of them are named), too many images, or no persons.
     """
     problems = Problems("the upload")
     seen: set[str] = set()
@@ -101,7 +101,7 @@ def read_lines(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, N
         _check_count(count, len(seen), limits)
     _settle(problems, "line")
     if not seen:
-        raise InvalidRequest("The upload names nobody; a JSON object on each line was expected.")
+        raise InvalidRequest("The upload contains no persons; a JSON object on each line was expected.")
     file.seek(0)
     for _, line in _lines(file):
         person, payload = _line(line, limits)
@@ -116,14 +116,14 @@ def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
         read = BulkLine.model_validate_json(line)
     except ValidationError as error:
-        raise InvalidRequest(_words(error)) from None
+        raise InvalidRequest(_message(error)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)
     ]
     pictures += [Content(url, url=url) for url in dict.fromkeys(read.image_url)]
     if not pictures:
-        raise InvalidRequest("image_base64 or image_url: at least one picture was expected")
+        raise InvalidRequest("image_base64 or image_url: at least one image was expected")
     fields = read.model_dump(mode="json", exclude={"person", "image_base64", "image_url"}, exclude_none=True)
     return read.person, Payload(tuple(pictures), fields)
 
@@ -132,22 +132,22 @@ def _check_count(pictures: int, persons: int, limits: Limits) -> None:
     most = limits.max_bulk_pictures
     if max(pictures, persons) > most:
         raise InvalidRequest(
-            f"An upload may bring {most} pictures (limits.max_bulk_pictures); send several.", limit=most
+            f"An upload may bring at most {most} images (limits.max_bulk_pictures); send several uploads.", limit=most
         )
 
 
 def _check_directory(file: IO[bytes], most: int) -> None:
-    """Refuse a directory that would fill the memory, before anything reads it."""
+    """Refuse a zip whose directory would fill the memory, before the directory is read."""
     size = file.seek(0, 2)
     file.seek(max(0, size - DIRECTORY_END_BYTES - MOST_COMMENT))
     tail = file.read()
     found = tail.rfind(DIRECTORY_END)
     file.seek(0)
     if found < 0 or len(tail) - found < DIRECTORY_END_BYTES:
-        raise InvalidRequest("A zip was expected; this is none, or its end is missing.")
+        raise InvalidRequest("A zip was expected; the body is not a zip, or its end is missing.")
     (directory,) = struct.unpack_from("<I", tail, found + 12)
-    if directory > most * DIRECTORY_BYTES_EACH:  # 0xffffffff, a zip64, included: no upload is that large
-        raise InvalidRequest(f"The zip has more files than the {most} pictures that an upload may bring.", limit=most)
+    if directory > most * DIRECTORY_BYTES_EACH:  # also refuses a zip64 (0xffffffff): no upload is that large
+        raise InvalidRequest(f"The zip has more files than the {most} images that an upload may bring.", limit=most)
 
 
 def _settle(problems: Problems, unit: str) -> None:
@@ -157,5 +157,5 @@ def _settle(problems: Problems, unit: str) -> None:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 
 
-def _words(error: ValidationError) -> str:
-    return from_validation(error.errors(include_url=False, include_context=False)).message
+def _message(error: ValidationError) -> str:
+    return from_pydantic(error).message

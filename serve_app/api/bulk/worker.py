@@ -1,6 +1,6 @@
-"""Enrols uploads in the background, a window of pictures at a time, beside the service in each ingress.
+"""Background worker in each ingress replica that enrols accepted uploads, some images at a time.
 
-It keeps no state: the gallery knows what is left to do, and lets one worker at a time have an upload.
+It keeps no state: the gallery records what is left to do, and assigns an upload to one worker at a time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from serve_app.service.background import Background
 log = logging.getLogger(__name__)
 
 WINDOW = 32
-"""Pictures at a time: enough for full batches, and done long before the claim on the upload runs out."""
+"""Images per step: enough for full batches, and enrolled long before the worker's claim on the upload expires."""
 
 IDLE_S = 1.0
 BUSY = frozenset({429, 503})
-"""Statuses of errors that go by: the person is tried again later."""
+"""Statuses of temporary errors, after which the person is tried again later."""
 
 
 class BulkWorker:
-    """Takes up uploads.
+    """Enrols uploads, one step after the other.
 
     Args:
-        idle_s: between two looks when there was nothing to do, or the service was too busy.
+        idle_s: seconds between two steps when there was nothing to do or the service was too busy.
     """
 
     def __init__(self, context: ApiContext, idle_s: float = IDLE_S) -> None:
@@ -48,15 +48,15 @@ class BulkWorker:
         self._background = Background(self._run, "bulk")
 
     def start(self) -> None:
-        """Work from now on, on the running event loop."""
+        """Start working, on the running event loop."""
         self._background.start()
 
     async def close(self) -> None:
-        """Stop; persons under way are enrolled again by whoever goes on."""
+        """Stop working. The worker that continues the upload enrols the persons of the current step again."""
         await self._background.close()
 
     async def step(self) -> bool:
-        """The next few persons; whether there was something to do, and no reason to wait."""
+        """Enrol the next persons. False if the next step should wait: nothing to do, or the service was busy."""
         matcher = self._context.service.matcher
         work = await matcher.bulk_work(self._worker, WINDOW)
         if work is None:
@@ -73,12 +73,12 @@ class BulkWorker:
         return len(noted) == len(outcomes)
 
     async def _enroll(self, work: BulkWork, person: BulkPerson) -> Outcome | None:
-        """None: it has to be tried again."""
+        """The outcome; None if the person must be tried again."""
         entry = Entry(person.person)
         try:
             payload = Payload.unpack(person.payload)
         except ValueError:
-            return failed(entry, "upload_lost", "What was uploaded of this person is not there any more.")
+            return failed(entry, "upload_lost", "The uploaded data of this person no longer exist.")
         contents = {picture.name: picture for picture in payload.pictures}
         files = tuple(PictureFile(name, len(picture.content)) for name, picture in contents.items())
         entry = Entry(person.person, files, payload.fields)
@@ -91,11 +91,11 @@ class BulkWorker:
         try:
             return await Enroller(target, read, limits.max_images_per_request, limits.max_body_bytes).enroll(entry)
         except TargetUnreachable as error:
-            log.info("an upload has to wait: %s", error)
+            log.info("an upload waits: %s", error)
             return None
         except Exception:
             log.exception("upload %s, person %r", work.task_id, person.person)
-            return failed(entry, "internal_error", "Something unexpected went wrong; the log of the service says what.")
+            return failed(entry, "internal_error", "An unexpected error occurred; the service's log has the cause.")
 
     async def _read(self, picture: Content) -> bytes:
         if not picture.url:
@@ -110,17 +110,17 @@ class BulkWorker:
             try:
                 worked = await self.step()
             except FacegraphError as error:
-                log.warning("uploads have to wait: %s", error)
+                log.warning("uploads wait: %s", error)
                 worked = False
-            except Exception:  # what was accepted has to be worked on, whatever went wrong this time
-                log.exception("uploads have to wait")
+            except Exception:  # accepted uploads must be enrolled, so the loop survives every error
+                log.exception("uploads wait")
                 worked = False
             if not worked:
                 await asyncio.sleep(self._idle_s)
 
 
 REPORTED = frozenset({"files", "status", "faces", "errors"})
-"""What the gallery keeps of an outcome: nothing that says more of a person than the id."""
+"""Fields of an outcome that the gallery keeps: no personal data besides the person's id."""
 
 
 class _NotFetched(NotRead):
@@ -131,7 +131,7 @@ class _NotFetched(NotRead):
 
 @dataclass(frozen=True)
 class ServiceTarget:
-    """Implements :class:`~serve_app.bulk.enroller.EnrolmentTarget`: the operations of this very process."""
+    """Implements :class:`~serve_app.bulk.enroller.EnrolmentTarget` with the service of this process."""
 
     service: FaceService
     work: BulkWork
@@ -160,5 +160,5 @@ class ServiceTarget:
         return len(enrolment.faces)
 
     async def returns(self) -> bool:
-        """See :class:`~serve_app.bulk.enroller.EnrolmentTarget`; the worker tries again by itself."""
+        """See :class:`~serve_app.bulk.enroller.EnrolmentTarget`; the worker tries again on its own."""
         return False

@@ -1,4 +1,4 @@
-"""The vendors' wire formats that the service speaks beside its native API. A new one is added here and nowhere else."""
+"""Dialects: the wire formats of vendors, in addition to the native API. This is the only list of them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from serve_app.api.dialects.opencv_fr_server import opencv_fr_server
 from serve_app.errors import ConfigurationError
 
 ALL: tuple[Dialect, ...] = (opencv_fr_server, ninthsense, argos, facepp, opencv_fr_cloud)
-"""In the order in which the documentation shows them."""
+"""All dialects, in the order of the documentation."""
 
-EVERY_ONE = "all"
-"""The setting's word for all of them."""
+EVERY = "all"
+"""The name that stands for all dialects in the setting."""
 
 
 def chosen(names: Sequence[str]) -> tuple[Dialect, ...]:
-    """The dialects that the setting ``dialects`` names.
+    """The dialects named in the setting ``dialects``.
 
     Raises:
-        ConfigurationError: there is no such dialect.
+        ConfigurationError: a name is unknown.
     """
     known = {dialect.name: dialect for dialect in ALL}
-    unknown = [name for name in names if name not in known and name != EVERY_ONE]
+    unknown = [name for name in names if name not in known and name != EVERY]
     if unknown:
         raise ConfigurationError(
-            f"dialects: there is no {', '.join(map(repr, unknown))}; expected any of {', '.join((EVERY_ONE, *known))}"
+            f"dialects: there is no {', '.join(map(repr, unknown))}; expected any of {', '.join((EVERY, *known))}"
         )
-    return ALL if EVERY_ONE in names else tuple(known[name] for name in dict.fromkeys(names))
+    return ALL if EVERY in names else tuple(known[name] for name in dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""The native API under ``/v1``: one router a subject."""
+"""The native API under ``/v1``: one router per subject."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ from serve_app.api.native import (
 
 
 def native_dialect() -> Dialect:
-    """The native API as a dialect of the application."""
+    """Create the native API's dialect."""
     parts = (search, pictures, collections, persons, unknowns, tasks, events, bulk, privacy, keys, embedder, meta)
     return Dialect("native", [part.router for part in parts], error_response)

@@ -1,4 +1,4 @@
-"""``/v1/collections/{name}/bulk``: many persons in one upload, enrolled in the background."""
+"""``/v1/collections/{name}/bulk`` and ``/v1/tasks/{id}/report``: bulk enrolment in the background."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from fastapi.responses import Response, StreamingResponse
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
-from serve_app.api.errors import MediaTypeUnsupported
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, InPathCollection, reply
-from serve_app.api.native.tasks import InPathTask
-from serve_app.api.openapi_docs import SCHEMA_PREFIX, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import InPathCollection, InPathTask
+from serve_app.api.openapi_docs import SCHEMA_PREFIX
+from serve_app.api.replies import reply
+from serve_app.api.request_bodies import media_type, unsupported
 from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue
 from serve_app.api.schemas.tasks import TaskView
@@ -34,8 +35,11 @@ READERS: Mapping[str, Callable[[IO[bytes], Limits], Generator[BulkPerson, None, 
     LINES: read_lines,
     "application/jsonl": read_lines,
 }
-AT_ONCE_BYTES = 8 * 2**20
+BATCH_BYTES = 8 * 2**20
+"""Persons are handed to the gallery in batches of about this size."""
+
 PAGE = 1000
+"""Lines of a report that are read from the gallery at a time."""
 
 REFERENCE = SCHEMA_PREFIX + "{model}"
 EXAMPLE = (
@@ -66,33 +70,30 @@ async def submit_bulk(
     request: Request,
     context: Context,
     key: EnrollKey,
-    faces: Annotated[Literal["one", "largest"], Query(description="As for one person.")] = "one",
-    liveness: Annotated[bool | None, Query(description="As for one person.")] = None,
-    image_storage: Annotated[ImageStorage | None, Query(description="As for one person.")] = None,
-    reject_below: Annotated[QualityValue, Query(description="As for one person.")] = 0.0,
+    faces: Annotated[Literal["one", "largest"], Query(description="As in the enrolment of one person.")] = "one",
+    liveness: Annotated[bool | None, Query(description="As in the enrolment of one person.")] = None,
+    image_storage: Annotated[ImageStorage | None, Query(description="As in the enrolment of one person.")] = None,
+    reject_below: Annotated[QualityValue, Query(description="As in the enrolment of one person.")] = 0.0,
 ) -> Response:
-    """The body is a zip with a folder for each person, named by the person's id, or with a `manifest.csv` or
-    `manifest.jsonl`; or JSON lines, a person on each. It is looked at as a whole, and refused if something in it cannot
-    be used. Once it is answered with 202, it will be worked on, also after a restart of the service.
+    """The body is a zip with one folder per person, named by the person's id, or with a `manifest.csv` or
+    `manifest.jsonl`; or JSON lines, one person per line. The whole upload is checked first, and refused if a part of it
+    cannot be used. After the response 202 the upload will be enrolled, also after a restart of the service.
 
-    A person's faces become those of the upload; pictures that are refused are left out and reported. What was uploaded
-    is erased person by person as it has been dealt with. Follow `GET /v1/tasks/{id}/events`, then read
+    The images of the upload replace a person's faces; refused images are left out and reported. The uploaded data of a
+    person are erased once the person has been processed. Follow `GET /v1/tasks/{id}/events`, then read
     `GET /v1/tasks/{id}/report`. Needs the role `enroll`.
     """
     await context.service.matcher.collection(key.tenant_id, name)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind not in READERS:
-        accepted = [ZIP, LINES]
-        raise MediaTypeUnsupported(
-            f"The body's Content-Type is {kind[:100]!r}; this path reads {' or '.join(accepted)}.", accepted=accepted
-        )
+        raise unsupported(kind, [ZIP, LINES])
     options = {
         "faces": faces,
         "liveness": liveness,
         "image_storage": image_storage and str(image_storage),
         "reject_below": reject_below,
     }
-    with tempfile.TemporaryFile() as file:  # without a name: nothing is left of it after a crash
+    with tempfile.TemporaryFile() as file:  # unnamed, so that a crash leaves nothing behind
         async for piece in request.stream():
             await asyncio.to_thread(file.write, piece)
         await asyncio.to_thread(file.seek, 0)
@@ -105,40 +106,40 @@ async def _accept(
     context: ApiContext, tenant: str, name: str, options: dict[str, Any], people: Iterator[BulkPerson]
 ) -> Task:
     matcher = context.service.matcher
-    first = await asyncio.to_thread(_some, people)  # all of it is looked at here
+    first = await asyncio.to_thread(_batch, people)  # checks the whole upload
     task = await matcher.begin_bulk(tenant, name, {key: value for key, value in options.items() if value is not None})
     try:
         position = 0
-        some = first
-        while some:
-            await matcher.add_bulk(tenant, task.id, position, some)
-            position += len(some)
-            some = await asyncio.to_thread(_some, people)
+        batch = first
+        while batch:
+            await matcher.add_bulk(tenant, task.id, position, batch)
+            position += len(batch)
+            batch = await asyncio.to_thread(_batch, people)
         return await matcher.start_bulk(tenant, task.id)
     except BaseException:
-        # Also when the client has gone or the time is up. What it has stored by then is erased by house-keeping.
+        # Also when the client has disconnected or the request timed out. The gallery's cleanup erases what was stored.
         await asyncio.shield(matcher.cancel_task(tenant, task.id))
         raise
 
 
-def _some(people: Iterator[BulkPerson]) -> list[BulkPerson]:
-    some: list[BulkPerson] = []
+def _batch(people: Iterator[BulkPerson]) -> list[BulkPerson]:
+    batch: list[BulkPerson] = []
     size = 0
     for person in people:
-        some.append(person)
+        batch.append(person)
         size += len(person.payload)
-        if size >= AT_ONCE_BYTES:
+        if size >= BATCH_BYTES:
             break
-    return some
+    return batch
 
 
 @router.get(
     "/v1/tasks/{task_id}/report",
-    summary="What became of an upload",
+    summary="The report of an upload",
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "JSON lines, one for each person who has been dealt with.",
+            "description": "JSON lines, one per processed person.",
             "content": {LINES: {"schema": BulkOutcome.model_json_schema(ref_template=REFERENCE)}},
         },
         **error_docs(*COMMON_ERRORS, TaskNotFound),
@@ -148,11 +149,11 @@ async def bulk_report(
     task_id: InPathTask,
     context: Context,
     key: EnrollKey,
-    failures: Annotated[bool, Query(description="Only persons of whom something was refused.")] = False,
+    failures: Annotated[bool, Query(description="Only persons with refused images.")] = False,
 ) -> Response:
-    """So far, in the upload's order (a zip's is by the person's id). Needs the role `enroll`."""
+    """The results so far, in the order of the upload (for a zip, by the person's id). Needs the role `enroll`."""
     matcher = context.service.matcher
-    page = await matcher.bulk_report(key.tenant_id, task_id, failures, PAGE)  # refuses before anything is sent
+    page = await matcher.bulk_report(key.tenant_id, task_id, failures, PAGE)  # raises errors before the response starts
 
     async def lines() -> AsyncIterator[str]:
         found = page

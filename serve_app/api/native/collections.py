@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Filter, InPathCollection, Limit, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import Cursor, Filter, InPathCollection, Limit
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.collections import CollectionBody, CollectionChanges, CollectionPage, CollectionView
 from serve_app.api.schemas.privacy import DeletionAnswer
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"])
     ),
 )
 async def create_collection(request: Request, context: Context, key: AdminKey) -> Response:
-    """Creates an empty collection. What the policy leaves out follows the settings. Needs the role `admin`."""
+    """Creates an empty collection. The settings are the defaults of its policy. Needs the role `admin`."""
     body = await read_body(request, context, CollectionBody)
     new = body.to_domain(context.default_policy)
     created = await context.service.matcher.create_collection(key.tenant_id, new)
@@ -41,7 +42,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
 async def list_collections(
     context: Context, key: SearchKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
 ) -> Response:
-    """By name. Needs the role `search`."""
+    """The collections, ordered by name. Needs the role `search`."""
     page = await context.service.matcher.collections(key.tenant_id, q, limit, cursor)
     return reply(CollectionPage(collections=[CollectionView.of(item) for item in page.items], cursor=page.cursor))
 
@@ -53,7 +54,7 @@ async def list_collections(
     responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
 )
 async def get_collection(name: InPathCollection, context: Context, key: SearchKey) -> Response:
-    """Its texts, policy and counts. Needs the role `search`."""
+    """The collection's texts, policy and counts. Needs the role `search`."""
     return reply(CollectionView.of(await context.service.matcher.collection(key.tenant_id, name)))
 
 
@@ -65,7 +66,7 @@ async def get_collection(name: InPathCollection, context: Context, key: SearchKe
     openapi_extra=body_docs(CollectionChanges, {"title": "Staff, Berlin", "policy": {"min_score": 0.75}}),
 )
 async def change_collection(name: InPathCollection, request: Request, context: Context, key: AdminKey) -> Response:
-    """Changes what is sent and leaves the rest; `name` renames. Needs the role `admin`."""
+    """Changes the fields that are sent and keeps the others; `name` renames. Needs the role `admin`."""
     body = await read_body(request, context, CollectionChanges)
     matcher = context.service.matcher
     changes = body.plain()
@@ -84,7 +85,7 @@ async def delete_collection(
     name: InPathCollection,
     context: Context,
     key: AdminKey,
-    only_if_empty: Annotated[bool, Query(description="Answer 409 if it still holds faces.")] = False,
+    only_if_empty: Annotated[bool, Query(description="Answer 409 if the collection has faces.")] = False,
 ) -> Response:
-    """Also erases the persons and faces that are in no other collection. Needs the role `admin`."""
+    """Deletes the collection and erases its persons and faces that are in no other one. Needs the role `admin`."""
     return reply(DeletionAnswer.of(await context.service.matcher.delete_collection(key.tenant_id, name, only_if_empty)))

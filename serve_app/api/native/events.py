@@ -1,4 +1,4 @@
-"""``/v1/tasks/{id}/events``: a task as it goes on, as server-sent events."""
+"""``/v1/tasks/{id}/events``: progress of a task as server-sent events."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.native.common import COMMON_ERRORS
-from serve_app.api.native.tasks import InPathTask
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import InPathTask
 from serve_app.api.schemas.tasks import TaskView
 from serve_app.errors import FacegraphError, TaskNotFound
 
@@ -21,10 +20,10 @@ router = APIRouter(tags=["tasks"])
 
 PERIOD_S = 0.5
 SILENCE_S = 10.0
-"""After so long without a change a comment is sent, so that nobody on the way closes the connection."""
+"""Without a change for this long, a comment is sent, so that no proxy closes the connection as idle."""
 
 SHARE_OF_TIMEOUT = 0.8
-"""Of the time that a request may take; then the stream ends, and clients connect again by themselves."""
+"""Share of the request timeout after which the stream ends; clients connect again by themselves."""
 
 EVENTS = "text/event-stream"
 EVENT = {"type": "object", "properties": {"event": {"const": "task"}, "data": {"type": "string"}}}
@@ -44,27 +43,29 @@ EXAMPLE = 'event: task\ndata: {"id": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "state"
     },
 )
 async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
-    """Server-sent events: the task at once, then whenever it has changed, and last when `state` is final. A stream ends
-    after some time in any case; connect again then, as browsers' `EventSource` does. Needs the role `enroll`.
+    """Server-sent events: the task at once, then after each change, and last when `state` is final. The stream also
+    ends after some time; connect again then, as browsers' `EventSource` does. Needs the role `enroll`.
     """
+    # Not fastapi.sse: it starts the response before the handler runs, so an unknown task would not be a 404, adds its
+    # own Cache-Control header, and documents errors as text/event-stream.
     matcher = context.service.matcher
     first = TaskView.of(await matcher.task(key.tenant_id, task_id))
     until = time.monotonic() + SHARE_OF_TIMEOUT * context.settings.ingress.request_timeout_s
 
     async def events() -> AsyncIterator[str]:
         yield "retry: 1000\n\n" + _event(first)
-        view, said = first, time.monotonic()
+        view, sent = first, time.monotonic()
         while not view.state.is_final and time.monotonic() < until:
             await asyncio.sleep(PERIOD_S)
             try:
                 now = TaskView.of(await matcher.task(key.tenant_id, task_id))
             except FacegraphError:
-                return  # whoever connects again gets the answer
+                return  # the client connects again and gets the error as an ordinary response
             if now != view:
-                view, said = now, time.monotonic()
+                view, sent = now, time.monotonic()
                 yield _event(view)
-            elif time.monotonic() - said >= SILENCE_S:
-                said = time.monotonic()
+            elif time.monotonic() - sent >= SILENCE_S:
+                sent = time.monotonic()
                 yield ": still the same\n\n"
 
     return StreamingResponse(events(), headers={"Cache-Control": "no-store"}, media_type=EVENTS)

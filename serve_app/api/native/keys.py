@@ -1,4 +1,4 @@
-"""``/v1/keys``. The key store is synchronous: its calls run in the thread pool."""
+"""``/v1/keys``. The key store blocks, so its calls run in the thread pool."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, KeyView, NewKey
 from serve_app.errors import InvalidRequest, KeyNotFound
@@ -28,10 +28,10 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
     openapi_extra=body_docs(KeyBody, {"name": "door camera", "role": "search", "rate_limit": 20}),
 )
 async def create_key(request: Request, context: Context, key: AdminKey) -> Response:
-    """Answers the secret, this once. Needs the role `admin`.
+    """Creates a key and returns its secret, which is returned only here. Needs the role `admin`.
 
-    Roles: `search` may search and work on pictures; `enroll` may also read and write persons; `admin` may also write
-    collections and manage keys. `rate_limit` is counted in each ingress replica for itself.
+    Roles: `search` may search and analyse images; `enroll` may also read and write persons; `admin` may also write
+    collections and manage keys. Each ingress replica counts `rate_limit` separately.
     """
     body = await read_body(request, context, KeyBody)
     if body.expires is not None and body.expires <= dt.datetime.now(dt.UTC):
@@ -58,6 +58,6 @@ async def list_keys(context: Context, key: AdminKey) -> Response:
 async def revoke_key(
     context: Context, key: AdminKey, key_id: str = Path(min_length=1, max_length=100, pattern=r"^[0-9A-Za-z_-]+$")
 ) -> Response:
-    """It stops working at once. Needs the role `admin`."""
+    """The key stops working at once. Needs the role `admin`."""
     await run_in_threadpool(context.keys.revoke, key.tenant_id, key_id)
     return reply(KeyRevoked(id=key_id, deleted=True))

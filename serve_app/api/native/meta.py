@@ -13,8 +13,8 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.native.common import COMMON_ERRORS, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.replies import reply
 from serve_app.api.schemas.keys import KeyView
 from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
 from serve_app.contracts import Stage
@@ -26,19 +26,21 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["service"])
 
 READY_TIMEOUT_S = 3.0
-"""A stage that says nothing for so long counts as not ready; below the usual period of a load balancer's probes."""
+"""A stage without an answer for this long counts as not ready; shorter than the usual period of health checks."""
 
 READY = "ready"
 
 IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 
-@router.get("/v1/info", summary="What is running here", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS))
+@router.get(
+    "/v1/info", summary="Versions, models and limits", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS)
+)
 async def info(context: Context, key: SearchKey) -> Response:
-    """Versions, models in use, thresholds and limits, and the key that asked. Needs the role `search`.
+    """Versions, models in use, thresholds and limits, and the request's key. Needs the role `search`.
 
-    `embedder` is the model that searches use: not the configured one while a change to that is under way. A liveness
-    model that is configured but could not be had is under `liveness_models_missing`.
+    `embedder` is the model that searches use, which differs from the configured one during a change of the embedder.
+    Configured liveness models that are not available are in `liveness_models_missing`.
     """
     settings = context.settings
     liveness = await context.service.liveness.ready()
@@ -60,15 +62,14 @@ async def info(context: Context, key: SearchKey) -> Response:
 
 
 @router.get(
-    "/v1/status", summary="The graph right now", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
+    "/v1/status", summary="The state of the graph", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
 )
 async def status(request: Request, context: Context, key: AdminKey) -> Response:
     """Stages, replicas, queues, latency and refusals of the last minute, and warnings. Needs the role `admin`.
 
-    With several ingress replicas, the figures are those of the one that answers, and `replicas` are all there are.
+    With several ingress replicas, the figures are those of the replica that answers; `replicas` counts all replicas.
     """
-    stages = _stages(context)
-    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
+    stages = await _states(context)
     replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
     views = [
         StageView(
@@ -79,7 +80,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
             replicas=_counts(replicas, name),
             waiting=facts.get("waiting"),
         )
-        for name, (state, facts) in zip(stages, answers, strict=True)
+        for name, (state, facts) in stages.items()
     ]
     return reply(
         StatusAnswer(
@@ -91,7 +92,7 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
             stages=views,
             warnings=[
                 WarningView(code=code, message=message)
-                for _, facts in answers
+                for _, facts in stages.values()
                 for code, message in facts.get("warnings", {}).items()
             ],
         )
@@ -99,51 +100,45 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
 
 
 def _counts(replicas: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, int] | None:
-    found = replicas.get(stage.capitalize())  # deployments are named like their stages
+    found = replicas.get(stage.capitalize())  # deployments have the names of their stages, capitalised
     return None if found is None else dict(found)
 
 
-@router.get("/healthz", summary="Does the process answer?", response_model=Health)
+@router.get("/healthz", summary="Liveness check", response_model=Health)
 async def healthz() -> Response:
-    """Always 200, without a key."""
+    """Always 200 while the process answers. Needs no key."""
     return reply(Health(status="ok"))
 
 
 @router.get(
     "/readyz",
-    summary="Can every stage serve?",
+    summary="Readiness check",
     response_model=Ready,
     responses=error_docs(Unavailable),
 )
 async def readyz(context: Context) -> Response:
-    """200 only when every stage can serve, else 503 with the names of those that cannot. Without a key."""
-    stages = _stages(context)
-    answers = await asyncio.gather(*(_state(name, stage) for name, stage in stages.items()))
-    states = {name: state for name, (state, _) in zip(stages, answers, strict=True)}
+    """200 if every stage can serve, otherwise 503 with the names of those that cannot. Needs no key."""
+    states = {name: state for name, (state, _) in (await _states(context)).items()}
     waiting = [name for name, state in states.items() if state != READY]
     if waiting:
         raise Unavailable(f"Not ready: {', '.join(waiting)}.", stages=states, retry_after_s=1)
     return reply(Ready(status=READY, stages=states))
 
 
-def _stages(context: ApiContext) -> dict[str, Stage]:
-    service = context.service
-    return {
-        "detector": service.detector,
-        "liveness": service.liveness,
-        "embedder": service.embedder,
-        "matcher": service.matcher,
-    }
+async def _states(context: ApiContext) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """State and reported facts of each stage."""
+    names = ("detector", "liveness", "embedder", "matcher")
+    states = await asyncio.gather(*(_state(name, getattr(context.service, name)) for name in names))
+    return dict(zip(names, states, strict=True))
 
 
 async def _state(name: str, stage: Stage) -> tuple[str, Mapping[str, Any]]:
-    """In a word, and what the stage says of itself."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return READY, await stage.ready()
     except TimeoutError:
         return "no answer", {}
     except Exception as error:
-        # Anybody may ask: the reason goes to the log, the name to the caller.
+        # The endpoint is public: the reason goes to the log, the caller gets only the stage's name.
         logger.warning("the %s is not ready: %s", name, error)
         return "unavailable", {}

@@ -1,4 +1,4 @@
-"""``/v1/collections/{name}/persons`` and the enrolled faces."""
+"""``/v1/collections/{name}/persons`` and the images of enrolled faces."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, FACE_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import (
-    BODY_ERRORS,
-    COMMON_ERRORS,
+from serve_app.api.native.parameters import (
     EXAMPLE_BASE64,
     EXAMPLE_FILE,
-    FACE_ERRORS,
     Cursor,
     Filter,
     InPathCollection,
     InPathFace,
     Limit,
-    reply,
 )
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
 from serve_app.api.schemas.faces import FaceView
@@ -83,9 +80,10 @@ ENROLMENT_ERRORS = (
 async def put_person(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """Creates the person or changes what is sent, and adds them to the collection; all pictures are taken, or none.
+    """Creates the person, or changes the fields that are sent, and adds the person to the collection. Either all images
+    are enrolled or none.
 
-    Answers 201 when the person is new, else 200. Needs the role `enroll`.
+    Answers 201 if the person is new, otherwise 200. Needs the role `enroll`.
     """
     most = context.settings.limits.max_images_per_request
     body = await read_body(request, context, PersonBody, max_files=most)
@@ -116,7 +114,7 @@ async def list_persons(
     cursor: Cursor = None,
     q: Filter = "",
 ) -> Response:
-    """By id, a page at a time. Needs the role `enroll`."""
+    """The persons of a collection, ordered by id. Needs the role `enroll`."""
     page = await context.service.matcher.persons(key.tenant_id, name, q, limit, cursor)
     return reply(PersonPage(persons=[PersonView.of(person) for person in page.items], cursor=page.cursor))
 
@@ -139,7 +137,7 @@ async def get_person(name: InPathCollection, person_id: InPathPerson, context: C
     responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
 )
 async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
-    """Takes the person out of the collection, and erases them if that was the last one. Needs the role `enroll`."""
+    """Removes the person from the collection, and erases the person if it was the last one. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id, name)))
 
 
@@ -155,9 +153,10 @@ async def delete_person(name: InPathCollection, person_id: InPathPerson, context
 async def merge_persons(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """The other record's faces and collections become this person's, then it goes. Both must be in the collection.
+    """This person gets the faces and collections of the other record, which is then deleted. Both must be in the
+    collection.
 
-    What is stored of this person stays, gaps are filled from the other; watch lists and metadata are those of both.
+    This person's data are kept, and empty fields are filled from the other record. Watch lists and metadata are merged.
     Needs the role `enroll`.
     """
     body = await read_body(request, context, MergeBody)
@@ -176,12 +175,12 @@ async def merge_persons(
 async def add_faces(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """Adds one face for each picture; all are taken, or none. Needs the role `enroll`."""
+    """Adds one face per image; either all images are enrolled or none. Needs the role `enroll`."""
     most = context.settings.limits.max_images_per_request
     body = await read_body(request, context, PicturesBody, max_files=most)
     images = await pictures(context, body)
     if not images:
-        raise InvalidRequest("At least one picture was expected: image, image_base64 or image_url.")
+        raise InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
     await context.service.matcher.person(key.tenant_id, person_id, name)
     enrolment = await context.service.enroll(
         key.tenant_id,
@@ -203,7 +202,7 @@ async def add_faces(
 async def delete_face(
     name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
 ) -> Response:
-    """The person stays, even without faces. Needs the role `enroll`."""
+    """Deletes the face. The person is kept, even without faces. Needs the role `enroll`."""
     matcher = context.service.matcher
     await matcher.person(key.tenant_id, person_id, name)
     return reply(DeletionAnswer.of(await matcher.delete_face(key.tenant_id, face_id, person_id)))
@@ -211,11 +210,11 @@ async def delete_face(
 
 @router.get(
     "/v1/faces/{face_id}/image",
-    summary="The stored picture of a face",
+    summary="The stored image of a face",
     response_class=Response,
     responses={
         200: {
-            "description": "The picture.",
+            "description": "The image.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
         },
         **error_docs(*COMMON_ERRORS, FaceIdNotFound, ImageNotStored),
@@ -227,10 +226,10 @@ async def face_image(
     key: SearchKey,
     kind: Annotated[
         Literal["thumbnail", "photograph"],
-        Query(description="The aligned face of 112x112 pixels, or the photograph as it was sent."),
+        Query(description="The aligned face of 112x112 pixels, or the image as it was sent."),
     ] = "thumbnail",
 ) -> Response:
-    """What the storage policy kept of the photograph. Needs the role `search`."""
+    """The part of the image that the storage policy kept. Needs the role `search`."""
     content = await context.service.matcher.face_image(key.tenant_id, face_id, kind)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
     return Response(content, headers=headers, media_type=picture_type(content))

@@ -1,4 +1,4 @@
-"""Pictures that are not stored: detect, compare, verify, liveness, embed."""
+"""Operations on images that are not stored: detect, compare, verify, liveness, embed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, PICTURE_ERRORS, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import FACE_ERRORS, PICTURE_ERRORS, error_docs
+from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import one_of, picture
 from serve_app.api.schemas.faces import FaceOnPicture, ImageView
@@ -37,7 +38,7 @@ router = APIRouter(tags=["pictures"])
 
 @router.post(
     "/v1/detect",
-    summary="Which faces are on this picture?",
+    summary="Detect the faces of an image",
     response_model=DetectAnswer,
     responses=error_docs(*PICTURE_ERRORS),
     openapi_extra=body_docs(
@@ -47,7 +48,7 @@ router = APIRouter(tags=["pictures"])
     ),
 )
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:
-    """All faces, largest first, with landmarks and quality. A picture without faces gives an empty list.
+    """All faces, largest first, with landmarks and quality; an empty list for an image without faces.
 
     Needs the role `search`.
     """
@@ -65,7 +66,7 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
 
 @router.post(
     "/v1/compare",
-    summary="Do these two pictures show the same person?",
+    summary="Compare the faces of two images",
     response_model=CompareAnswer,
     responses=error_docs(*FACE_ERRORS),
     openapi_extra=body_docs(
@@ -75,7 +76,7 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
     ),
 )
 async def compare(request: Request, context: Context, key: SearchKey) -> Response:
-    """The largest face of one picture against the largest of another. Needs the role `search`."""
+    """Compares the largest face of one image with the largest face of another. Needs the role `search`."""
     body = await read_body(request, context, CompareBody, max_files=2)
     first, second = await asyncio.gather(*(one_of(context, body.picture(number)) for number in (1, 2)))
     result = await context.service.compare(first, second, min_score=body.min_score, liveness=body.liveness)
@@ -86,7 +87,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
 
 @router.post(
     "/v1/verify",
-    summary="Is this the person they claim to be?",
+    summary="Verify the identity of a person",
     response_model=VerifyAnswer,
     responses=error_docs(*FACE_ERRORS, PersonNotFound, CollectionNotFound, FaceIdNotFound),
     openapi_extra=body_docs(
@@ -96,7 +97,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     ),
 )
 async def verify(request: Request, context: Context, key: SearchKey) -> Response:
-    """The largest face of a picture against all enrolled faces of one person. Needs the role `search`."""
+    """Compares the largest face of an image with all enrolled faces of one person. Needs the role `search`."""
     body = await read_body(request, context, VerifyBody, max_files=1)
     image = await picture(context, body)
     if body.collection is not None:
@@ -116,15 +117,15 @@ async def verify(request: Request, context: Context, key: SearchKey) -> Response
 
 @router.post(
     "/v1/liveness",
-    summary="Is the person on this picture live?",
+    summary="Check the liveness of a person",
     response_model=LivenessAnswer,
     responses=error_docs(*FACE_ERRORS, TooManyFaces, FaceRejected),
     openapi_extra=body_docs(LivenessBody, {"image_base64": EXAMPLE_BASE64}, form={"image": EXAMPLE_FILE}),
 )
 async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
-    """Whether the one face is of a person in front of the camera rather than a print or a screen.
+    """Whether the face is that of a person in front of the camera, and not of a print or a screen.
 
-    A picture without one usable face is an error that names the reason. Needs the role `search`.
+    An image without exactly one usable face is an error that names the reason. Needs the role `search`.
     """
     body = await read_body(request, context, LivenessBody, max_files=1)
     image = await picture(context, body)
@@ -134,13 +135,13 @@ async def liveness(request: Request, context: Context, key: SearchKey) -> Respon
 
 @router.post(
     "/v1/embed",
-    summary="Templates of the faces on this picture",
+    summary="Templates of the faces of an image",
     response_model=EmbedAnswer,
     responses=error_docs(*PICTURE_ERRORS),
     openapi_extra=body_docs(EmbedBody, {"image_base64": EXAMPLE_BASE64}, form={"image": EXAMPLE_FILE, "faces": "all"}),
 )
 async def embed(request: Request, context: Context, key: SearchKey) -> Response:
-    """The vectors that faces are compared by, in the order of the faces. Needs the role `search`."""
+    """The vectors by which faces are compared, in the order of the faces. Needs the role `search`."""
     body = await read_body(request, context, EmbedBody, max_files=1)
     image = await picture(context, body)
     detection, (model, templates) = await context.service.embed(image, faces=body.faces)

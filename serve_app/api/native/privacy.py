@@ -1,4 +1,4 @@
-"""``/v1/audit`` and ``/v1/receipts``; a person's erasure from everywhere."""
+"""``/v1/audit``, ``/v1/receipts``, and ``DELETE /v1/persons/{id}``, the erasure from every collection."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, EnrollKey
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, Limit, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.native.parameters import Cursor, Limit
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.base import PersonId
 from serve_app.api.schemas.privacy import (
@@ -35,7 +36,7 @@ router = APIRouter(tags=["privacy"])
     responses=error_docs(*COMMON_ERRORS, PersonNotFound),
 )
 async def erase_person(person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
-    """Erases the person from every collection and answers a signed receipt. Needs the role `enroll`."""
+    """Erases the person from every collection and returns a signed receipt. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id)))
 
 
@@ -47,7 +48,7 @@ async def erase_person(person_id: InPathPerson, context: Context, key: EnrollKey
     openapi_extra=body_docs(ReceiptBody, EXAMPLE_RECEIPT),
 )
 async def check_receipt(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Whether it was signed here, and whether anything of what it speaks of is stored. Needs the role `enroll`."""
+    """Whether it was signed here, and whether data of the erased persons are stored. Needs the role `enroll`."""
     body = await read_body(request, context, ReceiptBody)
     return reply(ReceiptChecked.of(await context.service.matcher.check_receipt(key.tenant_id, body.to_domain())))
 
@@ -63,19 +64,19 @@ async def read_audit(
     key: AdminKey,
     limit: Limit = 100,
     cursor: Cursor = None,
-    person_id: Annotated[PersonId | None, Query(description="Keep what concerns this person.")] = None,
+    person_id: Annotated[PersonId | None, Query(description="Only entries about this person.")] = None,
 ) -> Response:
-    """Who searched for, enrolled and erased what, newest first, without pictures or names. Needs the role `admin`."""
+    """Who searched, enrolled and erased what, newest first, without images or names. Needs the role `admin`."""
     page = await context.service.matcher.audit(key.tenant_id, person_id, limit, cursor)
     return reply(AuditPage(entries=[AuditEntryView.of(entry) for entry in page.items], cursor=page.cursor))
 
 
 @router.get(
     "/v1/audit/check",
-    summary="Is the audit log whole?",
+    summary="Check the audit log",
     response_model=AuditChecked,
     responses=error_docs(*COMMON_ERRORS),
 )
 async def check_audit(context: Context, key: AdminKey) -> Response:
-    """Recomputes every hash of the chain. Needs the role `admin`."""
+    """Recomputes all hashes of the chain. Needs the role `admin`."""
     return reply(AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))

@@ -7,13 +7,14 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, PICTURE_ERRORS, reply
-from serve_app.api.openapi_docs import error_docs
-from serve_app.api.request_bodies import body_docs, exactly_one, read_body
+from serve_app.api.error_docs import PICTURE_ERRORS, error_docs
+from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
+from serve_app.api.replies import reply
+from serve_app.api.request_bodies import at_most, body_docs, exactly_one, read_body
 from serve_app.api.request_images import picture
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, FaceIdNotFound, InvalidRequest, UnknownsNotKept
+from serve_app.errors import CollectionNotFound, FaceIdNotFound, UnknownsNotKept
 from serve_app.request_context import current
 
 router = APIRouter(tags=["search"])
@@ -21,7 +22,7 @@ router = APIRouter(tags=["search"])
 
 @router.post(
     "/v1/search",
-    summary="Who is on this picture?",
+    summary="Search collections for a face",
     response_model=SearchAnswer,
     responses=error_docs(*PICTURE_ERRORS, CollectionNotFound, FaceIdNotFound, UnknownsNotKept),
     openapi_extra=body_docs(
@@ -31,15 +32,13 @@ router = APIRouter(tags=["search"])
     ),
 )
 async def search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Searches one collection or several for the largest face of a picture, for each of them, or for an enrolled face.
+    """Searches one collection or several for the largest face of an image, for each face, or for an enrolled face.
 
-    Without `min_score` and `fpir` the threshold keeps the share of unknown people who get any answer at 1 %, whatever
-    the gallery's size; the answer says which threshold that was. Needs the role `search`.
+    Without `min_score` and `fpir` the threshold keeps the share of searches by unknown people that return anyone (FPIR)
+    at 1 %, for any size of the gallery. The response contains the threshold. Needs the role `search`.
     """
     body = await read_body(request, context, SearchBody, max_files=1)
-    most = context.settings.limits.max_results
-    if body.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {body.max_results}", limit=most)
+    at_most("max_results", body.max_results, context.settings.limits.max_results)
     collections = tuple(dict.fromkeys(body.collections))
     threshold = ThresholdRequest(body.min_score, body.fpir)
     way = exactly_one(

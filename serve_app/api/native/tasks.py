@@ -1,27 +1,26 @@
-"""``/v1/collections/{name}/duplicates`` and ``/v1/tasks``: work in the background."""
+"""``/v1/collections/{name}/duplicates`` and ``/v1/tasks``: background tasks and duplicates."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, InPathCollection, Limit, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.native.parameters import Cursor, InPathCollection, InPathTask, Limit
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
-from serve_app.api.schemas.base import FaceId
 from serve_app.api.schemas.tasks import DistinctBody, DistinctView, DuplicatePage, DuplicatesBody, TaskList, TaskView
 from serve_app.domain import ThresholdRequest
 from serve_app.errors import CollectionNotFound, PersonNotFound, TaskNotFound, TaskRunning
 
 router = APIRouter(tags=["tasks"])
 
-InPathTask = Annotated[FaceId, Path(description="A task's id.")]
-WithDistinct = Annotated[bool, Query(description="Also persons who were told apart.")]
+WithDistinct = Annotated[bool, Query(description="Include pairs that are recorded as different people.")]
 
 
 @router.post(
@@ -35,8 +34,8 @@ WithDistinct = Annotated[bool, Query(description="Also persons who were told apa
 async def find_duplicates(name: InPathCollection, request: Request, context: Context, key: EnrollKey) -> Response:
     """Starts a task that compares all faces of a collection with one another, exactly. Needs the role `enroll`.
 
-    Only faces of the model in use are compared. The task goes on when the service is started again, fails after a day,
-    and fails if it finds more than 100,000 pairs. Faces that are enrolled meanwhile may be left out.
+    Only templates of the model in use are compared. The task continues after a restart of the service, fails after a
+    day, and fails if it finds more than 100,000 pairs. Faces that are enrolled meanwhile can be missing.
     """
     body = await read_body(request, context, DuplicatesBody)
     threshold = ThresholdRequest(body.min_score, body.fpir)
@@ -45,19 +44,19 @@ async def find_duplicates(name: InPathCollection, request: Request, context: Con
 
 @router.get("/v1/tasks", summary="List tasks", response_model=TaskList, responses=error_docs(*COMMON_ERRORS))
 async def list_tasks(context: Context, key: EnrollKey, limit: Limit = 100) -> Response:
-    """The latest ones of the past week, newest first. Needs the role `enroll`."""
+    """The tasks of the past week, newest first. Needs the role `enroll`."""
     found = await context.service.matcher.tasks(key.tenant_id, limit)
     return reply(TaskList(tasks=[TaskView.of(task) for task in found]))
 
 
 @router.get(
     "/v1/tasks/{task_id}",
-    summary="How far is a task?",
+    summary="One task",
     response_model=TaskView,
     responses=error_docs(*COMMON_ERRORS, TaskNotFound),
 )
 async def get_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
-    """Ask every second or so, until `state` is final. Needs the role `enroll`."""
+    """The task's progress. Poll about once a second until `state` is final. Needs the role `enroll`."""
     return reply(TaskView.of(await context.service.matcher.task(key.tenant_id, task_id)))
 
 
@@ -68,7 +67,7 @@ async def get_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Res
     responses=error_docs(*COMMON_ERRORS, TaskNotFound),
 )
 async def cancel_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
-    """It stops within a second; what it found stays. A finished one stays as it is. Needs the role `enroll`."""
+    """Stops the task within a second; results are kept. A finished task does not change. Needs the role `enroll`."""
     return reply(TaskView.of(await context.service.matcher.cancel_task(key.tenant_id, task_id)))
 
 
@@ -86,14 +85,14 @@ async def list_duplicates(
     cursor: Cursor = None,
     with_distinct: WithDistinct = False,
 ) -> Response:
-    """Pairs of persons, most alike first: all of them when the task is done, else those so far. Role `enroll`."""
+    """Pairs of persons, most similar first; those found so far, if the task is not done. Needs the role `enroll`."""
     page = await context.service.matcher.duplicates(key.tenant_id, task_id, limit, cursor, with_distinct)
     return reply(DuplicatePage.of(page))
 
 
 @router.post(
     "/v1/collections/{name}/persons/{person_id}/distinct",
-    summary="Tell two persons apart",
+    summary="Record two persons as different people",
     response_model=DistinctView,
     responses=error_docs(*BODY_ERRORS, CollectionNotFound, PersonNotFound),
     openapi_extra=body_docs(DistinctBody, {"person_id": "eve"}),
@@ -101,8 +100,8 @@ async def list_duplicates(
 async def tell_apart(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """These two, both in the collection, are different people: no search for duplicates lists them again, in whatever
-    collection, unless asked for `with_distinct`. It holds until one of them is erased. Needs the role `enroll`.
+    """Records that two persons of the collection are different people. Duplicates of any collection then leave out the
+    pair, except with `with_distinct`. The record lasts until one of the persons is erased. Needs the role `enroll`.
     """
     body = await read_body(request, context, DistinctBody)
     await context.service.matcher.tell_apart(key.tenant_id, person_id, body.person_id, name, body.distinct)

@@ -1,4 +1,4 @@
-"""``/v1/collections/{name}/unknowns``: faces that searches did not know and kept."""
+"""``/v1/collections/{name}/unknowns``: clusters of unrecognised faces that searches kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.native.common import BODY_ERRORS, COMMON_ERRORS, Cursor, InPathCollection, Limit, reply
-from serve_app.api.openapi_docs import error_docs
+from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import Cursor, InPathCollection, Limit
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.base import FaceId
 from serve_app.api.schemas.persons import EnrolledPerson
@@ -35,19 +36,19 @@ ERRORS = (*COMMON_ERRORS, CollectionNotFound, UnknownNotFound)
 async def list_unknowns(
     name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
-    """Faces that searches with `keep_unknown` found nobody for, gathered by likeness. Needs the role `enroll`."""
+    """Unrecognised faces of searches with `keep_unknown`, clustered by similarity. Needs the role `enroll`."""
     return reply(UnknownPage.of(await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)))
 
 
 @router.delete("", summary="Discard all unknowns", response_model=DeletionAnswer, responses=error_docs(*ERRORS))
 async def discard_unknowns(name: InPathCollection, context: Context, key: EnrollKey) -> Response:
-    """Erases all faces that the collection keeps of unknowns. Needs the role `enroll`."""
+    """Erases all faces of the collection's unknowns. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.discard_unknown(key.tenant_id, name)))
 
 
 @router.get("/{unknown_id}", summary="One unknown", response_model=UnknownView, responses=error_docs(*ERRORS))
 async def get_unknown(name: InPathCollection, unknown_id: InPathUnknown, context: Context, key: EnrollKey) -> Response:
-    """The faces that are kept, and when they are erased. Needs the role `enroll`."""
+    """The kept faces, and when they are erased. Needs the role `enroll`."""
     return reply(UnknownView.of(await context.service.matcher.unknown(key.tenant_id, name, unknown_id)))
 
 
@@ -57,13 +58,13 @@ async def get_unknown(name: InPathCollection, unknown_id: InPathUnknown, context
 async def discard_unknown(
     name: InPathCollection, unknown_id: InPathUnknown, context: Context, key: EnrollKey
 ) -> Response:
-    """Erases its faces. Needs the role `enroll`."""
+    """Erases the faces of the unknown. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.discard_unknown(key.tenant_id, name, unknown_id)))
 
 
 @router.post(
     "/{unknown_id}/name",
-    summary="Say who an unknown is",
+    summary="Name an unknown",
     response_model=EnrolledPerson,
     responses={
         201: {"model": EnrolledPerson, "description": "The person is new."},
@@ -82,10 +83,10 @@ async def discard_unknown(
 async def name_unknown(
     name: InPathCollection, unknown_id: InPathUnknown, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """The kept faces are enrolled: as a new person in the collection, or as further faces of one who is there.
+    """Enrols the kept faces: as a new person of the collection, or as further faces of an enrolled person.
 
-    They expire no more, and the unknown ceases to exist. Answers 201 when the person is new, else 200. Needs the role
-    `enroll`.
+    The faces no longer expire, and the unknown ceases to exist. Answers 201 if the person is new, otherwise 200. Needs
+    the role `enroll`.
     """
     body = await read_body(request, context, NameBody)
     done = await context.service.matcher.name_unknown(
@@ -104,7 +105,7 @@ async def name_unknown(
 async def merge_unknowns(
     name: InPathCollection, unknown_id: InPathUnknown, request: Request, context: Context, key: EnrollKey
 ) -> Response:
-    """The others are the same person as this one: it takes over their faces and sightings. Needs the role `enroll`."""
+    """Moves the faces and sightings of the others, who are the same person, to this one. Needs the role `enroll`."""
     body = await read_body(request, context, MergeUnknownsBody)
     merged = await context.service.matcher.merge_unknowns(key.tenant_id, name, unknown_id, body.others)
     return reply(UnknownView.of(merged))

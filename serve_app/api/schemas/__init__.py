@@ -1,1 +1,1 @@
-"""Requests and answers of the native API, one module a subject. Answers are built from domain values by ``of``."""
+"""Request and response models of the native API, one module per subject. ``of`` builds responses from domain values."""

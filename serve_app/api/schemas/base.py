@@ -1,11 +1,11 @@
-"""What all requests and answers share: strict bodies, bounded texts, form-friendly lists, pages."""
+"""Base classes and field types of all requests and responses."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -13,15 +13,26 @@ from serve_app.domain.names import NAME_RULE, is_name
 
 
 class Body(BaseModel):
-    """A request body, from JSON or from a form. Unknown fields are refused, so that a typing error is noticed."""
+    """A request body, from JSON or from a form. Unknown fields are refused, so that typing errors are noticed."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
 class Answer(BaseModel):
-    """An answer."""
+    """A response, or a part of one."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+class View(Answer):
+    """A response, or a part of one, whose fields have the names of a domain value's attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Build from the domain value."""
+        return cls.model_validate(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Upload:
 
 def _upload(value: Any) -> Upload:
     if not isinstance(value, Upload):
-        raise ValueError("a file of a multipart/form-data body was expected; JSON carries pictures in *_base64 fields")
+        raise ValueError("a file of a multipart/form-data body was expected; JSON carries images in *_base64 fields")
     return value
 
 
@@ -63,20 +74,21 @@ def _new_name(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_no_control)]
-"""Free text; its length is bounded where it is used."""
+"""Free text; each field that uses it limits its length."""
 
 NewCollectionName = Annotated[str, Field(examples=["staff"]), AfterValidator(_new_name)]
-"""A name that a collection may be given."""
+"""The name of a collection to create."""
 
 CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]
-"""A name to look for; one that no collection can have is simply not found."""
+"""The name of an existing collection; a name that no collection can have is not found."""
 
 PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
+NextPage = Annotated[str | None, Field(description="Send it to get the next page; null on the last page.")]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
 
 def _split(value: Any) -> Any:
-    """``"a, b"`` or ``["a, b", "c"]`` as a list of names: forms have no lists."""
+    """Split ``"a, b"`` or ``["a, b", "c"]`` into a list of names, because forms have no lists."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
         return value
@@ -100,22 +112,27 @@ Separated = BeforeValidator(_split)
 """Accepts one comma-separated text, several texts, or a list."""
 
 OneOrMore = BeforeValidator(_as_list)
-"""Accepts one value for a list of one."""
+"""Accepts a single value as a list of one."""
 
 JsonText = BeforeValidator(_json_object)
-"""Accepts an object as JSON text, as forms send it."""
+"""Accepts an object also as JSON text, as forms send it."""
 
 
 class ErrorBody(Answer):
-    """What went wrong."""
+    """An error."""
 
-    code: str = Field(description="Stable, for programs.", examples=["collection_not_found"])
-    message: str = Field(description="For people: what was expected and what came.")
-    details: dict[str, Any] = Field(description="Facts that belong to the code.")
-    request_id: str = Field(description="The id of the request, also in the header X-Request-ID and in the log.")
+    code: str = Field(description="Stable, for programs to read.", examples=["collection_not_found"])
+    message: str = Field(description="For people to read: what was expected and what came.")
+    details: dict[str, Any] = Field(description="Further facts, which depend on the code.")
+    request_id: str = Field(description="The request's id, also in the header X-Request-ID and in the log.")
 
 
 class ErrorEnvelope(Answer):
-    """Every error of the native API."""
+    """The body of every error of the native API."""
 
     error: ErrorBody
+
+
+def is_none(value: object) -> bool:
+    """For ``exclude_if``: the response leaves the field out if it is None."""
+    return value is None

@@ -1,4 +1,4 @@
-"""Uploads of many persons, and what became of them."""
+"""Bulk enrolment: lines of uploads, and results."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from serve_app.api.schemas.persons import PersonTexts
 
 
 class BulkPersonTexts(PersonTexts):
-    """A person without pictures."""
+    """A person without images."""
 
     person: PersonId
 
 
 class BulkLine(BulkPersonTexts):
-    """A line of an upload: a person with at least one picture."""
+    """A line of an upload: a person with at least one image."""
 
     image_base64: Annotated[list[str], OneOrMore] = Field(
-        [], description="One picture or several as base64, bare or as `data:` URLs."
+        [], description="One image or several as base64, bare or as `data:` URLs."
     )
     image_url: Annotated[list[str], OneOrMore] = Field(
-        [], description="One http(s) URL of a picture or several, fetched when it is the person's turn."
+        [], description="One http(s) URL of an image or several, fetched when the person is enrolled."
     )
 
 
 class BulkError(Answer):
-    """Why a picture, or with an empty `file` the person, was not enrolled."""
+    """Why an image was not enrolled; with an empty `file`, why the person was not."""
 
-    file: str = Field(description="The picture's place in the zip, its URL, or `image_base64[0]`.")
+    file: str = Field(description="The image's path in the zip, its URL, or `image_base64[0]`.")
     code: str = Field(examples=["face_not_found"])
     message: str
 
 
 class BulkOutcome(Answer):
-    """What became of a person: one line of the report."""
+    """The result for one person: a line of the report."""
 
     person: str = Field(examples=["ada-lovelace"])
-    files: list[str] = Field(description="The pictures, named as in `errors`.")
+    files: list[str] = Field(description="The images, named as in `errors`.")
     status: str = Field(
-        description="`enrolled`: from every picture; `partial`: without the refused ones; `failed`: not at all.",
+        description="`enrolled`: from every image; `partial`: without the refused images; `failed`: not enrolled.",
         examples=["partial"],
     )
-    faces: int = Field(description="How many were added.")
+    faces: int = Field(description="Number of faces that were added.")
     errors: list[BulkError]

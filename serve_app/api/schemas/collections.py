@@ -1,19 +1,20 @@
-"""Collections: what creates, changes and describes them."""
+"""Collections: bodies that create and change them, and responses."""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, NewCollectionName, Separated, Text
-from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Separated, Text, View
+from serve_app.domain import CollectionKind, CollectionPolicy, ImageStorage, NewCollection
 from serve_app.domain.names import NAME_RULE
 
 Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
 Description = Annotated[Text, Field(max_length=2000)]
-UserData = Annotated[Text, Field(max_length=16384, description="Kept for the caller, never read.")]
+UserData = Annotated[Text, Field(max_length=16384, description="Stored for the caller and not interpreted.")]
 Tags = Annotated[
     list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["berlin"]]), Separated
 ]
@@ -21,44 +22,42 @@ Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
 QualityValue = Annotated[float, Field(ge=0, le=1, examples=[0.4])]
 Score = Annotated[float, Field(ge=0, le=1, examples=[0.7])]
 
+NULLABLE_RULES = frozenset({"min_score", "retention_days"})
+"""Fields of a policy that can be set to null; in the others, null counts as left out."""
+
 
 class PolicyBody(Body):
-    """Rules of a collection; what is left out keeps its value, or takes the default of the service."""
+    """Policy of a collection. A field that is left out keeps its value; in a new collection it gets the default."""
 
     liveness: bool | None = Field(None, description="Whether enrolment and search refuse faces that are not live.")
-    liveness_threshold: Probability | None = Field(None, description="Probability from which a face counts as live.")
+    liveness_threshold: Probability | None = Field(None, description="Minimum probability of a live face.")
     min_score: Score | None = Field(
-        None, description="Score from which a search in this collection reports a match; null: by FPIR."
+        None,
+        description="Minimum score of a match in a search of this collection; null: derived from FPIR.",
     )
-    image_storage: ImageStorage | None = Field(None, description="What enrolment keeps of a photograph.")
+    image_storage: ImageStorage | None = Field(None, description="What enrolment stores of an image.")
     retention_days: float | None = Field(
-        None, ge=0.001, le=36_500, description="Days after the last change of a person that they go; null: never."
+        None,
+        ge=0.001,
+        le=36_500,
+        description="Days from a person's last change until the person is removed; null: never.",
     )
     keep_unknown_h: int | None = Field(
         None,
         ge=0,
         le=24 * 366,
-        description="Hours for which searches may keep faces that nobody is found for; 0: they may not.",
+        description="Hours for which searches may keep unrecognised faces; 0: they may not.",
         examples=[72],
     )
     reject_below: QualityValue | None = Field(
-        None, description="Quality below which enrolment refuses a face; 0 refuses none."
+        None, description="Minimum quality of a face at enrolment; 0 refuses none."
     )
 
     def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
-        """The policy with these changes; ``min_score`` and ``retention_days`` can be set to null."""
-        given = self.model_fields_set
-        return CollectionPolicy(
-            liveness=policy.liveness if self.liveness is None else self.liveness,
-            liveness_threshold=(
-                policy.liveness_threshold if self.liveness_threshold is None else self.liveness_threshold
-            ),
-            min_score=self.min_score if "min_score" in given else policy.min_score,
-            image_storage=self.image_storage or policy.image_storage,
-            retention_days=self.retention_days if "retention_days" in given else policy.retention_days,
-            keep_unknown_h=policy.keep_unknown_h if self.keep_unknown_h is None else self.keep_unknown_h,
-            reject_below=policy.reject_below if self.reject_below is None else self.reject_below,
-        )
+        """The policy with these changes."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        changes = {name: value for name, value in given.items() if value is not None or name in NULLABLE_RULES}
+        return replace(policy, **changes)
 
 
 class CollectionBody(Body):
@@ -73,7 +72,7 @@ class CollectionBody(Body):
     policy: PolicyBody = PolicyBody()
 
     def to_domain(self, default: CollectionPolicy) -> NewCollection:
-        """As the gallery takes it, over the service's default policy."""
+        """Convert for the gallery; ``default`` is the policy for the fields that are left out."""
         return NewCollection(
             name=self.name,
             title=self.title,
@@ -86,7 +85,7 @@ class CollectionBody(Body):
 
 
 class CollectionChanges(Body):
-    """Changes to a collection; what is left out stays."""
+    """Changes to a collection. Fields that are left out keep their values."""
 
     name: NewCollectionName | None = Field(None, description="A new name.")
     title: Title | None = None
@@ -97,7 +96,7 @@ class CollectionChanges(Body):
     policy: PolicyBody | None = None
 
     def plain(self) -> dict[str, Any]:
-        """The fields that were given, except the policy."""
+        """The fields that were sent, except the policy."""
         fields = {name: getattr(self, name) for name in self.model_fields_set if name != "policy"}
         changes = {name: value for name, value in fields.items() if value is not None}
         if "tags" in changes:
@@ -105,8 +104,8 @@ class CollectionChanges(Body):
         return changes
 
 
-class PolicyView(Answer):
-    """Rules of a collection."""
+class PolicyView(View):
+    """Policy of a collection."""
 
     liveness: bool
     liveness_threshold: float
@@ -117,7 +116,7 @@ class PolicyView(Answer):
     keep_unknown_h: int
 
 
-class CollectionView(Answer):
+class CollectionView(View):
     """A collection."""
 
     id: str = Field(description="32 hexadecimal digits.")
@@ -133,36 +132,9 @@ class CollectionView(Answer):
     created: dt.datetime
     modified: dt.datetime
 
-    @classmethod
-    def of(cls, collection: Collection) -> CollectionView:
-        """From the domain."""
-        policy = collection.policy
-        return cls(
-            id=collection.id,
-            name=collection.name,
-            title=collection.title,
-            description=collection.description,
-            kind=collection.kind,
-            tags=list(collection.tags),
-            user_data=collection.user_data,
-            policy=PolicyView(
-                liveness=policy.liveness,
-                liveness_threshold=policy.liveness_threshold,
-                min_score=policy.min_score,
-                image_storage=policy.image_storage,
-                retention_days=policy.retention_days,
-                reject_below=policy.reject_below,
-                keep_unknown_h=policy.keep_unknown_h,
-            ),
-            person_count=collection.person_count,
-            face_count=collection.face_count,
-            created=collection.created,
-            modified=collection.modified,
-        )
-
 
 class CollectionPage(Answer):
     """A page of collections, by name."""
 
     collections: list[CollectionView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage

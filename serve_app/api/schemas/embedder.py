@@ -1,57 +1,40 @@
-"""Which embedder is in use, and how far a change to another one has come."""
+"""The embedder in use, and the progress of a change to another one."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer
-from serve_app.domain import ChangeState, EmbedderChange, LeftBehind
+from serve_app.api.schemas.base import Answer, View
+from serve_app.domain import ChangeState
 
 
-class EmbedderView(Answer):
-    """The embedder and its change, counted over the faces of the caller's tenant."""
+class EmbedderView(View):
+    """The embedder and its change; counts are those of the caller's tenant."""
 
     state: ChangeState = Field(
-        description="none: no change. embedding: stored crops are being embedded by the target. waiting: only faces "
-        "without a stored crop are left. finishing: searches use the new model, the old templates are cleared away.",
+        description="none: no change. embedding: the target embeds the stored crops. waiting: only faces without a "
+        "stored crop are left. finishing: searches use the new model, the old templates are being deleted.",
         examples=["embedding"],
     )
-    active: str = Field(description="What searches use.", examples=["sface-2021dec"])
-    target: str | None = Field(description="What they will use; null without a change.", examples=["fr-feature"])
-    faces: int = Field(description="All faces.", examples=[1200])
-    done: int = Field(description="Those that the target (else the active model) has a template of.", examples=[900])
+    active: str = Field(description="The model that searches use.", examples=["sface-2021dec"])
+    target: str | None = Field(description="The model to change to; null without a change.", examples=["fr-feature"])
+    faces: int = Field(description="Number of faces.", examples=[1200])
+    done: int = Field(description="Faces with a template of the target, or else of the active model.", examples=[900])
     without_image: int = Field(
-        description="Those of the others that no crop is stored of: enrol these persons again.", examples=[3]
+        description="Faces without a template and without a stored crop: enrol these persons again.", examples=[3]
     )
 
-    @classmethod
-    def of(cls, change: EmbedderChange) -> EmbedderView:
-        """From the domain."""
-        return cls(
-            state=change.state,
-            active=change.active,
-            target=change.target,
-            faces=change.faces,
-            done=change.done,
-            without_image=change.without_image,
-        )
 
+class LeftBehindView(View):
+    """A person or face that cannot be embedded again because no crop is stored."""
 
-class LeftBehindView(Answer):
-    """Somebody who cannot be embedded for want of a stored crop."""
-
-    person_id: str | None = Field(description="null: a face without a person.", examples=["ada"])
+    person_id: str | None = Field(description="null: an unassigned face.", examples=["ada"])
     face_ids: list[str] = Field(description="The faces without a template.", examples=[["0" * 32]])
-    remaining: int = Field(description="The person's other faces; 0: not found at all after the switch.", examples=[0])
-
-    @classmethod
-    def of(cls, item: LeftBehind) -> LeftBehindView:
-        """From the domain."""
-        return cls(person_id=item.person_id, face_ids=list(item.face_ids), remaining=item.remaining)
+    remaining: int = Field(description="The person's other faces; 0: not found after the change.", examples=[0])
 
 
 class LeftBehindPage(Answer):
-    """One page; ``cursor`` fetches the next one."""
+    """A page; `cursor` fetches the next one."""
 
     left_behind: list[LeftBehindView]
     cursor: str | None

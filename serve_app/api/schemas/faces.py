@@ -1,56 +1,57 @@
-"""Faces as answers show them: on a picture, or enrolled."""
+"""Faces in responses: detected in an image, or enrolled."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from serve_app.api.schemas.base import Answer
-from serve_app.domain import Box, DetectedFace, Face, ImageInfo, ImageStorage, Liveness, Quality, QualityCode
+from serve_app.api.schemas.base import Answer, View
+from serve_app.domain import DetectedFace, ImageStorage, QualityCode
 
 PIXEL_DIGITS = 2
-"""Decimal places of pixel coordinates: far finer than any detector."""
+"""Decimal places of pixel coordinates, far more precise than any detector."""
 
 SCORE_DIGITS = 6
 """Decimal places of scores, distances and probabilities."""
 
 
 def rounded(value: float) -> float:
-    """A score, distance or probability as answers show it."""
+    """A score, distance or probability rounded for responses."""
     return round(float(value), SCORE_DIGITS)
 
 
-class BoxView(Answer):
-    """A rectangle in pixels of the upright picture, from its top left corner; it may reach beyond the picture."""
+def _to_hundredths(value: float) -> float:
+    return round(float(value), PIXEL_DIGITS)
 
-    x: float = Field(examples=[211.5])
-    y: float = Field(examples=[120.25])
-    width: float = Field(examples=[98.0])
-    height: float = Field(examples=[131.5])
 
-    @classmethod
-    def of(cls, box: Box) -> BoxView:
-        """From the domain."""
-        return cls(
-            x=round(float(box.x), PIXEL_DIGITS),
-            y=round(float(box.y), PIXEL_DIGITS),
-            width=round(float(box.width), PIXEL_DIGITS),
-            height=round(float(box.height), PIXEL_DIGITS),
-        )
+Rounded = Annotated[float, BeforeValidator(rounded)]
+"""Scores and probabilities."""
+
+Hundredths = Annotated[float, BeforeValidator(_to_hundredths)]
+"""Pixel coordinates and measurements of quality."""
+
+
+class BoxView(View):
+    """A rectangle in pixels of the upright image, origin at the top left; it can extend beyond the image."""
+
+    x: Hundredths = Field(examples=[211.5])
+    y: Hundredths = Field(examples=[120.25])
+    width: Hundredths = Field(examples=[98.0])
+    height: Hundredths = Field(examples=[131.5])
 
 
 class PointView(Answer):
-    """A point in pixels of the upright picture."""
+    """A point in pixels of the upright image."""
 
     x: float
     y: float
 
 
 class LandmarksView(Answer):
-    """Five points; right and left are those of the person shown."""
+    """Five points; right and left are those of the person in the image."""
 
     right_eye: PointView
     left_eye: PointView
@@ -60,83 +61,55 @@ class LandmarksView(Answer):
 
     @classmethod
     def of(cls, landmarks: NDArray[Any]) -> LandmarksView:
-        """From the domain's (5, 2) array."""
+        """Build from the domain's (5, 2) array."""
         points = [PointView(x=round(x, PIXEL_DIGITS), y=round(y, PIXEL_DIGITS)) for x, y in landmarks.tolist()]
         right_eye, left_eye, nose, mouth_right, mouth_left = points
         return cls(right_eye=right_eye, left_eye=left_eye, nose=nose, mouth_right=mouth_right, mouth_left=mouth_left)
 
 
-class QualityView(Answer):
-    """What the quality of a face was judged by."""
+class QualityView(View):
+    """Measurements behind the quality of a face."""
 
-    sharpness: float = Field(description="Variance of the Laplacian of the aligned 112x112 face, grey levels squared.")
-    brightness: float = Field(description="Mean grey level of the aligned face, 0 to 255.")
-    eye_distance: float = Field(description="Pixels between the eyes.")
-    roll: float = Field(description="In-plane rotation in degrees, positive clockwise as seen.")
-    yaw: float = Field(description="Left-right rotation in degrees.")
-    codes: list[QualityCode] = Field(description="What is wrong with the face, if anything.")
-
-    @classmethod
-    def of(cls, quality: Quality) -> QualityView:
-        """From the domain."""
-        return cls(
-            sharpness=round(float(quality.sharpness), 2),
-            brightness=round(float(quality.brightness), 2),
-            eye_distance=round(float(quality.eye_distance), 2),
-            roll=round(float(quality.roll), 2),
-            yaw=round(float(quality.yaw), 2),
-            codes=sorted(quality.codes),
-        )
+    sharpness: Hundredths = Field(
+        description="Variance of the Laplacian of the aligned 112x112 face, grey levels squared."
+    )
+    brightness: Hundredths = Field(description="Mean grey level of the aligned face, 0 to 255.")
+    eye_distance: Hundredths = Field(description="Pixels between the eyes.")
+    roll: Hundredths = Field(description="In-plane rotation in degrees, positive clockwise in the image.")
+    yaw: Hundredths = Field(description="Left-right rotation in degrees.")
+    codes: Annotated[list[QualityCode], BeforeValidator(sorted)] = Field(
+        description="Faults of the face; empty if there are none."
+    )
 
 
-class LivenessView(Answer):
+class LivenessView(View):
     """Presentation attack detection for one face."""
 
     is_live: bool = Field(description="Whether the probability reaches the threshold.")
-    probability: float = Field(description="Of a live person, 0 to 1: the mean over the models.", examples=[0.97])
-    threshold: float = Field(examples=[0.5])
-    models: dict[str, float] = Field(description="Each model's probability.", examples=[{"minifasnet-v2": 0.97}])
-
-    @classmethod
-    def of(cls, liveness: Liveness) -> LivenessView:
-        """From the domain."""
-        return cls(**cls.fields_of_liveness(liveness))
-
-    @classmethod
-    def fields_of_liveness(cls, liveness: Liveness) -> dict[str, Any]:
-        """The fields, from the domain."""
-        return {
-            "is_live": liveness.is_live,
-            "probability": rounded(liveness.probability),
-            "threshold": rounded(liveness.threshold),
-            "models": {name: rounded(value) for name, value in liveness.models.items()},
-        }
+    probability: Rounded = Field(description="Of a live person, 0 to 1: the mean over the models.", examples=[0.97])
+    threshold: Rounded = Field(examples=[0.5])
+    models: dict[str, Rounded] = Field(description="Each model's probability.", examples=[{"minifasnet-v2": 0.97}])
 
 
-class ImageView(Answer):
-    """The upright picture's size in pixels (EXIF orientation applied)."""
+class ImageView(View):
+    """Size of the upright image in pixels (EXIF orientation applied)."""
 
     width: int = Field(examples=[640])
     height: int = Field(examples=[480])
 
-    @classmethod
-    def of(cls, image: ImageInfo) -> ImageView:
-        """From the domain."""
-        return cls(width=image.width, height=image.height)
-
 
 class FaceOnPicture(Answer):
-    """Where a face is and how good its picture is."""
+    """Position and quality of a face in an image."""
 
     box: BoxView
     landmarks: LandmarksView
     detection_score: float = Field(description="0 to 1.", examples=[0.93])
-    quality: float = Field(description="0 (useless) to 1: the chance of being recognised.", examples=[0.81])
+    quality: float = Field(description="0 (useless) to 1: the probability of being recognised.", examples=[0.81])
     quality_details: QualityView
 
     @classmethod
     def fields_of(cls, face: DetectedFace) -> dict[str, Any]:
-        """The fields, from the domain."""
+        """The values of the fields."""
         return {
             "box": BoxView.of(face.box),
             "landmarks": LandmarksView.of(face.landmarks),
@@ -146,32 +119,16 @@ class FaceOnPicture(Answer):
         }
 
 
-class FaceView(Answer):
+class FaceView(View):
     """An enrolled face."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    person_id: str | None = Field(description="Its person; null for a face that stands for itself.")
-    image_id: str = Field(description="Faces of one photograph share it.")
+    person_id: str | None = Field(description="The face's person; null for an unassigned face.")
+    image_id: str = Field(description="The same for all faces of one image.")
     box: BoxView
-    quality: float = Field(examples=[0.81])
-    detection_score: float = Field(examples=[0.93])
-    model: str = Field(description="The embedder that made its template.", examples=["sface-2021dec"])
-    image_storage: ImageStorage = Field(description="What was kept of the photograph.")
+    quality: Rounded = Field(examples=[0.81])
+    detection_score: Rounded = Field(examples=[0.93])
+    model: str = Field(description="The embedder that made the template.", examples=["sface-2021dec"])
+    image_storage: ImageStorage = Field(validation_alias="storage", description="What was stored of the image.")
     created: dt.datetime
-    expires: dt.datetime | None = Field(description="When a face without a person is removed; null: never.")
-
-    @classmethod
-    def of(cls, face: Face) -> FaceView:
-        """From the domain."""
-        return cls(
-            id=face.id,
-            person_id=face.person_id,
-            image_id=face.image_id,
-            box=BoxView.of(face.box),
-            quality=rounded(face.quality),
-            detection_score=rounded(face.detection_score),
-            model=face.model,
-            image_storage=face.storage,
-            created=face.created,
-            expires=face.expires,
-        )
+    expires: dt.datetime | None = Field(description="When an unassigned face is removed; null: never.")

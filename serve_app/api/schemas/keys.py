@@ -1,13 +1,13 @@
-"""API keys: what creates and describes them."""
+"""API keys: bodies that create them, and responses."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from serve_app.api.schemas.base import Answer, Body, Text
+from serve_app.api.schemas.base import Answer, Body, Text, View
 from serve_app.domain import ApiKey, Role
 
 
@@ -17,14 +17,14 @@ class KeyBody(Body):
     name: Annotated[Text, Field(min_length=1, max_length=200, examples=["door camera"])]
     role: Role
     expires: AwareDatetime | None = Field(
-        None, description="With a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
+        None, description="Time with a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
     )
     rate_limit: float | None = Field(
-        None, gt=0, le=1e6, description="Requests per second and ingress replica; null: unlimited.", examples=[20]
+        None, gt=0, le=1e6, description="Requests per second and per ingress replica; null: unlimited.", examples=[20]
     )
 
 
-class KeyView(Answer):
+class KeyView(View):
     """A key without its secret."""
 
     id: str
@@ -35,21 +35,16 @@ class KeyView(Answer):
     rate_limit: float | None
     last_used: dt.datetime | None
 
-    @classmethod
-    def of(cls, key: ApiKey) -> KeyView:
-        """From the domain."""
-        return cls(**_fields(key))
-
 
 class NewKey(KeyView):
-    """A key just created."""
+    """A key that was just created."""
 
-    secret: str = Field(description="The value for X-API-Key. It is shown this once and stored only as a digest.")
+    secret: str = Field(description="The value for X-API-Key. It is returned only here; only its digest is stored.")
 
     @classmethod
     def with_secret(cls, key: ApiKey, secret: str) -> NewKey:
-        """From the domain."""
-        return cls(**_fields(key), secret=secret)
+        """Build from the key and its secret."""
+        return cls(**dict(KeyView.of(key)), secret=secret)
 
 
 class KeyList(Answer):
@@ -63,15 +58,3 @@ class KeyRevoked(Answer):
 
     id: str
     deleted: bool
-
-
-def _fields(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role,
-        "created": key.created,
-        "expires": key.expires,
-        "rate_limit": key.rate_limit,
-        "last_used": key.last_used,
-    }

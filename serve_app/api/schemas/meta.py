@@ -1,4 +1,4 @@
-"""What the service says of itself."""
+"""Responses about the service: info, health, status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve_app.observability.recent_statistics import RecentStatistics
 
 
 class LimitsView(Answer):
-    """What one request may bring."""
+    """Limits of one request."""
 
     max_image_bytes: int
     max_image_pixels: int
@@ -30,10 +30,10 @@ class InfoAnswer(Answer):
 
     model_config = ConfigDict(extra="allow")
 
-    key: KeyView = Field(description="The key that asked.")
+    key: KeyView = Field(description="The key of the request.")
     limits: LimitsView
     image_formats: list[str] = Field(examples=[["JPEG", "PNG", "WEBP", "BMP"]])
-    image_urls: bool = Field(description="Whether pictures may be given by URL.")
+    image_urls: bool = Field(description="Whether images can be sent by URL.")
     __pydantic_extra__: dict[str, Any]
 
 
@@ -51,24 +51,26 @@ class Ready(Answer):
 
 
 class TrafficView(Answer):
-    """What went through in the window."""
+    """Requests or calls in the window."""
 
-    in_flight: int = Field(description="Under way right now, waiting ones included.", examples=[3])
-    calls: int = Field(description="That ended in the window.", examples=[1200])
-    refused: int = Field(description="Of them, turned away with 429.", examples=[0])
-    failed: int = Field(description="Of them, ended in an error of the service (5xx).", examples=[0])
-    median_ms: float | None = Field(description="Of the others, queues included; null without any.", examples=[21.5])
+    in_flight: int = Field(description="In progress now, including waiting ones.", examples=[3])
+    calls: int = Field(description="Ended in the window.", examples=[1200])
+    refused: int = Field(description="Of `calls`: refused with 429.", examples=[0])
+    failed: int = Field(description="Of `calls`: ended with an error of the service (5xx).", examples=[0])
+    median_ms: float | None = Field(
+        description="Duration of the others, with queues; null without any.", examples=[21.5]
+    )
     p99_ms: float | None = Field(examples=[48.0])
     per_second: float = Field(examples=[20.0])
 
     @classmethod
     def of(cls, statistics: RecentStatistics) -> TrafficView:
-        """From the window."""
+        """Build from the statistics."""
         return cls(**cls.fields_of(statistics))
 
     @classmethod
     def fields_of(cls, statistics: RecentStatistics) -> dict[str, Any]:
-        """The fields, rounded."""
+        """The values of the fields, rounded."""
         fields = dataclasses.asdict(statistics.figures())
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
 
@@ -78,26 +80,26 @@ class StageView(TrafficView):
 
     name: str = Field(examples=["detector"])
     ready: bool
-    message: str = Field(description="Why it is not ready; empty if it is.")
+    message: str = Field(description="Why the stage is not ready; empty if it is.")
     replicas: dict[str, int] | None = Field(
-        description="How many replicas are in which state; null: it runs inside the ingress.", examples=[{"RUNNING": 2}]
+        description="Number of replicas by state; null: the stage runs inside the ingress.", examples=[{"RUNNING": 2}]
     )
-    waiting: int | None = Field(description="Faces in the replica's own queue, where it has one.", examples=[0])
+    waiting: int | None = Field(description="Faces in the replica's queue, if it has one.", examples=[0])
 
 
 class WarningView(Answer):
-    """Something that stops nothing and should be seen to."""
+    """A condition that does not stop the service and needs attention."""
 
     code: str = Field(description="`index_outgrown`, `index_moving` or `index_moved`.", examples=["index_outgrown"])
-    message: str = Field(examples=["The gallery has 60,000 faces, more than milvus-lite searches quickly."])
+    message: str = Field(examples=["The gallery has 250,000 faces, more than milvus-lite is meant for"])
 
 
 class StatusAnswer(Answer):
-    """The running graph, as the ingress replica that answers has seen it."""
+    """The running graph, as seen by the ingress replica that answers."""
 
     topology: str = Field(examples=["single"])
     topology_reason: str = Field(examples=["auto: 2 processors, fewer than 4"])
-    window_s: float = Field(description="Seconds that the figures are of.", examples=[60.0])
+    window_s: float = Field(description="Length of the window in seconds.", examples=[60.0])
     ingress_replicas: dict[str, int] | None = Field(description="Null without Ray Serve.", examples=[{"RUNNING": 1}])
     requests: TrafficView
     stages: list[StageView]

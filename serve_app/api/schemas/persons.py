@@ -1,4 +1,4 @@
-"""Persons: what enrols and describes them."""
+"""Persons: bodies that enrol them, and responses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
-from serve_app.api.errors import from_validation
-from serve_app.api.schemas.base import Answer, Body, JsonText, OneOrMore, PersonId, Separated, Text, UploadField
+from serve_app.api.errors import from_pydantic
+from serve_app.api.schemas.base import (
+    Answer,
+    Body,
+    JsonText,
+    NextPage,
+    OneOrMore,
+    PersonId,
+    Separated,
+    Text,
+    UploadField,
+    View,
+)
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
 from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
@@ -33,72 +44,68 @@ WatchList = Annotated[
 
 
 class ConsentBody(Body):
-    """On what ground a person's data are kept; an empty `basis` clears it."""
+    """The legal basis for storing a person's data; an empty `basis` clears it."""
 
     basis: Annotated[Text, Field(max_length=200, examples=["explicit consent"])]
-    reference: Annotated[Text, Field(max_length=500, description="Where the proof is.")] = ""
-    given: AwareDatetime | None = Field(None, description="With a time zone.", examples=["2026-01-01T00:00:00Z"])
-    expires: AwareDatetime | None = Field(None, description="From when on the person is erased; null: never.")
+    reference: Annotated[Text, Field(max_length=500, description="Where the proof is kept.")] = ""
+    given: AwareDatetime | None = Field(None, description="Time with a time zone.", examples=["2026-01-01T00:00:00Z"])
+    expires: AwareDatetime | None = Field(None, description="When the person is erased; null: never.")
 
     def to_domain(self) -> Consent:
-        """As the gallery takes it."""
+        """Convert for the gallery."""
         return Consent(self.basis, self.reference, self.given, self.expires)
 
 
-class ConsentView(Answer):
-    """On what ground a person's data are kept."""
+class ConsentView(View):
+    """The legal basis for storing a person's data."""
 
     basis: str
     reference: str
     given: dt.datetime | None
     expires: dt.datetime | None
 
-    @classmethod
-    def of(cls, consent: Consent) -> ConsentView:
-        """From the domain."""
-        return cls(basis=consent.basis, reference=consent.reference, given=consent.given, expires=consent.expires)
-
 
 class PicturesBody(Body):
-    """Pictures of one person, each with one face: files, base64 texts and URLs, in that order."""
+    """Images of one person, each with one face: files, base64 texts and URLs, in this order."""
 
     image: Annotated[list[UploadField], OneOrMore] = Field([], description="Files, any number.")
     image_base64: Annotated[list[str], OneOrMore] = Field(
-        [], description="One picture or several as base64, bare or as `data:` URLs."
+        [], description="One image or several as base64, bare or as `data:` URLs."
     )
-    image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of a picture or several.")
+    image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of an image or several.")
     faces: Literal["one", "largest"] = Field(
-        "one", description="`one` refuses a picture with a second face about as large; `largest` takes the largest."
+        "one",
+        description="`one` refuses an image with a second face about as large; `largest` takes the largest face.",
     )
     liveness: bool | None = Field(
-        None, description="Refuse pictures that are not of a live person; left out: as the collection's policy says."
+        None, description="Refuse images that do not show a live person; left out: the collection's policy decides."
     )
     image_storage: ImageStorage | None = Field(
-        None, description="What to keep of the pictures; left out: as the collection's policy says."
+        None, description="What to store of the images; left out: the collection's policy decides."
     )
     reject: Annotated[list[QualityCode], Separated] = Field(
-        [], description="Refuse pictures whose face has one of these faults.", examples=[["FACE_TOO_SMALL"]]
+        [], description="Refuse images whose face has one of these faults.", examples=[["FACE_TOO_SMALL"]]
     )
     reject_below: QualityValue = Field(
-        0.0, description="Refuse pictures whose face has a lower quality; the collection's policy may demand more."
+        0.0, description="Refuse images whose face has a lower quality; the collection's policy can require more."
     )
     check_duplicates: bool = Field(
-        False, description="Refuse a face that another person of the collection has already; answers 409."
+        False, description="Refuse with 409 a face that another person of the collection already has."
     )
     duplicate_min_score: Score | None = Field(
         None,
-        description="The score from which it is the same face; left out: as a search of the collection decides. "
+        description="Minimum score of the same face; left out: the threshold of a search of the collection. "
         "Needs check_duplicates.",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> PicturesBody:
         if self.duplicate_min_score is not None and not self.check_duplicates:
-            raise ValueError("duplicate_min_score has a meaning only with check_duplicates")
+            raise ValueError("duplicate_min_score needs check_duplicates")
         return self
 
     def enrolment_options(self) -> dict[str, Any]:
-        """How the service is to enrol the pictures."""
+        """Keyword arguments for the service's enrolment."""
         return {
             "faces": self.faces,
             "liveness": self.liveness,
@@ -111,9 +118,9 @@ class PicturesBody(Body):
 
 
 class PersonTexts(Body):
-    """What is known of a person.
+    """Data about a person.
 
-    Fields that are left out, or null, keep their stored value. An empty text or list clears it, also the date of birth.
+    Fields that are left out or null keep their stored value. An empty text or list clears it, also the date of birth.
     """
 
     name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
@@ -126,11 +133,11 @@ class PersonTexts(Body):
     address: Annotated[Text, Field(max_length=1000)] | None = None
     notes: Annotated[Text, Field(max_length=10_000)] | None = None
     watch_list: WatchList | None = Field(None, description="Watch-list categories.")
-    consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form as JSON text.")
-    metadata: Metadata | None = Field(None, description="Texts by name; replaces the stored ones as a whole.")
+    consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form, as JSON text.")
+    metadata: Metadata | None = Field(None, description="Texts by name; replaces all stored metadata.")
 
     def to_domain(self) -> PersonFields:
-        """The person's own fields."""
+        """Convert for the gallery."""
         return PersonFields(
             name=self.name,
             gender=self.gender,
@@ -146,33 +153,33 @@ class PersonTexts(Body):
 
 
 def person_fields(fields: Mapping[str, Any]) -> PersonFields:
-    """Fields by their names in a request. Raises InvalidRequest."""
+    """Convert fields with the names and values of a request. Raises InvalidRequest."""
     try:
         return PersonTexts.model_validate(dict(fields)).to_domain()
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+        raise from_pydantic(error) from None
 
 
 class MergeBody(Body):
-    """Who is the same person."""
+    """The other record of the same person."""
 
-    person_id: PersonId = Field(description="The other record, which goes.")
+    person_id: PersonId = Field(description="The other record, which is deleted.")
 
 
 class PersonBody(PicturesBody, PersonTexts):
-    """A person with pictures."""
+    """A person with images."""
 
     mode: Literal["replace", "add"] = Field(
         "replace",
-        description="Whether the pictures replace the person's faces or add to them; without any, the faces stay.",
+        description="Whether the images replace the person's faces or add to them; without images, the faces stay.",
     )
-    must_be_new: bool = Field(False, description="Answer 409 instead of changing a person who exists.")
+    must_be_new: bool = Field(False, description="Answer 409 instead of changing an existing person.")
 
 
-class PersonSummary(Answer):
+class PersonSummary(View):
     """A person without the faces."""
 
-    id: str = Field(description="The caller's own id.", examples=["ada-lovelace"])
+    id: str = Field(description="The id chosen by the caller.", examples=["ada-lovelace"])
     name: str = Field(examples=["Ada Lovelace"])
     gender: str
     date_of_birth: dt.date | None = Field(examples=["1815-12-10"])
@@ -183,14 +190,9 @@ class PersonSummary(Answer):
     watch_list: list[str]
     consent: ConsentView | None
     metadata: dict[str, str] = Field(examples=[{"badge": "1843"}])
-    collections: list[str] = Field(description="Names of the collections that hold the person.", examples=[["staff"]])
+    collections: list[str] = Field(description="Names of the collections with the person.", examples=[["staff"]])
     created: dt.datetime
     modified: dt.datetime
-
-    @classmethod
-    def of(cls, person: Person) -> PersonSummary:
-        """From the domain."""
-        return cls(**_fields(person))
 
 
 class PersonView(PersonSummary):
@@ -198,29 +200,23 @@ class PersonView(PersonSummary):
 
     faces: list[FaceView]
 
-    @classmethod
-    def of(cls, person: Person) -> PersonView:
-        """From the domain."""
-        return cls(**_fields(person), faces=[FaceView.of(face) for face in person.faces])
-
 
 class EnrolledPerson(PersonView):
     """A person after an enrolment."""
 
-    added_faces: list[str] = Field(description="Ids of the faces that this request added, in the pictures' order.")
+    added_faces: list[str] = Field(description="Ids of the faces that this request added, in the order of the images.")
 
     @classmethod
     def after(cls, person: Person, added: tuple[Face, ...]) -> EnrolledPerson:
-        """From the domain."""
-        faces = [FaceView.of(face) for face in person.faces]
-        return cls(**_fields(person), faces=faces, added_faces=[face.id for face in added])
+        """Build from the person and the faces that the request added."""
+        return cls(**dict(PersonView.of(person)), added_faces=[face.id for face in added])
 
 
 class PersonPage(Answer):
     """A page of persons, by id."""
 
     persons: list[PersonView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class AddedFaces(Answer):
@@ -228,22 +224,3 @@ class AddedFaces(Answer):
 
     person_id: str
     faces: list[FaceView]
-
-
-def _fields(person: Person) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "name": person.name,
-        "gender": person.gender,
-        "date_of_birth": person.date_of_birth,
-        "nationality": person.nationality,
-        "id_number": person.id_number,
-        "address": person.address,
-        "notes": person.notes,
-        "watch_list": list(person.watch_list),
-        "consent": ConsentView.of(person.consent) if person.consent else None,
-        "metadata": dict(person.metadata),
-        "collections": list(person.collections),
-        "created": person.created,
-        "modified": person.modified,
-    }

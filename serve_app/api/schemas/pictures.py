@@ -1,4 +1,4 @@
-"""Requests about pictures that are not stored: detect, compare, verify, liveness, embed; and their answers."""
+"""Operations on images that are not stored: detect, compare, verify, liveness, embed."""
 
 from __future__ import annotations
 
@@ -6,71 +6,66 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField
+from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField, is_none
 from serve_app.api.schemas.collections import Probability, Score
 from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LivenessView, rounded
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Liveness
 
-
-def _absent(value: object) -> bool:
-    return value is None
-
-
 OptionalLiveness = Annotated[
-    LivenessView | None, Field(exclude_if=_absent, description="Only when liveness was checked.")
+    LivenessView | None, Field(exclude_if=is_none, description="Present only if liveness was checked.")
 ]
 
 
 class PictureBody(Body):
-    """One picture, given in exactly one of three ways."""
+    """One image, sent in exactly one of three ways."""
 
-    image: UploadField | None = Field(None, description="The picture as a file.")
-    image_base64: str | None = Field(None, description="The picture as base64, bare or as a `data:` URL.")
+    image: UploadField | None = Field(None, description="The image as a file.")
+    image_base64: str | None = Field(None, description="The image as base64, bare or as a `data:` URL.")
     image_url: str | None = Field(
-        None, description="An http(s) URL of the picture.", examples=["https://example.org/ada.jpg"]
+        None, description="An http(s) URL of the image.", examples=["https://example.org/ada.jpg"]
     )
 
 
 class DetectBody(PictureBody):
-    """Which faces are on the picture?"""
+    """An image whose faces are detected."""
 
-    max_faces: int | None = Field(None, ge=1, le=10_000, description="Only the largest so many.")
-    liveness: bool = Field(False, description="Also judge each face's liveness.")
+    max_faces: int | None = Field(None, ge=1, le=10_000, description="Maximum number of faces; the largest are kept.")
+    liveness: bool = Field(False, description="Also check the liveness of each face.")
 
 
 class LivenessBody(PictureBody):
-    """Is the one person on the picture live?"""
+    """An image of one person whose liveness is checked."""
 
-    threshold: Probability | None = Field(None, description="Left out: as the service is configured.")
+    threshold: Probability | None = Field(None, description="Left out: the configured threshold.")
 
 
 class EmbedBody(PictureBody):
-    """Templates of the faces on the picture."""
+    """An image whose faces are embedded."""
 
     faces: Literal["largest", "all"] = "largest"
 
 
 class VerifyBody(PictureBody):
-    """Is the largest face on the picture this person's?"""
+    """An image whose largest face is compared with one person."""
 
     person_id: PersonId
-    collection: CollectionName | None = Field(None, description="The person must be in it.")
+    collection: CollectionName | None = Field(None, description="If sent, the person must be in it.")
     min_score: Score | None = Field(None, description="Left out: 0.7, one false match in 10,000 comparisons.")
-    liveness: bool = Field(False, description="A face that is not live is no match.")
+    liveness: bool = Field(False, description="Check liveness; a face that is not live is no match.")
 
 
 class CompareBody(Body):
-    """Two pictures, each given in exactly one way. A form may also send two files, both named `image`."""
+    """Two images, each sent in exactly one way. A form can also send two files, both named `image`."""
 
-    image1: UploadField | None = Field(None, description="The first picture as a file.")
+    image1: UploadField | None = Field(None, description="The first image as a file.")
     image1_base64: str | None = None
     image1_url: str | None = None
-    image2: UploadField | None = Field(None, description="The second picture as a file.")
+    image2: UploadField | None = Field(None, description="The second image as a file.")
     image2_base64: str | None = None
     image2_url: str | None = None
-    image: Annotated[list[UploadField], OneOrMore] = Field([], description="Both pictures, in order.", max_length=2)
+    image: Annotated[list[UploadField], OneOrMore] = Field([], description="Both images, in order.", max_length=2)
     min_score: Score | None = Field(None, description="Left out: 0.7, one false match in 10,000 comparisons.")
-    liveness: bool = Field(False, description="Judge the first face's liveness; one that is not live is no match.")
+    liveness: bool = Field(False, description="Check the first face's liveness; a face that is not live is no match.")
 
     @model_validator(mode="after")
     def _pair(self) -> CompareBody:
@@ -79,26 +74,26 @@ class CompareBody(Body):
         return self
 
     def picture(self, number: Literal[1, 2]) -> dict[str, Any]:
-        """The ways in which one of the two may be given, by the field's name."""
+        """The fields that can contain the first or the second image, by name."""
         name = f"image{number}"
         ways = {way: getattr(self, way) for way in (name, f"{name}_base64", f"{name}_url")}
         return {**ways, "image": self.image[number - 1]} if self.image else ways
 
 
 class DetectedFaceView(FaceOnPicture):
-    """A face of a picture."""
+    """A face of an image."""
 
     liveness: OptionalLiveness = None
 
     @classmethod
     def of(cls, checked: CheckedFace) -> DetectedFaceView:
-        """From the domain."""
+        """Build from the domain value."""
         liveness = LivenessView.of(checked.liveness) if checked.liveness else None
         return cls(**cls.fields_of(checked.face), liveness=liveness)
 
 
 class DetectAnswer(Answer):
-    """The faces of a picture, largest first."""
+    """The faces of an image, largest first."""
 
     request_id: str
     image: ImageView
@@ -106,22 +101,22 @@ class DetectAnswer(Answer):
 
 
 class LivenessAnswer(LivenessView, FaceOnPicture):
-    """Whether the one person on a picture is live."""
+    """Whether the person in an image is live."""
 
     request_id: str
 
     @classmethod
     def about(cls, request_id: str, face: DetectedFace, liveness: Liveness) -> LivenessAnswer:
-        """From the domain."""
-        return cls(request_id=request_id, **LivenessView.fields_of_liveness(liveness), **cls.fields_of(face))
+        """Build from the domain value."""
+        return cls(request_id=request_id, **dict(LivenessView.of(liveness)), **cls.fields_of(face))
 
 
 class ComparisonAnswer(Answer):
-    """How alike two faces are."""
+    """The result of a comparison of two faces."""
 
     request_id: str
     score: float = Field(description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.86])
-    is_match: bool = Field(description="Whether the score reaches min_score and no face was found not to be live.")
+    is_match: bool = Field(description="Whether the score reaches min_score, and no liveness check failed.")
     min_score: float = Field(examples=[0.7])
     fmr: float = Field(description="Share of pairs of different people that reach this score.", examples=[6e-8])
     distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.41])
@@ -130,7 +125,7 @@ class ComparisonAnswer(Answer):
 
     @classmethod
     def fields_of(cls, request_id: str, comparison: Comparison) -> dict[str, Any]:
-        """The fields, from the domain."""
+        """The values of the fields."""
         return {
             "request_id": request_id,
             "score": rounded(comparison.score),
@@ -144,21 +139,21 @@ class ComparisonAnswer(Answer):
 
 
 class CompareAnswer(ComparisonAnswer):
-    """The largest faces of two pictures compared."""
+    """The comparison of the largest faces of two images."""
 
-    faces: list[FaceOnPicture] = Field(description="The two faces, in the order of the pictures.")
+    faces: list[FaceOnPicture] = Field(description="The two faces, in the order of the images.")
 
 
 class VerifyAnswer(ComparisonAnswer):
-    """The largest face of a picture compared with one person."""
+    """The comparison of the largest face of an image with one person."""
 
     person_id: str
-    face_id: str = Field(description="The person's enrolled face that is most alike.")
+    face_id: str = Field(description="The person's most similar enrolled face.")
     face: FaceOnPicture
 
 
 class EmbeddedFaceView(FaceOnPicture):
-    """A face of a picture with its template."""
+    """A face of an image with its template."""
 
     embedding: list[float] = Field(description="The template: a vector of length 1.")
 

@@ -1,4 +1,4 @@
-"""Deletions, receipts of erasures, and the audit log."""
+"""Responses to deletions, receipts of erasures, and the audit log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body
-from serve_app.domain import AuditCheck, AuditEntry, Deletion, ErasureReceipt, ReceiptCheck
+from serve_app.api.schemas.base import Answer, Body, NextPage, View
+from serve_app.domain import AuditCheck, Deletion, ErasureReceipt
 
 EXAMPLE_RECEIPT = {
     "statement": {"statement": "facegraph erasure 1", "persons": ["ada"], "faces": 3},
@@ -17,33 +17,28 @@ EXAMPLE_RECEIPT = {
 }
 
 
-class ReceiptView(Answer):
-    """A signed statement that persons were erased and that nothing of them was found afterwards. Nobody else has it."""
+class ReceiptView(View):
+    """A signed statement that persons were erased and that no data of them were found afterwards. It is not stored."""
 
-    statement: dict[str, Any] = Field(description="What is signed.", examples=[EXAMPLE_RECEIPT["statement"]])
+    statement: dict[str, Any] = Field(description="The signed content.", examples=[EXAMPLE_RECEIPT["statement"]])
     public_key: str = Field(description="The installation's Ed25519 key, base64.")
     signature: str = Field(
         description="Ed25519 over the statement as JSON with sorted keys, without spaces, in UTF-8; base64."
     )
 
-    @classmethod
-    def of(cls, receipt: ErasureReceipt) -> ReceiptView:
-        """From the domain."""
-        return cls(statement=dict(receipt.statement), public_key=receipt.public_key, signature=receipt.signature)
-
 
 class DeletionAnswer(Answer):
-    """What a deletion did."""
+    """The result of a deletion."""
 
-    deleted: bool = Field(description="Always true: what was named is no longer where it was.")
-    erased: bool = Field(description="Whether it exists nowhere any more; false: it is still in other collections.")
-    persons: int = Field(description="Persons that exist nowhere any more.", examples=[1])
-    faces: int = Field(description="Faces that exist nowhere any more.", examples=[3])
-    receipt: ReceiptView | None = Field(None, description="Proof, when named persons were erased. Keep it.")
+    deleted: bool = Field(description="Always true: the named item is no longer where it was.")
+    erased: bool = Field(description="Whether it no longer exists; false: it is still in other collections.")
+    persons: int = Field(description="Number of persons that no longer exist.", examples=[1])
+    faces: int = Field(description="Number of faces that no longer exist.", examples=[3])
+    receipt: ReceiptView | None = Field(None, description="Proof that named persons were erased; the only copy.")
 
     @classmethod
     def of(cls, deletion: Deletion) -> DeletionAnswer:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             deleted=True,
             erased=deletion.erased,
@@ -54,77 +49,56 @@ class DeletionAnswer(Answer):
 
 
 class ReceiptBody(Body):
-    """A receipt, as a deletion answered it."""
+    """A receipt, as returned by a deletion."""
 
     statement: dict[str, Any]
     public_key: str = Field(max_length=100)
     signature: str = Field(max_length=200)
 
     def to_domain(self) -> ErasureReceipt:
-        """As the gallery takes it."""
+        """Convert for the gallery."""
         return ErasureReceipt(self.statement, self.public_key, self.signature)
 
 
-class ReceiptChecked(Answer):
-    """What can be said of a receipt."""
+class ReceiptChecked(View):
+    """The result of checking a receipt."""
 
-    genuine: bool = Field(description="This installation signed exactly this statement, for this tenant.")
-    recorded: bool = Field(description="The audit log has the entry of the erasure; it forgets after a time.")
-    residue: int = Field(description="Records of the erased persons that are stored now.", examples=[0])
-
-    @classmethod
-    def of(cls, check: ReceiptCheck) -> ReceiptChecked:
-        """From the domain."""
-        return cls(genuine=check.genuine, recorded=check.recorded, residue=check.residue)
+    genuine: bool = Field(description="Whether this installation signed exactly this statement, for this tenant.")
+    recorded: bool = Field(description="Whether the audit log still has the entry of the erasure.")
+    residue: int = Field(description="Number of records of the erased persons that are stored now.", examples=[0])
 
 
-class AuditEntryView(Answer):
-    """Something that was done."""
+class AuditEntryView(View):
+    """An entry of the audit log."""
 
-    chain: str = Field(description="Whose log it is.")
+    chain: str = Field(description="The chain of entries: a tenant's, or the installation's.")
     sequence: int = Field(examples=[17])
     time: dt.datetime
     actor: str = Field(description="`key:` and the id of an API key, or `internal`.")
     action: str = Field(examples=["search"])
-    subjects: list[str] = Field(description="Internal ids of persons; once a person is erased they mean nobody.")
-    collections: list[str] = Field(description="Ids.")
+    subjects: list[str] = Field(description="Internal ids of persons; they refer to no one once the person is erased.")
+    collections: list[str] = Field(description="Ids of collections.")
     details: dict[str, Any] = Field(examples=[{"faces": 1, "matches": 1}])
-    previous: str = Field(description="The hash of the entry before.")
-    hash: str = Field(description="SHA-256 of the entry and the hash before it.")
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> AuditEntryView:
-        """From the domain."""
-        return cls(
-            chain=entry.chain,
-            sequence=entry.sequence,
-            time=entry.time,
-            actor=entry.actor,
-            action=entry.action,
-            subjects=list(entry.subjects),
-            collections=list(entry.collections),
-            details=dict(entry.details),
-            previous=entry.previous,
-            hash=entry.hash,
-        )
+    previous: str = Field(description="The hash of the previous entry.")
+    hash: str = Field(description="SHA-256 of the entry and the previous hash.")
 
 
 class AuditPage(Answer):
     """A page of the audit log, newest first."""
 
     entries: list[AuditEntryView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
 
 class AuditChecked(Answer):
-    """Whether the audit log is whole."""
+    """The result of checking the audit log."""
 
     whole: bool
-    entries: int = Field(description="How many were checked.", examples=[1041])
-    broken: int | None = Field(description="The number of the first entry that is changed or missing.")
-    head: str = Field(description="The last hash: noted elsewhere, it shows later that nothing was cut off.")
+    entries: int = Field(description="Number of checked entries.", examples=[1041])
+    broken: int | None = Field(description="Sequence number of the first changed or missing entry, if any.")
+    head: str = Field(description="The last hash. Stored elsewhere, it proves later that no entries were cut off.")
 
     @classmethod
     def of(cls, check: AuditCheck) -> AuditChecked:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(whole=check.broken is None, entries=check.entries, broken=check.broken, head=check.head)

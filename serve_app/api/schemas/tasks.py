@@ -1,4 +1,4 @@
-"""Work in the background: how far it is, and what it found."""
+"""Background tasks: progress and results."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, PersonId
+from serve_app.api.schemas.base import Answer, Body, NextPage, PersonId, View
 from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import rounded
 from serve_app.api.schemas.persons import PersonSummary
-from serve_app.domain import DuplicatePair, EnrolledFace, Page, Task, TaskState
+from serve_app.domain import DuplicatePair, EnrolledFace, Page, TaskState
 
 
 class DuplicatesBody(Body):
-    """From which score on two persons may be one; with neither field, as a search of the collection decides."""
+    """Threshold of a search for duplicates; with neither field, that of a search of the collection."""
 
-    min_score: Score | None = Field(None, description="Report pairs from this score on. Excludes fpir.")
+    min_score: Score | None = Field(None, description="Minimum score of a pair. Excludes fpir.")
     fpir: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Accept so many faces with a false partner; 1 % unless min_score is sent.",
+        description="Accepted share of faces with a false partner; 1 % unless min_score is sent.",
         examples=[0.01],
     )
 
@@ -34,50 +34,34 @@ class DuplicatesBody(Body):
 
 
 class DistinctBody(Body):
-    """Who is somebody else."""
+    """The person who is a different person."""
 
     person_id: PersonId = Field(description="The other person.")
-    distinct: bool = Field(True, description="False takes it back.")
+    distinct: bool = Field(True, description="False revokes it.")
 
 
 class DistinctView(Answer):
-    """What is known of two persons now."""
+    """Whether two persons are recorded as different people."""
 
     persons: tuple[str, str] = Field(examples=[("ada", "eve")])
-    distinct: bool = Field(description="Whether searches for duplicates leave the pair out.", examples=[True])
+    distinct: bool = Field(description="Whether searches for duplicates leave out the pair.", examples=[True])
 
 
-class TaskView(Answer):
-    """Work in the background. Its record is kept for a week."""
+class TaskView(View):
+    """A background task. Its record is kept for a week."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
     kind: str = Field(examples=["duplicates"])
     state: TaskState = Field(description="`done`, `failed` and `cancelled` are final.")
-    done: int = Field(description="How much of `total` is done; for duplicates, comparisons.", examples=[4999950000])
+    done: int = Field(description="Finished part of `total`; for duplicates, in comparisons.", examples=[4999950000])
     total: int = Field(examples=[4999950000])
     arguments: dict[str, Any] = Field(
-        description="What was asked.", examples=[{"collection": "staff", "min_score": 0.85, "faces": 100000}]
+        description="Arguments of the task.", examples=[{"collection": "staff", "min_score": 0.85, "faces": 100000}]
     )
-    result: dict[str, Any] = Field(description="What came of it, when it is done.", examples=[{"pairs": 17}])
-    error: str = Field(description="Why it failed; else empty.")
+    result: dict[str, Any] = Field(description="The result, once the task is done.", examples=[{"pairs": 17}])
+    error: str = Field(description="Why the task failed; otherwise empty.")
     created: dt.datetime
     finished: dt.datetime | None
-
-    @classmethod
-    def of(cls, task: Task) -> TaskView:
-        """From the domain."""
-        return cls(
-            id=task.id,
-            kind=task.kind,
-            state=task.state,
-            done=task.done,
-            total=task.total,
-            arguments=dict(task.arguments),
-            result=dict(task.result),
-            error=task.error,
-            created=task.created,
-            finished=task.finished,
-        )
 
 
 class TaskList(Answer):
@@ -87,36 +71,36 @@ class TaskList(Answer):
 
 
 class DuplicateSide(Answer):
-    """One of the two."""
+    """One side of a pair."""
 
-    person: PersonSummary | None = Field(description="Null for a face that stands for itself.")
+    person: PersonSummary | None = Field(description="Null for an unassigned face.")
     face_id: str
 
     @classmethod
     def of(cls, side: EnrolledFace) -> DuplicateSide:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(person=PersonSummary.of(side.person) if side.person else None, face_id=side.face.id)
 
 
 class DuplicateView(Answer):
-    """Two persons who may be one, by their two faces that are most alike."""
+    """Two persons who may be the same, with their two most similar faces."""
 
     score: float = Field(description="Calibrated, 0 to 1.", examples=[0.93])
     distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
-    distinct: bool = Field(description="Whether somebody has told them apart.", examples=[False])
+    distinct: bool = Field(description="Whether they are recorded as different people.", examples=[False])
     first: DuplicateSide
     second: DuplicateSide
 
 
 class DuplicatePage(Answer):
-    """A page of pairs, most alike first. Whoever was deleted meanwhile is left out, so a page may be short."""
+    """A page of pairs, most similar first. Persons deleted meanwhile are left out, so a page can be short."""
 
     pairs: list[DuplicateView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
     @classmethod
     def of(cls, page: Page[DuplicatePair]) -> DuplicatePage:
-        """From the domain."""
+        """Build from the domain value."""
         pairs = [
             DuplicateView(
                 score=rounded(pair.score),

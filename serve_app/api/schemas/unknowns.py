@@ -1,4 +1,4 @@
-"""Unknowns: faces that searches did not know and kept."""
+"""Unknowns: clusters of unrecognised faces that searches kept."""
 
 from __future__ import annotations
 
@@ -7,71 +7,53 @@ from typing import Annotated
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, FaceId, PersonId, Separated
+from serve_app.api.schemas.base import Answer, Body, FaceId, NextPage, PersonId, Separated, View
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import PersonTexts
-from serve_app.domain import Page, Sighting, Unknown
+from serve_app.domain import Page, Unknown
 
 
-class SightingView(Answer):
-    """Where a face was kept that nobody was found for."""
+class SightingView(View):
+    """Where an unrecognised face was kept."""
 
-    id: str = Field(description="The unknown that it belongs to.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    is_new: bool = Field(description="Whether no kept face was like it.")
-
-    @classmethod
-    def of(cls, sighting: Sighting) -> SightingView:
-        """From the domain."""
-        return cls(id=sighting.id, is_new=sighting.is_new)
+    id: str = Field(description="The unknown that the face belongs to.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
+    is_new: bool = Field(description="Whether no kept face was similar to it.")
 
 
-class UnknownView(Answer):
-    """Somebody whom nobody has named: faces that are alike."""
+class UnknownView(View):
+    """A cluster of similar faces of a person who has not been named."""
 
     id: str = Field(description="32 hexadecimal digits.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
     collection: str = Field(examples=["staff"])
     faces: list[FaceView] = Field(description="Newest first, at most 20; GET /v1/faces/{face_id}/image shows one.")
-    sightings: int = Field(description="Searches that saw the face.", examples=[3])
+    sightings: int = Field(description="Number of searches that saw the face.", examples=[3])
     first_seen: dt.datetime
     last_seen: dt.datetime
     expires: dt.datetime = Field(description="When the last of the faces is erased.")
-
-    @classmethod
-    def of(cls, unknown: Unknown) -> UnknownView:
-        """From the domain."""
-        return cls(
-            id=unknown.id,
-            collection=unknown.collection,
-            faces=[FaceView.of(face) for face in unknown.faces],
-            sightings=unknown.sightings,
-            first_seen=unknown.first_seen,
-            last_seen=unknown.last_seen,
-            expires=unknown.expires,
-        )
 
 
 class UnknownPage(Answer):
     """A page of unknowns, latest seen first."""
 
     unknowns: list[UnknownView]
-    cursor: str | None = Field(description="Send it back to get the next page; null on the last.")
+    cursor: NextPage
 
     @classmethod
     def of(cls, page: Page[Unknown]) -> UnknownPage:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(unknowns=[UnknownView.of(item) for item in page.items], cursor=page.cursor)
 
 
 class NameBody(PersonTexts):
-    """Who an unknown is."""
+    """The person that an unknown is."""
 
-    person_id: PersonId = Field(description="A new person, or one who is enrolled already.")
-    must_be_new: bool = Field(False, description="Answer 409 instead of adding to a person who exists.")
+    person_id: PersonId = Field(description="A new or an enrolled person.")
+    must_be_new: bool = Field(False, description="Answer 409 instead of adding to an existing person.")
 
 
 class MergeUnknownsBody(Body):
     """Unknowns that are the same person."""
 
     others: Annotated[list[FaceId], Separated] = Field(
-        min_length=1, max_length=100, description="They become part of it."
+        min_length=1, max_length=100, description="Unknowns that become part of this one."
     )

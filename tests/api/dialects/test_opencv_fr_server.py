@@ -9,7 +9,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from serve_app.api.dialects.opencv_fr_server.common import LIVENESS_FAULTS
+from serve_app.api.dialects.opencv_fr_server.requests import LIVENESS_FAULTS
 from serve_app.domain import DEFAULT_TENANT, CollectionPolicy, QualityCode
 from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World

@@ -50,7 +50,7 @@ def test_keys(world: World, method: str, path: str) -> None:
 )
 def test_roles(world: World, method: str, path: str, role: str) -> None:
     needed = "admin" if path == "/collection" else "enroll"
-    reason = f"This needs the role {needed}, the API key has {role}."
+    reason = f"This request needs the role {needed}, the API key has {role}."
     is_row(world.call(method, path, getattr(world, role)), "ERR_API_KEY_NOT_VALID", {"reason": reason})
 
 

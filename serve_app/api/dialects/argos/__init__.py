@@ -1,4 +1,4 @@
-"""ARGOS Identity's Face ID, under /modules; docs/dialects/argos.md describes it."""
+"""Dialect of ARGOS Identity's Face ID, under ``/modules``; described in ``docs/dialects/argos.md``."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.argos.errors import translate
 from serve_app.api.dialects.argos.routes import router
 
-argos = Dialect("argos", (router,), translate, prefix="/modules")
+argos = Dialect("argos", (router,), translate, prefix="/modules", tag="ARGOS")

@@ -1,20 +1,20 @@
-"""Errors in ARGOS's words: ``{"errorCode": number, "message": text}``.
+"""Errors of the ARGOS dialect: ``{"errorCode": number, "message": text}``.
 
-ARGOS numbers its errors by operation, so the same fault has another code in each. Faults that its tables do not know
-get the operation's code for "unspecified errors". Their status is 400, as published, where the request is at fault;
-what is not the caller's doing keeps the status that HTTP has for it, so that clients and proxies know to try again.
+ARGOS numbers errors per operation, so the same fault has a different code in each operation. Faults that are not in its
+tables get the operation's code for "unspecified errors". The status is 400, as published, if the request is at fault.
+Other faults keep their HTTP status, so that clients and proxies can tell that a retry makes sense.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
     InternalError,
     MethodNotAllowed,
@@ -76,32 +76,33 @@ MESSAGES: dict[int, str] = {
     6039: "API Key is required.",
     6040: "Access Denied: API Key is unavailable.",
 }
-"""The published texts, to the letter."""
+"""The published texts, verbatim."""
 
-NEVER = {6011: "There are no workspaces here: the API key says whose faces are meant."}
-"""Codes that this service has no occasion for, and why."""
+NEVER = {6011: "There are no workspaces: the API key determines the tenant."}
+"""Codes that are never answered, and why."""
 
 
 class CollectionIdUnknown(NotFound):
-    """No collection has this id or name; CollectionNotFound then means that it went away during the request."""
+    """No collection has this id or name. CollectionNotFound means that it was deleted during the request."""
 
     code = "collection_not_found"
 
 
 class FaceElsewhere(NotFound):
-    """The face exists, but not in the collection that was named."""
+    """The face exists, but not in the named collection."""
 
     code = "face_id_not_found"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an operation calls its faults.
+    """Error codes of one operation.
 
     Attributes:
-        fields: parameter -> code, when it is missing or malformed.
-        faults: error class -> code; the first that fits an error holds.
-        otherwise: the code for everything else.
+        fields: parameter -> code if the parameter is missing or malformed.
+        faults: error class -> code; the first class that matches an error decides.
+        otherwise: code of all other errors.
+        codes: all of these codes, sorted.
     """
 
     fields: Mapping[str, int]
@@ -114,7 +115,7 @@ class Operation:
         object.__setattr__(self, "codes", tuple(sorted(found)))
 
     def code_of(self, error: FacegraphError) -> int:
-        """The code of an error, by its parameter or by its class."""
+        """The code of an error: by the refused parameter, otherwise by the error's class."""
         named = [finding["field"] for finding in error.details.get("errors", ())]
         by_field = [code for name, code in self.fields.items() if name in named]
         by_class = [code for cls, code in self.faults.items() if isinstance(error, cls)]
@@ -160,24 +161,24 @@ SEARCH = Operation(
     otherwise=6038,
 )
 OPERATIONS = {"add_face": ADD, "delete_face": DELETE, "list_faces": LIST, "search_face": SEARCH}
-"""By the name of the handler in :mod:`serve_app.api.dialects.argos.routes`."""
+"""Name of the handler in :mod:`serve_app.api.dialects.argos.routes` -> its operation."""
 
 CODE_HEADER = "X-Error-Code"
-"""Carries the native API's word for the error, since one number of ARGOS's stands for many faults."""
+"""Header with the native API's error code, because one ARGOS code stands for many faults."""
 
 KEPT_STATUSES = {error.status for error in (Overloaded, InternalError, LivenessUnavailable, StoreUnavailable)}
-"""What is not the caller's doing."""
+"""Statuses of faults that are not the caller's."""
 
 
 class ArgosErrorAnswer(Answer):
-    """Every error of this dialect."""
+    """The body of every error of this dialect."""
 
-    errorCode: int = Field(description="Stable, for programs.", examples=[6033])  # noqa: N815 - the vendor's word
+    errorCode: int = Field(description="Stable, for programs to read.", examples=[6033])  # noqa: N815 - the vendor's word
     message: str = Field(examples=[MESSAGES[6033]])
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The error by the operation's table; paths and methods that do not exist have their HTTP status as code."""
+    """The response to an error. The code of an unknown path or method is the HTTP status."""
     error = presentable(request, error)
     operation = OPERATIONS.get(getattr(request.scope.get("endpoint"), "__name__", ""))
     if isinstance(error, AuthError):
@@ -198,21 +199,14 @@ def refused(name: str, message: str = "is required") -> InvalidRequest:
     return InvalidRequest(f"{name}: {message}", errors=[{"field": name, "message": message}])
 
 
-def failures(operation: Operation) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of an operation: its codes, those of the key, and what is not the caller's doing."""
+def failures(operation: Operation) -> Responses:
+    """``responses`` of an operation: its codes, those of keys, and faults that are not the caller's."""
     codes = {400: operation.codes, 403: (6039, 6040)}
-    documented: dict[int | str, dict[str, Any]] = {}
-    for status in (*codes, *sorted(KEPT_STATUSES)):
-        listed = codes.get(status, (operation.otherwise,))
-        documented[status] = {
-            "model": ArgosErrorAnswer,
-            "description": "\n\n".join(f"`{code}`: {MESSAGES[code]}" for code in listed),
-            "content": {
-                "application/json": {
-                    "examples": {
-                        str(code): {"value": {"errorCode": code, "message": MESSAGES[code]}} for code in listed
-                    }
-                }
-            },
-        }
-    return documented
+    return error_table(
+        ArgosErrorAnswer,
+        (
+            ErrorExample(status, str(code), MESSAGES[code], {"errorCode": code, "message": MESSAGES[code]})
+            for status in (*codes, *sorted(KEPT_STATUSES))
+            for code in codes.get(status, (operation.otherwise,))
+        ),
+    )

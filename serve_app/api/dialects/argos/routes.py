@@ -1,4 +1,4 @@
-"""ARGOS's four operations. The names of the handlers choose the table of error codes."""
+"""The four operations of the ARGOS dialect. The name of a handler selects its table of error codes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from serve_app.api.dialects.argos.errors import (
     failures,
     refused,
 )
-from serve_app.api.dialects.argos.schemas import (
+from serve_app.api.dialects.argos.requests import ArgosFaceBody, ArgosSearchBody
+from serve_app.api.dialects.argos.responses import (
     EXAMPLE_ID,
     ArgosFace,
     ArgosFaceAdded,
-    ArgosFaceBody,
     ArgosFaceDeleted,
     ArgosFaceList,
     ArgosMatch,
     ArgosOption,
     ArgosSearchAnswer,
-    ArgosSearchBody,
     similarity_of,
 )
-from serve_app.api.native.common import EXAMPLE_BASE64, reply
+from serve_app.api.native.parameters import EXAMPLE_BASE64
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import decode_base64, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
@@ -48,7 +48,7 @@ from serve_app.errors import (
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
 
-router = APIRouter(tags=["ARGOS"])
+router = APIRouter()
 
 MAX_IMAGE_BYTES = 5 * 2**20
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/bmp"})
@@ -60,7 +60,7 @@ MAX_PAGES = 10**9
 SHORTEST_TERM = 5
 
 MAX_MATCHES = 100
-"""The vendor names no limit; nobody reads further."""
+"""Maximum matches in a response; the vendor publishes no limit."""
 
 EXAMPLE_OPTION = {"option_liveness": True, "liveNess_threshold": 0.5, "liveNessScore": 0.97, "policy_similarity": 0.7}
 
@@ -95,7 +95,7 @@ def _example(value: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     ),
 )
 async def search_face(request: Request, context: Context, key: SearchKey) -> Response:
-    """The faces that the largest face of the picture resembles, best first. Needs a key with the role `search`."""
+    """The faces that match the largest face of the image, best first. Needs a key with the role `search`."""
     body = await read_body(request, context, ArgosSearchBody)
     if not body.collectionId:
         raise refused("collectionId")
@@ -143,7 +143,7 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
     ),
 )
 async def add_face(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Each face becomes a person of its own, so that equal names stay apart. Needs a key with the role `enroll`."""
+    """Enrols the face as a new person, so that equal names are not merged. Needs a key with the role `enroll`."""
     body = await read_body(request, context, ArgosFaceBody)
     if not body.collectionId:
         raise refused("collectionId")
@@ -200,7 +200,7 @@ async def list_faces(
     collection_id: CollectionIdParameter = None,
     page: Annotated[int | None, Query(ge=1, le=MAX_PAGES, description=f"Required. {PAGE} faces a page.")] = None,
     term: Annotated[
-        str | None, Query(description=f"At least {SHORTEST_TERM} characters: keep faces whose name contains it.")
+        str | None, Query(description=f"At least {SHORTEST_TERM} characters: only faces whose name contains this text.")
     ] = None,
 ) -> Response:
     """A collection's faces, oldest first, in pages of 50. Needs a key with the role `enroll`."""
@@ -230,7 +230,7 @@ async def delete_face(
     collection_id: CollectionIdParameter = None,
     face_id: Annotated[str | None, Query(alias="faceId", description="Required.")] = None,
 ) -> Response:
-    """A person's only face takes the person along. Needs a key with the role `enroll`."""
+    """Deletes the face, and its person if it is the person's only face. Needs a key with the role `enroll`."""
     if not collection_id:
         raise refused("collectionId")
     if not face_id:
@@ -240,7 +240,7 @@ async def delete_face(
     try:
         await matcher.delete_face(key.tenant_id, face_id, collection=collection.name, with_person=True)
     except FaceIdNotFound:
-        await matcher.face(key.tenant_id, face_id)  # raises, unless it is elsewhere
+        await matcher.face(key.tenant_id, face_id)  # raises FaceIdNotFound, unless the face is in another collection
         raise FaceElsewhere(f"The face {face_id} is not in the collection {collection.name}.") from None
     return reply(ArgosFaceDeleted(message="Success"))
 
@@ -251,7 +251,7 @@ async def _collection(context: ApiContext, tenant: str, id_or_name: str) -> Coll
         (found,) = await matcher.collections_by_id(tenant, (id_or_name,))
         return found
     except CollectionNotFound:
-        pass  # names are allowed, too
+        pass  # it can be a name
     try:
         return await matcher.collection(tenant, id_or_name)
     except CollectionNotFound:
@@ -264,9 +264,9 @@ def _image(context: ApiContext, text: str | None) -> bytes:
     limit = min(MAX_IMAGE_BYTES, context.settings.limits.max_image_bytes)
     content = decode_base64(text, limit)
     if not content:
-        raise ImageUndecodable("The picture in faceImage is empty.")
+        raise ImageUndecodable("The image in faceImage is empty.")
     if len(content) > limit:
-        raise ImageTooLarge(f"A picture may have {limit} bytes, this one has {len(content)}.")
+        raise ImageTooLarge(f"An image may have at most {limit} bytes, this one has {len(content)}.")
     if picture_type(content) not in IMAGE_TYPES:
         raise ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
     return content

@@ -1,4 +1,4 @@
-"""Face++'s error table: a status and an ``error_message`` with the offending argument in it."""
+"""Errors of the Face++ dialect: a status, and an ``error_message`` that names the offending argument."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
     MethodNotAllowed,
     RequestTooLarge,
@@ -43,7 +43,7 @@ from serve_app.errors import (
 from serve_app.request_context import current
 
 CORS = {"Access-Control-Allow-Origin": "*"}
-"""Browsers may call from any page: the keys travel in the body, and there are no cookies."""
+"""Browsers may send requests from any page: the key is in the body, and there are no cookies."""
 
 TOO_LARGE = "Request Entity Too Large"
 DENIED = "AUTHORIZATION_ERROR:Denied by Admin"
@@ -52,19 +52,19 @@ INTERNAL = "INTERNAL_ERROR"
 
 
 class Refused(FacegraphError):
-    """A request refused in Face++'s own words: the message is the ``error_message``."""
+    """A refused request. The message is the ``error_message`` of Face++."""
 
     code, status = "refused", 400
 
 
 class DownloadTimedOut(Refused):
-    """The picture's server took too long."""
+    """The download of an image took too long."""
 
     status = 412
 
 
 class FaceppError(Answer):
-    """Every error of this dialect but 413."""
+    """The body of every error except 413."""
 
     time_used: int = Field(description="Milliseconds.")
     error_message: str = Field(examples=["MISSING_ARGUMENTS: api_key"])
@@ -86,23 +86,23 @@ ROWS: Mapping[type[FacegraphError], tuple[int, str]] = {
     InvalidRequest: (400, "BAD_ARGUMENTS:body"),
     FacegraphError: (500, INTERNAL),
 }
-"""A class without a row of its own has that of its nearest base class."""
+"""A class that is missing here has the row of its nearest base class."""
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The error in this dialect's envelope; a body that is too large is answered in plain text."""
+    """The response to an error. For a body that is too large it is plain text."""
     error = presentable(request, error)
     headers = {**error_headers(error), **CORS}
     headers.pop("WWW-Authenticate", None)  # there is no HTTP authentication here
     if isinstance(error, RequestTooLarge):
         return PlainTextResponse(TOO_LARGE, 413, headers)
-    status, message = in_words(error)
+    status, message = status_and_message(error)
     content = {"time_used": time_used(request), "error_message": message, "request_id": facepp_request_id(request)}
     return Response(json.dumps(content), status, headers, media_type="application/json")
 
 
-def in_words(error: FacegraphError) -> tuple[int, str]:
-    """Status and ``error_message``."""
+def status_and_message(error: FacegraphError) -> tuple[int, str]:
+    """Status and ``error_message`` of an error."""
     if isinstance(error, Refused):
         return error.status, error.message
     if isinstance(error, FaceIdNotFound):
@@ -111,21 +111,21 @@ def in_words(error: FacegraphError) -> tuple[int, str]:
 
 
 def missing(*keys: str) -> Refused:
-    """Arguments that were expected and did not come."""
+    """The error for missing arguments."""
     return Refused(f"MISSING_ARGUMENTS: {', '.join(keys)}")
 
 
 def bad(key: str) -> Refused:
-    """An argument of the wrong form."""
+    """The error for a malformed argument."""
     return Refused(f"BAD_ARGUMENTS:{key}")
 
 
 @contextmanager
-def in_words_of(param: str, named: bool) -> Iterator[None]:
-    """Reword errors about the picture that came in ``param``.
+def image_errors(param: str, named: bool) -> Iterator[None]:
+    """Convert errors about the image in the argument ``param`` to Face++'s.
 
     Args:
-        named: whether errors of downloading name the argument, too.
+        named: whether download errors name the argument as well.
     """
     try:
         yield
@@ -143,13 +143,13 @@ def in_words_of(param: str, named: bool) -> Iterator[None]:
 
 
 def time_used(request: Request) -> int:
-    """Milliseconds since the request's parameters were read first."""
+    """Milliseconds since the request's parameters were first read."""
     started = getattr(request.state, "facepp_started", None)
     return 0 if started is None else round((time.perf_counter() - started) * 1e3)
 
 
 def facepp_request_id(request: Request) -> str:
-    """``<unix seconds>,<uuid>``: the uuid is the request's own id where that is one."""
+    """``<unix seconds>,<uuid>``. The UUID is the request's id, if that is a UUID."""
     try:
         unique = uuid.UUID(current().request_id)
     except ValueError:
@@ -165,25 +165,16 @@ COMMON = {
 }
 
 
-def failures(*messages: str) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of a path that may answer these, with 400 or 412, besides what every path may answer."""
-    documented: dict[int | str, dict[str, Any]] = {
-        413: {"description": "The body is too large.", "content": {"text/plain": {"example": TOO_LARGE}}}
-    }
+def failures(*messages: str) -> Responses:
+    """``responses`` of a path that may fail with these messages (400 or 412), or with those that all paths share."""
     rows = [(status, message) for status, several in COMMON.items() for message in several]
     rows += [(412 if message.startswith("IMAGE_DOWNLOAD_TIMEOUT") else 400, message) for message in messages]
-    for status, message in rows:
-        entry = documented.setdefault(
-            status, {"model": FaceppError, "description": "", "content": {"application/json": {"examples": {}}}}
-        )
-        entry["description"] += f"`{message}`\n\n"
-        value = {
-            "time_used": 5,
-            "error_message": message,
-            "request_id": "1469761051,ec285c20-8660-47d3-8b91-5dc2bffa0049",
-        }
-        entry["content"]["application/json"]["examples"][message] = {"summary": message, "value": value}
-    return documented
+    request_id = "1469761051,ec285c20-8660-47d3-8b91-5dc2bffa0049"
+    examples = (
+        ErrorExample(*row, "", {"time_used": 5, "error_message": row[1], "request_id": request_id}) for row in rows
+    )
+    too_large = {"description": "The body is too large.", "content": {"text/plain": {"example": TOO_LARGE}}}
+    return {413: too_large, **error_table(FaceppError, examples)}
 
 
 PICTURE_FAILURES = (

@@ -1,19 +1,17 @@
-"""Errors in 9thSense's words: ``{"response": {"error": {code, message, request_id}}}`` with HTTP's own statuses.
+"""Errors of the 9thSense dialect: ``{"response": {"error": {code, message, request_id}}}`` with the native statuses.
 
-The vendor publishes no error bodies. So everything stays under ``response``, where a client looks, and the codes are
-those of the native API except where they would name things that 9thSense calls otherwise.
+The vendor publishes no error bodies. So the error is under ``response``, where clients look, and the codes are those of
+the native API, except where 9thSense has another name for the thing that the code names.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import COMMON_ERRORS, EXAMPLE_REQUEST_ID, ErrorExample, Responses, error_table, summary_of
 from serve_app.api.errors import error_headers, presentable
-from serve_app.api.native.common import COMMON_ERRORS
 from serve_app.api.schemas.base import Answer
 from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
 from serve_app.request_context import current
@@ -23,31 +21,31 @@ CODES: dict[type[FacegraphError], str] = {
     FaceIdNotFound: "file_not_found",
     ImageNotStored: "file_not_found",
 }
-"""Where the code differs from the native API's."""
+"""Codes that differ from the native API's."""
 
 
 class NinthSenseError(Answer):
-    """What went wrong."""
+    """An error."""
 
-    code: str = Field(description="Stable, for programs.", examples=["index_not_found"])
-    message: str = Field(description="For people: what was expected and what came.")
-    request_id: str = Field(description="The id of the request, also in the header X-Request-ID and in the log.")
+    code: str = Field(description="Stable, for programs to read.", examples=["index_not_found"])
+    message: str = Field(description="For people to read: what was expected and what came.")
+    request_id: str = Field(description="The request's id, also in the header X-Request-ID and in the log.")
 
 
 class NinthSenseFailure(Answer):
-    """An error under its key."""
+    """An error under the key `error`."""
 
     error: NinthSenseError
 
 
 class NinthSenseErrorAnswer(Answer):
-    """Every error of this dialect."""
+    """The body of every error of this dialect."""
 
     response: NinthSenseFailure
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The error in this dialect's envelope."""
+    """The response to an error."""
     error = presentable(request, error)
     fields = NinthSenseError(code=code_of(type(error)), message=error.message, request_id=current().request_id)
     answer = NinthSenseErrorAnswer(response=NinthSenseFailure(error=fields))
@@ -58,25 +56,16 @@ def translate(request: Request, error: FacegraphError) -> Response:
 
 
 def code_of(error: type[FacegraphError]) -> str:
-    """What this dialect calls it."""
+    """This dialect's code for an error class."""
     return CODES.get(error, error.code)
 
 
-def failures(*errors: type[FacegraphError]) -> dict[int | str, dict[str, Any]]:
-    """``responses`` for a path that may fail in these ways, besides those that every path shares."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[FacegraphError], ...] = (*COMMON_ERRORS, *errors)
-    for error in every:
-        code, summary = code_of(error), " ".join((error.__doc__ or "").split("\n\n")[0].split())
-        entry = documented.setdefault(
-            error.status,
-            {
-                "model": NinthSenseErrorAnswer,
-                "description": "",
-                "content": {"application/json": {"examples": {}}},
-            },
-        )
-        entry["description"] += f"`{code}`: {summary}\n\n"
-        value = {"response": {"error": {"code": code, "message": summary, "request_id": "f3b1c9d2a7e84f60"}}}
-        entry["content"]["application/json"]["examples"][code] = {"summary": code, "value": value}
-    return documented
+def failures(*errors: type[FacegraphError]) -> Responses:
+    """``responses`` of a path that may fail with these errors or with those that all paths share."""
+
+    def example(error: type[FacegraphError]) -> ErrorExample:
+        code, summary = code_of(error), summary_of(error)
+        fields = {"code": code, "message": summary, "request_id": EXAMPLE_REQUEST_ID}
+        return ErrorExample(error.status, code, summary, {"response": {"error": fields}})
+
+    return error_table(NinthSenseErrorAnswer, map(example, (*COMMON_ERRORS, *errors)))

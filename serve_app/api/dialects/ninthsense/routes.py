@@ -1,4 +1,4 @@
-"""9thSense's four paths."""
+"""The four paths of the 9thSense dialect, and its HTTP Basic authentication."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import authenticate
 from serve_app.api.dialects.ninthsense.errors import failures
-from serve_app.api.dialects.ninthsense.schemas import (
+from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, NinthSenseSearchForm
+from serve_app.api.dialects.ninthsense.responses import (
     NinthSenseComparison,
     NinthSenseDownload,
     NinthSenseFile,
@@ -22,12 +23,12 @@ from serve_app.api.dialects.ninthsense.schemas import (
     NinthSenseIndexes,
     NinthSenseMatch,
     NinthSenseMatches,
-    NinthSenseMatchForm,
-    NinthSenseSearchForm,
     NinthSenseVerdict,
 )
-from serve_app.api.native.common import EXAMPLE_BASE64, EXAMPLE_FILE, FACE_ERRORS, reply
-from serve_app.api.request_bodies import form_docs, read_body
+from serve_app.api.error_docs import FACE_ERRORS
+from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
+from serve_app.api.replies import reply
+from serve_app.api.request_bodies import at_most, form_docs, read_body
 from serve_app.api.request_images import one_of, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.errors import (
@@ -35,14 +36,13 @@ from serve_app.errors import (
     FaceIdNotFound,
     FaceNotLive,
     ImageNotStored,
-    InvalidRequest,
     KeyInvalid,
     KeyMissing,
     NoFaceDetected,
 )
 from serve_app.service import refuse_not_live
 
-router = APIRouter(tags=["9thSense"])
+router = APIRouter()
 
 PAGE = 1000
 
@@ -60,7 +60,7 @@ class _Basic(HTTPBasic):
 
 
 basic = _Basic(
-    scheme_name="NinthSenseBasic", description="A key's id as user, its secret as password.", auto_error=False
+    scheme_name="NinthSenseBasic", description="The key's id as user name, its secret as password.", auto_error=False
 )
 
 
@@ -100,11 +100,9 @@ def _example(value: object) -> dict[str, object]:
 async def index_details(
     context: Context,
     key: Caller,
-    action_type: Annotated[Literal["FACE_SEARCH"], Query(description="What the databases are wanted for.")] = (
-        "FACE_SEARCH"
-    ),
+    action_type: Annotated[Literal["FACE_SEARCH"], Query(description="Purpose of the databases.")] = ("FACE_SEARCH"),
 ) -> Response:
-    """All collections, by name. Their `id` goes into `target_index_ids`. Needs a key with the role `search`."""
+    """All collections, ordered by name. Send their `id` in `target_index_ids`. Needs a key with the role `search`."""
     matcher = context.service.matcher
     page = await matcher.collections(key.tenant_id, limit=PAGE)
     found = list(page.items)
@@ -153,15 +151,13 @@ async def face_search(
         bool, Query(description="Whether to run liveness detection on the source image.")
     ] = True,
 ) -> Response:
-    """The largest face of the source image in one database or several, best match first, no person twice.
+    """Searches one database or several for the largest face of the source image; best match first, each person once.
 
-    A face that is not live is the error `face_not_live`, no face the error `face_not_found`. A collection whose policy
-    demands liveness has it checked in any case. Needs a key with the role `search`.
+    A face that is not live is the error `face_not_live`, an image without a face the error `face_not_found`. If a
+    collection's policy requires liveness, it is checked in any case. Needs a key with the role `search`.
     """
     form = await read_body(request, context, NinthSenseSearchForm, max_files=1)
-    most = context.settings.limits.max_results
-    if form.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {form.max_results}", limit=most)
+    at_most("max_results", form.max_results, context.settings.limits.max_results)
     ids = tuple(dict.fromkeys(form.target_index_ids))
     image = await one_of(context, {"source_image": form.source_image})
     searched = await context.service.matcher.collections_by_id(key.tenant_id, ids)
@@ -198,7 +194,7 @@ async def face_search(
     },
 )
 async def download(file_id: str, context: Context, key: Caller) -> Response:
-    """The photograph of a `match_image_id` where it was kept, else the aligned face. Needs the role `search`."""
+    """The image of a `match_image_id` if it was stored, otherwise the aligned face. Needs the role `search`."""
     content = await _stored(context, key.tenant_id, file_id)
     kind = picture_type(content)
     extension = {"image/jpeg": "jpg"}.get(kind, kind.partition("/")[2])
@@ -233,7 +229,7 @@ async def _stored(context: ApiContext, tenant: str, file_id: str) -> bytes:
     openapi_extra=form_docs(NinthSenseMatchForm, {"source_image": EXAMPLE_FILE, "target_image": EXAMPLE_FILE}),
 )
 async def face_match(request: Request, context: Context, key: Caller) -> Response:
-    """The largest face of one image against the largest of another; matched from 70 on. Needs the role `search`."""
+    """Compares the largest faces of two images; a score of 70 or more is a match. Needs the role `search`."""
     form = await read_body(request, context, NinthSenseMatchForm, max_files=2)
     source = await one_of(context, {"source_image": form.source_image})
     target = await one_of(context, {"target_image": form.target_image})

@@ -1,19 +1,20 @@
-"""The cloud's errors: ``{code, message}``, and for what the schema refuses FastAPI's own 422 with ``detail``.
+"""Errors of the OpenCV cloud dialect: ``{code, message}``; a request that the schema refuses gets FastAPI's 422 with
+``detail``.
 
-The vendor publishes the codes, not their statuses; those here are ours. The client takes any status but 422.
+The vendor publishes the codes without statuses; the statuses are ours. Its client accepts any status except 422.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode, Role
@@ -41,7 +42,7 @@ from serve_app.errors import (
 
 
 class CloudError(Answer):
-    """Every error but those of 422."""
+    """The body of every error except 422."""
 
     code: str = Field(examples=["ERR_ENTITY_NOT_FOUND"])
     message: str = Field(examples=["There is no person with the id 'p1'."])
@@ -50,26 +51,25 @@ class CloudError(Answer):
 class CloudFinding(Answer):
     """One refused field."""
 
-    loc: list[str | int] = Field(description="Where it is.", examples=[["body", "images"]])
+    loc: list[str | int] = Field(description="Position of the field.", examples=[["body", "images"]])
     msg: str
     type: str = Field(examples=["missing"])
 
 
 class CloudValidationError(Answer):
-    """What the schema refuses."""
+    """The body of a 422: the refused fields."""
 
     detail: list[CloudFinding]
 
 
 class SchemaRefused(InvalidRequest):
-    """The body is not what the schema says; ``details["detail"]`` has what :class:`CloudFinding` shows."""
+    """The body does not match the schema; ``details["detail"]`` has the fields of :class:`CloudFinding`."""
 
     status = 422
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class Row(NamedTuple):
+    """One row of the table."""
 
     status: int
     code: str
@@ -93,23 +93,23 @@ ROWS: Mapping[type[FacegraphError], Row] = {
     NoFaceDetected: Row(400, "ERR_NO_FACES_FOUND"),
     TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
     FaceRejected: NOT_LIVE,
-    QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the nearest that the vendor has
+    QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the vendor's nearest code
     FaceNotLive: NOT_LIVE,
     LivenessRequired: NOT_LIVE,
     NotACrop: Row(400, "ERR_NOT_STANDARD_CROP"),
     ImageError: Row(400, "ERR_IMAGE_COULD_NOT_BE_DECODED"),
     LivenessUnavailable: Row(501, "ERR_RESTRICTED_API"),
     Unavailable: Row(503, "ERR_MAINTENANCE_MODE"),
-    # What follows is ours: the vendor has no code for these.
+    # The following rows are ours: the vendor has no code for these errors.
     RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
     MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
     FacegraphError: Row(500, "ERR_INTERNAL_ERROR"),
 }
-"""A class without a row of its own has that of its nearest base class."""
+"""A class that is missing here has the row of its nearest base class."""
 
 QUALITY_CODES: Mapping[QualityCode, str] = {
     QualityCode.FACE_TOO_SMALL: "ERR_FACE_TOO_SMALL",
-    QualityCode.FACE_TOO_CLOSE: "ERR_FACE_TOO_CLOSE",  # before what it causes
+    QualityCode.FACE_TOO_CLOSE: "ERR_FACE_TOO_CLOSE",  # before the faults that it causes
     QualityCode.FACE_CROPPED: "ERR_FACE_CROPPED",
     QualityCode.FACE_CLOSE_TO_BORDER: "ERR_FACE_EDGES_NOT_VISIBLE",
     QualityCode.FACE_ANGLE_TOO_LARGE: "ERR_FACE_ROTATION",
@@ -117,11 +117,11 @@ QUALITY_CODES: Mapping[QualityCode, str] = {
     QualityCode.FACE_BLURRED: "ERR_BLURRY_IMAGE",
     QualityCode.EYES_CLOSED: "ERR_INVALID_FACE_FOR_LIVENESS",
 }
-"""Of several faults the first is told, whose cure may cure the others."""
+"""Of several faults the first one here is reported, because its cure can cure the others."""
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The answer to a failed request."""
+    """The response to an error."""
     error = presentable(request, error)
     headers = error_headers(error)
     if _is_refusal(error):
@@ -135,7 +135,7 @@ def translate(request: Request, error: FacegraphError) -> Response:
 
 
 def _answer(body: Answer, status: int, headers: dict[str, str]) -> Response:
-    content = json.dumps(body.model_dump())  # ASCII, so that half a surrogate pair in a message does no harm
+    content = json.dumps(body.model_dump())  # ASCII: an unpaired surrogate in a message cannot be encoded as UTF-8
     return Response(content, status, headers, media_type="application/json")
 
 
@@ -189,24 +189,23 @@ PICTURE = (
 THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of a path that may fail in these ways, besides the schema's 422."""
-    documented: dict[int | str, dict[str, Any]] = {}
+def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
+    """``responses`` of a path that may fail with these errors or rows, or with the schema's 422."""
     rows = [error if isinstance(error, Row) else _row_of(error) for error in errors]
     if RoleInsufficient in errors:
         rows.append(READ_ONLY)
     if FaceRejected in errors:
         rows += [Row(NOT_LIVE.status, code) for code in QUALITY_CODES.values()]
-    for row in dict.fromkeys(rows):
-        entry = documented.setdefault(row.status, {"model": CloudError, "description": ""})
-        entry["description"] += f"`{row.code}` "
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        value = {"code": row.code, "message": "What was expected and what came."}
-        examples[row.code] = {"summary": row.code, "value": value}
+    message = "What was expected and what came."
+    table = error_table(
+        CloudError,
+        (ErrorExample(*row, "", {"code": row.code, "message": message}) for row in dict.fromkeys(rows)),
+        separator=" ",
+    )
     finding = {"loc": ["body", "images"], "msg": "Field required", "type": "missing"}
-    documented[REFUSED] = {
+    table[REFUSED] = {
         "model": CloudValidationError,
-        "description": "What the schema refuses.",
+        "description": "The schema refuses the request.",
         "content": {"application/json": {"examples": {"missing": {"value": {"detail": [finding]}}}}},
     }
-    return documented
+    return table

@@ -1,16 +1,17 @@
-"""The dialect of the self-hosted OpenCV Face Recognition Server: JSON with base64 pictures, the header ``x-api-key``.
+"""Dialect of the self-hosted OpenCV Face Recognition Server: JSON with base64 images, the header ``x-api-key``.
 
-``docs/dialects/opencv-fr-server.md`` says what is taken from the vendor's page and what is our reading of it.
+``docs/dialects/opencv-fr-server.md`` tells what is taken from the vendor's page and what is our interpretation.
 """
 
 from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
-from serve_app.api.dialects.opencv_fr_server import collections, persons, search
 from serve_app.api.dialects.opencv_fr_server.errors import translate
+from serve_app.api.dialects.opencv_fr_server.routes import routers
 
 opencv_fr_server = Dialect(
     name="opencv-fr-server",
-    routers=(search.router, collections.router, persons.router),
+    routers=routers,
     translate=translate,
+    tag="OpenCV FR Server",
 )

@@ -1,4 +1,4 @@
-"""Enrolment of one person and of many."""
+"""Enrolment of one person, and of many in one request."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from serve_app.api.api_context import ApiContext
-from serve_app.api.dialects.opencv_fr_server.common import faults, picture
-from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, in_words, known
-from serve_app.api.dialects.opencv_fr_server.schemas import EnrolmentOptions, FrServerPersonItem, UncheckedPersons
-from serve_app.api.errors import from_validation
+from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, known, status_and_body
+from serve_app.api.dialects.opencv_fr_server.requests import (
+    EnrolmentOptions,
+    FrServerPersonItem,
+    UncheckedPersons,
+    faults,
+)
+from serve_app.api.errors import from_pydantic
+from serve_app.api.request_images import one_of
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
 
 WORKERS = 4
-"""Persons of one bulk request that are worked on at the same time: enough to fill batches, without crowding others
-out of the queues."""
+"""Persons of one bulk request that are enrolled concurrently: enough to fill batches without filling the queues."""
 
 DONE = "SUCCESS"
 
@@ -33,7 +37,7 @@ async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, o
         tenant,
         person.person_id,
         options.collection_name,
-        [await picture(context, "face_base_64", person.face_base_64)],
+        [await one_of(context, {"face_base_64": person.face_base_64})],
         person.fields(),
         liveness=True if options.check_liveness else None,
         image_storage=options.face_storage_type.to_domain(),
@@ -44,10 +48,10 @@ async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, o
 
 
 async def enroll_all(request: Request, context: ApiContext, tenant: str, body: UncheckedPersons) -> list[FrServerError]:
-    """Create or update each person by itself; a result for each, in the order sent.
+    """Create or update each person separately; returns one result per person, in the order of the request.
 
-    Several entries with one id are written in their order. With ``check_duplicates`` all are, so that each is compared
-    with those before it.
+    Several entries with the same id are written in their order. With ``check_duplicates`` all entries are, so that each
+    person is compared with the previous ones.
     """
     results: dict[int, FrServerError] = {}
     orders: dict[str, list[tuple[int, FrServerPersonItem]]] = {}
@@ -66,7 +70,7 @@ async def enroll_all(request: Request, context: ApiContext, tenant: str, body: U
                 try:
                     enrolment = await enroll(context, tenant, person, body)
                 except Exception as error:
-                    # The others' results must reach the caller whatever happened to this one.
+                    # An error of one person must not keep the results of the others from the caller.
                     results[index] = _failed(known(request, error), person.person_id)
                 else:
                     results[index] = _done(enrolment)
@@ -79,7 +83,7 @@ def _checked(sent: Any) -> FrServerPersonItem:
     try:
         return FrServerPersonItem.model_validate(sent)
     except ValidationError as error:
-        raise from_validation(error.errors(include_url=False, include_context=False)) from None
+        raise from_pydantic(error) from None
 
 
 def _id_of(sent: Any) -> str | None:
@@ -88,7 +92,7 @@ def _id_of(sent: Any) -> str | None:
 
 
 def _failed(error: FacegraphError, person_id: str | None) -> FrServerError:
-    body = in_words(error)[1]
+    body = status_and_body(error)[1]
     whose = {} if person_id is None else {"person_id": person_id}
     return FrServerError(code=body.code, message=body.message, metadata={**(body.metadata or {}), **whose})
 

@@ -1,17 +1,18 @@
-"""The FR Server's error table: ``{code, message[, metadata]}``, with the vendor's statuses and texts."""
+"""Errors of the FR Server dialect: ``{code, message[, metadata]}``, with the vendor's statuses and texts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app.api.error_docs import ErrorExample, Responses, error_table
 from serve_app.api.errors import (
+    InternalError,
     MediaTypeUnsupported,
     MethodNotAllowed,
     RequestTooLarge,
@@ -30,6 +31,7 @@ from serve_app.errors import (
     ImageDimensions,
     ImageError,
     ImageTooLarge,
+    ImageUndecodable,
     InvalidRequest,
     KeyInvalid,
     KeyMissing,
@@ -46,16 +48,16 @@ from serve_app.errors import (
 
 
 class FrServerError(Answer):
-    """Every error of this dialect, and each item's result of a bulk request."""
+    """The body of every error, and the result of each item of a bulk request."""
 
     code: str = Field(examples=["ERR_NOT_FOUND"])
     message: str = Field(examples=["The requested entity could not be found."])
-    metadata: dict[str, str] | None = Field(None, description="Left out where there is nothing more to say.")
+    metadata: dict[str, str] | None = Field(None, description="Further facts; left out if there are none.")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; without a text of its own it tells the error's."""
+    """One row of the table. ``message`` None stands for the error's own message."""
 
     status: int
     code: str
@@ -88,7 +90,7 @@ DATABASE = Row(
     "An error occurred while connecting with the database, please retry your request later.",
 )
 
-# What follows is ours: the vendor publishes no row for these.
+# The following rows are ours: the vendor publishes none for these errors.
 BAD_REQUEST = Row(400, "ERR_INVALID_REQUEST")
 BUSY = Row(429, "ERR_RATE_LIMIT_EXCEEDED")
 INTERNAL = Row(500, "ERR_INTERNAL_ERROR", "The service failed on this request.")
@@ -117,7 +119,7 @@ ROWS: Mapping[type[FacegraphError], Row] = {
     Unavailable: Row(503, "ERR_SERVICE_UNAVAILABLE"),
     FacegraphError: INTERNAL,
 }
-"""A class without a row of its own has that of its nearest base class."""
+"""A class that is missing here has the row of its nearest base class."""
 
 FIELD_ROWS = {
     "name": BAD_COLLECTION_NAME,
@@ -125,24 +127,24 @@ FIELD_ROWS = {
     "ref_face_base_64": BAD_IMAGE,
     "multi_face_img_base_64": BAD_IMAGE,
 }
-"""Refused fields that the vendor has a row for."""
+"""Refused field -> the vendor's row for it."""
 
-LIVENESS_WORDS = (
+LIVENESS_CODES = (
     QualityCode.FACE_TOO_SMALL,
-    QualityCode.FACE_TOO_CLOSE,  # before what it causes
+    QualityCode.FACE_TOO_CLOSE,  # before the faults that it causes
     QualityCode.FACE_CROPPED,
     QualityCode.FACE_CLOSE_TO_BORDER,
     QualityCode.FACE_ANGLE_TOO_LARGE,
     QualityCode.FACE_IS_OCCLUDED,
     QualityCode.EYES_CLOSED,
 )
-"""``metadata.code`` has room for one word: of several the first, whose cure may cure the others."""
+"""``metadata.code`` holds one code: the first of these faults, because its cure can cure the others."""
 
 MAX_FIELDS = 20
-"""Refused fields that an answer names."""
+"""Maximum number of refused fields in a response."""
 
 
-def in_words(error: FacegraphError) -> tuple[int, FrServerError]:
+def status_and_body(error: FacegraphError) -> tuple[int, FrServerError]:
     """Status and body of an error."""
     row = _row(error)
     message = error.message if row.message is None else row.message
@@ -150,14 +152,14 @@ def in_words(error: FacegraphError) -> tuple[int, FrServerError]:
 
 
 def known(request: Request, error: Exception) -> FacegraphError:
-    """The error itself if callers may know of it; else it goes to the log, and they learn that there was one."""
+    """The error if callers may see it; otherwise it is logged and replaced by an InternalError."""
     return presentable(request, error) if isinstance(error, FacegraphError) else internal_error(request, error)
 
 
 def translate(request: Request, error: FacegraphError) -> Response:
-    """The answer to a failed request."""
+    """The response to an error."""
     error = known(request, error)
-    status, body = in_words(error)
+    status, body = status_and_body(error)
     headers = error_headers(error)
     if status != 401:
         headers.pop("WWW-Authenticate", None)
@@ -178,7 +180,7 @@ def _row_of(kind: type[FacegraphError]) -> Row:
 
 def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
     if row is LIVENESS:
-        return {"code": _liveness_word(error)}
+        return {"code": _liveness_code(error)}
     if isinstance(error, DuplicateFace):
         return {"person_id": error.details["person_id"], "similarity_score": f"{error.details['score']:.4f}"}
     if isinstance(error, RoleInsufficient):
@@ -188,23 +190,34 @@ def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
     return {}
 
 
-def _liveness_word(error: FacegraphError) -> str:
+def _liveness_code(error: FacegraphError) -> str:
     if isinstance(error, FaceRejected):
-        return next((str(word) for word in LIVENESS_WORDS if word in error.details["codes"]), "UNKNOWN_ERROR")
-    words: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
-    return words.get(type(error), "UNKNOWN_ERROR")
+        return next((str(code) for code in LIVENESS_CODES if code in error.details["codes"]), "UNKNOWN_ERROR")
+    codes: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
+    return codes.get(type(error), "UNKNOWN_ERROR")
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> dict[int | str, dict[str, Any]]:
-    """``responses`` of a path that may fail in these ways: by status, an example for each code."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    for row in dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors):
-        entry = documented.setdefault(row.status, {"model": FrServerError, "description": ""})
+COMMON_ERRORS = (
+    InvalidRequest,
+    KeyMissing,
+    KeyInvalid,
+    Overloaded,
+    InternalError,
+    StoreUnavailable,
+    Unavailable,
+)
+BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
+LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
+
+
+def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
+    """``responses`` of a path that may fail with these errors or rows."""
+
+    def example(row: Row) -> ErrorExample:
         message = row.message or "What was expected and what came."
-        entry["description"] += f"`{row.code}`: {message}\n\n"
-        value: dict[str, Any] = {"code": row.code, "message": message}
-        if row is LIVENESS:
-            value["metadata"] = {"code": "FACE_NOT_LIVE"}
-        examples = entry.setdefault("content", {"application/json": {"examples": {}}})["application/json"]["examples"]
-        examples[row.code] = {"summary": row.code, "value": value}
-    return documented
+        metadata = {"metadata": {"code": "FACE_NOT_LIVE"}} if row is LIVENESS else {}
+        return ErrorExample(row.status, row.code, message, {"code": row.code, "message": message, **metadata})
+
+    rows = dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors)
+    return error_table(FrServerError, map(example, rows))

@@ -1,4 +1,4 @@
-"""``faceset/async``: the work is done at once, and its record is kept for whoever asks later, on any replica."""
+"""``faceset/async/*``: tasks. The work is done within the request, and all replicas can read its record later."""
 
 from __future__ import annotations
 
@@ -6,51 +6,31 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
 from serve_app.api.dialects.facepp.errors import Refused, failures
-from serve_app.api.dialects.facepp.facesets import MAX_TOKENS
-from serve_app.api.dialects.facepp.membership import AddParams, FaceppFailure, RemoveParams, add, added, remove
-from serve_app.api.dialects.facepp.params import FaceppBody, allow_browsers, params_docs, read, reply
-from serve_app.api.dialects.facepp.views import FaceppAnswer
+from serve_app.api.dialects.facepp.identifiers import faceset
+from serve_app.api.dialects.facepp.membership import add, added, remove
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
+    AddParams,
+    FaceppTaskParams,
+    FacesetParams,
+    RemoveParams,
+    tokens_of,
+)
+from serve_app.api.dialects.facepp.responses import FaceppTaskAnswer, FaceppTaskStatus, reply
 from serve_app.domain import Collection, Role, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound
 
-router = APIRouter(prefix="/faceset/async", tags=[TAG])
+router = APIRouter(prefix="/faceset/async")
 
 ADDING, REMOVING = "facepp.addface", "facepp.removeface"
 DONE, FAILED = 1, -1
 FAILURES = {"INVALID_FACESET_TOKEN": "INVALID_FACESET_TOKEN", "INVALID_OUTER_ID": "INVALID_FACESET_OUTER_ID"}
-"""What names no FaceSet makes the task fail, in the task's own words."""
-
-
-class FaceppTaskAnswer(FaceppAnswer):
-    """The task to ask for."""
-
-    task_id: str
-
-
-class FaceppTaskParams(FaceppBody):
-    """Which task."""
-
-    task_id: str
-
-
-class FaceppTaskStatus(FaceppAnswer):
-    """What a task did."""
-
-    task_id: str
-    status: int = Field(description="1 done, -1 failed.")
-    faceset_token: str | None = None
-    outer_id: str | None = None
-    face_added: int | None = None
-    face_removed: int | None = None
-    face_count: int | None = None
-    failure_detail: list[FaceppFailure] | None = None
-    task_failure_detail: str | None = None
-
+"""Errors that make a task fail -> the text in the task. The request itself succeeds."""
 
 SIZES = ("MISSING_ARGUMENTS: faceset_token, outer_id", "COEXISTENCE_ARGUMENTS", "INVALID_FACE_TOKENS_SIZE")
 
@@ -63,7 +43,7 @@ SIZES = ("MISSING_ARGUMENTS: faceset_token, outer_id", "COEXISTENCE_ARGUMENTS", 
     openapi_extra=params_docs(AddParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_add_face_task(request: Request, context: Context) -> Response:
-    """As `addface`, the outcome by `task_status`. Needs the role `enroll`."""
+    """As `addface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
 
@@ -76,13 +56,13 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
 
 @router.post(
     "/removeface",
-    summary="Face++: take faces out of a FaceSet, as a task",
+    summary="Face++: remove faces from a FaceSet, as a task",
     response_model=FaceppTaskAnswer,
     responses=failures(*SIZES),
     openapi_extra=params_docs(RemoveParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_remove_face_task(request: Request, context: Context) -> Response:
-    """As `removeface`, the outcome by `task_status`. Needs the role `enroll`."""
+    """As `removeface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, RemoveParams, Role.ENROLL)
     tokens = params.tokens()
 
@@ -95,30 +75,27 @@ async def facepp_remove_face_task(request: Request, context: Context) -> Respons
 
 @router.post(
     "/task_status",
-    summary="Face++: what a task did",
+    summary="Face++: result of a task",
     response_model=FaceppTaskStatus,
     responses=failures("INVALID_TASK_ID"),
     openapi_extra=params_docs(FaceppTaskParams, {"task_id": EXAMPLE_TOKEN}),
 )
 async def facepp_task_status(request: Request, context: Context) -> Response:
-    """For a week. Needs the role `search`."""
+    """The result of a task of the past week. Needs the role `search`."""
     key, params = await read(request, context, FaceppTaskParams, Role.SEARCH)
     task = await context.service.matcher.task(key.tenant_id, params.task_id)
     if task.kind not in (ADDING, REMOVING):
-        raise TaskNotFound("It is no task of this dialect.")
+        raise TaskNotFound("The task is not one of this dialect.")
     return reply(request, FaceppTaskStatus, task_id=task.id, **task.result)
 
 
 async def _run(context: ApiContext, tenant: str, params: FacesetParams, kind: str, work: Any) -> Task:
     try:
         result = {"status": DONE, **await work(await faceset(context, tenant, params))}
-    except CollectionNotFound:  # deleted a moment ago
+    except CollectionNotFound:  # deleted during the request
         result = {"status": FAILED, "task_failure_detail": "INVALID_FACESET_TOKEN"}
     except Refused as error:
         if error.message not in FAILURES:
             raise
         result = {"status": FAILED, "task_failure_detail": FAILURES[error.message]}
     return await context.service.matcher.add_task(tenant, kind, result)
-
-
-allow_browsers(router)

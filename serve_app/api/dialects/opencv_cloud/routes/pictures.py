@@ -1,4 +1,4 @@
-"""``/compare``, ``/compare-live-face``, ``/liveness`` and ``/head-count``: what needs no gallery."""
+"""``/compare``, ``/compare-live-face``, ``/liveness`` and ``/head-count``: operations without the gallery."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
     LIVE_SCORE,
     CloudCompare,
     CloudCompareLive,
@@ -16,20 +17,20 @@ from serve_app.api.dialects.opencv_cloud.bodies import (
     CloudLiveness,
     read,
 )
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, picture, pictures
-from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
+from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 CONFIDENCE = 75
 
 
 @router.post(
     "/compare",
-    summary="How alike two sets of pictures are",
+    summary="Similarity of two sets of images",
     response_model=CloudScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudCompare, {"probe": [EXAMPLE_PICTURE], "gallery": [EXAMPLE_PICTURE]}),
@@ -44,13 +45,13 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
 
 @router.post(
     "/compare-live-face",
-    summary="How alike and how live",
+    summary="Similarity and liveness",
     response_model=CloudLiveScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudCompareLive, {"probe": EXAMPLE_PICTURE, "gallery": [EXAMPLE_PICTURE]}),
 )
 async def compare_live_face(request: Request, context: Context, key: SearchKey) -> Response:
-    """A probe less live than `liveness_min_score` is like nobody: its score is 0. Needs the role `search`."""
+    """The score of the best pair, or 0 if the probe is less live than `liveness_min_score`. Needs the role `search`."""
     body = await read(request, CloudCompareLive)
     probe, gallery = await picture(context, body.probe), await pictures(context, body.gallery)
     score, liveness = await context.service.compare_sets([probe], gallery, liveness=True)
@@ -61,13 +62,13 @@ async def compare_live_face(request: Request, context: Context, key: SearchKey) 
 
 @router.post(
     "/liveness",
-    summary="How live a face is",
+    summary="Liveness of a face",
     response_model=CloudLivenessScore,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudLiveness, {"image": EXAMPLE_PICTURE, "os": "DESKTOP"}),
 )
 async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
-    """Of the one main face; a face that is too small or cut off is refused. Needs the role `search`."""
+    """The liveness of the main face. Faces that are too small or cut off are refused. Needs the role `search`."""
     body = await read(request, CloudLiveness)
     _, checked = await context.service.check_liveness(await picture(context, body.image))
     return reply(CloudLivenessScore(liveness_score=checked.probability))
@@ -75,13 +76,13 @@ async def liveness(request: Request, context: Context, key: SearchKey) -> Respon
 
 @router.post(
     "/head-count",
-    summary="How many faces there are",
+    summary="Number of faces",
     response_model=CloudCount,
     responses=error_docs(*PICTURE),
     openapi_extra=body_docs(CloudHeadCount, {"image": EXAMPLE_PICTURE, "confidence": 75}),
 )
 async def head_count(request: Request, context: Context, key: SearchKey) -> Response:
-    """Faces whose detection score reaches the confidence. Needs the role `search`."""
+    """The number of faces whose detection score reaches the confidence. Needs the role `search`."""
     body = await read(request, CloudHeadCount)
     service, least = context.service, (body.confidence or CONFIDENCE) / 100
     options = DetectOptions(max_faces=service.max_faces, every=True)

@@ -6,106 +6,35 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp.common import (
+from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, PICTURE_FAILURES, Refused, bad, failures
+from serve_app.api.dialects.facepp.identifiers import faceset
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.registration import register
+from serve_app.api.dialects.facepp.requests import (
     EXAMPLE_TOKEN,
     EXAMPLE_URL,
-    TAG,
-    FacesetParams,
-    LookParams,
-    faceset,
-    register,
+    FaceppCompareParams,
+    FaceppDetectParams,
+    FaceppSearchParams,
 )
-from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, PICTURE_FAILURES, Refused, bad, failures
-from serve_app.api.dialects.facepp.params import FLAG, PictureParams, allow_browsers, params_docs, read, reply
-from serve_app.api.dialects.facepp.views import (
+from serve_app.api.dialects.facepp.responses import (
     THRESHOLDS,
-    FaceppAnswer,
+    FaceppCompareAnswer,
+    FaceppDetectAnswer,
     FaceppFace,
     FaceppRectangle,
+    FaceppResult,
+    FaceppSearchAnswer,
     confidence,
     image_id_of,
+    reply,
 )
-from serve_app.api.schemas.base import Answer, UploadField
-from serve_app.domain import ApiKey, Match, RegisteredFaces, Role, ThresholdRequest
+from serve_app.domain import ApiKey, RegisteredFaces, Role, ThresholdRequest
 from serve_app.errors import InvalidRequest
 
-router = APIRouter(tags=[TAG])
-
-
-class FaceppDetectParams(PictureParams, LookParams):
-    """A picture whose faces are wanted."""
-
-    calculate_all: FLAG = 0
-    face_rectangle: str | None = Field(
-        None, pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$", description="top,left,width,height: the face there, alone."
-    )
-    beauty_score_min: int = Field(0, ge=0, le=100)
-    beauty_score_max: int = Field(100, ge=0, le=100)
-
-
-class FaceppDetectAnswer(FaceppAnswer):
-    """The faces of a picture, largest first."""
-
-    image_id: str
-    face_num: int
-    faces: list[FaceppFace]
-
-
-class FaceppCompareParams(LookParams):
-    """Two faces, each by token or on a picture."""
-
-    face_token1: str | None = None
-    image_file1: UploadField | None = None
-    image_base64_1: str | None = None
-    image_url1: str | None = None
-    face_token2: str | None = None
-    image_file2: UploadField | None = None
-    image_base64_2: str | None = None
-    image_url2: str | None = None
-
-
-class FaceppCompareAnswer(FaceppAnswer):
-    """How alike two faces are; without ``confidence`` and ``thresholds`` where a picture shows none."""
-
-    confidence: float | None = Field(None, ge=0, le=100)
-    thresholds: dict[str, float] | None = Field(None, examples=[THRESHOLDS])
-    image_id1: str | None = None
-    image_id2: str | None = None
-    faces1: list[FaceppFace] | None = None
-    faces2: list[FaceppFace] | None = None
-
-
-class FaceppSearchParams(PictureParams, FacesetParams):
-    """A face, and the FaceSet to look for it."""
-
-    face_token: str | None = Field(None, description="Goes before any picture.")
-    return_result_count: int = Field(1, ge=1, le=5)
-
-
-class FaceppResult(Answer):
-    """A face found."""
-
-    face_token: str
-    confidence: float = Field(ge=0, le=100)
-    user_id: str = Field(description="Empty where none was set.")
-
-    @classmethod
-    def of(cls, match: Match) -> FaceppResult:
-        """From the domain; a person's face is shown with the person's id."""
-        user_id = match.face.user_id or (match.person.id if match.person else "")
-        return cls(face_token=match.face.id, confidence=confidence(match.score), user_id=user_id)
-
-
-class FaceppSearchAnswer(FaceppAnswer):
-    """The nearest faces; without ``results`` and ``thresholds`` where the picture shows none."""
-
-    results: list[FaceppResult] | None = None
-    thresholds: dict[str, float] | None = Field(None, examples=[THRESHOLDS])
-    image_id: str | None = None
-    faces: list[FaceppFace] | None = None
+router = APIRouter()
 
 
 @router.post(
@@ -116,8 +45,8 @@ class FaceppSearchAnswer(FaceppAnswer):
     openapi_extra=params_docs(FaceppDetectParams, {"image_url": EXAMPLE_URL, "return_attributes": "headpose,blur"}),
 )
 async def facepp_detect(request: Request, context: Context) -> Response:
-    """Each face gets a token, which lives as long as the setting `matcher.unattached_face_ttl_h` says, and for ever
-    in a FaceSet. Needs the role `search`."""
+    """Each face gets a token, which is valid for the time of the setting `matcher.unattached_face_ttl_h`, and without
+    limit in a FaceSet. Needs the role `search`."""
     key, params = await read(request, context, FaceppDetectParams, Role.SEARCH, pictures=1)
     wanted = params.attributes
     found = await register(request, context, key.tenant_id, params)
@@ -143,7 +72,7 @@ async def facepp_detect(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppCompareParams, {"face_token1": EXAMPLE_TOKEN, "image_url2": EXAMPLE_URL}),
 )
 async def facepp_compare(request: Request, context: Context) -> Response:
-    """The largest face of each picture. Needs the role `search`."""
+    """Compares the largest face of each image. Needs the role `search`."""
     key, params = await read(request, context, FaceppCompareParams, Role.SEARCH, pictures=2)
     fields: dict[str, Any] = {}
     tokens: list[str] = []
@@ -180,7 +109,7 @@ async def facepp_compare(request: Request, context: Context) -> Response:
     ),
 )
 async def facepp_search(request: Request, context: Context) -> Response:
-    """The faces of a FaceSet that are nearest to one face, whatever their confidence. Needs the role `search`."""
+    """The faces of a FaceSet that are nearest to one face, at any confidence. Needs the role `search`."""
     key, params = await read(request, context, FaceppSearchParams, Role.SEARCH, pictures=1)
     searched = await faceset(context, key.tenant_id, params)
     if not searched.face_count:
@@ -212,12 +141,12 @@ async def facepp_search(request: Request, context: Context) -> Response:
 async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str) -> float:
     try:
         return await context.service.similarity(key.tenant_id, first, second)
-    except InvalidRequest:  # embedded by a model that is not in use any more
+    except InvalidRequest:  # embedded by a model that is no longer in use
         raise bad("face_token1") from None
 
 
 def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
-    """The one face that fills most of the rectangle."""
+    """The face that overlaps most with the rectangle; none if no face overlaps."""
     top, left, width, height = map(int, rectangle.split(","))
     shares = [_common(face.face_rectangle, top, left, width, height) for face in faces]
     best = max(range(len(faces)), key=lambda index: shares[index], default=None)
@@ -225,11 +154,8 @@ def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
 
 
 def _common(box: FaceppRectangle, top: int, left: int, width: int, height: int) -> float:
-    """Area in both rectangles over the area in either."""
+    """Intersection over union of two rectangles."""
     across = min(box.left + box.width, left + width) - max(box.left, left)
     down = min(box.top + box.height, top + height) - max(box.top, top)
     both = max(0, across) * max(0, down)
     return both / max(1, box.width * box.height + width * height - both)
-
-
-allow_browsers(router)

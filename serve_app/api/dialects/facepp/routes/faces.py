@@ -3,63 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, LookParams, tokens_of
 from serve_app.api.dialects.facepp.errors import Refused, failures, missing
-from serve_app.api.dialects.facepp.params import FaceppBody, Plain, allow_browsers, params_docs, read, reply
-from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFace, FaceppFaceset, FaceppRectangle, image_id_of
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
+    FaceppAnalyzeParams,
+    FaceppFaceParams,
+    FaceppUserIdParams,
+    tokens_of,
+)
+from serve_app.api.dialects.facepp.responses import (
+    FaceppAnalyzeAnswer,
+    FaceppFace,
+    FaceppFaceAnswer,
+    FaceppFaceset,
+    FaceppRectangle,
+    FaceppUserIdAnswer,
+    image_id_of,
+    reply,
+)
 from serve_app.domain import Role
 
-router = APIRouter(prefix="/face", tags=[TAG])
-
-MAX_TOKENS = 5
-
-
-class FaceppAnalyzeParams(LookParams):
-    """Faces, and what is wanted to be known of them."""
-
-    face_tokens: str = Field(description="Up to five, separated by commas.")
-
-
-class FaceppAnalyzeAnswer(FaceppAnswer):
-    """The faces in the order asked."""
-
-    faces: list[FaceppFace]
-
-
-class FaceppFaceParams(FaceppBody):
-    """A face."""
-
-    face_token: str
-
-
-class FaceppFaceAnswer(FaceppAnswer):
-    """What is known of a face."""
-
-    image_id: str
-    face_token: str
-    user_id: str = Field(description="Empty where none was set.")
-    face_rectangle: FaceppRectangle
-    facesets: list[FaceppFaceset]
-
-
-class FaceppUserIdParams(FaceppFaceParams):
-    """A face and the text to attach to it."""
-
-    user_id: Annotated[Plain, Field(max_length=255)]
-
-
-class FaceppUserIdAnswer(FaceppAnswer):
-    """The face with its text."""
-
-    face_token: str
-    user_id: str
+router = APIRouter(prefix="/face")
 
 
 @router.post(
@@ -70,7 +41,7 @@ class FaceppUserIdAnswer(FaceppAnswer):
     openapi_extra=params_docs(FaceppAnalyzeParams, {"face_tokens": EXAMPLE_TOKEN, "return_landmark": 1}),
 )
 async def facepp_analyze(request: Request, context: Context) -> Response:
-    """As they were when the picture came. Needs the role `search`."""
+    """As they were in the registered image. Needs the role `search`."""
     key, params = await read(request, context, FaceppAnalyzeParams, Role.SEARCH)
     if params.return_landmark is None and params.return_attributes is None:
         raise missing("return_landmark", "return_attributes")
@@ -84,13 +55,13 @@ async def facepp_analyze(request: Request, context: Context) -> Response:
 
 @router.post(
     "/getdetail",
-    summary="Face++: what is known of a face",
+    summary="Face++: details of a face",
     response_model=FaceppFaceAnswer,
     responses=failures("INVALID_FACE_TOKEN: 0123"),
     openapi_extra=params_docs(FaceppFaceParams, {"face_token": EXAMPLE_TOKEN}),
 )
 async def facepp_face_detail(request: Request, context: Context) -> Response:
-    """With the FaceSets that it is in. Needs the role `search`."""
+    """A face and its FaceSets. Needs the role `search`."""
     key, params = await read(request, context, FaceppFaceParams, Role.SEARCH)
     matcher = context.service.matcher
     face = await matcher.face(key.tenant_id, params.face_token)
@@ -114,11 +85,8 @@ async def facepp_face_detail(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppUserIdParams, {"face_token": EXAMPLE_TOKEN, "user_id": "234723hgfd"}),
 )
 async def facepp_set_user_id(request: Request, context: Context) -> Response:
-    """In all its FaceSets, and also in none yet. A face that was enrolled with a person has that person's id, which
-    is not changed here. Needs the role `enroll`."""
+    """Sets the text of a face, in all its FaceSets or before it is in one. A face that was enrolled with a person has
+    that person's id, which cannot be changed here. Needs the role `enroll`."""
     key, params = await read(request, context, FaceppUserIdParams, Role.ENROLL)
     face = await context.service.matcher.set_user_id(key.tenant_id, params.face_token, params.user_id)
     return reply(request, FaceppUserIdAnswer, face_token=face.id, user_id=face.user_id)
-
-
-allow_browsers(router)

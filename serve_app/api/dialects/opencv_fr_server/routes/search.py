@@ -7,34 +7,30 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.dialects.opencv_fr_server.common import (
+from serve_app.api.dialects.opencv_fr_server.errors import LIVENESS_ERRORS, PICTURE_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.requests import (
     EXAMPLE_BASE64,
-    LIVENESS_ERRORS,
-    PICTURE_ERRORS,
-    TAG,
-    faults,
-    picture,
-    thumbnails,
-    to_base64,
-)
-from serve_app.api.dialects.opencv_fr_server.errors import error_docs
-from serve_app.api.dialects.opencv_fr_server.schemas import (
-    FrServerCompareAnswer,
     FrServerCompareBody,
+    FrServerMultiSearchBody,
+    FrServerSearchBody,
+    faults,
+)
+from serve_app.api.dialects.opencv_fr_server.responses import (
+    FrServerCompareAnswer,
     FrServerMatch,
     FrServerMatches,
     FrServerMultiSearchAnswer,
-    FrServerMultiSearchBody,
-    FrServerSearchBody,
 )
-from serve_app.api.native.common import reply
-from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails, to_base64
+from serve_app.api.replies import reply
+from serve_app.api.request_bodies import at_most, body_docs, read_body
+from serve_app.api.request_images import one_of
 from serve_app.domain import ThresholdRequest
-from serve_app.errors import CollectionNotFound, InvalidRequest, NoFaceDetected
+from serve_app.errors import CollectionNotFound, NoFaceDetected
 from serve_app.service import refuse_not_live
 from serve_app.vision.image import encode_jpeg
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 
 @router.post(
@@ -54,14 +50,12 @@ router = APIRouter(tags=[TAG])
     ),
 )
 async def face_search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Who in the collection has the face of this picture; nobody is an empty list. Needs the role `search`."""
+    """The persons of the collection with the face of this image; can be an empty list. Needs the role `search`."""
     body = await read_body(request, context, FrServerSearchBody)
-    most = context.settings.limits.max_results
-    if body.max_results > most:
-        raise InvalidRequest(f"max_results: at most {most} was expected, got {body.max_results}")
+    at_most("max_results", body.max_results, context.settings.limits.max_results)
     result = await context.service.search(
         key.tenant_id,
-        await picture(context, "face_base_64", body.face_base_64),
+        await one_of(context, {"face_base_64": body.face_base_64}),
         (body.collection_name,),
         max_results=body.max_results,
         threshold=ThresholdRequest(body.min_similarity_score),
@@ -70,7 +64,7 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
         reject=faults(body.check_liveness),
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on the picture.")
+        raise NoFaceDetected("No face was found in the image.")
     refuse_not_live(result.faces[0].liveness)
     matches = result.faces[0].matches
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])
@@ -88,18 +82,18 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
     ),
 )
 async def multi_face_search(request: Request, context: Context, key: SearchKey) -> Response:
-    """Who in the collection has each of the faces of this picture. Needs the role `search`."""
+    """The persons of the collection with the faces of this image. Needs the role `search`."""
     body = await read_body(request, context, FrServerMultiSearchBody)
     result = await context.service.search(
         key.tenant_id,
-        await picture(context, "multi_face_img_base_64", body.multi_face_img_base_64),
+        await one_of(context, {"multi_face_img_base_64": body.multi_face_img_base_64}),
         (body.collection_name,),
         max_results=1,
         threshold=ThresholdRequest(body.min_similarity_score),
         faces="all",
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on the picture.")
+        raise NoFaceDetected("No face was found in the image.")
     matches = sorted((face.matches[0] for face in result.faces if face.matches), key=lambda match: -match.score)
     unknown = [face.face for face in result.faces if face.face is not None and not face.matches]
     stored = await thumbnails(context, key.tenant_id, [match.face.id for match in matches])
@@ -126,11 +120,11 @@ async def multi_face_search(request: Request, context: Context, key: SearchKey) 
     ),
 )
 async def compare(request: Request, context: Context, key: SearchKey) -> Response:
-    """Whether two pictures show the same person. Needs the role `search`."""
+    """Whether two images show the same person. Needs the role `search`."""
     body = await read_body(request, context, FrServerCompareBody)
     comparison = await context.service.compare(
-        await picture(context, "face_base_64", body.face_base_64),
-        await picture(context, "ref_face_base_64", body.ref_face_base_64),
+        await one_of(context, {"face_base_64": body.face_base_64}),
+        await one_of(context, {"ref_face_base_64": body.ref_face_base_64}),
         min_score=body.min_similarity_score,
         liveness=body.check_liveness,
         faces="one" if body.check_liveness else "largest",

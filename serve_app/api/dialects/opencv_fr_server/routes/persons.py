@@ -9,34 +9,31 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_fr_server.common import (
-    BODY_ERRORS,
-    COMMON_ERRORS,
-    EXAMPLE_BASE64,
-    LIVENESS_ERRORS,
-    TAG,
-    thumbnails,
-)
 from serve_app.api.dialects.opencv_fr_server.enrolment import enroll, enroll_all
-from serve_app.api.dialects.opencv_fr_server.errors import error_docs
-from serve_app.api.dialects.opencv_fr_server.schemas import (
-    FrServerBulkAnswer,
+from serve_app.api.dialects.opencv_fr_server.errors import BODY_ERRORS, COMMON_ERRORS, LIVENESS_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.requests import (
+    EXAMPLE_BASE64,
     FrServerDeletePersonBody,
-    FrServerPerson,
     FrServerPersonBody,
-    FrServerPersons,
     FrServerPersonsBody,
     InCollection,
     UncheckedPersons,
+)
+from serve_app.api.dialects.opencv_fr_server.responses import (
+    FrServerBulkAnswer,
+    FrServerPerson,
+    FrServerPersons,
     shown_face,
 )
+from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails
 from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.common import Cursor, reply
+from serve_app.api.native.parameters import Cursor
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import Person
 from serve_app.errors import CollectionNotFound, DuplicateFace, InvalidRequest, PersonNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 COLLECTION = {"collection_name": "MyCollection"}
 PERSON = {"person_id": "ada", "person_name": "Ada Lovelace", "face_base_64": EXAMPLE_BASE64}
@@ -62,7 +59,7 @@ NAMED = Annotated[InCollection, Query(description="The collection's name.")]
     ),
 )
 async def put_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Creates the person, or replaces name and face of the one with this id. Needs the role `enroll`."""
+    """Creates the person, or replaces the name and face of the person with this id. Needs the role `enroll`."""
     body = await read_body(request, context, FrServerPersonBody)
     person = (await enroll(context, key.tenant_id, body, body)).person
     (shown,) = await _shown(context, key.tenant_id, body.collection_name, person)
@@ -80,7 +77,7 @@ async def put_person(request: Request, context: Context, key: EnrollKey) -> Resp
     ),
 )
 async def put_persons(request: Request, context: Context, key: EnrollKey) -> Response:
-    """As `PUT /person` for each; one that fails does not stop the others. Needs the role `enroll`."""
+    """Does `PUT /person` for each person; one that fails does not stop the others. Needs the role `enroll`."""
     body = await read_body(request, context, UncheckedPersons)
     most = context.settings.limits.max_persons_per_request
     if len(body.persons) > most:
@@ -121,7 +118,7 @@ async def list_persons(
     limit: Annotated[int, Query(ge=1, le=1000, description="Persons on a page.")] = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The persons of a collection by id, a page at a time. Needs the role `enroll`."""
+    """The persons of a collection, ordered by id. Needs the role `enroll`."""
     page = await context.service.matcher.persons(key.tenant_id, collection_name, "", limit, cursor)
     shown = await _shown(context, key.tenant_id, collection_name, *page.items)
     return reply(FrServerPersons(persons=shown, cursor=page.cursor))
@@ -135,7 +132,7 @@ async def list_persons(
     openapi_extra=body_docs(FrServerDeletePersonBody, {"person_id": "ada", **COLLECTION}),
 )
 async def delete_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Takes the person out of the collection, and answers who it was. Needs the role `enroll`."""
+    """Removes the person from the collection, and returns the removed person. Needs the role `enroll`."""
     body = await read_body(request, context, FrServerDeletePersonBody)
     matcher = context.service.matcher
     person = await matcher.person(key.tenant_id, body.person_id, body.collection_name)

@@ -10,36 +10,28 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudPerson, CloudPersons, person_of, persons_of
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
+from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
     MAX_SET,
     CloudNewPerson,
     CloudPersonChanges,
     CloudPersonFields,
+    CloudPersonListing,
     CloudPersonsAction,
+    PersonListing,
     read,
 )
-from serve_app.api.dialects.opencv_cloud.common import (
-    EXAMPLE_PICTURE,
-    TAG,
-    CloudOrder,
-    CloudOrderBy,
-    Order,
-    OrderBy,
-    SearchText,
-    Skip,
-    Take,
-    pictures,
-    reply_list,
-)
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
-from serve_app.api.dialects.opencv_cloud.names import collection_of, names_of
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
+from serve_app.api.dialects.opencv_cloud.sent_images import pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import Conflict, NotACrop, NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 NEW_PERSON = {"images": [EXAMPLE_PICTURE], "id": "p-17", "name": "Ada Lovelace", "date_of_birth": "1815-12-10"}
 
@@ -58,7 +50,7 @@ async def _create(request: Request, context: ApiContext, tenant: str, *, crops: 
 
 
 async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -> PersonUpdate:
-    """The part of a change that pictures have no part in. Raises CollectionNotFound."""
+    """The change of a person without the images. Raises CollectionNotFound."""
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
     return PersonUpdate(
         fields=body.to_fields(),
@@ -77,7 +69,7 @@ async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -
     openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
 )
 async def create_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """From 1 to 3 pictures with one main face each, in any number of collections. Needs the role `enroll`."""
+    """Enrols a person from 1 to 3 images with one main face each, in any number of collections. Needs `enroll`."""
     return await _create(request, context, key.tenant_id, crops=False)
 
 
@@ -90,7 +82,7 @@ async def create_person(request: Request, context: Context, key: EnrollKey) -> R
     openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
 )
 async def create_person_from_crops(request: Request, context: Context, key: EnrollKey) -> Response:
-    """As `/person`; the pictures are the thumbnails that `/detect` answers. Needs the role `enroll`."""
+    """As `/person`, with thumbnails of `/detect` as images. Needs the role `enroll`."""
     return await _create(request, context, key.tenant_id, crops=True)
 
 
@@ -102,7 +94,7 @@ async def create_person_from_crops(request: Request, context: Context, key: Enro
     openapi_extra=body_docs(CloudPersonChanges, {"id": "p-17", "name": "Augusta Ada King", "notes": None}),
 )
 async def update_person(request: Request, context: Context, key: EnrollKey) -> Response:
-    """What is left out stays, null empties. Pictures and collections replace all present ones. Needs `enroll`."""
+    """Changes the sent fields; null empties. Images and collections replace the stored ones. Needs `enroll`."""
     body = await read(request, CloudPersonChanges)
     update = await update_of(context, key.tenant_id, body)
     images = await pictures(context, body.images)
@@ -131,7 +123,7 @@ async def get_person(person_id: str, context: Context, key: EnrollKey) -> Respon
     responses=error_docs(*COMMON, NotFound),
 )
 async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Response:
-    """Erases the person with all faces, from every collection. Needs the role `enroll`."""
+    """Erases the person and all faces from every collection. Needs the role `enroll`."""
     await context.service.matcher.delete_person(key.tenant_id, person_id)
     return reply(CloudDeleted(id=person_id))
 
@@ -142,17 +134,9 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
     response_model=CloudPersons,
     responses=error_docs(*COMMON),
 )
-async def list_persons(
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    order_by: OrderBy = CloudOrderBy.NAME,
-    search: SearchText = None,
-) -> Response:
-    """Everybody, also those in no collection. Needs the role `enroll`."""
-    return await _list(context, key.tenant_id, None, skip, take, order, order_by, search)
+async def list_persons(context: Context, key: EnrollKey, listing: PersonListing) -> Response:
+    """All persons, including those in no collection. Needs the role `enroll`."""
+    return await _list(context, key.tenant_id, None, listing)
 
 
 @router.get(
@@ -162,32 +146,17 @@ async def list_persons(
     responses=error_docs(*COMMON, NotFound),
 )
 async def list_persons_of_collection(
-    collection_id: str,
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    order_by: OrderBy = CloudOrderBy.NAME,
-    search: SearchText = None,
+    collection_id: str, context: Context, key: EnrollKey, listing: PersonListing
 ) -> Response:
-    """Those who are in the collection. Needs the role `enroll`."""
+    """The persons of the collection. Needs the role `enroll`."""
     collection = (await collection_of(context, key.tenant_id, collection_id)).name
-    return await _list(context, key.tenant_id, collection, skip, take, order, order_by, search)
+    return await _list(context, key.tenant_id, collection, listing)
 
 
-async def _list(
-    context: ApiContext,
-    tenant: str,
-    collection: str | None,
-    skip: int,
-    take: int,
-    order: CloudOrder,
-    order_by: CloudOrderBy,
-    search: str | None,
-) -> Response:
+async def _list(context: ApiContext, tenant: str, collection: str | None, listing: CloudPersonListing) -> Response:
+    order = listing.order_by.to_domain()
     found = await context.service.matcher.persons_slice(
-        tenant, collection, search or "", take, skip, order_by.to_domain(), order is CloudOrder.DESC
+        tenant, collection, listing.search or "", listing.take, listing.skip, order, listing.descending
     )
     return reply(CloudPersons(count=found.total, persons=await persons_of(context, tenant, found.items)))
 
@@ -200,7 +169,7 @@ async def _list(
     openapi_extra=body_docs(CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
 )
 async def act_on_persons(request: Request, context: Context, key: EnrollKey) -> Response:
-    """All of them or, if one is unknown, none. Needs the role `enroll`."""
+    """Erases all of them, or none if one is unknown. Needs the role `enroll`."""
     body = await read(request, CloudPersonsAction)
     await context.service.matcher.delete_persons(key.tenant_id, body.person_ids)
     return reply_list([CloudDeleted(id=person_id) for person_id in dict.fromkeys(body.person_ids)])

@@ -1,45 +1,11 @@
-"""9thSense's forms and answers, field by field as published."""
+"""Responses of the 9thSense dialect, with the vendor's field names."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import ConfigDict, Field, WithJsonSchema
-
-from serve_app.api.schemas.base import Answer, Body, Separated, UploadField
+from serve_app.api.schemas.base import Answer
 from serve_app.domain import Collection, CollectionKind, Comparison, Match
-from serve_app.score import DEFAULT_MIN_SCORE
-
-MAX_INDEXES = 100
-
-SeparatedIds = Annotated[
-    list[str],
-    Separated,
-    WithJsonSchema({"type": "string", "description": "Comma-separated list of face database ids to search against."}),
-]
-
-
-class _Form(Body):
-    # The vendor says nothing of unknown fields; a client that sends one more must not fail here.
-    model_config = ConfigDict(extra="ignore")
-
-
-class NinthSenseSearchForm(_Form):
-    """Whom to search for, and where."""
-
-    source_image: UploadField = Field(description="The face image to search for.")
-    target_index_ids: SeparatedIds = Field(min_length=1, max_length=MAX_INDEXES)
-    min_match_score: float = Field(
-        100 * DEFAULT_MIN_SCORE, ge=0, le=100, description="Minimum match score threshold (0-100)."
-    )
-    max_results: int = Field(5, ge=1, le=10_000, description="Maximum number of matches to return.")
-
-
-class NinthSenseMatchForm(_Form):
-    """Two pictures to compare."""
-
-    source_image: UploadField = Field(description="The face image to check.")
-    target_image: UploadField = Field(description="The face image to compare with.")
 
 
 class NinthSenseIndex(Answer):
@@ -54,7 +20,7 @@ class NinthSenseIndex(Answer):
 
     @classmethod
     def of(cls, collection: Collection) -> NinthSenseIndex:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             id=collection.id,
             index_name=collection.name,
@@ -66,13 +32,13 @@ class NinthSenseIndex(Answer):
 
 
 class NinthSenseIndexes(Answer):
-    """The databases that may be searched."""
+    """The databases that can be searched."""
 
     response: list[NinthSenseIndex]
 
 
 class NinthSenseMatch(Answer):
-    """Somebody whom the source image shows, perhaps. What is not known of them is an empty text."""
+    """A match. Unknown data of the person are empty texts."""
 
     match_score: float = Field(description="Similarity score for this match (0-100). Higher is more similar.")
     distance: float = Field(description="1 - match_score / 100. Lower means closer match.")
@@ -90,7 +56,7 @@ class NinthSenseMatch(Answer):
 
     @classmethod
     def of(cls, match: Match, kind: CollectionKind) -> NinthSenseMatch:
-        """From the domain; ``kind`` is that of the collection that the match was found in."""
+        """Build from the match; ``kind`` is that of the match's collection."""
         person = match.person
         score = round(100 * match.score, 2)
         born = person.date_of_birth if person else None
@@ -127,13 +93,13 @@ class NinthSenseFile(Answer):
 
 
 class NinthSenseDownload(Answer):
-    """A stored face image under its key."""
+    """A stored face image under the key `response`."""
 
     response: NinthSenseFile
 
 
 class NinthSenseVerdict(Answer):
-    """What a comparison found."""
+    """The result of a comparison."""
 
     confidence: float = Field(description="The score, 0 to 1.")
     match_result: str = Field(description="matched or not_matched.", examples=["matched"])
@@ -141,7 +107,7 @@ class NinthSenseVerdict(Answer):
 
     @classmethod
     def of(cls, comparison: Comparison) -> NinthSenseVerdict:
-        """From the domain."""
+        """Build from the domain value."""
         return cls(
             confidence=round(comparison.score, 2),
             match_result="matched" if comparison.is_match else "not_matched",
@@ -150,6 +116,6 @@ class NinthSenseVerdict(Answer):
 
 
 class NinthSenseComparison(Answer):
-    """What a comparison found, under its key."""
+    """The result of a comparison, under the key `response`."""
 
     response: NinthSenseVerdict

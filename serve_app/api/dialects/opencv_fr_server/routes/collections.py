@@ -9,20 +9,16 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.dialects.opencv_fr_server.common import BODY_ERRORS, COMMON_ERRORS, TAG
-from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, error_docs
-from serve_app.api.dialects.opencv_fr_server.schemas import (
-    FrServerCollection,
-    FrServerCollectionBody,
-    FrServerCollections,
-    FrServerNewCollectionBody,
-)
-from serve_app.api.native.common import Cursor, reply
+from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.requests import FrServerCollectionBody, FrServerNewCollectionBody
+from serve_app.api.dialects.opencv_fr_server.responses import FrServerCollection, FrServerCollections
+from serve_app.api.native.parameters import Cursor
+from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import NewCollection
 from serve_app.errors import CollectionExists, CollectionNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 EXAMPLE = {"name": "MyCollection"}
 
@@ -49,7 +45,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     openapi_extra=body_docs(FrServerCollectionBody, EXAMPLE),
 )
 async def delete_collection(request: Request, context: Context, key: AdminKey) -> Response:
-    """Deletes a collection with its persons, and answers what it was. Needs the role `admin`."""
+    """Deletes a collection with its persons, and returns the deleted collection. Needs the role `admin`."""
     body = await read_body(request, context, FrServerCollectionBody)
     matcher = context.service.matcher
     collection = await matcher.collection(key.tenant_id, body.name)
@@ -69,7 +65,7 @@ async def list_collections(
     limit: Annotated[int, Query(ge=1, le=1000, description="Collections on a page.")] = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """By name, a page at a time. Needs the role `search`."""
+    """The collections, ordered by name. Needs the role `search`."""
     page = await context.service.matcher.collections(key.tenant_id, "", limit, cursor)
     found = [FrServerCollection.of(collection) for collection in page.items]
     return reply(FrServerCollections(collections=found, cursor=page.cursor))

@@ -1,4 +1,4 @@
-"""``/person/image`` and ``/person/images``: the 1 to 3 pictures of a person."""
+"""``/person/image`` and ``/person/images``: the 1 to 3 images of a person."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_cloud.answers import CloudDeleted, CloudImage, CloudPerson, person_of, thumbnails
-from serve_app.api.dialects.opencv_cloud.bodies import MAX_SET, CloudNewImages, CloudPersonAndImages, read
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_PICTURE, TAG, pictures, reply_list
 from serve_app.api.dialects.opencv_cloud.errors import (
     COMMON,
     NO_THUMBNAILS_LEFT,
@@ -20,25 +17,35 @@ from serve_app.api.dialects.opencv_cloud.errors import (
     TOO_MANY_THUMBNAILS,
     error_docs,
 )
-from serve_app.api.dialects.opencv_cloud.persons import update_of
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.person_views import person_of, thumbnails
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_PICTURE,
+    MAX_SET,
+    CloudNewImages,
+    CloudPersonAndImages,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson
+from serve_app.api.dialects.opencv_cloud.routes.persons import update_of
+from serve_app.api.dialects.opencv_cloud.sent_images import pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
 from serve_app.errors import NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 
 @router.post(
     "/person/images",
-    summary="Add pictures to a person",
+    summary="Add images to a person",
     status_code=201,
     response_model=list[CloudImage],
     responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
     openapi_extra=body_docs(CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
-    """A person may have three. Needs the role `enroll`."""
+    """Adds images; a person may have three. Needs the role `enroll`."""
     body = await read(request, CloudNewImages)
     images = await pictures(context, body.images)
     update = PersonUpdate(max_faces=MAX_SET)
@@ -51,13 +58,13 @@ async def add_images(request: Request, context: Context, key: EnrollKey) -> Resp
 
 @router.patch(
     "/person/images",
-    summary="Change a person and the pictures",
+    summary="Change a person and the images",
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
     openapi_extra=body_docs(CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}),
 )
 async def update_images(request: Request, context: Context, key: EnrollKey) -> Response:
-    """Removes and adds pictures and changes the rest, all of it or nothing. Needs the role `enroll`."""
+    """Removes and adds images and changes other fields; makes all changes or none. Needs the role `enroll`."""
     body = await read(request, CloudPersonAndImages)
     update = await update_of(context, key.tenant_id, body)
     update = replace(update, removed_faces=tuple(body.removed_thumbnail_ids or ()))
@@ -68,12 +75,12 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
 
 @router.delete(
     "/person/image/{person_id}/{thumbnail_id}",
-    summary="Remove a picture of a person",
+    summary="Remove an image of a person",
     response_model=CloudDeleted,
     responses=error_docs(*COMMON, NotFound, NO_THUMBNAILS_LEFT),
 )
 async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
-    """One must be left. Needs the role `enroll`."""
+    """Removes the image, unless it is the person's only one. Needs the role `enroll`."""
     update = PersonUpdate(removed_faces=(thumbnail_id,), min_faces=1)
     await context.service.update_person(key.tenant_id, person_id, update)
     return reply(CloudDeleted(id=thumbnail_id))

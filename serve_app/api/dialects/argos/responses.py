@@ -1,4 +1,4 @@
-"""ARGOS's bodies and answers, field by field as published. Names are the vendor's."""
+"""Responses of the ARGOS dialect, with the vendor's field names."""
 
 # ruff: noqa: N815
 
@@ -6,55 +6,26 @@ from __future__ import annotations
 
 import datetime as dt
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body
+from serve_app.api.schemas.base import Answer, is_none
 from serve_app.domain import Collection, EnrolledFace, Match
 from serve_app.score import DEFAULT_MIN_SCORE
 
 EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
 
 
-def _absent(value: object) -> bool:
-    return value is None
-
-
-class _ArgosBody(Body):
-    # Whether a field is missing is for the routes to say, in the order of ARGOS's codes; unknown ones are let pass.
-    model_config = ConfigDict(extra="ignore")
-
-    collectionId: str | None = Field(None, description="The collection's id, or its name.")
-    userName: str | None = Field(None, description="The name that belongs to the face.")
-    faceImage: str | None = Field(
-        None, description="JPEG, PNG or BMP of at most 5 MB as base64, bare or as a `data:` URL."
-    )
-
-
-class ArgosFaceBody(_ArgosBody):
-    """A face to add."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "userName", "faceImage"]})
-
-
-class ArgosSearchBody(_ArgosBody):
-    """Whom to search for, and where. The name is echoed; it may be called `userName`, as in the vendor's sample."""
-
-    model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "faceImage"]})
-
-    requestName: str | None = Field(None, description="The name that belongs to the request.")
-
-
 class ArgosOption(Answer):
-    """The collection's policy as applied."""
+    """The collection's policy, as applied."""
 
     option_liveness: bool = Field(description="Whether the liveness option is applied.")
-    liveNess_threshold: float = Field(description="Probability from which on a face counts as live, 0 to 1.")
-    liveNessScore: float | None = Field(description="Probability of a live person; null when it was not checked.")
-    policy_similarity: float = Field(description="Score from which on a face counts as the same, 0 to 1.")
+    liveNess_threshold: float = Field(description="Minimum probability of a live face, 0 to 1.")
+    liveNessScore: float | None = Field(description="Probability of a live person; null if it was not checked.")
+    policy_similarity: float = Field(description="Minimum score of the same face, 0 to 1.")
 
     @classmethod
     def of(cls, collection: Collection, liveness: float | None) -> ArgosOption:
-        """A collection's policy and the probability that was found."""
+        """Build from a collection and a face's probability of being live."""
         return cls(
             option_liveness=collection.policy.liveness,
             liveNess_threshold=collection.policy.liveness_threshold,
@@ -64,13 +35,13 @@ class ArgosOption(Answer):
 
 
 def similarity_of(collection: Collection) -> float:
-    """The score that a match in this collection needs."""
+    """The minimum score of a match in this collection."""
     given = collection.policy.min_score
     return DEFAULT_MIN_SCORE if given is None else given
 
 
 class ArgosMatch(Answer):
-    """A face that the picture shows, perhaps."""
+    """A face that matches the image."""
 
     face_id: str
     user_name: str
@@ -78,25 +49,25 @@ class ArgosMatch(Answer):
 
     @classmethod
     def of(cls, match: Match) -> ArgosMatch:
-        """From the domain."""
+        """Build from the domain values."""
         name = match.person.name if match.person else match.face.user_id
         return cls(face_id=match.face.id, user_name=name, similarity_score=round(match.score, 4))
 
 
 class ArgosSearchAnswer(Answer):
-    """The faces found, best first: `faceIdList` as the guide shows it, `result` as the newer reference does."""
+    """The matches, best first: `faceIdList` as in the vendor's guide, `result` as in its newer reference."""
 
     message: str
-    searchId: str = Field(description="The id of the request, also in the header X-Request-ID.")
-    requestName: str | None = Field(None, exclude_if=_absent, description="As sent.")
-    userName: str | None = Field(None, exclude_if=_absent, description="As sent.")
+    searchId: str = Field(description="The request's id, also in the header X-Request-ID.")
+    requestName: str | None = Field(None, exclude_if=is_none, description="As sent.")
+    userName: str | None = Field(None, exclude_if=is_none, description="As sent.")
     option: ArgosOption
     faceIdList: list[str]
     result: list[ArgosMatch]
 
 
 class ArgosFaceAdded(Answer):
-    """A face was added."""
+    """The added face."""
 
     message: str
     faceId: str
@@ -115,7 +86,7 @@ class ArgosFace(Answer):
 
     @classmethod
     def of(cls, collection: Collection, item: EnrolledFace) -> ArgosFace:
-        """From the domain."""
+        """Build from the domain values."""
         created = item.face.created.astimezone(dt.UTC).isoformat(timespec="milliseconds")
         return cls(
             collection_id=collection.id,
@@ -135,6 +106,6 @@ class ArgosFaceList(Answer):
 
 
 class ArgosFaceDeleted(Answer):
-    """The face is gone."""
+    """The face was deleted."""
 
     message: str

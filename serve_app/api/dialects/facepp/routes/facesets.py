@@ -1,114 +1,46 @@
-"""The ``faceset`` family; a FaceSet is a collection."""
+"""``faceset/*``: FaceSets, which are collections."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp.common import EXAMPLE_TOKEN, TAG, FacesetParams, faceset, tokens_of
 from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, Refused, failures, missing
-from serve_app.api.dialects.facepp.membership import (
+from serve_app.api.dialects.facepp.identifiers import description_of, faceset, name_of, outer_id_of
+from serve_app.api.dialects.facepp.membership import add, added, remove
+from serve_app.api.dialects.facepp.parameters import params_docs, read
+from serve_app.api.dialects.facepp.requests import (
+    EXAMPLE_TOKEN,
+    MAX_TOKENS,
     AddParams,
-    FaceppAdded,
-    FaceppRemoved,
+    FaceppCreateParams,
+    FaceppDeleteParams,
+    FaceppDetailParams,
+    FaceppListParams,
+    FaceppUpdateParams,
     RemoveParams,
-    add,
-    added,
-    remove,
+    tokens_of,
 )
-from serve_app.api.dialects.facepp.outer_ids import description_of, name_of, outer_id_of
-from serve_app.api.dialects.facepp.params import (
-    FLAG,
-    FaceppBody,
-    Plain,
-    PlainList,
-    allow_browsers,
-    params_docs,
-    read,
+from serve_app.api.dialects.facepp.responses import (
+    FaceppAdded,
+    FaceppDetailAnswer,
+    FaceppFaceset,
+    FaceppListAnswer,
+    FaceppNamed,
+    FaceppRemoved,
     reply,
 )
-from serve_app.api.dialects.facepp.views import FaceppAnswer, FaceppFaceset
 from serve_app.domain import Collection, NewCollection, Role, UnassignedFacesChange
 from serve_app.errors import CollectionExists, CollectionNotEmpty
 
-router = APIRouter(prefix="/faceset", tags=[TAG])
+router = APIRouter(prefix="/faceset")
 
 PAGE = 100
-MAX_TOKENS = 5
-
-OuterId = Annotated[Plain, Field(min_length=1, max_length=255)]
-DisplayName = Annotated[Plain, Field(max_length=256)]
-Tags = Annotated[PlainList, Field(max_length=255)]
-UserData = Annotated[Plain, Field(max_length=16 * 1024)]
-Start = Annotated[int, Field(ge=1, le=10_000, description="The first one of the page, from 1.")]
-
-
-class FaceppCreateParams(FaceppBody):
-    """A new FaceSet."""
-
-    display_name: DisplayName = ""
-    outer_id: OuterId | None = None
-    tags: Tags = ""
-    user_data: UserData = ""
-    face_tokens: str | None = Field(None, description="Up to five, separated by commas.")
-    force_merge: FLAG = Field(0, description="1: if there is a FaceSet with this outer_id, add the faces to it.")
-
-
-class FaceppDetailParams(FacesetParams):
-    """A FaceSet, and where to begin in it."""
-
-    start: Start = 1
-
-
-class FaceppDetailAnswer(FaceppAnswer, FaceppFaceset):
-    """A FaceSet and a hundred of its faces."""
-
-    user_data: str
-    face_count: int
-    face_tokens: list[str]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
-
-
-class FaceppListParams(FaceppBody):
-    """Which FaceSets."""
-
-    tags: Tags = Field("", description="Keeps those that have one of these.")
-    start: Annotated[int, Field(ge=1)] = 1
-
-
-class FaceppListAnswer(FaceppAnswer):
-    """A hundred FaceSets."""
-
-    facesets: list[FaceppFaceset]
-    next: str | None = Field(None, description="The `start` of the following page; left out on the last.")
-
-
-class FaceppUpdateParams(FacesetParams):
-    """What shall change."""
-
-    new_outer_id: OuterId | None = None
-    display_name: DisplayName | None = None
-    user_data: UserData | None = None
-    tags: Tags | None = None
-
-
-class FaceppNamed(FaceppAnswer):
-    """Which FaceSet it was."""
-
-    faceset_token: str
-    outer_id: str
-
-
-class FaceppDeleteParams(FacesetParams):
-    """Which FaceSet."""
-
-    check_empty: FLAG = Field(1, description="1: only if it is empty.")
 
 
 @router.post(
@@ -119,7 +51,7 @@ class FaceppDeleteParams(FacesetParams):
     openapi_extra=params_docs(FaceppCreateParams, {"outer_id": "staff", "display_name": "Staff"}),
 )
 async def facepp_create(request: Request, context: Context) -> Response:
-    """With up to five faces. Needs the role `admin`."""
+    """Creates a FaceSet with up to five faces. Needs the role `admin`."""
     key, params = await read(request, context, FaceppCreateParams, Role.ADMIN)
     matcher, name = context.service.matcher, name_of(params.outer_id)
     tokens = [] if params.face_tokens is None else tokens_of(params.face_tokens, MAX_TOKENS)
@@ -142,7 +74,7 @@ async def facepp_create(request: Request, context: Context) -> Response:
         try:
             change = await add(context, key.tenant_id, collection, tokens)
         except Exception:
-            if created:  # all of it or nothing
+            if created:  # makes all changes or none
                 await matcher.delete_collection(key.tenant_id, name, only_if_empty=True)
             raise
     return reply(request, FaceppAdded, **added(change))
@@ -156,7 +88,7 @@ async def facepp_create(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(AddParams, {"outer_id": "staff", "face_tokens": EXAMPLE_TOKEN}),
 )
 async def facepp_add_face(request: Request, context: Context) -> Response:
-    """Those that cannot be added are in `failure_detail`. Needs the role `enroll`."""
+    """Adds up to five faces; those that cannot be added are in `failure_detail`. Needs the role `enroll`."""
     key, params = await read(request, context, AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
     collection = await faceset(context, key.tenant_id, params)
@@ -165,13 +97,13 @@ async def facepp_add_face(request: Request, context: Context) -> Response:
 
 @router.post(
     "/removeface",
-    summary="Face++: take faces out of a FaceSet",
+    summary="Face++: remove faces from a FaceSet",
     response_model=FaceppRemoved,
     responses=failures(*FACESET_FAILURES, "INVALID_FACE_TOKENS_SIZE"),
     openapi_extra=params_docs(RemoveParams, {"outer_id": "staff", "face_tokens": "RemoveAllFaceTokens"}),
 )
 async def facepp_remove_face(request: Request, context: Context) -> Response:
-    """Faces that are in no FaceSet any more expire. Needs the role `enroll`."""
+    """Removes faces; those that are in no other FaceSet expire. Needs the role `enroll`."""
     key, params = await read(request, context, RemoveParams, Role.ENROLL)
     tokens = params.tokens()
     collection = await faceset(context, key.tenant_id, params)
@@ -186,7 +118,7 @@ async def facepp_remove_face(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppDetailParams, {"outer_id": "staff"}),
 )
 async def facepp_detail(request: Request, context: Context) -> Response:
-    """A hundred faces at a time. Needs the role `search`."""
+    """A FaceSet and its faces, in pages of a hundred. Needs the role `search`."""
     key, params = await read(request, context, FaceppDetailParams, Role.SEARCH)
     collection = await faceset(context, key.tenant_id, params)
     page = await context.service.matcher.faces(key.tenant_id, collection.name, limit=PAGE, offset=params.start - 1)
@@ -209,7 +141,7 @@ async def facepp_detail(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppListParams, {"tags": "berlin,staff"}),
 )
 async def facepp_list(request: Request, context: Context) -> Response:
-    """All collections of the key's tenant by name, a hundred at a time. Needs the role `search`."""
+    """All collections of the key's tenant, ordered by name, in pages of a hundred. Needs the role `search`."""
     key, params = await read(request, context, FaceppListParams, Role.SEARCH)
     wanted = set(_tags(params.tags))
     found: list[FaceppFaceset] = []
@@ -234,7 +166,7 @@ async def facepp_list(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppUpdateParams, {"outer_id": "staff", "display_name": "All staff"}),
 )
 async def facepp_update(request: Request, context: Context) -> Response:
-    """What is left out stays; an empty text clears. Needs the role `admin`."""
+    """Changes the fields that are sent; an empty text clears a field. Needs the role `admin`."""
     key, params = await read(request, context, FaceppUpdateParams, Role.ADMIN)
     collection = await faceset(context, key.tenant_id, params)
     sent = {"title": params.display_name, "user_data": params.user_data}
@@ -263,8 +195,8 @@ async def facepp_update(request: Request, context: Context) -> Response:
     openapi_extra=params_docs(FaceppDeleteParams, {"outer_id": "staff", "check_empty": 0}),
 )
 async def facepp_delete(request: Request, context: Context) -> Response:
-    """Its faces are not erased at once: those that are in no other FaceSet expire. Persons that the native API
-    enrolled in it alone are erased. Needs the role `admin`."""
+    """Deletes the FaceSet. Its faces are not erased at once: those that are in no other FaceSet expire. Persons that
+    the native API enrolled only in this collection are erased. Needs the role `admin`."""
     key, params = await read(request, context, FaceppDeleteParams, Role.ADMIN)
     collection = await faceset(context, key.tenant_id, params)
     matcher = context.service.matcher
@@ -294,6 +226,3 @@ def _tags(text: str) -> tuple[str, ...]:
 
 def _named(collection: Collection) -> dict[str, str]:
     return {"faceset_token": collection.id, "outer_id": outer_id_of(collection)}
-
-
-allow_browsers(router)

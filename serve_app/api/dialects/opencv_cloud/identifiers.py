@@ -1,8 +1,9 @@
-"""Ids and names: the cloud's beside ours.
+"""Mapping between the cloud's ids and names of collections and ours.
 
-A collection's id is a UUID of 36 characters there and 32 hex digits here. Its name is any text of up to 50 characters
-there; here it is made of letters, digits and three signs, and a text that is not gets a name made of it and of its
-SHA-256, and is kept as the title. So equal names stay equal, and different ones different.
+In the cloud, a collection's id is a UUID of 36 characters; ours has 32 hex digits. In the cloud, the name is any text
+of up to 50 characters; ours has only letters, digits and three other characters. A text that is no such name is stored
+as the title, and the name is derived from the text and its SHA-256. So equal names stay equal and different names stay
+different.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def shown_id(internal: str) -> str:
-    """Our id as a UUID."""
+    """The UUID of an internal id."""
     return str(uuid.UUID(internal))
 
 
 def internal_id(shown: str) -> str:
-    """A UUID as our id; anything else stays as it is, and is not found."""
+    """The internal id of a UUID. Any other text is returned unchanged, and is not found."""
     return uuid.UUID(shown).hex if _DASHED.fullmatch(shown) else shown
 
 
 def internal_name(shown: str) -> str:
-    """The name here of a collection that is called ``shown`` there."""
+    """The internal name of a collection that the cloud calls ``shown``."""
     if is_name(shown):
         return shown
     digest = hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()
@@ -41,13 +42,13 @@ def internal_name(shown: str) -> str:
 
 
 def shown_name(collection: Collection) -> str:
-    """What the collection is called there."""
+    """The collection's name in the cloud."""
     is_made = collection.title and internal_name(collection.title) == collection.name
     return (collection.title if is_made else collection.name)[:MAX_NAME]
 
 
 def name_and_title(shown: str) -> tuple[str, str]:
-    """What a collection that is called ``shown`` there is called here."""
+    """The internal name and title of a collection that the cloud calls ``shown``."""
     name = internal_name(shown)
     return name, "" if name == shown else shown
 
@@ -58,7 +59,7 @@ async def collection_of(context: ApiContext, tenant: str, shown: str) -> Collect
 
 
 async def names_of(context: ApiContext, tenant: str, shown: Sequence[str] | None) -> tuple[str, ...]:
-    """The names here of the collections with these UUIDs. Raises CollectionNotFound."""
+    """The internal names of the collections with these UUIDs. Raises CollectionNotFound."""
     if not shown:
         return ()
     ids = list(dict.fromkeys(internal_id(text) for text in shown))
@@ -66,5 +67,5 @@ async def names_of(context: ApiContext, tenant: str, shown: Sequence[str] | None
 
 
 async def searched(context: ApiContext, tenant: str, shown: str | None) -> tuple[str, ...] | None:
-    """Where to search: in the collection with this UUID, without one everywhere. Raises CollectionNotFound."""
+    """The internal name of the collection to search; None for all collections. Raises CollectionNotFound."""
     return None if shown is None else await names_of(context, tenant, [shown])

@@ -1,51 +1,53 @@
-"""``/collection`` and ``/collections``, and who is in them."""
+"""``/collection`` and ``/collections``: collections and their persons."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from serve_app.api.api_context import Context
+from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import (
+from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import (
+    collection_of,
+    internal_id,
+    name_and_title,
+    shown_id,
+    shown_name,
+)
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_ID,
+    CloudCollectionChanges,
+    CloudLink,
+    CloudLinks,
+    CloudListing,
+    CloudNewCollection,
+    Listing,
+    read,
+)
+from serve_app.api.dialects.opencv_cloud.responses import (
     CloudCollection,
     CloudCollections,
     CloudDeleted,
     CloudLinked,
     CloudLinkedPersons,
 )
-from serve_app.api.dialects.opencv_cloud.bodies import (
-    CloudCollectionChanges,
-    CloudLink,
-    CloudLinks,
-    CloudNewCollection,
-    read,
-)
-from serve_app.api.dialects.opencv_cloud.common import (
-    EXAMPLE_ID,
-    TAG,
-    CloudOrder,
-    Order,
-    SearchText,
-    Skip,
-    Take,
-    reply_list,
-)
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
-from serve_app.api.dialects.opencv_cloud.names import collection_of, internal_id, name_and_title, shown_id, shown_name
-from serve_app.api.native.common import reply
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
-from serve_app.domain import Collection, NewCollection, Slice
+from serve_app.domain import NewCollection
 from serve_app.errors import Conflict, NotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 LINK = {"collection_id": EXAMPLE_ID, "person_id": "p-17"}
 LINKS = {"collection_id": EXAMPLE_ID, "new_person_ids": ["p-17"], "removed_person_ids": ["p-4"]}
 
 
-def _listing(found: Slice[Collection]) -> CloudCollections:
-    return CloudCollections(count=found.total, collections=[CloudCollection.of(item) for item in found.items])
+async def _list(context: ApiContext, tenant: str, listing: CloudListing, person_id: str | None = None) -> Response:
+    found = await context.service.matcher.collections_slice(
+        tenant, listing.search or "", listing.take, listing.skip, listing.descending, person_id
+    )
+    return reply(CloudCollections(count=found.total, collections=[CloudCollection.of(item) for item in found.items]))
 
 
 @router.post(
@@ -72,7 +74,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     openapi_extra=body_docs(CloudCollectionChanges, {"id": EXAMPLE_ID, "name": "Visitors"}),
 )
 async def update_collection(request: Request, context: Context, key: AdminKey) -> Response:
-    """Changes name and description; what is left out stays, a description of null is emptied. Needs `admin`."""
+    """Changes the name and description that are sent; null empties the description. Needs the role `admin`."""
     body = await read(request, CloudCollectionChanges)
     collection = await collection_of(context, key.tenant_id, body.id)
     changes: dict[str, str] = {}
@@ -102,7 +104,7 @@ async def get_collection(collection_id: str, context: Context, key: SearchKey) -
     responses=error_docs(*COMMON, NotFound),
 )
 async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
-    """Deletes the collection; its persons stay. Needs the role `admin`."""
+    """Deletes the collection and keeps its persons. Needs the role `admin`."""
     collection = await collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.delete_collection(key.tenant_id, collection.name, keep_persons=True)
     return reply(CloudDeleted(id=shown_id(collection.id)))
@@ -114,17 +116,9 @@ async def delete_collection(collection_id: str, context: Context, key: AdminKey)
     response_model=CloudCollections,
     responses=error_docs(*COMMON),
 )
-async def list_collections(
-    context: Context,
-    key: SearchKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    search: SearchText = None,
-) -> Response:
-    """By name. Needs the role `search`."""
-    matcher, descending = context.service.matcher, order is CloudOrder.DESC
-    return reply(_listing(await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending)))
+async def list_collections(context: Context, key: SearchKey, listing: Listing) -> Response:
+    """The collections, ordered by name. Needs the role `search`."""
+    return await _list(context, key.tenant_id, listing)
 
 
 @router.get(
@@ -134,7 +128,7 @@ async def list_collections(
     responses=error_docs(*COMMON, NotFound),
 )
 async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
-    """The collections with these ids, in their order. Needs the role `search`."""
+    """The collections with these ids, in the order of the ids. Needs the role `search`."""
     ids = [internal_id(part.strip()) for part in comma_separated_ids.split(",")]
     found = await context.service.matcher.collections_by_id(key.tenant_id, ids)
     return reply_list([CloudCollection.of(collection) for collection in found])
@@ -146,31 +140,21 @@ async def get_collections(comma_separated_ids: str, context: Context, key: Searc
     response_model=CloudCollections,
     responses=error_docs(*COMMON, NotFound),
 )
-async def collections_of_person(
-    person_id: str,
-    context: Context,
-    key: EnrollKey,
-    skip: Skip = 0,
-    take: Take = 20,
-    order: Order = CloudOrder.ASC,
-    search: SearchText = None,
-) -> Response:
-    """By name. Needs the role `enroll`."""
-    matcher, descending = context.service.matcher, order is CloudOrder.DESC
-    found = await matcher.collections_slice(key.tenant_id, search or "", take, skip, descending, person_id)
-    return reply(_listing(found))
+async def collections_of_person(person_id: str, context: Context, key: EnrollKey, listing: Listing) -> Response:
+    """The person's collections, ordered by name. Needs the role `enroll`."""
+    return await _list(context, key.tenant_id, listing, person_id)
 
 
 @router.post(
     "/collection/person",
-    summary="Put a person into a collection",
+    summary="Add a person to a collection",
     status_code=201,
     response_model=CloudLinked,
     responses=error_docs(*BODY, NotFound, NOT_LIVE),
     openapi_extra=body_docs(CloudLink, LINK),
 )
 async def link(request: Request, context: Context, key: EnrollKey) -> Response:
-    """The person may be in it already. Needs the role `enroll`."""
+    """Adds the person, who can be in the collection already. Needs the role `enroll`."""
     body = await read(request, CloudLink)
     collection = await collection_of(context, key.tenant_id, body.collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, add=[body.person_id])
@@ -179,13 +163,13 @@ async def link(request: Request, context: Context, key: EnrollKey) -> Response:
 
 @router.patch(
     "/collection/persons",
-    summary="Put persons into a collection and take others out",
+    summary="Add persons to a collection and remove others",
     response_model=CloudLinkedPersons,
     responses=error_docs(*BODY, NotFound, NOT_LIVE),
     openapi_extra=body_docs(CloudLinks, LINKS),
 )
 async def link_several(request: Request, context: Context, key: EnrollKey) -> Response:
-    """All of it or nothing. Whoever is taken out stays enrolled. Needs the role `enroll`."""
+    """Makes all changes or none. Removed persons stay enrolled. Needs the role `enroll`."""
     body = await read(request, CloudLinks)
     collection = await collection_of(context, key.tenant_id, body.collection_id)
     new, removed = body.new_person_ids or [], body.removed_person_ids or []
@@ -197,12 +181,12 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
 
 @router.delete(
     "/collection/person/{collection_id}/{person_id}",
-    summary="Take a person out of a collection",
+    summary="Remove a person from a collection",
     response_model=CloudLinked,
     responses=error_docs(*COMMON, NotFound),
 )
 async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
-    """The person stays enrolled. Needs the role `enroll`."""
+    """Removes the person from the collection; the person stays enrolled. Needs the role `enroll`."""
     collection = await collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, remove=[person_id])
     return reply(CloudLinked(collection_id=shown_id(collection.id), person_id=person_id))

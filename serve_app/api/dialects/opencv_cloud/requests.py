@@ -1,24 +1,32 @@
-"""The cloud's request bodies. Unknown keys are ignored, and numbers may be sent as texts: clients do both."""
+"""Request bodies and query parameters of the OpenCV cloud dialect.
+
+Unknown fields are ignored and numbers are also read from texts, because clients send both.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import ConfigDict, Field, ValidationError
 
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
 from serve_app.api.schemas.base import Body, PersonId, Text
-from serve_app.domain import PersonFields
+from serve_app.domain import PersonFields, PersonOrder
 
 MATCH_SCORE = 0.81
-"""From which score on the vendor speaks of a match; the default of every search."""
+"""The vendor's minimum score of a match; the default of every search."""
 
 LIVE_SCORE = 0.5
 MAX_SET = 3
 MAX_FINDINGS = 20
+
+EXAMPLE_PICTURE = base64.b64encode(binascii.unhexlify("ffd8ffe0")).decode()
+EXAMPLE_ID = "5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"
 
 
 class CloudBody(Body):
@@ -31,7 +39,7 @@ B = TypeVar("B", bound=CloudBody)
 
 
 async def read(request: Request, model: type[B]) -> B:
-    """The request's JSON body.
+    """Read the request's JSON body.
 
     Raises:
         SchemaRefused, RequestTooLarge.
@@ -46,14 +54,14 @@ async def read(request: Request, model: type[B]) -> B:
 
 
 class CloudSearchMode(StrEnum):
-    """Accepted and not followed: there is one mode here, the accurate one."""
+    """Accepted and ignored: every search is accurate."""
 
     FAST = "FAST"
     ACCURATE = "ACCURATE"
 
 
 class CloudDevice(StrEnum):
-    """Accepted and not followed: the liveness models are the same for all cameras."""
+    """Accepted and ignored: the liveness models are the same for all cameras."""
 
     DESKTOP = "DESKTOP"
     ANDROID = "ANDROID"
@@ -61,21 +69,21 @@ class CloudDevice(StrEnum):
 
 
 class CloudGender(StrEnum):
-    """As the vendor writes it."""
+    """Gender codes of the vendor."""
 
     M = "M"
     F = "F"
 
 
-Picture = Annotated[str, Field(description="A picture as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
-PictureSet = Annotated[list[Picture], Field(min_length=1, max_length=MAX_SET, description="Pictures of one person.")]
+Picture = Annotated[str, Field(description="An image as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
+PictureSet = Annotated[list[Picture], Field(min_length=1, max_length=MAX_SET, description="Images of one person.")]
 CollectionId = Annotated[
     str, Field(min_length=36, max_length=36, examples=["5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"], description="A UUID.")
 ]
 CollectionName = Annotated[Text, Field(min_length=1, max_length=50, examples=["Visitors of 2026"])]
 Description = Annotated[Text, Field(max_length=100)]
-Share = Annotated[float, Field(ge=0, le=1, description="From 0 to 1; may be sent as a text.")]
-LiveSearchScore = Annotated[float, Field(ge=0.7, le=1, description="From 0.7 to 1; may be sent as a text.")]
+Share = Annotated[float, Field(ge=0, le=1, description="0 to 1; can be sent as a text.")]
+LiveSearchScore = Annotated[float, Field(ge=0.7, le=1, description="0.7 to 1; can be sent as a text.")]
 
 
 class CloudNewCollection(CloudBody):
@@ -86,7 +94,7 @@ class CloudNewCollection(CloudBody):
 
 
 class CloudCollectionChanges(CloudBody):
-    """What changes of a collection; what is left out stays."""
+    """Changes to a collection. Fields that are left out keep their values."""
 
     id: CollectionId
     name: CollectionName | None = None
@@ -101,7 +109,7 @@ class CloudLink(CloudBody):
 
 
 class CloudLinks(CloudBody):
-    """Persons who come into a collection and persons who leave it."""
+    """Persons to add to a collection and persons to remove from it."""
 
     collection_id: CollectionId
     new_person_ids: list[str] | None = Field(None, max_length=1000)
@@ -109,17 +117,17 @@ class CloudLinks(CloudBody):
 
 
 class CloudPersonFields(CloudBody):
-    """What is known of a person."""
+    """Data about a person."""
 
     name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     gender: CloudGender | None = None
     date_of_birth: dt.date | None = None
     nationality: Annotated[Text, Field(max_length=100)] | None = None
     notes: Annotated[Text, Field(max_length=500)] | None = None
-    collections: list[str] | None = Field(None, max_length=1000, description="Ids of all the person's collections.")
+    collections: list[str] | None = Field(None, max_length=1000, description="Ids of all collections of the person.")
 
     def to_fields(self) -> PersonFields:
-        """To the domain: what was left out stays as it is, null empties it."""
+        """Convert for the gallery: fields that are left out keep their values, null empties them."""
 
         def given(name: str) -> str | None:
             return str(getattr(self, name) or "") if name in self.model_fields_set else None
@@ -136,20 +144,20 @@ class CloudPersonFields(CloudBody):
 class CloudNewPerson(CloudPersonFields):
     """A person to enrol."""
 
-    id: PersonId | None = Field(None, description="Made up where none is sent.")
+    id: PersonId | None = Field(None, description="Generated if left out.")
     images: PictureSet
-    is_bulk_insert: bool | None = Field(False, description="Accepted and not followed.")
+    is_bulk_insert: bool | None = Field(False, description="Accepted and ignored.")
 
 
 class CloudPersonChanges(CloudPersonFields):
-    """What changes of a person; pictures replace the present ones."""
+    """Changes to a person; images replace the stored ones."""
 
     id: PersonId
     images: PictureSet | None = None
 
 
 class CloudPersonAndImages(CloudPersonFields):
-    """What changes of a person and of the pictures."""
+    """Changes to a person and the person's images."""
 
     id: PersonId
     new_images: PictureSet | None = None
@@ -157,58 +165,52 @@ class CloudPersonAndImages(CloudPersonFields):
 
 
 class CloudNewImages(CloudBody):
-    """Further pictures of a person."""
+    """Further images of a person."""
 
     person_id: PersonId
     images: PictureSet
 
 
 class CloudPersonsAction(CloudBody):
-    """What is done with several persons."""
+    """An action on several persons."""
 
     action: Literal["DELETE"]
     person_ids: list[str] = Field(min_length=1, max_length=1000)
 
 
 class CloudSearchOptions(CloudBody):
-    """How a picture is searched with."""
+    """Options of a search."""
 
-    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
+    collection_id: CollectionId | None = Field(None, description="Left out: all persons are searched.")
     max_results: Annotated[int, Field(ge=1, le=100)] | None = 10
     min_score: Share | None = MATCH_SCORE
     search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
-class CloudSearch(CloudBody):
+class CloudSearch(CloudSearchOptions):
     """A search for one person."""
 
     images: PictureSet
-    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
     max_results: Annotated[int, Field(ge=1, le=500)] | None = 10
-    min_score: Share | None = MATCH_SCORE
-    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
-class CloudLiveSearch(CloudBody):
+class CloudLiveSearch(CloudSearchOptions):
     """A search for one person who is in front of the camera."""
 
     image: Picture
     os: CloudDevice | None = CloudDevice.DESKTOP
-    collection_id: CollectionId | None = Field(None, description="Without it everybody is searched.")
     min_score: LiveSearchScore | None = MATCH_SCORE
-    max_results: Annotated[int, Field(ge=1, le=100)] | None = 10
-    search_mode: CloudSearchMode | None = CloudSearchMode.FAST
 
 
 class CloudDetect(CloudBody):
-    """A picture whose faces are looked for, and if so wished searched with."""
+    """An image whose faces are detected and, with `search`, searched for."""
 
     image: Picture
     search: CloudSearchOptions | None = None
 
 
 class CloudVerify(CloudBody):
-    """A person and pictures that may show them."""
+    """A person, and images to compare with the person."""
 
     id: PersonId
     images: list[Picture] = Field(min_length=1, max_length=20)
@@ -217,7 +219,7 @@ class CloudVerify(CloudBody):
 
 
 class CloudCompare(CloudBody):
-    """Two sets of pictures, each of one person."""
+    """Two sets of images, each of one person."""
 
     probe: PictureSet
     gallery: PictureSet
@@ -225,7 +227,7 @@ class CloudCompare(CloudBody):
 
 
 class CloudCompareLive(CloudBody):
-    """A picture from a camera and a set of pictures of one person."""
+    """An image from a camera, and a set of images of one person."""
 
     probe: Picture
     gallery: PictureSet
@@ -235,14 +237,67 @@ class CloudCompareLive(CloudBody):
 
 
 class CloudLiveness(CloudBody):
-    """A picture from a camera."""
+    """An image from a camera."""
 
     image: Picture
     os: CloudDevice | None = CloudDevice.DESKTOP
 
 
 class CloudHeadCount(CloudBody):
-    """A picture whose faces are counted."""
+    """An image whose faces are counted."""
 
     image: Picture
-    confidence: Annotated[int, Field(ge=1, le=99)] | None = Field(75, description="Per cent of the detection score.")
+    confidence: Annotated[int, Field(ge=1, le=99)] | None = Field(75, description="Detection score in per cent.")
+
+
+class CloudOrder(StrEnum):
+    """Direction of a listing."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class CloudOrderBy(StrEnum):
+    """Sort key of a listing of persons."""
+
+    NAME = "name"
+    DATE_OF_BIRTH = "date_of_birth"
+    GENDER = "gender"
+    NATIONALITY = "nationality"
+    MODIFIED_DATE = "modified_date"
+    CREATE_DATE = "create_date"
+
+    def to_domain(self) -> PersonOrder:
+        """Convert for the gallery."""
+        return PersonOrder({"modified_date": "modified", "create_date": "created"}.get(self, str(self)))
+
+
+SearchText = Annotated[Text | None, Field(max_length=200, description="Only items whose name or id contains it.")]
+
+
+class _Listing(CloudBody):
+    skip: int = Field(0, ge=0, le=10**9, description="Number of items to skip.")
+    take: int = Field(20, ge=0, le=100, description="Maximum number of items.")
+    order: CloudOrder = Field(CloudOrder.ASC, description="Direction.")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the order is descending."""
+        return self.order is CloudOrder.DESC
+
+
+class CloudListing(_Listing):
+    """Query parameters of a listing of collections."""
+
+    search: SearchText = None
+
+
+class CloudPersonListing(_Listing):
+    """Query parameters of a listing of persons."""
+
+    order_by: CloudOrderBy = Field(CloudOrderBy.NAME, description="Sort key; persons without a value come last.")
+    search: SearchText = None
+
+
+Listing = Annotated[CloudListing, Query()]
+PersonListing = Annotated[CloudPersonListing, Query()]

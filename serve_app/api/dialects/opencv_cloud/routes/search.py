@@ -1,4 +1,4 @@
-"""``/search``, ``/detect``, ``/verify`` and their relatives."""
+"""``/search``, ``/search/crops``, ``/search-live-face``, ``/detect`` and ``/verify``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import SearchKey
-from serve_app.api.dialects.opencv_cloud.answers import (
-    CloudFace,
-    CloudLiveMatches,
-    CloudMatch,
-    CloudVerified,
-    matches_of,
-)
-from serve_app.api.dialects.opencv_cloud.bodies import (
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
+from serve_app.api.dialects.opencv_cloud.identifiers import searched
+from serve_app.api.dialects.opencv_cloud.person_views import matches_of
+from serve_app.api.dialects.opencv_cloud.requests import (
+    EXAMPLE_ID,
+    EXAMPLE_PICTURE,
     MATCH_SCORE,
     CloudDetect,
     CloudLiveSearch,
@@ -23,15 +21,14 @@ from serve_app.api.dialects.opencv_cloud.bodies import (
     CloudVerify,
     read,
 )
-from serve_app.api.dialects.opencv_cloud.common import EXAMPLE_ID, EXAMPLE_PICTURE, TAG, picture, pictures, reply_list
-from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.dialects.opencv_cloud.names import searched
-from serve_app.api.native.common import reply
+from serve_app.api.dialects.opencv_cloud.responses import CloudFace, CloudLiveMatches, CloudMatch, CloudVerified
+from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
+from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions, Match, ThresholdRequest
 from serve_app.errors import NotACrop, NotFound, PersonNotFound
 
-router = APIRouter(tags=[TAG])
+router = APIRouter()
 
 MAX_RESULTS = 10
 SEARCH = {"images": [EXAMPLE_PICTURE], "collection_id": EXAMPLE_ID, "max_results": 5, "min_score": 0.81}
@@ -56,37 +53,37 @@ async def _search(request: Request, context: ApiContext, tenant: str, *, crops: 
 
 @router.post(
     "/search",
-    summary="Who is this person",
+    summary="Search for a person",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudSearch, SEARCH),
 )
 async def search(request: Request, context: Context, key: SearchKey) -> Response:
-    """By 1 to 3 pictures of one person, by the best of them; an empty list if nobody is found. Needs `search`."""
+    """Searches with 1 to 3 images of one person, of which the best counts; can find none. Needs the role `search`."""
     return await _search(request, context, key.tenant_id, crops=False)
 
 
 @router.post(
     "/search/crops",
-    summary="Whose are these face crops",
+    summary="Search for face crops",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound, NotACrop),
     openapi_extra=body_docs(CloudSearch, SEARCH),
 )
 async def search_crops(request: Request, context: Context, key: SearchKey) -> Response:
-    """As `/search`; the pictures are the thumbnails that `/detect` answers. Needs the role `search`."""
+    """As `/search`, with thumbnails of `/detect` as images. Needs the role `search`."""
     return await _search(request, context, key.tenant_id, crops=True)
 
 
 @router.post(
     "/search-live-face",
-    summary="Who is in front of the camera",
+    summary="Search for the person in front of the camera",
     response_model=CloudLiveMatches,
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudLiveSearch, {"image": EXAMPLE_PICTURE, "min_score": 0.81}),
 )
 async def search_live_face(request: Request, context: Context, key: SearchKey) -> Response:
-    """Says who it is and how live the face is; what to make of that is left to the caller. Nobody found is a 404."""
+    """The matches and the liveness of the face, which the caller has to judge. No match is a 404. Needs `search`."""
     body = await read(request, CloudLiveSearch)
     matches, liveness = await context.service.search_set(
         key.tenant_id,
@@ -97,20 +94,20 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
         liveness=True,
     )
     if not matches:
-        raise PersonNotFound("Nobody was found who looks like this face.")
+        raise PersonNotFound("No person was found for this face.")
     persons = await matches_of(context, key.tenant_id, matches)
     return reply(CloudLiveMatches(liveness_score=liveness.probability if liveness else 0.0, persons=persons))
 
 
 @router.post(
     "/detect",
-    summary="The faces of a picture, and who they are",
+    summary="Detect faces and search for them",
     response_model=list[CloudFace],
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudDetect, {"image": EXAMPLE_PICTURE, "search": {"min_score": 0.81}}),
 )
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:
-    """All faces, largest first; with `search` also who they are. Needs the role `search`."""
+    """All faces, largest first; with `search` also their matches. Needs the role `search`."""
     body = await read(request, CloudDetect)
     image = await picture(context, body.image)
     if body.search is None:
@@ -143,13 +140,13 @@ async def _detect_and_search(
 
 @router.post(
     "/verify",
-    summary="Whether it is this person",
+    summary="Verify a person",
     response_model=CloudVerified,
     responses=error_docs(*PICTURE, NotFound),
     openapi_extra=body_docs(CloudVerify, {"id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def verify(request: Request, context: Context, key: SearchKey) -> Response:
-    """`match` is null if it is not. Needs the role `search`."""
+    """Whether the images show this person; `match` is null if they do not. Needs the role `search`."""
     body = await read(request, CloudVerify)
     service, images = context.service, await pictures(context, body.images)
     least = MATCH_SCORE if body.min_score is None else body.min_score

@@ -1,0 +1,120 @@
+"""Reading of parameters from a urlencoded or multipart body and from the query string, and authentication.
+
+The whole body is read before the key is checked: clients send parameters in any order, and files can come first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.types import Message
+
+from serve_app.api.api_context import ApiContext
+from serve_app.api.auth import authenticate
+from serve_app.api.dialects.facepp.errors import bad, missing
+from serve_app.api.dialects.facepp.requests import FaceppBody
+from serve_app.api.errors import RequestTooLarge
+from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, media_type
+from serve_app.api.schemas.base import Upload
+from serve_app.domain import ApiKey, Role
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+MAX_IMAGE_BYTES = 2 * 2**20
+BODY_BYTES_PER_IMAGE = 3 * 2**20
+"""An image of 2 MB as base64, with room for percent-encoding and for images slightly above the limit, which then get
+the error about the image."""
+
+SLACK = 64 * 2**10
+"""Bytes for all other parameters of a body."""
+
+
+P = TypeVar("P", bound=FaceppBody)
+
+KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
+"""Parameters whose empty text is a value. In the others it counts as left out, as in the empty fields of a form."""
+
+
+async def read(
+    request: Request, context: ApiContext, model: type[P], needed: Role, pictures: int = 0
+) -> tuple[ApiKey, P]:
+    """Read the parameters and authenticate the request.
+
+    Args:
+        pictures: number of images in a body, which determines its maximum size.
+
+    Raises:
+        Refused, KeyInvalid, RoleInsufficient, RateLimited, RequestTooLarge.
+    """
+    request.state.facepp_started = time.perf_counter()
+    limit = max(1, pictures) * BODY_BYTES_PER_IMAGE + SLACK
+    sent = {**_first(request.query_params.multi_items()), **await _form(request, limit)}
+    sent = {name: value for name, value in sent.items() if value != "" or name in KEPT_BLANK}
+    credentials = [sent.get(name) for name in ("api_key", "api_secret")]
+    absent = [name for name, value in zip(("api_key", "api_secret"), credentials, strict=True) if value is None]
+    if absent:
+        raise missing(*absent)
+    key_id, secret = map(str, credentials)
+    key = await run_in_threadpool(authenticate, context, secret, needed, key_id)
+    try:
+        return key, model.model_validate(sent)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        lacking = [str(item["loc"][0]) for item in found if item["type"] == "missing"]
+        raise (missing(*lacking) if lacking else bad(str(found[0]["loc"][0]))) from None
+
+
+async def _form(request: Request, limit: int) -> dict[str, Any]:
+    kind = media_type(request)
+    body = await _bounded_body(request, limit)
+    if kind not in (FORM, URLENCODED):
+        return {}
+
+    async def replay() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    buffered = Request(request.scope, replay)
+    async with buffered.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
+        return _first([(name, await _value(name, value)) for name, value in form.multi_items()])
+
+
+async def _value(name: str, value: str | UploadFile) -> Any:
+    if not isinstance(value, UploadFile):
+        return value
+    content = await value.read()
+    # Some clients also send texts as files.
+    return Upload(content) if name.startswith("image_file") else content.decode("utf-8", "replace")
+
+
+async def _bounded_body(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else 0
+    body = bytearray()
+    if size <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+    if max(size, len(body)) > limit:
+        raise RequestTooLarge(f"A request's body may have at most {limit} bytes.", max_body_bytes=limit)
+    return bytes(body)
+
+
+def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+def params_docs(model: type[FaceppBody], example: Mapping[str, Any]) -> dict[str, Any]:
+    """``openapi_extra`` of a path that reads ``model``. The query string can contain the same fields."""
+    keys = {"api_key": "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f", "api_secret": "fg_..."}
+    documented = body_docs(model, {**keys, **example}, form={**keys, **example})
+    body = documented["requestBody"]
+    body["content"][URLENCODED] = body["content"].pop(JSON)
+    body["required"] = False
+    return documented

@@ -109,10 +109,6 @@ class Recorder:
         finally:
             detach(token)
 
-    def under_way(self) -> bool:
-        """Whether there is a current trace, recorded or not."""
-        return bool(trace.get_current_span().get_span_context().is_valid)
-
     def here(self) -> Moment | None:
         """See :func:`serve_app.observability.tracing.here`."""
         recorded = trace.get_current_span().get_span_context().trace_flags.sampled

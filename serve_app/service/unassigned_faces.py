@@ -40,8 +40,9 @@ class RegisteringOperations(Operations):
         detection = await self.detector.detect(image, options)
         sides = (detection.image.width, detection.image.height)
         if min(sides) < min_side or (max_side is not None and max(sides) > max_side):
+            bounds = f"at least {min_side}" if max_side is None else f"{min_side} to {max_side}"
             raise ImageDimensions(
-                f"Expected an image with sides of {min_side} to {max_side} pixels, got {sides[0]} x {sides[1]}.",
+                f"Expected an image with sides of {bounds} pixels, got {sides[0]} x {sides[1]}.",
                 width=sides[0],
                 height=sides[1],
             )

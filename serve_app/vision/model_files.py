@@ -109,8 +109,6 @@ class ModelFiles:
             status = self.status(entry)  # another process may have fetched it meanwhile
             return status.path or self._fetch(entry, list(status.problems), progress)
 
-    pull = locate
-
     def prepared(self, entry: ModelEntry, target: Target, *, fp16: bool = False) -> Path:
         """Path of the prepared graph (see ``graph_preparation``), made once and kept in the cache.
 

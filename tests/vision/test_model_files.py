@@ -103,7 +103,7 @@ def test_from_a_url_into_the_cache(homeless: ModelEntry, content: bytes, tmp_pat
     files, seen = ModelFiles(None, tmp_path), []
     with FileServer({"/m.onnx": content}) as server:
         entry = homeless.model_copy(update={"sources": (server.source("/m.onnx"),)})
-        path = files.pull(entry, progress=lambda done, total: seen.append((done, total)))
+        path = files.locate(entry, progress=lambda done, total: seen.append((done, total)))
         assert files.locate(entry) == path
         assert len(server.requests) == 1
     assert path.read_bytes() == content

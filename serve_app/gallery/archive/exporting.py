@@ -64,9 +64,7 @@ def export_archive(
         StoreUnavailable.
     """
     done = Exported()
-    with database.read() as connection:
-        if database.kind == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    with database.snapshot() as connection:
         manifest = {"format": FORMAT, "facegraph": __version__, "created": dt.datetime.now(dt.UTC).isoformat()}
         archive.add("manifest.json", json.dumps(manifest, indent=2).encode())
         for name, table in HEAD.items():

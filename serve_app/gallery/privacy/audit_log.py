@@ -95,13 +95,13 @@ class Privacy:
     def check_audit(self, tenant: str) -> AuditCheck:
         """Slow for a long log: reads all entries."""
         self._audit.flush()
-        with self._database.read() as connection:
+        with self._database.snapshot() as connection:  # an entry may be appended between the head and the entries
             return audit_chain.check(audit_chain.entries(connection, tenant), audit_chain.head(connection, tenant))
 
     def export_audit(self, tenant: str) -> Iterator[AuditEntry]:
-        """All entries, oldest first; on SQLite, as they are at one moment."""
+        """All entries, oldest first, as they are at one moment."""
         self._audit.flush()
-        with self._database.read() as connection:
+        with self._database.snapshot() as connection:
             yield from audit_chain.entries(connection, tenant)
 
     def check_receipt(self, tenant: str, receipt: ErasureReceipt) -> ReceiptCheck:

@@ -77,6 +77,18 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection whose SELECT statements all see one moment of the database.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        with self.read() as connection:
+            if self.kind == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction: committed durably at the end, rolled back on an exception.
 

@@ -88,6 +88,24 @@ def test_looking_at_stored_images_is_recorded(gallery: Gallery, tenant: str) -> 
     assert gallery.check_audit(tenant).broken is None
 
 
+def test_a_write_during_the_check_does_not_break_the_chain(
+    gallery: Gallery, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.create_collection(tenant, NewCollection("staff"))
+    head = audit_chain.head
+
+    def write_after(connection: sa.Connection, chain: str) -> tuple[int, str]:
+        found = head(connection, chain)
+        monkeypatch.undo()
+        gallery.create_collection(tenant, NewCollection("visitors"))
+        return found
+
+    monkeypatch.setattr(audit_chain, "head", write_after)
+    check = gallery.check_audit(tenant)
+    assert (check.entries, check.broken) == (1, None)
+    assert gallery.check_audit(tenant).entries == 2
+
+
 def test_refused_writes_are_not_recorded(gallery: Gallery, tenant: str) -> None:
     with pytest.raises(PersonNotFound):
         gallery.delete_person(tenant, "nobody")

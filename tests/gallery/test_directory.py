@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.domain import CollectionPolicy, NewCollection, PersonFields, PersonOrder, PersonUpdate
+from serve_app.domain import CollectionPolicy, Consent, NewCollection, PersonFields, PersonOrder, PersonUpdate
 from serve_app.errors import (
     CollectionNotFound,
     FaceCountRefused,
@@ -239,6 +239,17 @@ def test_the_pool_survives_a_reindex(tmp_path: Path) -> None:
         gallery.reindex()
         assert found(gallery, tenant, 1) == [("ada", "")]
         check_consistent(gallery)
+
+
+@pytest.mark.parametrize(("mine", "after"), [(None, "theirs"), ("mine", "mine")])
+def test_a_merge_keeps_a_consent(gallery: Gallery, tenant: str, mine: str | None, after: str) -> None:
+    expires = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+    gallery.put_person(tenant, "ada", [], PersonFields(consent=Consent(mine) if mine else None), [face(1)])
+    gallery.put_person(tenant, "king", [], PersonFields(consent=Consent("theirs", expires=expires)), [face(2)])
+    consent = gallery.merge_persons(tenant, "ada", "king").consent
+    assert consent is not None
+    assert (consent.basis, consent.expires) == (after, None if mine else expires)
+    assert consent == gallery.person(tenant, "ada").consent
 
 
 def test_two_records_of_one_person_become_one(gallery: Gallery, tenant: str) -> None:

@@ -76,6 +76,8 @@ def merge_persons(tenant: str, person_id: str, other_id: str, name: str | None) 
 
         columns = persons.values(person_id, _gaps_filled(person, other), person)
         columns["date_of_birth"] = person.date_of_birth or other.date_of_birth
+        if person.consent is None:
+            columns |= {"consent": other.consent, "consent_expires": other.consent_expires}
         now = dt.datetime.now(dt.UTC)
         changes = Changes(tenant, "merge_persons", update_person={"id": person.id, "modified": now, **columns})
         changes.give_faces = {row.id: person.id for row in others_faces}

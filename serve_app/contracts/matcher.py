@@ -31,7 +31,7 @@ class Matcher(
     EmbedderChanges,
     Protocol,
 ):
-    """Everything that is stored.
+    """The gallery: enrolled persons, faces and collections, tasks, the audit log.
 
     ``tenant`` is a tenant's id; what belongs to another tenant does not exist here. When a method that writes returns,
     the change is durable and searchable; when it raises, nothing was written.

@@ -113,8 +113,8 @@ class Persons(Protocol):
     async def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
         """Make one record of two persons (who must be in the collection, if one is given); the merged one.
 
-        The other's faces and collections become the person's, and the other record goes. Fields and consent of the person stay,
-        empty ones are filled from the other; watch lists and metadata are united.
+        The other's faces and collections become the person's, and the other record is deleted. Fields and consent of
+        the person stay, empty ones are filled from the other; watch lists and metadata are united.
 
         Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same; LivenessRequired, FaceNotLive,
         QualityTooLow (by the policy of a collection that one of them joins).

@@ -20,7 +20,7 @@ class Unknowns(Protocol):
     async def keep_unknown(self, tenant: str, collection: str, faces: Sequence[NewFace]) -> tuple[Sighting | None, ...]:
         """Keep the faces of one image: each joins the most similar unknown, or begins a new one.
 
-        The answer has the faces' order; None where the collection's area for unknowns is full.
+        The answer has the faces' order; None where the collection has its most faces of unknowns.
 
         Raises CollectionNotFound, UnknownsNotKept; LivenessRequired, FaceNotLive, QualityTooLow by the policy.
         """

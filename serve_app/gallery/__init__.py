@@ -2,7 +2,7 @@
 
 from serve_app.gallery.embedder_change.state import EmbedderState
 from serve_app.gallery.gallery import Gallery
-from serve_app.gallery.index_move.migration import IndexMoves
+from serve_app.gallery.index_move.moves import IndexMoves
 from serve_app.gallery.keys import KeyStore
 from serve_app.gallery.opening import open_database, open_gallery, open_keys
 from serve_app.gallery.sql.database import Database

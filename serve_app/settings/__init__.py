@@ -11,18 +11,17 @@ from serve_app.settings.sections import (
     StorageSettings,
     TracingSettings,
 )
-from serve_app.settings.topology import Topology
-from serve_app.settings.tree import (
+from serve_app.settings.stages import (
     DetectorSettings,
     EmbedderSettings,
     Inference,
     IngressSettings,
     LivenessSettings,
     MatcherSettings,
-    Settings,
     StageSettings,
-    load_settings,
 )
+from serve_app.settings.topology import Topology
+from serve_app.settings.tree import Settings, load_settings
 
 __all__ = [
     "AuditSettings",

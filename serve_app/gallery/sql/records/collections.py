@@ -16,13 +16,12 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection, Page, Slice
+from serve_app.domain import Collection, NewCollection, Page, Slice
 from serve_app.errors import CollectionExists, CollectionNotFound, InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.records.paging import containing, page_of, search_text
+from serve_app.gallery.sql.records.collection_values import to_collection, to_values
+from serve_app.gallery.sql.records.paging import containing, page_of
 from serve_app.gallery.sql.schema import collections, person_collections
-
-MAX_KEEP_H = 24 * 366
 
 Lock = Literal["share", "update"]
 
@@ -56,7 +55,7 @@ def is_hidden(name: str) -> bool:
 
 def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
     """Insert a collection. Raises CollectionExists, InvalidRequest."""
-    values = _values(new)
+    values = to_values(new)
     if _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
     _insert(connection, tenant, values)
@@ -82,7 +81,7 @@ def get_pool(connection: sa.Connection, tenant: str) -> Collection:
 def make_pool(connection: sa.Connection, tenant: str) -> None:
     """Create the tenant's pool if there is none."""
     if pool(connection, tenant) is None:
-        _insert(connection, tenant, {**_values(NewCollection("pool")), "name": POOL, "search_text": ""})
+        _insert(connection, tenant, {**to_values(NewCollection("pool")), "name": POOL, "search_text": ""})
 
 
 def unknowns_collection(connection: sa.Connection, collection: Collection) -> Collection | None:
@@ -109,7 +108,7 @@ def make_unknowns_collection(connection: sa.Connection, collection: Collection) 
     """
     get(connection, collection.tenant_id, collection.name, "share")
     if unknowns_collection(connection, collection) is None:
-        values = {**_values(NewCollection("unknowns")), "name": UNKNOWNS_PREFIX + collection.id, "search_text": ""}
+        values = {**to_values(NewCollection("unknowns")), "name": UNKNOWNS_PREFIX + collection.id, "search_text": ""}
         _insert(connection, collection.tenant_id, values)
 
 
@@ -220,7 +219,7 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
         NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
         **changes,
     )
-    values = _values(new)
+    values = to_values(new)
     if new.name != name and _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
     connection.execute(
@@ -239,33 +238,6 @@ def totals(connection: sa.Connection) -> tuple[int, int, int]:
         ).select_from(collections)
     ).one()
     return int(row[0]), int(row[1]), int(row[2])
-
-
-def to_collection(row: sa.Row[Any]) -> Collection:
-    """A row of the table as a domain value."""
-    return Collection(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        name=row.name,
-        title=row.title,
-        description=row.description,
-        kind=CollectionKind(row.kind),
-        tags=tuple(row.tags),
-        user_data=row.user_data,
-        policy=CollectionPolicy(
-            liveness=row.liveness,
-            liveness_threshold=row.liveness_threshold,
-            min_score=row.min_score,
-            image_storage=ImageStorage(row.image_storage),
-            retention_days=row.retention_days,
-            reject_below=row.reject_below,
-            keep_unknown_h=row.keep_unknown_h,
-        ),
-        person_count=row.person_count,
-        face_count=row.face_count,
-        created=row.created,
-        modified=row.modified,
-    )
 
 
 def _insert(connection: sa.Connection, tenant: str, values: Mapping[str, Any]) -> None:
@@ -290,38 +262,3 @@ def _locked(query: sa.Select[Any], lock: Lock | None) -> sa.Select[Any]:
 def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | None:
     query = sa.select(collections.c.id).where(collections.c.tenant_id == tenant, collections.c.name == name)
     return connection.execute(query).first()
-
-
-def _values(new: NewCollection) -> dict[str, Any]:
-    policy = new.policy
-    if not isinstance(policy, CollectionPolicy):
-        raise InvalidRequest(f"policy must be a collection policy, got {checks.quoted(policy)}.")
-    if not isinstance(policy.liveness, bool):
-        raise InvalidRequest(f"policy.liveness must be true or false, got {checks.quoted(policy.liveness)}.")
-    minimum = policy.min_score
-    return {
-        "name": checks.check_collection_name(new.name),
-        "title": checks.check_text("title", new.title, 256),
-        "description": checks.check_text("description", new.description, 10_000),
-        "search_text": search_text(new.name, new.title),
-        "kind": _choice("kind", CollectionKind, new.kind),
-        "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
-        "user_data": checks.check_text("user_data", new.user_data, 65_536),
-        "liveness": policy.liveness,
-        "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
-        "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
-        "retention_days": None
-        if policy.retention_days is None
-        else checks.check_number("policy.retention_days", policy.retention_days, 0.001, 36_500),
-        "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
-        "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_H),
-        "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
-    }
-
-
-def _choice(field: str, kind: type[CollectionKind] | type[ImageStorage], value: object) -> str:
-    try:
-        return str(kind(value))  # type: ignore[arg-type]
-    except ValueError:
-        words = ", ".join(kind)
-        raise InvalidRequest(f"{field} must be one of {words}; got {checks.quoted(value)}.") from None

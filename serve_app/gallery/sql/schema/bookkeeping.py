@@ -34,7 +34,7 @@ index_place = sa.Table(
     "index_place",
     metadata,
     # Always exactly one row: where the vector index is since its last move, and where it moves to. See
-    # gallery/index_move/migration.py. A transaction that changes the index holds the row's lock shared, one that
+    # gallery/index_move/moves.py. A transaction that changes the index holds the row's lock shared, one that
     # changes this row holds it exclusively.
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", Serial, nullable=False),  # one more with each change that processes must follow

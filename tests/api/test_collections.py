@@ -4,7 +4,7 @@ import pytest
 
 from serve_app.api.schemas import base
 from serve_app.gallery import checks
-from tests.api.conftest import World, build_world, code
+from tests.api.conftest import World, code
 
 
 def test_create_with_everything(world: World) -> None:
@@ -34,7 +34,7 @@ def test_create_with_everything(world: World) -> None:
 
 
 def test_the_policy_defaults_to_the_settings() -> None:
-    world = build_world(liveness={"threshold": 0.6}, matcher={"default_image_storage": "none"})
+    world = World(liveness={"threshold": 0.6}, matcher={"default_image_storage": "none"})
     policy = world.call("POST", "/v1/collections", json={"name": "a"}).json()["policy"]
     assert policy == {
         "liveness": False,

@@ -34,8 +34,8 @@ from serve_app.api.dialects import chosen
 from serve_app.api.image_url import ImageFetcher
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageUrlRefused
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64, build_world
+from tests.fakes.stages import FakeFace, fake_picture
 
 VARIABLE = "FACEGRAPH_FUZZ_EXAMPLES"
 EXAMPLES = int(os.environ.get(VARIABLE, "12"))

@@ -26,8 +26,8 @@ from serve_app.api.dialects import chosen
 from serve_app.api.image_url import ImageFetcher
 from serve_app.domain import DEFAULT_TENANT, Detection, DetectOptions, Role
 from serve_app.errors import ImageUndecodable, ImageUrlRefused
-from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import World, build_world
+from tests.fakes.stages import fake_picture
 
 BOUNDARY = "boundary"
 DEEP = 100_000

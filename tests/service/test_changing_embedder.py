@@ -96,7 +96,7 @@ async def _change(folder: Path) -> None:
         assert await service.matcher.embedders() == EmbeddersInUse(OLD, NEW)
         assert await who(service, again) == before, "nothing changes for whoever searches"
         await enrol(service, "powell", powell, ImageStorage.NONE)
-        worker = Reembedder(stages.embedder, stages.matcher, batch=1)
+        worker = Reembedder(stages.stages["embedder"], stages.stages["matcher"], batch=1)
         steps = 0
         while await worker.step():
             steps += 1
@@ -159,7 +159,7 @@ async def _after_import(folder: Path) -> None:
     try:
         assert await service.matcher.embedders() == EmbeddersInUse(NEW)
         assert (await who(service, photos.variant(COLLINS)))[0] is None
-        worker = Reembedder(stages.embedder, stages.matcher)
+        worker = Reembedder(stages.stages["embedder"], stages.stages["matcher"])
         while await worker.step():
             pass
         for picture, person in ((photos.variant(COLLINS), "collins"), (PICTURES["blair"](), "blair")):
@@ -188,11 +188,11 @@ async def _damaged(folder: Path) -> None:
     crop.write_bytes(b"\xff\xd8\xff damaged")
     stages = LocalStages.open(configured(folder, NEW))
     try:
-        worker = Reembedder(stages.embedder, stages.matcher)
+        worker = Reembedder(stages.stages["embedder"], stages.stages["matcher"])
         while await worker.step():
             pass
-        change = await stages.matcher.embedder_change()
+        change = await stages.stages["matcher"].embedder_change()
         assert (change.state, change.without_image) == (ChangeState.WAITING, 1)
-        assert (await stages.matcher.embedders()).active == OLD
+        assert (await stages.stages["matcher"].embedders()).active == OLD
     finally:
         await stages.close()

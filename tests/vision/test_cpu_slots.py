@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from serve_app.vision.cpu_slots import CpuSlots, cpu_count
-from serve_app.vision.onnx_session import Array, CpuSession, FakeSession
+from serve_app.vision.onnx_session import Array, CpuSession
+from tests.fakes.onnx_session import FakeSession
 
 BATCH = np.zeros((1, 3, 4, 4), np.float32)
 

@@ -14,12 +14,12 @@ from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, Person
 from serve_app.errors import ConfigurationError
 from serve_app.gallery import Gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import MemoryIndex
 from serve_app.gallery.privacy.reencryption import reencrypt
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.encryption import Cipher, cipher_from_settings
 from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.settings import Settings, StorageSettings
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, face, query, template
 from tests.gallery.stores import check_consistent
 

@@ -16,7 +16,8 @@ from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery import KeyStore
 from serve_app.settings import Limits
 from tests.fakes.stages import FAKE_MODEL, FakeFace, fake_picture
-from tests.service_parts import ServiceParts, StoredState, empty_state
+from tests.gallery.copies import StoredState
+from tests.service_parts import ServiceParts, empty_state
 
 LIMITS = Limits(max_image_bytes=20_000, max_body_bytes=200_000, max_images_per_request=4, max_results=50)
 

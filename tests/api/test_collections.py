@@ -45,6 +45,7 @@ def test_the_policy_defaults_to_the_settings() -> None:
         "reject_below": 0,
         "keep_unknown_h": 0,
     }
+    world.leave()
 
 
 def test_names_are_unique_within_a_tenant(world: World) -> None:

@@ -39,7 +39,8 @@ from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageUrlRefused
 from tests.api.conftest import World, b64
 from tests.fakes.stages import FakeFace, fake_picture
-from tests.service_parts import OTHER_TENANT, StoredState
+from tests.gallery.copies import StoredState
+from tests.service_parts import OTHER_TENANT
 
 VARIABLE = "FACEGRAPH_FUZZ_EXAMPLES"
 EXAMPLES = int(os.environ.get(VARIABLE, "12"))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,22 +16,12 @@ from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.gallery.sql.records import faces
 from serve_app.gallery.sql.schema import collections, face_collections, index_journal, person_collections
 from serve_app.settings import Settings
 from tests.fakes.memory_index import MemoryIndex
+from tests.gallery.copies import migrated_records
 from tests.gallery.samples import CALIBRATIONS
-
-
-@cache
-def migrated_records() -> bytes:
-    """An SQLite file with this version's schema and nothing stored; migrated once per process."""
-    with tempfile.TemporaryDirectory() as folder:
-        records = Path(folder) / "records.db"
-        with closing(Database(f"sqlite:///{records}")) as database:
-            upgrade_database(database)
-        return records.read_bytes()
 
 
 @contextmanager

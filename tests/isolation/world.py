@@ -20,7 +20,8 @@ from serve_app.api.dialects import ALL
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery.sql.schema import metadata, tenants
 from tests.fakes.stages import fake_picture
-from tests.service_parts import OTHER_TENANT, ServiceParts, StoredState
+from tests.gallery.copies import StoredState
+from tests.service_parts import OTHER_TENANT, ServiceParts
 
 SECRET = "Unmistakable"
 """In every text that the owner stores."""

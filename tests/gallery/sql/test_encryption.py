@@ -108,7 +108,7 @@ def test_images_cannot_be_exchanged_or_changed(tmp_path: Path) -> None:
             cipher.decrypt(wrong, context)
 
 
-@pytest.mark.parametrize("text", ["short", "AAAA", "ü", key() + "x"])
+@pytest.mark.parametrize("text", ["short", "AAAA", "ü", key() + "x"], ids=["short", "3 bytes", "not ASCII", "too long"])
 def test_what_is_no_key_is_refused(text: str) -> None:
     settings = Settings(storage=StorageSettings(encryption_key=text))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="32 bytes") as raised:

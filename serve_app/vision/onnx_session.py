@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,19 +47,6 @@ class InferenceSession(Protocol):
     def run(self, batch: Array) -> list[Array]:
         """Run a float32 NCHW batch; returns one array per output, with the batch as first dimension."""
         ...
-
-
-class FakeSession:
-    """An :class:`InferenceSession` for unit tests: computes its outputs with a function."""
-
-    def __init__(self, function: Callable[[Array], list[Array]], output_names: Sequence[str] = ("output",)) -> None:
-        self.provider = "fake"
-        self.output_names = tuple(output_names)
-        self._function = function
-
-    def run(self, batch: Array) -> list[Array]:
-        """See :class:`InferenceSession`."""
-        return self._function(batch)
 
 
 class OnnxSession:

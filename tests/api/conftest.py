@@ -1,10 +1,9 @@
-"""The HTTP application over fake stages: a client for each role, and the parts to reach behind them."""
+"""The HTTP application over a real gallery and fake models: a client for each role, and the parts behind them."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2 as httpx
@@ -13,39 +12,36 @@ from fastapi.testclient import TestClient
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.fakes import FakeKeyStore
 from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.service import FaceService
-from serve_app.settings import Limits, Settings
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import (
-    FAKE_CALIBRATION,
-    FAKE_MODEL,
-    FakeDetector,
-    FakeEmbedder,
-    FakeFace,
-    FakeLiveness,
-    fake_picture,
-)
+from serve_app.gallery import KeyStore
+from serve_app.settings import Limits
+from tests.fakes.stages import FAKE_MODEL, FakeFace, fake_picture
+from tests.gallery.copies import StoredState
+from tests.service_parts import ServiceParts, empty_state
 
 LIMITS = Limits(max_image_bytes=20_000, max_body_bytes=200_000, max_images_per_request=4, max_results=50)
 
 
-@dataclass
-class World:
-    """One application and what it stands on."""
+class World(ServiceParts):
+    """One application and what it stands on.
 
-    context: ApiContext
-    client: TestClient
-    detector: FakeDetector
-    liveness: FakeLiveness
-    embedder: FakeEmbedder
-    matcher: FakeMatcher
-    keys: FakeKeyStore
-    search: dict[str, str]
-    enroll: dict[str, str]
-    admin: dict[str, str]
-    stranger: dict[str, str]
+    Args:
+        client: of the application; None makes one.
+        state, settings: see :class:`~tests.service_parts.ServiceParts`.
+    """
+
+    def __init__(self, client: TestClient | None = None, state: StoredState | None = None, **settings: Any) -> None:
+        super().__init__(state, **{"limits": LIMITS, **settings})
+        self.context = ApiContext(
+            service=self.service,
+            keys=self.keys,
+            settings=self.settings,
+            info={"name": "facegraph", "version": "1.2.3", "models": {FAKE_MODEL: {"task": "embedding"}}},
+        )
+        self.client = client or TestClient(create_app(lambda: self.context))
+        roles = {name: {"X-API-Key": secret} for name, secret in empty_state()[1].items()}
+        self.search, self.enroll, self.admin = roles["search"], roles["enroll"], roles["admin"]
+        self.stranger = roles["stranger"]
 
     def call(self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         """A request, by the admin unless other headers are given."""
@@ -56,27 +52,19 @@ class World:
         files = [("image", ("a.jpg", fake_picture(face))) for face in faces]
         return self.call("PUT", f"/v1/collections/{collection}/persons/{person_id}", files=files, data=data)
 
+    def work(self) -> None:
+        """Do all the gallery's background work that waits."""
+        while self.gallery.work():
+            pass
 
-def header(keys: FakeKeyStore, role: Role, tenant: str = DEFAULT_TENANT, **options: Any) -> dict[str, str]:
+    def leave(self) -> StoredState:
+        """Release everything; what the stores held."""
+        return self.close(self.client.portal.call) if self.client.portal is not None else self.close()
+
+
+def header(keys: KeyStore, role: Role, tenant: str = DEFAULT_TENANT, **options: Any) -> dict[str, str]:
     """The header of a new key."""
     return {"X-API-Key": keys.create(tenant, f"{role} key", role, **options)[1]}
-
-
-def build_world(client: TestClient | None = None, **settings: Any) -> World:
-    """An application over fakes, or a given one; keyword arguments are settings."""
-    detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
-    service = FaceService(detector, liveness, embedder, matcher, calibrations={FAKE_MODEL: FAKE_CALIBRATION})
-    keys = FakeKeyStore()
-    context = ApiContext(
-        service=service,
-        keys=keys,
-        settings=Settings(**{"limits": LIMITS, **settings}),
-        info={"name": "facegraph", "version": "1.2.3", "models": {FAKE_MODEL: {"task": "embedding"}}},
-    )
-    roles = {role.value: header(keys, role) for role in Role}
-    client = client or TestClient(create_app(lambda: context))
-    other = header(keys, Role.ADMIN, tenant="f" * 32)
-    return World(context, client, detector, liveness, embedder, matcher, keys, **roles, stranger=other)
 
 
 class Shared:
@@ -95,11 +83,12 @@ def shared_client() -> Iterator[TestClient]:
 @pytest.fixture
 def world(shared_client: TestClient) -> Iterator[World]:
     """A fresh context with an empty collection named staff."""
-    built = build_world(shared_client)
+    built = World(shared_client)
     Shared.context = built.context
     built.call("POST", "/v1/collections", json={"name": "staff"}).raise_for_status()
     yield built
     Shared.context = None
+    built.leave()
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

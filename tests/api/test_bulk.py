@@ -16,8 +16,8 @@ from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.bulk.worker import BulkWorker
 from serve_app.domain import DEFAULT_TENANT, TaskState
 from serve_app.errors import Overloaded
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64, code
+from tests.fakes.stages import FakeFace, fake_picture
 
 BULK = "/v1/collections/staff/bulk"
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -42,9 +42,9 @@ def submit(world: World, body: bytes, kind: str = "application/x-ndjson", query:
     return world.call("POST", BULK + query, headers, content=body)
 
 
-def work_off(world: World) -> int:
-    """Steps that the worker took."""
-    worker = BulkWorker(world.context)
+def work_off(world: World, worker: BulkWorker | None = None) -> int:
+    """Steps that the worker took; a new one unless one is given."""
+    worker = worker or BulkWorker(world.context)
 
     async def run() -> int:
         steps = 0
@@ -76,7 +76,7 @@ def test_json_lines_are_enrolled_and_reported(world: World) -> None:
     answer = submit(world, body)
     assert answer.status_code == 202, answer.text
     task = answer.json()
-    assert (task["kind"], task["state"], task["done"], task["total"]) == ("bulk", "running", 0, 3)
+    assert (task["kind"], task["state"], task["done"], task["total"]) == ("bulk", "waiting", 0, 3)
     assert faces(world) == {}
     work_off(world)
     ended = world.call("GET", f"/v1/tasks/{task['id']}").json()
@@ -198,9 +198,10 @@ def test_an_overloaded_service_is_tried_again(world: World, monkeypatch: pytest.
         return await enroll(tenant, person, *args, **kwargs)
 
     monkeypatch.setattr(world.context.service, "enroll", busy)
-    work_off(world)
+    worker = BulkWorker(world.context)
+    work_off(world, worker)
     assert faces(world) == {"ada": 1}, "it waits instead of failing"
-    work_off(world)
+    work_off(world, worker)
     assert faces(world) == {"ada": 1, "bob": 1}
 
 

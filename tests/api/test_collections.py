@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from serve_app.domain.names import NAME_RULE
-from tests.api.conftest import World, build_world, code
+from tests.api.conftest import World, code
 
 
 def test_create_with_everything(world: World) -> None:
@@ -33,7 +33,7 @@ def test_create_with_everything(world: World) -> None:
 
 
 def test_the_policy_defaults_to_the_settings() -> None:
-    world = build_world(liveness={"threshold": 0.6}, matcher={"default_image_storage": "none"})
+    world = World(liveness={"threshold": 0.6}, matcher={"default_image_storage": "none"})
     policy = world.call("POST", "/v1/collections", json={"name": "a"}).json()["policy"]
     assert policy == {
         "liveness": False,
@@ -44,6 +44,7 @@ def test_the_policy_defaults_to_the_settings() -> None:
         "reject_below": 0,
         "keep_unknown_h": 0,
     }
+    world.leave()
 
 
 def test_names_are_unique_within_a_tenant(world: World) -> None:

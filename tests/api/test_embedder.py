@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from serve_app.domain import ChangeState, EmbedderChange, LeftBehind, Page
-from serve_app.stages.fakes import FAKE_MODEL, FakeFace
 from tests.api.conftest import World, code
+from tests.fakes.stages import FAKE_MODEL, FakeFace
+from tests.service_parts import OTHER_TENANT
 
 
 def test_without_a_change(world: World) -> None:
@@ -40,7 +41,7 @@ def test_a_change_is_told_of_the_key_s_tenant(world: World, monkeypatch: pytest.
     page = world.client.get("/v1/embedder/left-behind?limit=2", headers=world.stranger).json()
     assert [item["person_id"] for item in page["left_behind"]] == ["bob", None]
     assert page["cursor"] == "more"
-    assert asked == ["f" * 32] * 2
+    assert asked == [OTHER_TENANT] * 2
 
 
 @pytest.mark.parametrize("path", ["/v1/embedder", "/v1/embedder/left-behind"])

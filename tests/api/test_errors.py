@@ -8,8 +8,8 @@ import pytest
 
 from serve_app.api.request_guard import Bounds, RequestGuard
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
-from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import World, as_file, b64, code
+from tests.fakes.stages import fake_picture
 
 PICTURE = fake_picture("ada")
 

@@ -11,8 +11,8 @@ from serve_app.api.image_url import ImageFetcher, resolve_host
 from serve_app.api.public_addresses import is_public
 from serve_app.errors import FacegraphError, ImageDownloadFailed, ImageDownloadTimeout, ImageTooLarge, ImageUrlRefused
 from serve_app.settings import ImageUrls
-from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import World, code
+from tests.fakes.stages import fake_picture
 
 PUBLIC = "93.184.215.14"
 PICTURE = fake_picture("ada")

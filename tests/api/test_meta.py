@@ -27,7 +27,7 @@ def test_ready(world: World) -> None:
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("milvus at 10.0.0.7 is away"), RuntimeError("secret")])
 def test_not_ready_names_the_stage_and_no_more(world: World, failure: Exception) -> None:
-    world.matcher.failure = failure
+    world.faults.failure = failure
     answer = world.client.get("/readyz")
     assert code(answer) == (503, "unavailable")
     assert answer.json()["error"]["message"] == "Not ready: matcher."
@@ -67,7 +67,7 @@ def test_info(world: World) -> None:
 def test_status_counts_what_went_through(world: World) -> None:
     before = world.call("GET", "/v1/status").json()["requests"]
     assert world.call("GET", "/v1/collections").status_code == 200
-    world.matcher.failure = RuntimeError("broken")
+    world.faults.failure = RuntimeError("broken")
     assert world.call("GET", "/v1/collections").status_code == 500
     answer = world.call("GET", "/v1/status").json()
     after = answer["requests"]

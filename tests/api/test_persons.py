@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from serve_app.stages.fakes import MAGIC, FakeFace, fake_picture
 from tests.api.conftest import World, as_file, b64, code
+from tests.fakes.stages import MAGIC, FakeFace, fake_picture
 
 ADA = "/v1/collections/staff/persons/ada"
 
@@ -226,7 +226,11 @@ def test_deleting(world: World) -> None:
     assert gone == {"deleted": True, "erased": False, "persons": 0, "faces": 0, "receipt": None}
     assert code(world.call("DELETE", ADA)) == (404, "person_not_found")
     gone = world.call("DELETE", "/v1/collections/visitors/persons/ada").json()
-    assert gone == {"deleted": True, "erased": True, "persons": 1, "faces": 1, "receipt": None}
+    receipt = gone.pop("receipt")
+    assert gone == {"deleted": True, "erased": True, "persons": 1, "faces": 1}
+    assert (receipt["statement"]["persons"], receipt["statement"]["faces"]) == (["ada"], 1)
+    checked = world.call("POST", "/v1/receipts/check", json=receipt).json()
+    assert checked == {"genuine": True, "recorded": True, "residue": 0}
 
 
 def test_faces_of_a_person(world: World) -> None:

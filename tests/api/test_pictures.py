@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serve_app.stages.fakes import DIMENSION, FAKE_LIVENESS_MODEL, FAKE_MODEL, FakeFace, fake_picture
 from tests.api.conftest import World, as_file, b64, code
+from tests.fakes.stages import DIMENSION, FAKE_LIVENESS_MODEL, FAKE_MODEL, FakeFace, fake_picture
 
 ADA, BOB = fake_picture("ada"), fake_picture("bob")
 ADA_AGAIN = fake_picture(FakeFace("ada", 1))

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from serve_app.stages.fakes import FAKE_LIVENESS_MODEL, FAKE_MODEL, FakeFace, fake_picture
 from tests.api.conftest import World, as_file, b64, code
+from tests.fakes.stages import FAKE_LIVENESS_MODEL, FAKE_MODEL, FakeFace, fake_picture
 
 PICTURE = fake_picture("ada")
 

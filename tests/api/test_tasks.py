@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from itertools import combinations
 
-from serve_app.domain import DEFAULT_TENANT, TaskState
-from serve_app.stages.fakes import FakeFace
-from tests.api.conftest import World, code
+from tests.api.conftest import World, b64, code
+from tests.fakes.stages import FakeFace, fake_picture
 
 START = "/v1/collections/staff/duplicates"
 
@@ -20,7 +19,8 @@ def crowd(world: World) -> None:
 def test_duplicates_are_found_in_the_background(world: World) -> None:
     crowd(world)
     started = world.call("POST", START, world.enroll)
-    assert started.status_code == 202
+    assert (started.status_code, started.json()["state"]) == (202, "waiting")
+    world.work()
     task = world.call("GET", f"/v1/tasks/{started.json()['id']}", world.enroll).json()
     assert (task["kind"], task["state"], task["error"]) == ("duplicates", "done", "")
     assert task["result"] == {"pairs": 3}
@@ -39,7 +39,9 @@ def test_duplicates_are_found_in_the_background(world: World) -> None:
 def test_a_threshold_may_be_named(world: World) -> None:
     crowd(world)
     task = world.call("POST", START, json={"min_score": 1}).json()
-    assert (task["arguments"]["min_score"], task["result"]) == (1.0, {"pairs": 0})
+    world.work()
+    ended = world.call("GET", f"/v1/tasks/{task['id']}").json()
+    assert (ended["arguments"]["min_score"], ended["state"], ended["result"]) == (1.0, "done", {"pairs": 0})
     assert world.call("POST", START, json={"fpir": 0.5}).json()["arguments"]["min_score"] < 0.7
     for body in ({"min_score": 2}, {"fpir": 0}, {"min_score": 0.5, "fpir": 0.5}, {"limit": 1}):
         assert code(world.call("POST", START, json=body)) == (400, "invalid_request")
@@ -49,6 +51,7 @@ def test_a_threshold_may_be_named(world: World) -> None:
 def test_who_was_told_apart_is_listed_no_more_unless_asked_for(world: World) -> None:
     crowd(world)
     path = f"/v1/tasks/{world.call('POST', START).json()['id']}/duplicates"
+    world.work()
     apart = "/v1/collections/staff/persons/ada/distinct"
 
     def listed(**params: bool) -> dict[frozenset[str], bool]:
@@ -74,11 +77,17 @@ def test_who_was_told_apart_is_listed_no_more_unless_asked_for(world: World) -> 
 
 
 def test_a_task_is_cancelled(world: World) -> None:
-    task = world.call("POST", START).json()
-    stored = world.matcher._of(DEFAULT_TENANT).tasks
-    stored[task["id"]] = replace(stored[task["id"]], state=TaskState.RUNNING)
-    assert world.call("DELETE", f"/v1/tasks/{task['id']}").json()["state"] == "cancelled"
-    assert world.call("GET", f"/v1/tasks/{task['id']}").json()["state"] == "cancelled"
+    waiting = world.call("POST", START).json()
+    line = json.dumps({"person": "ada", "image_base64": b64(fake_picture("ada"))})
+    headers = {**world.enroll, "Content-Type": "application/x-ndjson"}
+    running = world.call("POST", "/v1/collections/staff/bulk", headers, content=line).json()
+    world.gallery.bulk_work("a" * 32, 1)
+    for task, state in ((waiting, "waiting"), (running, "running")):
+        path = f"/v1/tasks/{task['id']}"
+        assert world.call("GET", path).json()["state"] == state
+        assert world.call("DELETE", path).json()["state"] == "cancelled"
+        world.work()
+        assert world.call("GET", path).json()["state"] == "cancelled"
 
 
 def test_tasks_of_others_do_not_exist(world: World) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from serve_app.domain import DEFAULT_TENANT
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, as_file, code
+from tests.fakes.stages import FakeFace, fake_picture
 
 UNKNOWNS = "/v1/collections/staff/unknowns"
 
@@ -38,8 +38,9 @@ def test_a_search_keeps_whom_it_does_not_find(keeping: World) -> None:
     assert (listed["id"], listed["collection"], listed["sightings"]) == (eve["unknown"]["id"], "staff", 2)
     assert len(listed["faces"]) == 2
     assert listed == keeping.call("GET", f"{UNKNOWNS}/{listed['id']}").json()
-    kept = keeping.matcher._of(DEFAULT_TENANT).unknowns[listed["id"]].faces.values()
-    assert all(face.thumbnail is not None and face.photograph is None for face in kept)
+    ids = [face["id"] for face in listed["faces"]]
+    assert None not in keeping.gallery.face_images(DEFAULT_TENANT, ids, "thumbnail")
+    assert keeping.gallery.face_images(DEFAULT_TENANT, ids, "photograph") == (None, None)
 
 
 def test_only_when_it_is_told_to(keeping: World) -> None:
@@ -79,8 +80,9 @@ def test_the_storage_policy_holds(keeping: World) -> None:
         unknown = search(keeping, f"with {storage}")[0]["unknown"]["id"]
         (face,) = keeping.call("GET", f"{UNKNOWNS}/{unknown}").json()["faces"]
         assert face["image_storage"] == ("thumbnail" if image_kept else "none")
-        (kept,) = keeping.matcher._of(DEFAULT_TENANT).unknowns[unknown].faces.values()
-        assert (kept.thumbnail is not None, kept.photograph) == (image_kept, None)
+        (thumbnail,) = keeping.gallery.face_images(DEFAULT_TENANT, [face["id"]], "thumbnail")
+        (photograph,) = keeping.gallery.face_images(DEFAULT_TENANT, [face["id"]], "photograph")
+        assert (thumbnail is not None, photograph) == (image_kept, None)
 
 
 def test_an_unknown_is_named(keeping: World) -> None:

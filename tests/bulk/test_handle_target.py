@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +15,9 @@ from serve_app.bulk.enroller import Refused, TargetUnreachable
 from serve_app.bulk.handle_target import HandleTarget
 from serve_app.domain import DEFAULT_TENANT, NewCollection
 from serve_app.errors import StoreUnavailable
-from serve_app.service import FaceService
 from serve_app.serving.ingress import Ingress
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import FAKE_CALIBRATION, FAKE_MODEL, FakeDetector, FakeEmbedder, FakeLiveness, fake_picture
+from tests.fakes.stages import fake_picture
+from tests.service_parts import ServiceParts
 
 
 class Handle:
@@ -44,14 +43,14 @@ class Handle:
 
 
 @pytest.fixture
-def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
+def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handle]:
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
-    matcher = FakeMatcher()
-    asyncio.run(matcher.create_collection(DEFAULT_TENANT, NewCollection("staff")))
+    parts = ServiceParts()
+    parts.gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))
     ingress = Ingress.__new__(Ingress)  # its operations, without stages that load models
-    parts = (FakeDetector(), FakeLiveness(), FakeEmbedder(), matcher)
-    ingress.service = FaceService(*parts, calibrations={FAKE_MODEL: FAKE_CALIBRATION})
-    return Handle(ingress)
+    ingress.service = parts.service
+    yield Handle(ingress)
+    parts.close()
 
 
 def put(handle: Handle, *images: bytes, collection: str = "staff", **fields: Any) -> int:

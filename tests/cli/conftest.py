@@ -1,12 +1,12 @@
-"""The API over fake stages on a real HTTP port, for the client and the commands that use it."""
+"""The API over a real gallery and fake models on a real HTTP port, for the client and the commands that use it."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -18,14 +18,11 @@ from typer.testing import CliRunner, Result
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
-from serve_app.api.fakes import FakeKeyStore
 from serve_app.cli import app
 from serve_app.client import Client
-from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.service import FaceService
-from serve_app.settings import Limits, Settings
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import FAKE_CALIBRATION, FAKE_MODEL, FakeDetector, FakeEmbedder, FakeLiveness
+from serve_app.domain import Role
+from serve_app.settings import Limits
+from tests.service_parts import ServiceParts, empty_state
 
 LIMITS = Limits(max_image_bytes=20_000, max_body_bytes=100_000, max_images_per_request=4, max_results=50)
 
@@ -33,8 +30,7 @@ Answer = Callable[[Request], Response | None]
 """What to answer instead of the application; None lets it answer."""
 
 
-@dataclass
-class Service:
+class Service(ServiceParts):
     """A running service.
 
     Attributes:
@@ -42,37 +38,56 @@ class Service:
         requests: method and path of each, in order.
     """
 
-    context: ApiContext
-    keys: dict[Role, str]
-    matcher: FakeMatcher
-    url: str = ""
-    instead: Answer = lambda request: None
-    requests: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self, url: str) -> None:
+        super().__init__(background=True, limits=LIMITS)
+        self.url = url
+        self.secrets = {role: empty_state()[1][role] for role in Role}
+        self.context = ApiContext(
+            service=self.service,
+            keys=self.keys,
+            settings=self.settings,
+            info={"name": "facegraph", "version": "1.2.3"},
+        )
+        self.instead: Answer = lambda request: None
+        self.requests: list[tuple[str, str]] = []
 
     def client(self, role: Role = Role.ADMIN, **options: Any) -> Client:
         """A client with a key of this role."""
-        return Client(self.url, self.keys[role], 10, **options)
+        return Client(self.url, self.secrets[role], 10, **options)
 
     def cli(self, *arguments: str, role: Role = Role.ADMIN) -> Result:
         """A command against this service."""
-        return facegraph(*arguments, "--url", self.url, "--key", self.keys[role])
+        return facegraph(*arguments, "--url", self.url, "--key", self.secrets[role])
 
 
-class _Tap:
-    """Notes requests, and answers some itself."""
+class Server:
+    """The one application of all tests, on a port; it answers for the service of the test that runs.
 
-    def __init__(self, application: ASGIApp, service: Service) -> None:
-        self.application = application
-        self.service = service
+    It notes requests, and answers some itself.
+    """
+
+    def __init__(self) -> None:
+        self.service: Service | None = None
+        self.url = ""
+        self._application = create_app(lambda: self.service and self.service.context)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        self._loop = asyncio.get_running_loop()
+        if scope["type"] == "http" and self.service is not None:
             self.service.requests.append((scope["method"], scope["path"]))
             answer = self.service.instead(Request(scope))
             if answer is not None:
                 await answer(scope, receive, send)
                 return
-        await self.application(scope, receive, send)
+        await self._application(scope, receive, send)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine function on the loop that serves requests."""
+        if self._loop is None:
+            asyncio.run(work())
+        else:
+            asyncio.run_coroutine_threadsafe(work(), self._loop).result(120)
 
 
 def error_answer(status: int, code: str, headers: dict[str, str] | None = None, **details: Any) -> Response:
@@ -104,20 +119,18 @@ def running(application: ASGIApp) -> Iterator[str]:
         thread.join(10)
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """An application of its own for each test would take longer than most tests."""
+    made = Server()
+    with running(made) as made.url:
+        yield made
+
+
 @pytest.fixture
-def service() -> Iterator[Service]:
+def service(server: Server) -> Iterator[Service]:
     """A service without collections. Shadows the real one of the whole suite."""
-    matcher = FakeMatcher()
-    parts = (FakeDetector(), FakeLiveness(), FakeEmbedder(), matcher)
-    keys = FakeKeyStore()
-    context = ApiContext(
-        service=FaceService(*parts, calibrations={FAKE_MODEL: FAKE_CALIBRATION}),
-        keys=keys,
-        settings=Settings(limits=LIMITS),
-        info={"name": "facegraph", "version": "1.2.3"},
-    )
-    secrets = {role: keys.create(DEFAULT_TENANT, f"{role} key", role)[1] for role in Role}
-    service = Service(context, secrets, matcher)
-    with running(_Tap(create_app(lambda: context), service)) as url:
-        service.url = url
-        yield service
+    made = server.service = Service(server.url)
+    yield made
+    server.service = None
+    made.close(server.run)

@@ -19,8 +19,8 @@ from serve_app.api.bulk.worker import BulkWorker
 from serve_app.client import ApiError, AsyncClient, Client, ServiceUnreachable
 from serve_app.client.api import Api
 from serve_app.domain import Role
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer
+from tests.fakes.stages import FakeFace, fake_picture
 
 ADA = fake_picture("ada")
 PAUSE_S = 4
@@ -28,7 +28,7 @@ PAUSE_S = 4
 
 def with_client(service: Service, work: Callable[[AsyncClient], Awaitable[None]], role: Role = Role.ADMIN) -> None:
     async def run() -> None:
-        async with AsyncClient(service.url, service.keys[role], 10, patience_s=5) as client:
+        async with AsyncClient(service.url, service.secrets[role], 10, patience_s=5) as client:
             await work(client)
 
     asyncio.run(run())
@@ -131,7 +131,7 @@ def test_an_upload_is_handed_in_followed_and_reported(service: Service, tmp_path
         async for now in client.follow_task(task["id"]):
             states.append(now["state"])
             await worker.step()
-        assert states == ["running", "done"]
+        assert states == ["waiting", "done"]
         told = [json.loads(line) for line in (await client.bulk_report(task["id"], failures=True)).splitlines()]
         assert [(line["person"], line["status"]) for line in told] == [("ada", "partial")]
 

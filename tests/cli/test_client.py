@@ -13,8 +13,8 @@ import facegraph.client
 import serve_app.client
 from serve_app.client import ApiError, Client, ServiceUnreachable
 from serve_app.domain import Role
-from serve_app.stages.fakes import FAKE_MODEL, FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer
+from tests.fakes.stages import FAKE_MODEL, FakeFace, fake_picture
 
 ADA, BOB = fake_picture("ada"), fake_picture("bob")
 

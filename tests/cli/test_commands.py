@@ -24,9 +24,9 @@ from serve_app.domain import (
 )
 from serve_app.gallery import open_gallery, open_keys
 from serve_app.settings import Settings
-from serve_app.stages.fakes import FakeFace, fake_picture
 from serve_app.vision.catalogue import Catalogue
 from tests.cli.conftest import Service, facegraph
+from tests.fakes.stages import FakeFace, fake_picture
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_no_key_no_service_no_url(service: Service, picture: str, monkeypatch: p
     monkeypatch.setenv("FACEGRAPH_PORT", service.url.rsplit(":", 1)[1])
     refused = facegraph("info")
     assert (refused.exit_code, "Error: " in refused.stderr) == (2, True)
-    monkeypatch.setenv("FACEGRAPH_API_KEY", service.keys[Role.SEARCH])
+    monkeypatch.setenv("FACEGRAPH_API_KEY", service.secrets[Role.SEARCH])
     assert facegraph("info").exit_code == 0, "the port and the key come from the environment"
 
 

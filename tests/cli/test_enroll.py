@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from serve_app.cli import progress
 from serve_app.domain import Role
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.cli.conftest import Service, error_answer, facegraph
+from tests.fakes.stages import FakeFace, fake_picture
 
 NO_FACE = fake_picture()
 DAMAGED = b"this is no picture"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +23,8 @@ from serve_app.serving.deployments import offer
 from serve_app.serving.python_handle import PythonHandle
 from serve_app.serving.remote import Remote
 from serve_app.serving.stage_kinds import STAGES, StageKind
-from tests.gallery.samples import MODEL, OTHER_MODEL, face, query, template
-from tests.gallery.stores import in_memory
+from tests.gallery.copies import CopiedGallery, StoredState
+from tests.gallery.samples import CALIBRATIONS, MODEL, OTHER_MODEL, face, query, template
 from tests.serving.test_remote import Handle
 
 T = DEFAULT_TENANT
@@ -132,10 +131,23 @@ PREPARATIONS: dict[str, Callable[[World], object]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def filled() -> tuple[World, StoredState]:
+    """A world whose gallery is closed, and what that holds."""
+    copy = CopiedGallery(StoredState(), CALIBRATIONS)
+    made = World(copy.gallery)
+    copy.gallery.close()
+    return made, copy.leave()
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with in_memory(tmp_path) as gallery:
-        yield World(gallery)
+def world(filled: tuple[World, StoredState]) -> Iterator[World]:
+    made, state = filled
+    copy = CopiedGallery(state, CALIBRATIONS)
+    made.gallery = copy.gallery
+    yield made
+    copy.gallery.close()
+    copy.leave()
 
 
 @contextmanager

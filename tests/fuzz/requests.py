@@ -9,6 +9,7 @@ content-type: application/json
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import json
 import re
@@ -26,8 +27,8 @@ from serve_app.api.dialects import chosen
 from serve_app.api.image_url import ImageFetcher
 from serve_app.domain import DEFAULT_TENANT, Detection, DetectOptions, Role
 from serve_app.errors import ImageUndecodable, ImageUrlRefused
-from serve_app.stages.fakes import fake_picture
-from tests.api.conftest import World, build_world
+from tests.api.conftest import World
+from tests.fakes.stages import fake_picture
 
 BOUNDARY = "boundary"
 DEEP = 100_000
@@ -47,11 +48,11 @@ class NoInternet(ImageFetcher):
 
 @cache
 def application() -> tuple[FastAPI, World, asyncio.AbstractEventLoop]:
-    """The one application of this process, over fakes; somebody is enrolled."""
+    """The one application of this process, over fake models; a person is enrolled."""
     holder: list[World] = []
     app = create_app(lambda: holder[0].context, chosen(("all",)))
-    client = TestClient(app)
-    world = build_world(client)
+    world = World(TestClient(app))
+    atexit.register(world.leave)
     holder.append(world)
     world.detector.detect = _strict(world.detector.detect)  # type: ignore[method-assign]
     world.context.by_url = NoInternet(world.context.settings.image_urls, 20_000)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import MemoryIndex, RowKey, VectorIndex
+from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.gallery.sql.records import faces
 from serve_app.gallery.sql.schema import collections, face_collections, index_journal, person_collections
 from serve_app.settings import Settings
+from tests.fakes.memory_index import MemoryIndex
+from tests.gallery.copies import migrated_records
 from tests.gallery.samples import CALIBRATIONS
 
 
@@ -33,9 +36,14 @@ def embedded(folder: Path) -> Iterator[Gallery]:
 
 @contextmanager
 def in_memory(folder: Path, index: VectorIndex | None = None) -> Iterator[Gallery]:
-    """A gallery on SQLite in a folder, with an index in memory."""
-    database = Database(f"sqlite:///{folder / 'records.db'}")
-    upgrade_database(database)
+    """SQLite in a folder and an index in memory."""
+    records = folder / "records.db"
+    if not records.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        records.write_bytes(migrated_records())
+        with closing(sqlite3.connect(records)) as connection, connection:
+            connection.execute("UPDATE installation SET id = ?", [uuid.uuid4().hex])
+    database = Database(f"sqlite:///{records}")
     gallery = Gallery(
         database, index or MemoryIndex(), BlobStore(f"file://{folder / 'blobs'}"), CALIBRATIONS, alone=True
     )

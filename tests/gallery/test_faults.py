@@ -19,10 +19,11 @@ from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, Person
 from serve_app.errors import ConfigurationError, FaceIdNotFound, PersonNotFound, StoreUnavailable
 from serve_app.gallery import open_gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import IndexRow, MemoryIndex, RowKey
+from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.settings import Settings
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
 from tests.gallery.stores import check_consistent, embedded, in_memory
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
-from serve_app.gallery.index.base import MemoryIndex
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import face
 from tests.gallery.stores import in_memory
 

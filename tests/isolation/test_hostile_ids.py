@@ -35,12 +35,13 @@ WITH_IDS = {
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world() -> Iterator[World]:
     """Both tenants; no test changes anything."""
-    made = World(tmp_path_factory.mktemp("hostile") / "data", application())
-    made.renew()
-    yield made
-    made.close()
+    with application() as client:
+        made = World(client)
+        made.renew()
+        yield made
+        made.close()
 
 
 @pytest.mark.parametrize("name", sorted(WITH_IDS))

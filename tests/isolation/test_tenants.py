@@ -23,7 +23,7 @@ import pytest
 from serve_app.api.app import create_app
 from serve_app.api.dialects import ALL
 from serve_app.domain import DetectOptions
-from serve_app.stages.fakes import FakeDetector, fake_picture
+from tests.fakes.stages import FakeDetector, fake_picture
 from tests.isolation.world import FACES, SECRET, Side, World, application, as_uuid, picture, plain
 
 DOCUMENT = create_app(lambda: None, ALL).openapi()
@@ -95,9 +95,10 @@ PICTURE_FIELD = re.compile(
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world() -> Iterator[World]:
     """Both tenants, as they are before any test."""
-    return World(tmp_path_factory.mktemp("isolation") / "data", application())
+    with application() as client:
+        yield World(client)
 
 
 @pytest.fixture

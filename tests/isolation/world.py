@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import re
-import shutil
 import uuid
-from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,16 +18,10 @@ from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
 from serve_app.api.dialects import ALL
 from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.gallery import Gallery, KeyStore
-from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import MemoryIndex
-from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.gallery.sql.schema import metadata, tenants
-from serve_app.gallery.tenants import TenantStore
-from serve_app.service import FaceService
-from serve_app.settings import Settings
-from serve_app.stages.fakes import FAKE_CALIBRATION, FAKE_MODEL, FakeDetector, FakeEmbedder, FakeLiveness, fake_picture
+from tests.fakes.stages import fake_picture
+from tests.gallery.copies import StoredState
+from tests.service_parts import OTHER_TENANT, ServiceParts
 
 SECRET = "Unmistakable"
 """In every text that the owner stores."""
@@ -39,21 +30,6 @@ FACES = {"owner": ("ada", "ben", "kim"), "stranger": ("zoe", "yan", "lee")}
 """Who is on the pictures that each tenant enrols as ada and ben, and as a face without a person."""
 
 HEX = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
-
-
-class ThreadedGallery:
-    """The gallery with asynchronous methods, as the matcher stage has them."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery = gallery
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._gallery, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await asyncio.to_thread(method, *args, **kwargs)
-
-        return call
 
 
 class Side:
@@ -67,61 +43,38 @@ class Side:
 
 
 class World:
-    """The application over a real gallery in a folder, both tenants filled."""
+    """The application over a real gallery, both tenants filled.
 
-    def __init__(self, folder: Path, client: TestClient) -> None:
-        self.folder = folder
+    Args:
+        client: of the application, entered.
+    """
+
+    def __init__(self, client: TestClient) -> None:
         self.client = client
-        self.index = MemoryIndex()
-        self.settings = Settings(data_dir=folder)
-        upgrade_database(database := Database(self.settings.database_url))
-        tenants_store = TenantStore(database)
-        with closing(KeyStore(database)) as keys:
-            other = tenants_store.create("other").id
-            sides = {}
-            for name, tenant in (("owner", DEFAULT_TENANT), ("stranger", other)):
-                key, secret = keys.create(tenant, "tests", Role.ADMIN)
-                sides[name] = Side(tenant, key.id, secret)
-        self.owner, self.stranger = sides["owner"], sides["stranger"]
         self._open()
+        sides = {}
+        for name, tenant in (("owner", DEFAULT_TENANT), ("stranger", OTHER_TENANT)):
+            key, secret = self.parts.keys.create(tenant, "tests", Role.ADMIN)
+            sides[name] = Side(tenant, key.id, secret)
+        self.owner, self.stranger = sides["owner"], sides["stranger"]
         self._fill(self.owner, FACES["owner"], SECRET)
         self._fill(self.stranger, FACES["stranger"], "plain")
-        self.close()
-        shutil.copytree(folder, self._original)
-        self._rows = self.index._models
-
-    @property
-    def _original(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}-original")
+        self._original = self.close()
 
     def renew(self) -> None:
         """The state of the beginning."""
-        shutil.rmtree(self.folder)
-        shutil.copytree(self._original, self.folder)
-        self.index = MemoryIndex()
-        self.index._models = {model: dict(rows) for model, rows in self._rows.items()}
-        self._open()
+        self._open(self._original)
 
-    def _open(self) -> None:
-        self._database = Database(self.settings.database_url)
-        blobs = BlobStore(self.settings.blobs_url)
-        self.gallery = Gallery(self._database, self.index, blobs, {FAKE_MODEL: FAKE_CALIBRATION}, alone=True)
-        self.gallery.aim(FAKE_MODEL)
-        self._keys = KeyStore(self._database)
-        service = FaceService(
-            FakeDetector(),
-            FakeLiveness(),
-            FakeEmbedder(),
-            ThreadedGallery(self.gallery),  # type: ignore[arg-type]
-            calibrations={FAKE_MODEL: FAKE_CALIBRATION},
+    def _open(self, state: StoredState | None = None) -> None:
+        self.parts = ServiceParts(state)
+        Current.context = ApiContext(
+            service=self.parts.service, keys=self.parts.keys, settings=self.parts.settings, info={"models": {}}
         )
-        Current.context = ApiContext(service=service, keys=self._keys, settings=self.settings, info={"models": {}})
 
-    def close(self) -> None:
-        """Release the stores."""
+    def close(self) -> StoredState:
+        """Release the stores; what they held."""
         Current.context = None
-        self._keys.close()
-        self.gallery.close()
+        return self.parts.close(self.client.portal.call)
 
     def _fill(self, side: Side, who: tuple[str, ...], word: str) -> None:
         def call(method: str, path: str, **options: Any) -> Any:
@@ -164,7 +117,7 @@ class World:
     def belongings(self, tenant: str) -> dict[str, Any]:
         """Everything stored that is not this tenant's: rows, index rows, digests of images."""
         found: dict[str, Any] = {}
-        with self._database.read() as connection:
+        with self.parts.database.read() as connection:
             tables = {
                 table.name: connection.execute(sa.select(table)).mappings().all() for table in metadata.sorted_tables
             }
@@ -175,9 +128,9 @@ class World:
                 row.pop("last_used", None)
             found[name] = sorted(map(repr, kept))
         found["index"] = sorted(
-            key for rows in self.index._models.values() for key in rows if key.collection_id not in own
+            key for rows in self.parts.index.rows().values() for key in rows if key.collection_id not in own
         )
-        blobs = self.folder / "blobs"
+        blobs = self.parts.images
         found["images"] = {
             str(path.relative_to(blobs)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(blobs.rglob("*"))
@@ -187,7 +140,7 @@ class World:
 
     def ids_of(self, tenant: str) -> set[str]:
         """Every id in a row of the tenant's."""
-        with self._database.read() as connection:
+        with self.parts.database.read() as connection:
             rows = [
                 row
                 for table in metadata.sorted_tables
@@ -204,9 +157,11 @@ class Current:
     context: ApiContext | None = None
 
 
-def application() -> TestClient:
+@contextmanager
+def application() -> Iterator[TestClient]:
     """A client of the application with every dialect."""
-    return TestClient(create_app(lambda: Current.context, ALL))
+    with TestClient(create_app(lambda: Current.context, ALL)) as client:
+        yield client
 
 
 def picture(*who: str) -> str:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from serve_app.domain import NewCollection
 from serve_app.errors import FaceRejected, PersonNotFound
 from serve_app.service import FaceService
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import (
-    FAKE_CALIBRATION,
-    FAKE_MODEL,
-    FakeDetector,
-    FakeEmbedder,
-    FakeFace,
-    FakeLiveness,
-    fake_picture,
-)
+from tests.fakes.stages import FakeFace, fake_picture
+from tests.service_parts import ServiceParts
 
 TENANT = "0" * 32
 PICTURE = fake_picture(FakeFace("ada", size=60))
 
 
 @pytest.fixture
-def service() -> FaceService:
-    detector, liveness, embedder, matcher = FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher()
-    made = FaceService(detector, liveness, embedder, matcher, calibrations={FAKE_MODEL: FAKE_CALIBRATION})
-    asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
-    return made
+def service() -> Iterator[FaceService]:
+    parts = ServiceParts()
+    parts.gallery.create_collection(TENANT, NewCollection("staff"))
+    yield parts.service
+    parts.close()
 
 
 def test_a_smaller_face_is_not_enrolled(service: FaceService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -18,16 +19,8 @@ from serve_app.errors import (
     TooManyFaces,
 )
 from serve_app.service import FaceService
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import (
-    FAKE_CALIBRATION,
-    FAKE_MODEL,
-    FakeDetector,
-    FakeEmbedder,
-    FakeFace,
-    FakeLiveness,
-    fake_picture,
-)
+from tests.fakes.stages import FakeFace, fake_picture
+from tests.service_parts import ServiceParts
 
 TENANT = "0" * 32
 CROPPED = fake_picture(FakeFace("ada", codes=("FACE_CROPPED", "EYES_CLOSED")))
@@ -35,13 +28,12 @@ FAULTS = {QualityCode.FACE_CROPPED, QualityCode.EYES_CLOSED, QualityCode.FACE_TO
 
 
 @pytest.fixture
-def service() -> FaceService:
-    made = FaceService(
-        FakeDetector(), FakeLiveness(), FakeEmbedder(), FakeMatcher(), calibrations={FAKE_MODEL: FAKE_CALIBRATION}
-    )
-    asyncio.run(made.matcher.create_collection(TENANT, NewCollection("staff")))
-    asyncio.run(made.enroll(TENANT, "ada", "staff", [fake_picture("ada")]))
-    return made
+def service() -> Iterator[FaceService]:
+    parts = ServiceParts()
+    parts.gallery.create_collection(TENANT, NewCollection("staff"))
+    asyncio.run(parts.service.enroll(TENANT, "ada", "staff", [fake_picture("ada")]))
+    yield parts.service
+    parts.close()
 
 
 def test_unfit_faces(service: FaceService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,32 +11,19 @@ import pytest
 from serve_app.domain import CollectionPolicy, NewCollection, SearchResult
 from serve_app.errors import FaceNotLive, TooManyFaces
 from serve_app.service import FaceService
-from serve_app.stages.fake_matcher import FakeMatcher
-from serve_app.stages.fakes import (
-    FAKE_CALIBRATION,
-    FAKE_MODEL,
-    FakeDetector,
-    FakeEmbedder,
-    FakeFace,
-    FakeLiveness,
-    fake_picture,
-)
+from tests.fakes.stages import FakeFace, fake_picture
+from tests.service_parts import ServiceParts
 
 TENANT = "0" * 32
 
 
 @pytest.fixture
-def service() -> FaceService:
-    made = FaceService(
-        FakeDetector(),
-        FakeLiveness(),
-        FakeEmbedder(),
-        FakeMatcher(),
-        calibrations={FAKE_MODEL: FAKE_CALIBRATION},
-    )
-    asyncio.run(made.matcher.create_collection(TENANT, NewCollection("gate")))
-    asyncio.run(made.enroll(TENANT, "ada", "gate", [fake_picture(FakeFace("ada"))]))
-    return made
+def service() -> Iterator[FaceService]:
+    parts = ServiceParts()
+    parts.gallery.create_collection(TENANT, NewCollection("gate"))
+    asyncio.run(parts.service.enroll(TENANT, "ada", "gate", [fake_picture(FakeFace("ada"))]))
+    yield parts.service
+    parts.close()
 
 
 def set_policy(service: FaceService, **values: object) -> None:

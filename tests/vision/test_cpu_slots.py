@@ -11,7 +11,8 @@ import pytest
 
 from serve_app.processors import cpu_count
 from serve_app.vision.cpu_slots import CpuSlots
-from serve_app.vision.onnx_session import Array, CpuSession, FakeSession
+from serve_app.vision.onnx_session import Array, CpuSession
+from tests.fakes.onnx_session import FakeSession
 
 BATCH = np.zeros((1, 3, 4, 4), np.float32)
 

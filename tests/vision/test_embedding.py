@@ -14,9 +14,10 @@ from serve_app.vision.align import REFERENCE, placement
 from serve_app.vision.catalogue import AlignmentSpec, Catalogue, InputSpec
 from serve_app.vision.embedding import FaceEmbedder
 from serve_app.vision.model_files import ModelFiles
-from serve_app.vision.onnx_session import FakeSession, open_session
+from serve_app.vision.onnx_session import open_session
 from serve_app.vision.tensors import resize, to_tensor
 from tests import photos
+from tests.fakes.onnx_session import FakeSession
 from tests.vision.conftest import ONE_THREAD, Embed, Have
 
 

@@ -24,8 +24,9 @@ from serve_app.vision.liveness_ensemble import (
     open_ensemble,
 )
 from serve_app.vision.model_files import ModelFiles
-from serve_app.vision.onnx_session import FakeSession, open_session
+from serve_app.vision.onnx_session import open_session
 from tests import photos
+from tests.fakes.onnx_session import FakeSession
 from tests.vision.conftest import LIVENESS, ONE_THREAD
 
 anywhere = st.floats(-5000, 5000)

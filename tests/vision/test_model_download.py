@@ -126,6 +126,7 @@ def test_npm_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (archive()[:40], "the archive is damaged"),
         (b"no archive", "the archive is damaged"),
     ],
+    ids=["without the file", "larger", "a link", "cut off", "no archive"],
 )
 def test_other_archives(packed: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_npm(tmp_path, monkeypatch, packed)

@@ -17,9 +17,9 @@ from serve_app.settings import DetectorSettings
 from serve_app.vision.catalogue import ModelEntry
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.model_files import ModelFiles
-from serve_app.vision.onnx_session import FakeSession
 from serve_app.vision.yunet import STRIDES, RawFaces, YuNet, _merged
 from tests import photos
+from tests.fakes.onnx_session import FakeSession
 
 NAMES = tuple(f"{head}_{stride}" for head in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
 CHANNELS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}

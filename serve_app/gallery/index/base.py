@@ -1,4 +1,4 @@
-"""The vector index: an interface, and an exact implementation in memory for tests and small experiments.
+"""The interface of the vector index.
 
 A row stands for a face in a collection. The index is derived data: it can be rebuilt from the records, and hits that
 the records do not know are ignored. Rows of different models (embedders) are never compared.
@@ -6,7 +6,6 @@ the records do not know are ignored. Rows of different models (embedders) are ne
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -124,89 +123,3 @@ class VectorIndex(Protocol):
     def close(self) -> None:
         """Release files, threads and connections."""
         ...
-
-
-class MemoryIndex:
-    """Exact search over dictionaries; keeps nothing when closed."""
-
-    def __init__(self) -> None:
-        self._models: dict[str, dict[RowKey, NDArray[np.float32]]] = {}
-        self._lock = threading.RLock()
-
-    def attend(self, connection: sa.Connection) -> None:
-        """It is nowhere else."""
-
-    def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            self._models.setdefault(model, {}).update({row.key: row.vector for row in rows})
-
-    def delete(self, model: str, keys: Sequence[RowKey]) -> None:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            for key in keys:
-                self._models.get(model, {}).pop(key, None)
-
-    def settle(self, model: str, key: RowKey) -> None:
-        """Writes are visible at once."""
-
-    def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
-        """See :class:`VectorIndex`."""
-        wanted = set(collections)
-        with self._lock:
-            rows = [(key, row) for key, row in self._models.get(model, {}).items() if key.collection_id in wanted]
-        if not rows:
-            return [[] for _ in probes]
-        cosines = probes @ np.stack([row for _, row in rows]).T
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :limit]
-        return [[Hit(rows[j][0], float(cosines[i, j])) for j in order[i]] for i in range(len(probes))]
-
-    def warm_up(self) -> None:
-        """Nothing to do."""
-
-    def models(self) -> list[str]:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            return sorted(self._models)
-
-    def count(self, model: str) -> int:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            return len(self._models.get(model, {}))
-
-    def keys(self, model: str) -> Iterator[RowKey]:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            return iter(list(self._models.get(model, {})))
-
-    def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
-        """See :class:`VectorIndex`."""
-        wanted = set(face_ids)
-        return {key for key in self.keys(model) if key.face_id in wanted}
-
-    def drop(self, model: str) -> None:
-        """See :class:`VectorIndex`."""
-        with self._lock:
-            self._models.pop(model, None)
-
-    def maintain(self) -> None:
-        """Nothing to do."""
-
-    def doubtful(self) -> bool:
-        """Never."""
-        return False
-
-    def facts(self) -> Mapping[str, Any]:
-        """See :class:`VectorIndex`."""
-        return {"kind": "memory", "version": "1"}
-
-    def capacity(self) -> int | None:
-        """See :class:`VectorIndex`."""
-        return None
-
-    def unindexed(self) -> int:
-        """None: the search is exact."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing to release."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx2 as httpx
 
-from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import World, b64
+from tests.fakes.stages import fake_picture
 
 # The published table: (operation, code, status, message).
 TABLE = [

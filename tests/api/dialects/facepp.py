@@ -8,8 +8,8 @@ from typing import Any
 import httpx2 as httpx
 
 from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World
+from tests.fakes.stages import FakeFace, fake_picture
 
 REQUEST_ID = re.compile(r"\d{10},[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -9,8 +9,8 @@ import cv2
 import httpx2 as httpx
 import numpy as np
 
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64
+from tests.fakes.stages import FakeFace, fake_picture
 
 TEXTS = {
     "ERR_FACE_NOT_DETECTED": (400, "A face could not be detected in the image(s)."),

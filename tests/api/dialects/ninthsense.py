@@ -7,8 +7,8 @@ from typing import Any
 import httpx2 as httpx
 
 from serve_app.domain import DEFAULT_TENANT, Role
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World
+from tests.fakes.stages import FakeFace, fake_picture
 
 
 class Client:

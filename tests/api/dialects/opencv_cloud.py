@@ -13,8 +13,8 @@ import numpy as np
 from jsonschema import Draft202012Validator, FormatChecker
 
 from serve_app.domain import DetectOptions
-from serve_app.stages.fakes import FakeDetector, FakeFace, fake_picture
 from tests.api.conftest import World, b64
+from tests.fakes.stages import FakeDetector, FakeFace, fake_picture
 
 SPECIFICATION = Path(__file__).resolve().parents[4] / "shared" / "specs" / "opencv_fr_openapi.json"
 UNKNOWN = "00000000-0000-0000-0000-000000000000"

@@ -10,10 +10,10 @@ import pytest
 from serve_app.api.app import create_app
 from serve_app.api.dialects.argos import argos
 from serve_app.api.dialects.argos.errors import MESSAGES, NEVER
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64
 from tests.api.dialects.argos import EXPECTED, JOHN, Client, code
 from tests.api.dialects.samples import shape
+from tests.fakes.stages import FakeFace, fake_picture
 
 PUBLISHED_OPTION = {
     "option_liveness": True,

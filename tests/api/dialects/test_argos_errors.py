@@ -11,9 +11,9 @@ from serve_app.api.dialects.argos import routes
 from serve_app.api.dialects.argos.errors import ADD, DELETE, LIST, MESSAGES, NEVER, SEARCH
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import CollectionNotFound, InvalidRequest, Overloaded, StoreUnavailable
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import LIMITS, World, b64
 from tests.api.dialects.argos import JOHN, TABLE, Client, code
+from tests.fakes.stages import FakeFace, fake_picture
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_6012_6023_6029_6038_faults_of_the_service_keep_their_status(
         (Overloaded("Busy.", retry_after_s=3), 429, "overloaded"),
         (RuntimeError("secret"), 500, "internal_error"),
     ):
-        vendor.world.matcher.failure = fault
+        vendor.world.faults.failure = fault
         response = vendor.call(operation, **changes)
         assert response.status_code == status
         assert response.json() == {"errorCode": expected, "message": MESSAGES[expected]}

@@ -9,10 +9,10 @@ import pytest
 from serve_app.api.app import create_app
 from serve_app.api.dialects.facepp import facepp
 from serve_app.domain import Role
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64
 from tests.api.dialects.facepp import Client, failure, picture
 from tests.api.dialects.samples import shape
+from tests.fakes.stages import FakeFace, fake_picture
 
 # The page's sample of an answer, and a recorded one to a picture.
 PUBLISHED_SEARCH = {

@@ -18,9 +18,9 @@ from serve_app.errors import (
     StoreUnavailable,
 )
 from serve_app.settings import Settings
-from serve_app.stages.fakes import MAGIC, fake_picture
 from tests.api.conftest import World, b64
 from tests.api.dialects.facepp import Client, failure, picture
+from tests.fakes.stages import MAGIC, fake_picture
 
 UNKNOWN = "0" * 32
 BIG = b"\xff\xd8\xff" + b"x" * (2 * 2**20)
@@ -255,7 +255,7 @@ def test_a_form_that_cannot_be_read(api: Client) -> None:
     ],
 )
 def test_faults_of_the_service(api: Client, raised: Exception, status: int, message: str) -> None:
-    api.world.matcher.failure = raised
+    api.world.faults.failure = raised
     client = api.world.client
     response = client.post("/facepp/v3/faceset/getdetail", data={**api.keys, "outer_id": "gate"})
     assert failure(response) == (status, message)

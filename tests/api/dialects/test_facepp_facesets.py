@@ -9,6 +9,7 @@ from serve_app.domain import Role
 from tests.api.conftest import World
 from tests.api.dialects.facepp import Client, failure
 from tests.api.dialects.samples import shape
+from tests.service_parts import OTHER_TENANT
 
 RECORDED_ADD = {
     "faceset_token": "fce6",
@@ -122,7 +123,7 @@ def test_the_detail_answers_as_recorded(api: Client) -> None:
 
 
 def test_the_list_of_facesets(world: World) -> None:
-    api = Client(world, tenant="a" * 32)
+    api = Client(world, tenant=OTHER_TENANT)
     assert api.ok("faceset/getfacesets") == {"facesets": []}
     for number in range(101):
         api.ok("faceset/create", outer_id=f"f{number:03}", tags="odd,all" if number % 2 else "all")
@@ -183,7 +184,7 @@ def test_tenants_do_not_see_one_another(world: World, api: Client) -> None:
     (ada,) = api.faceset("gate", "ada")
     task = api.ok("faceset/async/addface", outer_id="gate", face_tokens=ada)
     made = api.ok("faceset/getdetail", outer_id="gate")
-    other = Client(world, Role.ADMIN, tenant="b" * 32)
+    other = Client(world, Role.ADMIN, tenant=OTHER_TENANT)
     assert failure(other.post("face/getdetail", face_token=ada)) == (400, f"INVALID_FACE_TOKEN: {ada}")
     assert failure(other.post("faceset/getdetail", outer_id="gate")) == (400, "INVALID_OUTER_ID")
     token = made["faceset_token"]

@@ -8,10 +8,11 @@ import pytest
 
 from serve_app.api.app import create_app
 from serve_app.api.dialects.ninthsense import ninthsense, routes
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World
 from tests.api.dialects.ninthsense import Client, failure, populated
 from tests.api.dialects.samples import shape
+from tests.fakes.stages import FakeFace, fake_picture
+from tests.service_parts import OTHER_TENANT
 
 # The page's answer to a search, with a value for each placeholder.
 PUBLISHED_SEARCH = {
@@ -91,7 +92,7 @@ def test_another_action_is_refused(kyc: Client) -> None:
 
 
 def test_another_tenant_has_databases_of_its_own(kyc: Client) -> None:
-    stranger = Client(kyc.world, tenant="f" * 32)
+    stranger = Client(kyc.world, tenant=OTHER_TENANT)
     assert stranger.request("GET", "/face/index/details").json() == {"response": []}
     assert failure(stranger.search(kyc.index("customers"))) == (404, "index_not_found")
 

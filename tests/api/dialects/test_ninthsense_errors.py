@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from serve_app.errors import Overloaded, StoreUnavailable
-from serve_app.stages.fakes import fake_picture
 from tests.api.conftest import LIMITS, World
 from tests.api.dialects.ninthsense import Client, failure, populated
+from tests.fakes.stages import fake_picture
 
 
 @pytest.fixture

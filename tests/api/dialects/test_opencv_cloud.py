@@ -10,10 +10,10 @@ import pytest
 
 from serve_app.domain import CollectionPolicy, NewCollection
 from serve_app.domain.names import is_name
-from serve_app.stages.fakes import FakeFace, fake_picture
 from serve_app.vision.image import encode_jpeg
 from tests.api.conftest import World, b64
 from tests.api.dialects.opencv_cloud import SPECIFICATION, UNKNOWN, Cloud, as_png, crop, operations, picture
+from tests.fakes.stages import FakeFace, fake_picture
 from tests.photos import decode
 
 PERSON_KEYS = {

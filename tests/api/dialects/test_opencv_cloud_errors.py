@@ -6,9 +6,9 @@ import pytest
 
 from serve_app.domain import Role
 from serve_app.errors import StoreUnavailable
-from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World, b64, header
 from tests.api.dialects.opencv_cloud import UNKNOWN, Cloud, picture
+from tests.fakes.stages import FakeFace
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_the_rate_limit(world: World) -> None:
 
 
 def test_faults_of_the_service(cloud: Cloud, world: World) -> None:
-    world.matcher.failure = StoreUnavailable("The database does not answer.")
+    world.faults.failure = StoreUnavailable("The database does not answer.")
     assert cloud.failed("GET", "/collections") == (503, "ERR_MAINTENANCE_MODE")
-    world.matcher.failure = RuntimeError("secret")
+    world.faults.failure = RuntimeError("secret")
     response = cloud.call("GET", "/collections")
     assert (response.status_code, response.json()["code"]) == (500, "ERR_INTERNAL_ERROR")
     assert "secret" not in response.text

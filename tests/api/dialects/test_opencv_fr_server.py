@@ -11,10 +11,10 @@ import pytest
 
 from serve_app.api.dialects.opencv_fr_server.requests import LIVENESS_FAULTS
 from serve_app.domain import DEFAULT_TENANT, CollectionPolicy, QualityCode
-from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World
 from tests.api.dialects.fr_server import ADA, NOBODY, is_row, is_thumbnail, picture, put, search, search_many
 from tests.api.dialects.samples import shape
+from tests.fakes.stages import FakeFace
 
 # -- golden answers
 

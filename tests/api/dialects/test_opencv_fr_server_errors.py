@@ -6,9 +6,9 @@ import pytest
 
 from serve_app.domain import Role
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
-from serve_app.stages.fakes import FakeFace, fake_picture
 from tests.api.conftest import World, b64, header
 from tests.api.dialects.fr_server import ADA, NOBODY, TEXTS, is_row, put, search, search_many
+from tests.fakes.stages import FakeFace, fake_picture
 
 EVERYTHING = [
     ("POST", "/face-search"),
@@ -196,10 +196,10 @@ def test_other_methods(world: World) -> None:
 
 
 def test_outages(world: World) -> None:
-    world.matcher.failure = StoreUnavailable("The database does not answer.")
+    world.faults.failure = StoreUnavailable("The database does not answer.")
     is_row(search(world, ADA), "ERR_DATABASE_ERROR")
     is_row(world.call("GET", "/collections"), "ERR_DATABASE_ERROR")
-    world.matcher.failure = None
+    world.faults.failure = None
     for failure, status, code in (
         (Overloaded("full", retry_after_s=2), 429, "ERR_RATE_LIMIT_EXCEEDED"),
         (Unavailable("The detector is restarting; try again."), 503, "ERR_SERVICE_UNAVAILABLE"),

@@ -8,9 +8,9 @@ import pytest
 
 from serve_app.domain import DEFAULT_TENANT
 from serve_app.errors import StoreUnavailable
-from serve_app.stages.fakes import FakeFace
 from tests.api.conftest import World
 from tests.api.dialects.fr_server import ADA, NOBODY, TEXTS, bulk, is_row, is_thumbnail, item, picture, put, search
+from tests.fakes.stages import FakeFace
 
 # -- persons
 

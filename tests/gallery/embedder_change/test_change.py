@@ -24,8 +24,8 @@ from serve_app.domain import (
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.gallery.embedder_change.state import KEPT_UP
-from serve_app.gallery.index.base import MemoryIndex
 from serve_app.settings import Settings, StorageSettings
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.conftest import BACKENDS, new_tenant
 from tests.gallery.samples import CALIBRATIONS, MODEL, OTHER_MODEL, face, query, template
 from tests.gallery.stores import check_consistent, in_memory

@@ -13,9 +13,10 @@ from pymilvus.exceptions import MilvusException
 from serve_app.domain import Vectors
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.index import flat_rows
-from serve_app.gallery.index.base import IndexRow, MemoryIndex, RowKey
+from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.index.flat_rows import FlatRows, Rows
 from serve_app.gallery.index.milvus_lite import LiteIndex
+from tests.fakes.memory_index import MemoryIndex
 
 DIMENSION = 8
 

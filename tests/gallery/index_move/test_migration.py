@@ -20,7 +20,6 @@ from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from serve_app.errors import InvalidRequest, StoreUnavailable
 from serve_app.gallery import Gallery, IndexMoves, open_gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import MemoryIndex
 from serve_app.gallery.index.locations import IndexLocation, parse
 from serve_app.gallery.index_move import migration
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
@@ -29,6 +28,7 @@ from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.gallery.sql.records.index_location import MoveState
 from serve_app.settings import Settings, StorageSettings
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query
 from tests.gallery.stores import check_consistent
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -184,11 +185,11 @@ def test_too_many_at_once_are_refused(memory: Gallery, monkeypatch: pytest.Monke
 
 
 def test_who_handed_it_in_is_recorded_and_enrols(memory: Gallery) -> None:
-    enter(RequestContext(caller="key:abc"))
-    try:
-        task = submitted(memory, 2)
-    finally:
-        enter(RequestContext())
+    def hand_in() -> Task:
+        enter(RequestContext(caller="key:abc"))
+        return submitted(memory, 2)
+
+    task = copy_context().run(hand_in)
     entry = memory.audit(T, limit=1).items[0]
     assert (entry.actor, entry.action, entry.details["persons"]) == ("key:abc", "enrol_bulk", 2)
     work = memory.bulk_work(worker(), 10)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -213,9 +214,12 @@ def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
 def test_the_actor_is_the_caller(tmp_path: Path) -> None:
     with in_memory(tmp_path) as gallery:
         gallery.create_collection(T, NewCollection("staff"))
-        request_context.enter(RequestContext(caller="key:k1"))
-        gallery.search(T, query(1))
-        request_context.enter(RequestContext())
+
+        def search() -> None:
+            request_context.enter(RequestContext(caller="key:k1"))
+            gallery.search(T, query(1))
+
+        copy_context().run(search)
         assert [entry.actor for entry in gallery.export_audit(T)] == ["internal", "key:k1"]
 
 

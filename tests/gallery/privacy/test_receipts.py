@@ -11,8 +11,9 @@ import pytest
 from serve_app.domain import DEFAULT_TENANT, Deletion, ImageStorage, NewCollection, PersonFields
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery
-from serve_app.gallery.index.base import MemoryIndex, RowKey
+from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.privacy.signing import Signer, is_genuine, load_signer
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import face
 from tests.gallery.stores import check_consistent, in_memory
 

@@ -14,12 +14,12 @@ from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, Person
 from serve_app.errors import ConfigurationError
 from serve_app.gallery import Gallery
 from serve_app.gallery.blobs import BlobStore
-from serve_app.gallery.index.base import MemoryIndex
 from serve_app.gallery.privacy.reencryption import reencrypt
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.encryption import Cipher, cipher_from_settings
 from serve_app.gallery.sql.migrations import upgrade_database
 from serve_app.settings import Settings, StorageSettings
+from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, face, query, template
 from tests.gallery.stores import check_consistent
 
@@ -108,7 +108,7 @@ def test_images_cannot_be_exchanged_or_changed(tmp_path: Path) -> None:
             cipher.decrypt(wrong, context)
 
 
-@pytest.mark.parametrize("text", ["short", "AAAA", "ü", key() + "x"])
+@pytest.mark.parametrize("text", ["short", "AAAA", "ü", key() + "x"], ids=["short", "3 bytes", "not ASCII", "too long"])
 def test_what_is_no_key_is_refused(text: str) -> None:
     settings = Settings(storage=StorageSettings(encryption_key=text))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="32 bytes") as raised:

@@ -1,8 +1,7 @@
-"""Stages for tests of what stands above them: no models, no stores, the same answers every time.
+"""Doubles of the stages that run models: no models, the same answers every time.
 
 A fake picture says what is on it: :func:`fake_picture` writes a description, :class:`FakeDetector` reads it. The same
-``who`` gives nearly the same template, another ``who`` an unrelated one. The gallery's fake is in
-:mod:`serve_app.stages.fake_matcher`.
+``who`` gives nearly the same template, another ``who`` an unrelated one.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,18 @@ def service() -> Iterator[FaceService]:
     asyncio.run(parts.service.enroll(TENANT, "ada", "gate", [fake_picture(FakeFace("ada"))]))
     yield parts.service
     parts.close()
+
+
+class CountedCalls:
+    """A stage that notes the names of the methods that are called."""
+
+    def __init__(self, stage: Any) -> None:
+        self._stage = stage
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._stage, name)
 
 
 def set_policy(service: FaceService, **values: object) -> None:
@@ -89,3 +102,13 @@ def test_enrolment_wants_one_main_face(service: FaceService) -> None:
     assert len(done.faces) == 1
     background = fake_picture(FakeFace("bob", size=100), FakeFace("passer-by", size=40))
     assert asyncio.run(service.enroll(TENANT, "bob", "gate", [background])).created
+
+
+def test_a_demanded_check_does_not_detect_or_embed_again(service: FaceService) -> None:
+    set_policy(service, liveness=True)
+    detector, embedder = CountedCalls(service.detector), CountedCalls(service.embedder)
+    service.detector, service.embedder = detector, embedder
+    (face,) = search(service, live=0.9).faces
+    assert face.liveness is not None
+    assert face.matches
+    assert (detector.calls, embedder.calls) == (["detect", "liveness_crops"], ["embed"])

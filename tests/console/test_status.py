@@ -76,6 +76,7 @@ def answering(page: Page, answers: Iterable[StatusAnswer | None]) -> None:
 
 def cells(page: Page, name: str) -> list[str]:
     row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name, exact=True))
+    expect(row).to_be_visible()
     return [text.strip() for text in row.get_by_role("cell").all_inner_texts()]
 
 
@@ -126,6 +127,7 @@ def test_the_stages_are_readable_on_a_phone(console: Console) -> None:
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     answering(page, [BUSY])
     console.open("status")
+    expect(page.get_by_role("rowheader")).not_to_have_count(0)
     for text in page.get_by_role("cell").all():
         place = text.bounding_box()
         assert place is not None

@@ -21,6 +21,8 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-vers
 SYNC := $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 QUICK := not graph and not slow and not milvus_server and not postgres and not browser
+# Quick tests run side by side: one worker more than processors, since some tests wait, and 8 at most.
+WORKERS = $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
 
 # Stamps. The dev set-up is a superset of the run set-up, and is never reduced to it.
 TOOLS_DONE := $(VENV)/.done-tools
@@ -31,6 +33,9 @@ INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
 .PHONY: help run demo test lint check fuzz faults cluster soak bench docs screenshot format models lock clean
+
+# Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
+check test: export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -50,8 +55,9 @@ lint: $(DEV_DONE) ## Check format, lint, layers and types.
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
-check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests.
-	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+# test_fuzz.py has slow tests only, and each worker would collect it.
+check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests (WORKERS=N processes).
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -m "$(QUICK)" --ignore tests/api/test_fuzz.py $(ARGS)
 
 fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to each operation), feed damaged files and requests (FACEGRAPH_FUZZ_INPUTS=20000 of each kind; then FACEGRAPH_FUZZ_SECONDS=60 for each, guided by coverage).
 	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \

@@ -1,4 +1,4 @@
-"""Calls in Face++'s words over the fake stages."""
+"""Calls in Face++'s words over fake models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls in the cloud's words over the fake stages; every answer is held against the vendor's specification."""
+"""Calls in the cloud's words over fake models; every answer is held against the vendor's specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ARGOS Identity's Face ID, from its published pages, over the fake stages."""
+"""ARGOS Identity's Face ID, from its published pages, over fake models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Face++ v3: FaceSets and tasks over the fake stages."""
+"""Face++ v3: FaceSets and tasks over fake models."""
 
 from __future__ import annotations
 

@@ -29,8 +29,7 @@ def create(
         Role, typer.Option(help="What the key may do; each role includes the ones before it.")
     ] = Role.SEARCH,
     expires_days: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=36500, help="Days after which the key expires.", show_default="never"),
+        float | None, typer.Option(min=0.001, max=36500, help="Days after which the key expires.", show_default="never")
     ] = None,
     rate_limit: Annotated[float | None, typer.Option(help="Requests per second.", show_default="none")] = None,
     tenant: TenantName = "default",

@@ -20,10 +20,7 @@ app = typer.Typer(help="Tenants: create, list, delete. Their keys: facegraph key
 
 
 @app.command()
-def create(
-    name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")],
-    config: Config = None,
-) -> None:
+def create(name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")], config: Config = None) -> None:
     """Create a tenant, which shares no data with the others. Create its keys afterwards."""
     with _store(config) as tenants:
         tenants.create(name)

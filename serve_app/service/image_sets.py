@@ -154,13 +154,7 @@ class SetOperations(EnrolmentOperations):
                     refuse_not_live(each.liveness, image=index)
             searched = None if collections is None else tuple(collections)
             query = GalleryQuery(
-                probes,
-                model,
-                searched,
-                max_results,
-                threshold,
-                liveness_threshold=demanded,
-                persons_only=True,
+                probes, model, searched, max_results, threshold, liveness_threshold=demanded, persons_only=True
             )
             answer = await self.matcher.search(tenant, query)
             return _best_of(answer.matches)[:max_results], _least_live(checked)

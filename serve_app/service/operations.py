@@ -9,14 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
-from serve_app.domain import (
-    CheckedFace,
-    DetectedFace,
-    Detection,
-    DetectOptions,
-    EmbeddersInUse,
-    Vectors,
-)
+from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, EmbeddersInUse, Vectors
 from serve_app.errors import ImageError, LivenessRequired, Overloaded, StoreUnavailable, Unavailable
 from serve_app.score import Calibration
 from serve_app.service.choices import EnrolmentChoice, ProbeChoice
@@ -156,9 +149,7 @@ class Operations:
         )
 
     async def _meeting_demand(
-        self,
-        found: Sequence[FacesOfImage],
-        attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]],
+        self, found: Sequence[FacesOfImage], attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]]
     ) -> Result:
         """The result of ``attempt``. If a collection demands a liveness check, the faces are checked and it runs again.
 

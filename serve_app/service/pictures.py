@@ -89,13 +89,7 @@ class PictureOperations(Operations):
         return self._comparison(model, float(templates[0] @ templates[1]), min_score, checked, second=b)
 
     async def verify(
-        self,
-        tenant: str,
-        image: bytes,
-        person_id: str,
-        *,
-        min_score: float | None = None,
-        liveness: bool = False,
+        self, tenant: str, image: bytes, person_id: str, *, min_score: float | None = None, liveness: bool = False
     ) -> Comparison:
         """Compare the largest face of an image with all enrolled faces of one person; the best score counts.
 

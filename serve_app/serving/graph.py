@@ -15,11 +15,7 @@ from serve_app.settings import Settings, Topology, load_settings
 NAME = "facegraph"
 """Name of the Serve application, as in ``serve.get_app_handle("facegraph")``."""
 
-OWN_DEPLOYMENTS = {
-    Topology.DISTRIBUTED: tuple(STAGES),
-    Topology.COMPACT: ("matcher",),
-    Topology.SINGLE: (),
-}
+OWN_DEPLOYMENTS = {Topology.DISTRIBUTED: tuple(STAGES), Topology.COMPACT: ("matcher",), Topology.SINGLE: ()}
 """The stages that are separate deployments in each topology; the others run inside the ingress replicas."""
 
 

@@ -16,9 +16,7 @@ from serve_app.vision.catalogue import Catalogue
 def assemble(settings: Settings, stages: Mapping[str, Any]) -> FaceService:
     """The service over all four stages; ``stages`` maps the names of :data:`~.stage_kinds.STAGES` to stages."""
     return FaceService(
-        **stages,
-        calibrations=Catalogue.load().calibrations(),
-        max_faces=settings.limits.max_faces_per_image,
+        **stages, calibrations=Catalogue.load().calibrations(), max_faces=settings.limits.max_faces_per_image
     )
 
 

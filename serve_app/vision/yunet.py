@@ -225,11 +225,7 @@ def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFa
     """The faces of both passes, each face once: large ones from the first pass, small ones from the finer pass."""
     boxes, landmarks, scores = (
         np.concatenate(parts)
-        for parts in (
-            (first.boxes, close.boxes),
-            (first.landmarks, close.landmarks),
-            (first.scores, close.scores),
-        )
+        for parts in ((first.boxes, close.boxes), (first.landmarks, close.landmarks), (first.scores, close.scores))
     )
     both = RawFaces(boxes, landmarks, scores)
     from_first = np.arange(len(both)) < len(first)

@@ -62,7 +62,7 @@ class Commands(TyperGroup):
 
 def _is_expected(error: Exception) -> bool:
     """Whether an error is one of the service's or the client's, decided by name so that nothing is imported."""
-    return any(kind.__module__ in {"serve_app.errors.base", "serve_app.client.http"} for kind in type(error).__mro__)
+    return any(kind.__module__ in {"serve_app.errors", "serve_app.client.http"} for kind in type(error).__mro__)
 
 
 app = typer.Typer(

@@ -19,7 +19,6 @@ class Stage(Protocol):
         Raises:
             Unavailable: the stage cannot serve; the message says why.
         """
-        ...
 
 
 class Detector(Stage, Protocol):
@@ -32,7 +31,6 @@ class Detector(Stage, Protocol):
         Raises:
             ImageError: too large, not a supported format, damaged, too small.
         """
-        ...
 
     @read
     async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
@@ -48,7 +46,6 @@ class Detector(Stage, Protocol):
         Raises:
             ImageError: as :meth:`detect`.
         """
-        ...
 
 
 class LivenessScorer(Stage, Protocol):
@@ -65,7 +62,6 @@ class LivenessScorer(Stage, Protocol):
         Raises:
             LivenessUnavailable: no liveness model is installed.
         """
-        ...
 
 
 class Embedder(Stage, Protocol):
@@ -85,4 +81,3 @@ class Embedder(Stage, Protocol):
         Raises:
             ConfigurationError: the catalogue has no such embedder, or its file is missing.
         """
-        ...

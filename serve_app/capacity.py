@@ -90,8 +90,7 @@ class Load:
         dimension: of a template.
         thumbnails: whether crops are stored.
 
-    Raises:
-        InvalidRequest: a number is out of its range.
+    Raises InvalidRequest if a number is out of its range.
     """
 
     pictures_per_second: float
@@ -115,8 +114,7 @@ class Machine:
         threads: of one replica of detector, liveness and embedder.
         query_node_bytes, query_node_cores: of one Milvus query node.
 
-    Raises:
-        InvalidRequest: ``used`` is out of its range.
+    Raises InvalidRequest if ``used`` is out of its range.
     """
 
     used: float = 0.65
@@ -188,8 +186,7 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
     Args:
         gpu: rates of one GPU; None: detector, liveness and embedder compute on the CPU.
 
-    Raises:
-        InvalidRequest: the times are of milvus-lite, but the gallery needs a server.
+    Raises InvalidRequest if the times are of milvus-lite, but the gallery needs a server.
     """
     if load.gallery > EMBEDDED_ROWS and not times.server:
         raise InvalidRequest(

@@ -23,8 +23,7 @@ async def outcomes(
         window: most entries in progress.
         stop: once set, no further entry is begun.
 
-    Raises:
-        Exception: the first exception of ``enroll``, after the outcomes of the entries in progress.
+    Raises the first exception of ``enroll``, after the outcomes of the entries in progress.
     """
     running: set[asyncio.Task[Outcome]] = set()
     failure: BaseException | None = None

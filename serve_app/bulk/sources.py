@@ -36,8 +36,7 @@ class Source:
     def load(self, work: WorkList) -> None:
         """Add all entries to the work list, without reading images.
 
-        Raises:
-            BadSource: the source cannot be used, and nothing of it should be enrolled.
+        Raises BadSource if the source cannot be used, and nothing of it should be enrolled.
         """
         try:
             self._load(work)

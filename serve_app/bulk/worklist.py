@@ -31,8 +31,7 @@ class WorkList:
     def add(self, entry: Entry) -> None:
         """Add images and fields to a person; an image that is there already is not added again.
 
-        Raises:
-            ValueError: a field already has another value.
+        Raises ValueError if a field already has another value.
         """
         row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (os.fsencode(entry.person),)).fetchone()
         fields = json.loads(row[0]) if row else {}

@@ -31,8 +31,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
         http_options: options of Serve's proxy, with ``host`` and ``port``.
         metrics_port: loopback port of the Prometheus endpoint; None takes a free one.
 
-    Raises:
-        ConfigurationError: the application cannot start; the message says why.
+    Raises ConfigurationError if the application cannot start; the message says why.
     """
     stop, ready = threading.Event(), threading.Event()
     address = f"http://{http_options['host']}:{http_options['port']}"

@@ -28,8 +28,7 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
         patience_s: total seconds for which a request to a busy service (429, 503) is repeated, as its Retry-After says.
         transport: replaces the network in tests.
 
-    Raises:
-        ValueError: the URL or the key is not valid.
+    Raises ValueError if the URL or the key is not valid.
     """
 
     def __init__(

@@ -16,8 +16,7 @@ class Stage(Protocol):
     async def ready(self) -> Mapping[str, Any]:
         """Facts about the running stage (model, provider, versions) as JSON-ready values.
 
-        Raises:
-            Unavailable: the stage cannot serve; the message says why.
+        Raises Unavailable if the stage cannot serve; the message says why.
         """
 
 
@@ -28,8 +27,7 @@ class Detector(Stage, Protocol):
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """Decode, detect, align, assess quality.
 
-        Raises:
-            ImageError: too large, not a supported format, damaged, too small.
+        Raises ImageError: too large, not a supported format, damaged, too small.
         """
 
     @read
@@ -43,8 +41,7 @@ class Detector(Stage, Protocol):
         Returns:
             For each box a mapping of model id to uint8 (height, width, 3) BGR.
 
-        Raises:
-            ImageError: as :meth:`detect`.
+        Raises ImageError as :meth:`detect`.
         """
 
 
@@ -59,8 +56,7 @@ class LivenessScorer(Stage, Protocol):
             faces: detected with ``DetectOptions.liveness``, so that they carry liveness crops.
             threshold: probability from which a face counts as live, 0 to 1; None takes the configured one.
 
-        Raises:
-            LivenessUnavailable: no liveness model is installed.
+        Raises LivenessUnavailable if no liveness model is installed.
         """
 
 
@@ -78,6 +74,5 @@ class Embedder(Stage, Protocol):
         Returns:
             float32 (n, dimension), rows of norm 1.
 
-        Raises:
-            ConfigurationError: the catalogue has no such embedder, or its file is missing.
+        Raises ConfigurationError if the catalogue has no such embedder, or its file is missing.
         """

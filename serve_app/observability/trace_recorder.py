@@ -151,8 +151,7 @@ def _note(span: Span, error: BaseException) -> None:
 def open_recorder(settings: Settings, process: str) -> Recorder:
     """Open a recorder with the exporter and sampling of the settings; ``process`` is the deployment's name.
 
-    Raises:
-        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
+    Raises ConfigurationError if a package is missing, or the traces' folder cannot be written to.
     """
     about = {
         "service.name": os.environ.get("OTEL_SERVICE_NAME") or "facegraph",
@@ -174,11 +173,7 @@ def _exporter(settings: Settings, process: str) -> SpanExporter:
 
 
 def otlp_exporter() -> type[SpanExporter]:
-    """The exporter class that sends spans to a collector.
-
-    Raises:
-        ConfigurationError: the package is not installed.
-    """
+    """The exporter class that sends spans to a collector. Raises ConfigurationError if the package is not installed."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError:
@@ -189,11 +184,7 @@ def otlp_exporter() -> type[SpanExporter]:
 
 
 class FileExporter(ConsoleSpanExporter):
-    """Appends spans to a file, one JSON object per line.
-
-    Raises:
-        ConfigurationError: the file cannot be written to.
-    """
+    """Appends spans to a file, one JSON object per line. Raises ConfigurationError if the file cannot be written to."""
 
     def __init__(self, path: Path) -> None:
         try:

@@ -38,8 +38,7 @@ def start(settings: Settings, process: str) -> None:
         settings: the service's settings.
         process: name of the deployment that runs here, shown in the traces.
 
-    Raises:
-        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
+    Raises ConfigurationError if a package is missing, or the traces' folder cannot be written to.
     """
     global _recorder
     if settings.tracing.exporter != "none" and _recorder is None:
@@ -51,8 +50,7 @@ def start(settings: Settings, process: str) -> None:
 def check(settings: Settings) -> None:
     """Check that the packages for the configured exporter are installed.
 
-    Raises:
-        ConfigurationError: a package is missing.
+    Raises ConfigurationError if a package is missing.
     """
     if settings.tracing.exporter == "otlp":
         from serve_app.observability.trace_recorder import otlp_exporter

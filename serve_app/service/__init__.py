@@ -31,8 +31,7 @@ class FaceService(PictureOperations, SearchOperations, SetOperations, Registerin
     async def ready(self) -> Mapping[str, Mapping[str, Any]]:
         """Facts about each running stage, by the stage's name; see :meth:`serve_app.contracts.Stage.ready`.
 
-        Raises:
-            Unavailable: a stage cannot serve; the message names it.
+        Raises Unavailable if a stage cannot serve; the message names it.
         """
         stages = {
             "detector": self.detector,

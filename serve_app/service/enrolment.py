@@ -71,9 +71,8 @@ class EnrolmentOperations(Operations):
                 same moment do not see each other.
             duplicate_min_score: score from which two faces are the same, 0 to 1; None decides as a search does.
 
-        Raises:
-            CollectionNotFound, PersonExists.
-            ImageError, FaceError, DuplicateFace: with ``details["image"]``, the image's position from 0.
+        Raises CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace: with ``details["image"]``, the
+        image's position from 0.
         """
         check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
@@ -109,8 +108,7 @@ class EnrolmentOperations(Operations):
             write: stores the new faces.
             live_from: check liveness by this threshold in any case.
 
-        Raises:
-            FaceNotLive: with ``details["image"]``. Also the errors of ``write``.
+        Raises FaceNotLive with ``details["image"]``. Also the errors of ``write``.
         """
         checked, templates = await asyncio.gather(
             self._checked(found, live_from is not None, live_from), self._embed_new(found)

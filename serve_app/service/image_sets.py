@@ -168,8 +168,7 @@ class SetOperations(EnrolmentOperations):
     ) -> tuple[Face, float] | None:
         """The person's face that is most similar to an image of the set, with its score; None below ``min_score``.
 
-        Raises:
-            PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
+        Raises PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
         """
         check_threshold(ThresholdRequest(min_score))
         model, probes = await self._embed(await self._detect_each(images, "one"))
@@ -183,8 +182,7 @@ class SetOperations(EnrolmentOperations):
     ) -> tuple[float, Liveness | None]:
         """The score of the best pair of two sets, and the lowest liveness of the probe (None if not asked for).
 
-        Raises:
-            NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` is the position within the set.
+        Raises NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` is the position within the set.
         """
         probe_faces, gallery_faces = await asyncio.gather(
             self._faces_of(probe, False, liveness), self._faces_of(gallery, False, False)

@@ -102,8 +102,7 @@ class Operations:
     ) -> list[DetectedFace]:
         """The main face of each image.
 
-        Raises:
-            ImageError, NoFaceDetected, TooManyFaces: ``details["image"]`` is the position of the image.
+        Raises ImageError, NoFaceDetected, TooManyFaces: ``details["image"]`` is the position of the image.
         """
         options = DetectOptions(liveness=liveness)
         detections = await asyncio.gather(
@@ -157,8 +156,7 @@ class Operations:
             found: the faces; empty if there is no image to check them on.
             attempt: called with the faces and the threshold that a collection demanded, at first None.
 
-        Raises:
-            LivenessRequired: a check is demanded and there is no image. Also the errors of ``attempt``.
+        Raises LivenessRequired if a check is demanded and there is no image. Also the errors of ``attempt``.
         """
         try:
             return await attempt([checked for _, faces in found for checked in faces], None)

@@ -74,8 +74,7 @@ class PictureOperations(Operations):
             faces: ``one`` refuses a probe in which a second face is about as large; ``largest`` takes the largest.
             reject: refuse a probe whose face has one of these defects.
 
-        Raises:
-            NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
+        Raises NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
         """
         detections = await asyncio.gather(
             self._one_detection(
@@ -100,8 +99,7 @@ class PictureOperations(Operations):
             min_score: as in :meth:`compare`.
             liveness: check the image's face; a face that is not live is no match.
 
-        Raises:
-            NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.
+        Raises NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.
         """
         detection = await self.detector.detect(image, DetectOptions(max_faces=1, liveness=liveness))
         face = main_face(detection, "largest")

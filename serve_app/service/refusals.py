@@ -26,8 +26,7 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
         choice: ``largest`` takes the largest; ``one`` does so only if no other face has half its area or more.
         image: the image's position in the request, for the error's details.
 
-    Raises:
-        NoFaceDetected, TooManyFaces.
+    Raises NoFaceDetected, TooManyFaces.
     """
     details: dict[str, Any] = {} if image is None else {"image": image}
     where = "the image" if image is None else f"image {image}"
@@ -50,8 +49,7 @@ def refuse_unfit(
 ) -> None:
     """Refuse a face that has any of the defects ``reject``, or that is narrower or lower than ``min_side`` pixels.
 
-    Raises:
-        FaceRejected: with all defects found in ``details["codes"]``.
+    Raises FaceRejected with all defects found in ``details["codes"]``.
     """
     too_small = {QualityCode.FACE_TOO_SMALL} if min(face.box.width, face.box.height) < min_side else set()
     unfit = sorted(face.quality.codes & frozenset(reject) | too_small)
@@ -63,8 +61,7 @@ def refuse_unfit(
 def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
     """Refuse a face whose quality is below ``reject_below``.
 
-    Raises:
-        QualityTooLow: with quality and needed in its details.
+    Raises QualityTooLow with quality and needed in its details.
     """
     quality = face.quality.value
     if quality < reject_below:
@@ -78,11 +75,7 @@ def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
 
 
 def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:
-    """Refuse a face whose liveness check failed.
-
-    Raises:
-        FaceNotLive: with probability and threshold in its details.
-    """
+    """Refuse a face whose liveness check failed. Raises FaceNotLive with probability and threshold in its details."""
     if liveness is not None and not liveness.is_live:
         details: dict[str, Any] = {} if image is None else {"image": image}
         where = "" if image is None else f" in image {image}"

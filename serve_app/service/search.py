@@ -157,8 +157,7 @@ class SearchOperations(KeepingOperations):
             threshold: the threshold that the caller asks for.
             trace: whether the audit log records the search.
 
-        Raises:
-            FaceIdNotFound, CollectionNotFound.
+        Raises FaceIdNotFound, CollectionNotFound.
         """
         check_threshold(threshold)
         clock = StepClock()
@@ -188,9 +187,7 @@ class SearchOperations(KeepingOperations):
     ) -> Task:
         """Start a background task that compares all faces of a collection with templates of the active model.
 
-        Raises:
-            CollectionNotFound.
-            TaskRunning: the same search is running already.
+        Raises CollectionNotFound; TaskRunning if the same search is running already.
         """
         check_threshold(threshold)
         return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)

@@ -32,9 +32,7 @@ class RegisteringOperations(Operations):
             liveness: also check and record liveness, for collections that demand it.
             min_side, max_side: bounds for each side of the image in pixels; None for no upper bound.
 
-        Raises:
-            ImageDimensions: a side is outside the bounds.
-            ImageError, LivenessUnavailable.
+        Raises ImageDimensions if a side is outside the bounds; ImageError, LivenessUnavailable.
         """
         options = DetectOptions(max_faces=self.max_faces, liveness=liveness, every=True)
         detection = await self.detector.detect(image, options)
@@ -58,9 +56,8 @@ class RegisteringOperations(Operations):
     async def similarity(self, tenant: str, first_id: str, second_id: str) -> float:
         """The calibrated score, 0 to 1, of two stored faces.
 
-        Raises:
-            FaceIdNotFound.
-            InvalidRequest: the faces have templates of different models (one was left behind by a change of embedder).
+        Raises FaceIdNotFound; InvalidRequest if the faces have templates of different models (one was left behind by a
+        change of embedder).
         """
         first, a = await self.matcher.template(tenant, first_id)
         second, b = await self.matcher.template(tenant, second_id)

@@ -25,8 +25,7 @@ def build(args: dict[str, Any]) -> Application:
     Args:
         args: values of :class:`~serve_app.settings.Settings`, as under ``args`` in a Serve configuration file.
 
-    Raises:
-        ConfigurationError: the settings are invalid; nothing has been started.
+    Raises ConfigurationError if the settings are invalid; nothing has been started.
     """
     settings = load_settings(args).without_secrets()
     chosen(settings.dialects)  # an unknown dialect fails here, not in a replica

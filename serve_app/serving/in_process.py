@@ -36,8 +36,7 @@ class LocalStages:
     ) -> LocalStages:
         """Open all stages except those named in ``elsewhere``, which run in other processes.
 
-        Raises:
-            ConfigurationError, StoreUnavailable: a stage cannot be opened.
+        Raises ConfigurationError, StoreUnavailable if a stage cannot be opened.
         """
         return cls({name: kind.make(settings, metrics) for name, kind in STAGES.items() if name not in elsewhere})
 

@@ -31,9 +31,8 @@ class Ingress(PythonHandle):
         metrics: makes the metrics of a stage from its name.
         replicas: returns the number of replicas of each deployment; None outside Ray Serve.
 
-    Raises:
-        ConfigurationError: a setting, a model file or a store cannot be used.
-        StoreUnavailable: a store does not answer.
+    Raises ConfigurationError if a setting, a model file or a store cannot be used; StoreUnavailable if a store does not
+    answer.
     """
 
     def __init__(

@@ -33,8 +33,7 @@ class SocketHandoff:
         port: the TCP port.
         path: the Unix socket.
 
-    Raises:
-        ConfigurationError: the port cannot be used.
+    Raises ConfigurationError if the port cannot be used.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -73,8 +72,7 @@ class SocketHandoff:
 def receive_socket(path: Path) -> socket.socket:
     """Get the listening TCP socket from the :class:`SocketHandoff` behind this Unix socket.
 
-    Raises:
-        ConfigurationError: no process hands out a socket there.
+    Raises ConfigurationError if no process hands out a socket there.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(_WITHIN_S)

@@ -187,8 +187,7 @@ def load_settings(values: dict[str, Any] | None = None) -> Settings:
     Args:
         values: the ``args`` of the application in the file; the environment takes precedence.
 
-    Raises:
-        ConfigurationError: a value is invalid; the message has one line per problem.
+    Raises ConfigurationError if a value is invalid; the message has one line per problem.
     """
     try:
         return Settings(**(values or {}))

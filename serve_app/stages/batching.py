@@ -79,9 +79,8 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Results for the items, in their order. They can run in several batches, together with other callers' items.
 
-        Raises:
-            Overloaded: the queue has no room for all of them; none was taken.
-            Unavailable: the batcher was closed.
+        Raises Overloaded if the queue has no room for all of them (none is taken); Unavailable if the batcher was
+        closed.
         """
         if self._closed:
             raise Unavailable(f"The {self._name} is shutting down.")

@@ -40,8 +40,7 @@ class EmbedderStage:
         settings: the service's settings.
         metrics: makes the metrics of a stage from its name.
 
-    Raises:
-        ConfigurationError: a model file or the configured provider is missing.
+    Raises ConfigurationError if a model file or the configured provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:

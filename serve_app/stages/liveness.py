@@ -24,8 +24,7 @@ class LivenessStage:
         settings: the service's settings.
         metrics: makes the metrics of a stage from its name.
 
-    Raises:
-        ConfigurationError: the configured provider is missing, or a model is not in the catalogue.
+    Raises ConfigurationError if the configured provider is missing, or a model is not in the catalogue.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:

@@ -69,8 +69,7 @@ class MatcherStage:
         gallery: an open gallery, which is closed with the stage. None opens the gallery of the settings; this migrates
             and repairs its stores, which can take long.
 
-    Raises:
-        ConfigurationError, StoreUnavailable: the gallery of the settings cannot be opened.
+    Raises ConfigurationError, StoreUnavailable if the gallery of the settings cannot be opened.
     """
 
     def __init__(

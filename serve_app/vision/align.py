@@ -36,8 +36,7 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
     Returns:
         float64 (2, 3) matrix that maps column vectors (x, y, 1).
 
-    Raises:
-        ValueError: all source points are the same, or a coordinate is not finite.
+    Raises ValueError if all source points are the same, or a coordinate is not finite.
     """
     points, wanted = (np.asarray(p, np.float64) @ np.array([1, 1j]) for p in (source, target))
     about, wanted_about = points.mean(), wanted.mean()

@@ -21,8 +21,7 @@ def read_report(path: Path, model: str) -> Anchors:
         path: the report, JSON.
         model: model id that the report must be for.
 
-    Raises:
-        ConfigurationError: the file cannot be read, is not a report of that benchmark, or is for another model.
+    Raises ConfigurationError if the file cannot be read, is not a report of that benchmark, or is for another model.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -39,8 +38,7 @@ def read_report(path: Path, model: str) -> Anchors:
 def write_anchors(entry: Path, anchors: Anchors) -> None:
     """Replace the anchors in an entry's TOML file; everything else is kept, comments included.
 
-    Raises:
-        ConfigurationError: the result would not be a valid catalogue entry; the file is left unchanged.
+    Raises ConfigurationError if the result would not be a valid catalogue entry; the file is left unchanged.
     """
     text = without_anchors(entry.read_text("utf-8")).rstrip() + "\n\n" + as_toml(anchors)
     draft = entry.with_name(f".{entry.name}.draft")

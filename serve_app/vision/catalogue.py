@@ -162,8 +162,7 @@ class ModelEntry(_Entry):
     def calibration(self) -> Calibration:
         """The conversion from cosine to score.
 
-        Raises:
-            ConfigurationError: the model is not an embedder, or is not calibrated yet.
+        Raises ConfigurationError if the model is not an embedder, or is not calibrated yet.
         """
         if self.task == "embedder" and self.anchors is None:
             raise ConfigurationError(
@@ -185,8 +184,7 @@ class Catalogue:
     def load(cls, directory: Path | None = None) -> Catalogue:
         """Read every ``*.toml`` of a folder; None takes the shipped ``models/``.
 
-        Raises:
-            ConfigurationError: an entry is malformed, or two entries have the same id; the message names the file.
+        Raises ConfigurationError if an entry is malformed, or two entries have the same id; the message names the file.
         """
         entries: dict[str, ModelEntry] = {}
         for path in sorted((directory or resource_dir("models")).glob("*.toml")):
@@ -199,8 +197,7 @@ class Catalogue:
     def get(self, model_id: str) -> ModelEntry:
         """The entry with this id.
 
-        Raises:
-            ConfigurationError: there is no such entry; the message lists the known ids.
+        Raises ConfigurationError if there is no such entry; the message lists the known ids.
         """
         try:
             return self._entries[model_id]
@@ -220,11 +217,7 @@ class Catalogue:
 
 
 def read_entry(path: Path) -> ModelEntry:
-    """Read the catalogue entry of one TOML file.
-
-    Raises:
-        ConfigurationError: the file is malformed.
-    """
+    """Read the catalogue entry of one TOML file. Raises ConfigurationError if the file is malformed."""
     try:
         return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:

@@ -24,8 +24,7 @@ class FaceEmbedder:
         session: the prepared graph, with one output of (n, dimension).
         entry: input layout, alignment and dimension of the model.
 
-    Raises:
-        ConfigurationError: the entry is not an embedder.
+    Raises ConfigurationError if the entry is not an embedder.
     """
 
     def __init__(self, session: InferenceSession, entry: ModelEntry) -> None:
@@ -45,9 +44,8 @@ class FaceEmbedder:
         Returns:
             float32 (n, dimension), each row of norm 1.
 
-        Raises:
-            ValueError: the crops have another shape or dtype.
-            ConfigurationError: the graph's output dimension differs from the entry's.
+        Raises ValueError if the crops have another shape or dtype; ConfigurationError if the graph's output dimension
+        differs from the entry's.
         """
         if crops.dtype != np.uint8 or crops.shape[1:] != (CROP_SIDE, CROP_SIDE, 3):
             raise ValueError(

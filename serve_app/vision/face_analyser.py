@@ -41,8 +41,7 @@ class FaceAnalyser:
     def analyse(self, image: bytes, options: DetectOptions) -> Detection:
         """The faces of one image, largest box first. An image without a face is not an error.
 
-        Raises:
-            ImageError: too large, not a supported format, damaged, too small.
+        Raises ImageError: too large, not a supported format, damaged, too small.
         """
         # Unless it must find every face, the detector reads the image at `coarse_side` at most. Liveness models judge
         # texture, so they get the pixels as they were sent.
@@ -68,8 +67,7 @@ class FaceAnalyser:
         Returns:
             One mapping per box: model id -> uint8 (height, width, 3) BGR.
 
-        Raises:
-            ImageError: as :meth:`analyse`.
+        Raises ImageError as :meth:`analyse`.
         """
         _, pixels = read_image(image, self._limits)
         return [self._liveness_crops(pixels, box) for box in boxes]

@@ -67,8 +67,7 @@ class Impostors:
         templates: templates of at least two people.
         counting: whether pairs of people or pairs of images have equal weight.
 
-    Raises:
-        ValueError: there are fewer than two people.
+    Raises ValueError if there are fewer than two people.
     """
 
     def __init__(self, templates: Templates, counting: Counting) -> None:
@@ -152,10 +151,8 @@ def measure_anchors(templates: Templates) -> MeasuredAnchors:
     """Cosines at :data:`RATES`, counted by people.
 
     A rate that fewer than :data:`FEWEST_PAIRS` pairs of people reach is extrapolated: each decade adds the largest
-    measured step of a decade from 1e-2 on, which errs on the strict side.
-
-    Raises:
-        ValueError: there are too few people to measure three rates.
+    measured step of a decade from 1e-2 on, which errs on the strict side. Raises ValueError if there are too few people
+    to measure three rates.
     """
     impostors = Impostors(templates, "people")
     measured = [rate for rate in RATES if rate * impostors.people_pairs >= FEWEST_PAIRS]

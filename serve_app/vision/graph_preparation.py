@@ -42,8 +42,7 @@ def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> 
     Returns:
         The prepared model, serialised.
 
-    Raises:
-        ValueError: the graph is not of a kind that can be prepared, or ``fp16`` was asked for with another target.
+    Raises ValueError if the graph is not of a kind that can be prepared, or ``fp16`` was asked for with another target.
     """
     if fp16 and target != "cuda":
         raise ValueError(f"fp16 is for the target 'cuda', got {target!r}")

@@ -63,8 +63,7 @@ class LivenessEnsemble:
     Args:
         members: model id -> catalogue entry and session; at least one.
 
-    Raises:
-        ConfigurationError: ``members`` is empty.
+    Raises ConfigurationError if ``members`` is empty.
     """
 
     def __init__(self, members: Mapping[str, tuple[ModelEntry, InferenceSession]]) -> None:
@@ -91,8 +90,7 @@ class LivenessEnsemble:
         Returns:
             Per face a mapping of model id to the probability, 0 to 1.
 
-        Raises:
-            ValueError: a face lacks a model's crop.
+        Raises ValueError if a face lacks a model's crop.
         """
         if missing := {model for face in crops for model in self._members if model not in face}:
             raise ValueError(f"expected crops for {', '.join(self._members)}; missing: {', '.join(sorted(missing))}")
@@ -112,11 +110,7 @@ class LivenessEnsemble:
 
 
 def liveness_spec(entry: ModelEntry) -> LivenessSpec:
-    """The liveness part of a catalogue entry.
-
-    Raises:
-        ConfigurationError: the entry is not a liveness model.
-    """
+    """The liveness part of a catalogue entry. Raises ConfigurationError if the entry is not a liveness model."""
     if entry.liveness is None:
         raise ConfigurationError(f"The model {entry.id!r} is a {entry.task}, not a liveness model.")
     return entry.liveness
@@ -128,9 +122,8 @@ def open_ensemble(settings: Settings) -> tuple[LivenessEnsemble | None, dict[str
     Returns:
         The ensemble, None if no model could be loaded; and the missing models: id -> reason.
 
-    Raises:
-        ConfigurationError: a model is not in the catalogue or is not a liveness model, or the configured provider is
-            missing.
+    Raises ConfigurationError if a model is not in the catalogue or is not a liveness model, or the configured provider
+    is missing.
     """
     catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
     members: dict[str, tuple[ModelEntry, InferenceSession]] = {}

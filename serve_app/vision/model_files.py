@@ -99,8 +99,7 @@ class ModelFiles:
             entry: the model.
             progress: called while a file is downloaded.
 
-        Raises:
-            ModelFileError: no source has the file; the message lists what was tried and what to do.
+        Raises ModelFileError if no source has the file; the message lists what was tried and what to do.
         """
         status = self.status(entry)
         if status.path is not None:
@@ -117,8 +116,7 @@ class ModelFiles:
             target: the kind of processor that will run it.
             fp16: compute in half precision; CUDA only.
 
-        Raises:
-            ModelFileError: the file cannot be found, or is not a graph that can be prepared.
+        Raises ModelFileError if the file cannot be found, or is not a graph that can be prepared.
         """
         source = self.locate(entry)
         variant = f"{target}{'-fp16' if fp16 else ''}"

@@ -108,11 +108,8 @@ def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> 
     """Locate, prepare and load a model.
 
     Provider ``auto`` takes CUDA if there is a device and its libraries load, else the CPU, where ``fp16`` has no
-    effect.
-
-    Raises:
-        ModelFileError: the file cannot be found or loaded.
-        ConfigurationError: the settings demand a provider that this machine cannot run.
+    effect. Raises ModelFileError if the file cannot be found or loaded; ConfigurationError if the settings demand a
+    provider that this machine cannot run.
     """
     wanted = inference.provider
     if wanted == "cpu":

@@ -80,8 +80,7 @@ class YuNet:
         session: a prepared YuNet (any height and width that are multiples of 32).
         settings: input side in pixels, least score, IoU above which two boxes count as one face.
 
-    Raises:
-        ConfigurationError: the graph lacks YuNet's outputs.
+    Raises ConfigurationError if the graph lacks YuNet's outputs.
     """
 
     def __init__(self, session: InferenceSession, settings: DetectorSettings) -> None:

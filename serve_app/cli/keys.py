@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,12 +91,4 @@ def _store(config: Path | None, tenant: str, *, must_exist: bool = True) -> Iter
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role,
-        "created": key.created.isoformat(),
-        "expires": key.expires.isoformat() if key.expires else None,
-        "rate_limit": key.rate_limit,
-        "last_used": key.last_used.isoformat() if key.last_used else None,
-    }
+    return {name: value for name, value in asdict(key).items() if name != "tenant_id"}

@@ -15,11 +15,7 @@ _HEADER = re.compile(r"^\s*\[+\s*([^\]\s]+)\s*\]+", re.MULTILINE)
 
 
 def read_report(path: Path, model: str) -> Anchors:
-    """The anchors of a report of ``python -m benchmarks accuracy``.
-
-    Args:
-        path: the report, JSON.
-        model: model id that the report must be for.
+    """The anchors of a JSON report of ``python -m benchmarks accuracy``, which must be for the model with this id.
 
     Raises ConfigurationError if the file cannot be read, is not a report of that benchmark, or is for another model.
     """

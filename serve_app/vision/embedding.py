@@ -36,13 +36,9 @@ class FaceEmbedder:
         self._place = placement(entry.alignment.landmarks, entry.input.width, entry.input.height)
 
     def embed(self, crops: NDArray[np.uint8]) -> Vectors:
-        """Templates of aligned faces.
+        """Templates, float32 (n, dimension), each row of norm 1.
 
-        Args:
-            crops: uint8 (n, 112, 112, 3) BGR, aligned by :func:`serve_app.vision.align.align`; n may be 0.
-
-        Returns:
-            float32 (n, dimension), each row of norm 1.
+        Takes uint8 (n, 112, 112, 3) BGR, aligned by :func:`serve_app.vision.align.align`; n can be 0.
 
         Raises ValueError if the crops have another shape or dtype; ConfigurationError if the graph's output dimension
         differs from the entry's.

@@ -24,11 +24,7 @@ class ReadFace:
 
 
 class FaceReader:
-    """The service's detector and one embedder.
-
-    Args:
-        settings: the service's settings.
-        embedder: catalogue entry of the embedder; None takes the one in the settings.
+    """The service's detector and one embedder: that of a catalogue entry, or with None that of the settings.
 
     Raises ConfigurationError if the settings name an unknown model or a provider that this machine lacks;
     ModelFileError if a model file cannot be found or loaded.

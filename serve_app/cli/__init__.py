@@ -12,21 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import (
-    archive,
-    audit,
-    duplicates,
-    enroll,
-    index,
-    info,
-    keys,
-    models,
-    reencrypt,
-    reindex,
-    search,
-    tenants,
-    unknowns,
-)
+from serve_app.cli import archive, audit, duplicates, enroll, index, info, keys, models, search, tenants, unknowns
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -107,7 +93,7 @@ app.add_typer(tenants.app, name="tenants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
-app.command()(reindex.reindex)
-app.command()(reencrypt.reencrypt)
+app.command()(index.reindex)
+app.command()(archive.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)

@@ -43,16 +43,9 @@ def search(
     if min_score is not None and fpir is not None:
         raise fail("--min-score and --fpir exclude each other; give one of them.")
     with connect(url, key) as client:
-        answer = client.search(
-            image,
-            collection,
-            max_results=max_results,
-            min_score=min_score,
-            fpir=fpir,
-            faces="all" if all_faces else "largest",
-            liveness=liveness,
-            keep_unknown=keep_unknown,
-        )
+        options = {"max_results": max_results, "min_score": min_score, "fpir": fpir, "keep_unknown": keep_unknown}
+        faces = "all" if all_faces else "largest"
+        answer = client.search(image, collection, faces=faces, liveness=liveness, **options)
     if as_json:
         print_json(answer)
         return

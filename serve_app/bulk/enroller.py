@@ -35,11 +35,9 @@ class EnrolmentTarget(Protocol):
 
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
         """Enrol all of these images or none; returns the number of faces added. Raises Refused, TargetUnreachable."""
-        ...
 
     async def returns(self) -> bool:
         """Wait until a lost service answers again; False if it does not in time."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,8 @@ class Source:
             else:
                 stray += _is_picture(child.name)
         if stray:
-            self.warnings.append(
-                f"{stray} images are in {self._name} itself and not in a person's folder: they are left out."
-            )
+            where = f"in {self._name} itself and not in a person's folder"
+            self.warnings.append(f"{stray} images are {where}: they are left out.")
         if not work.persons:
             raise BadSource(f"There are no sub-folders in {self._name}, expected one for each person.")
 

@@ -19,7 +19,6 @@ async def outcomes(
 
     Args:
         entries: read only as far as there is room in the window.
-        enroll: enrols one entry.
         window: most entries in progress.
         stop: once set, no further entry is begun.
 

@@ -56,7 +56,6 @@ def read_manifest(
     """Yield (line number, entry) for each usable line; several entries can be about one person.
 
     Args:
-        file: the manifest.
         kind: ``csv`` or ``jsonl``.
         problems: collects the unusable lines.
         locate: the file of a name in the manifest; raises ValueError.

@@ -22,8 +22,6 @@ class Source:
     """A source of persons.
 
     Attributes:
-        location: path or URL.
-        files: reads it.
         label: name in messages; if empty, the location.
         warnings: set by :meth:`load`.
     """

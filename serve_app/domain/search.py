@@ -51,7 +51,6 @@ class GalleryQuery:
         model: id of the embedder that made the probes.
         collections: names, at least one; None searches all of the tenant's persons, also those in no collection.
         max_results: persons per probe, at least 1.
-        threshold: the threshold that the caller asks for.
         liveness_threshold: probability that every probe reached in the liveness check, None if that was not made; a
             collection's policy can demand one.
         persons_only: leave out unassigned faces.
@@ -93,7 +92,6 @@ class GalleryAnswer:
 
     Attributes:
         matches: one tuple per probe.
-        threshold: the threshold that was applied.
         liveness_threshold: threshold of the strictest liveness policy of the searched collections; None if none demands
             liveness.
     """
@@ -128,7 +126,6 @@ class SearchResult:
         image: facts about the searched image; None when the search was by face id.
         faces: one entry per face of the image.
         model: id of the embedder.
-        threshold: the threshold that was applied.
         timings: name of a step -> milliseconds.
     """
 
@@ -172,7 +169,6 @@ class Enrolment:
     """Result of an enrolment.
 
     Attributes:
-        person: the person afterwards.
         created: whether the person is new.
         faces: the faces that were added.
     """

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,9 @@ class RequestSpan:
 
 
 class Recorder:
-    """Records spans with its own tracer provider.
+    """Records spans with its own tracer provider, which :meth:`close` closes.
 
     It is not OpenTelemetry's global provider, so other libraries record nothing.
-
-    Args:
-        provider: tracer provider; closed by :meth:`close`.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -82,10 +79,7 @@ class Recorder:
     def span(self, name: str) -> Iterator[None]:
         """See :func:`serve_app.observability.tracing.span`."""
         moment = self.here()
-        if moment is None:
-            yield
-            return
-        with self._within(name, moment, SpanKind.INTERNAL):
+        with nullcontext() if moment is None else self._within(name, moment, SpanKind.INTERNAL):
             yield
 
     @contextmanager
@@ -162,14 +156,11 @@ def open_recorder(settings: Settings, process: str) -> Recorder:
     # The process in which a trace begins decides whether it is recorded; all later spans follow that decision.
     sampler = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
     provider = TracerProvider(sampler, Resource.create(about), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_exporter(settings, process)))
+    name = f"{process.lower()}-{socket.gethostname()}-{os.getpid()}.jsonl"
+    to_file = settings.tracing.exporter == "file"
+    exporter = FileExporter(settings.traces_dir / name) if to_file else otlp_exporter()()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return Recorder(provider)
-
-
-def _exporter(settings: Settings, process: str) -> SpanExporter:
-    if settings.tracing.exporter == "file":
-        return FileExporter(settings.traces_dir / f"{process.lower()}-{socket.gethostname()}-{os.getpid()}.jsonl")
-    return otlp_exporter()()
 
 
 def otlp_exporter() -> type[SpanExporter]:

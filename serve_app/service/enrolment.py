@@ -53,11 +53,6 @@ class EnrolmentOperations(Operations):
         """Create or update a person from any number of images; all images are enrolled or none.
 
         Args:
-            tenant: id of the tenant.
-            person_id: the caller's id of the person.
-            collection: name of the collection.
-            images: the images.
-            fields: the person's data.
             mode: whether the images replace the person's faces or add to them; without images the faces stay.
             faces: ``one`` refuses an image in which a second face is about as large; ``largest`` takes the largest.
             liveness: True checks liveness even if the collection's policy does not demand it, by the policy's
@@ -102,10 +97,8 @@ class EnrolmentOperations(Operations):
         """Enrol one face of each image with ``write``, checking liveness if a collection demands it.
 
         Args:
-            images: the images.
             found: the face of each image; with liveness crops if ``live_from`` is given.
             storage: what to keep of the images.
-            write: stores the new faces.
             live_from: check liveness by this threshold in any case.
 
         Raises FaceNotLive with ``details["image"]``. Also the errors of ``write``.

@@ -62,11 +62,7 @@ class SetOperations(EnrolmentOperations):
         """Create a person from a set, in any number of collections; thumbnails are kept.
 
         Args:
-            tenant: id of the tenant.
-            person_id: the caller's id of the new person.
             images: images, or crops if ``crops``.
-            collections: names of collections.
-            fields: the person's data.
             crops: whether ``images`` are crops.
 
         Raises:
@@ -121,11 +117,9 @@ class SetOperations(EnrolmentOperations):
         """Search for the person that all images show.
 
         Args:
-            tenant: id of the tenant.
             images: at least one image, or crops if ``crops``.
             collections: names; None searches all persons.
             max_results: most persons in the result.
-            threshold: the threshold that the caller asks for.
             crops: whether ``images`` are crops.
             liveness: also check liveness. A set that is not live is refused only if a collection demands liveness;
                 otherwise the caller decides.

@@ -21,7 +21,6 @@ class PictureOperations(Operations):
         """All faces of an image, largest first, with liveness if asked for.
 
         Args:
-            image: the image.
             liveness: whether to check the faces' liveness.
             max_faces: keep only this number of largest faces; None keeps the service's maximum. With 1, small faces
                 are not searched for.
@@ -36,7 +35,6 @@ class PictureOperations(Operations):
         """The main face of an image and its liveness.
 
         Args:
-            image: the image.
             threshold: probability from which the face counts as live, 0 to 1; None takes the configured one.
 
         Raises:
@@ -67,8 +65,6 @@ class PictureOperations(Operations):
         """Compare the face of an image, the probe, with the largest face of another image.
 
         Args:
-            first: the probe.
-            second: the other image.
             min_score: score from which it is a match; None takes :data:`~serve_app.score.DEFAULT_MIN_SCORE`.
             liveness: check the probe's liveness; a face that is not live is no match.
             faces: ``one`` refuses a probe in which a second face is about as large; ``largest`` takes the largest.
@@ -93,9 +89,6 @@ class PictureOperations(Operations):
         """Compare the largest face of an image with all enrolled faces of one person; the best score counts.
 
         Args:
-            tenant: id of the tenant.
-            image: the image.
-            person_id: the caller's id of the person.
             min_score: as in :meth:`compare`.
             liveness: check the image's face; a face that is not live is no match.
 

@@ -54,11 +54,8 @@ class SearchOperations(KeepingOperations):
         of the collections demands it. An image without faces gives a result without faces.
 
         Args:
-            tenant: id of the tenant.
-            image: the image.
             collections: names; None searches all persons, also those in no collection.
             max_results: most matches per face.
-            threshold: the threshold that the caller asks for.
             faces: which faces to search for; ``one`` refuses an image without a face, and one in which a second face is
                 about as large.
             liveness: check liveness in any case.
@@ -150,11 +147,6 @@ class SearchOperations(KeepingOperations):
         """Search with an enrolled face as the probe; the face itself, or its person, is among the matches.
 
         Args:
-            tenant: id of the tenant.
-            face_id: id of the enrolled face.
-            collections: names of collections.
-            max_results: most matches.
-            threshold: the threshold that the caller asks for.
             trace: whether the audit log records the search.
 
         Raises FaceIdNotFound, CollectionNotFound.

@@ -26,8 +26,6 @@ class RegisteringOperations(Operations):
         """Store every face of an image as an unassigned face; it expires unless it is added to a collection.
 
         Args:
-            tenant: id of the tenant.
-            image: the image.
             storage: what to keep of the image.
             liveness: also check and record liveness, for collections that demand it.
             min_side, max_side: bounds for each side of the image in pixels; None for no upper bound.

@@ -42,7 +42,6 @@ class StageReplica:
 
     Args:
         stage: name of the stage, a key of :data:`~.stage_kinds.STAGES`.
-        settings: the service's settings.
     """
 
     def __init__(self, stage: str, settings: Settings) -> None:
@@ -94,7 +93,6 @@ class IngressReplica(Ingress, LateAsgiApp):
     """One replica of the ingress.
 
     Args:
-        settings: the service's settings.
         handles: name of a stage -> handle of its deployment; the other stages run inside this replica.
     """
 
@@ -164,8 +162,6 @@ def deployment(replica: type, name: str, options: ServeOptions, alone: bool = Fa
     """A deployment of a replica class.
 
     Args:
-        replica: the class.
-        name: name of the deployment.
         options: Ray Serve options.
         alone: never run two replicas at the same time, not even while one replaces the other.
     """

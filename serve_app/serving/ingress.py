@@ -26,7 +26,6 @@ class Ingress(PythonHandle):
     """The HTTP application and the Python handle.
 
     Args:
-        settings: the service's settings.
         stages: name -> stage in another process; the other stages run inside this process.
         metrics: makes the metrics of a stage from its name.
         replicas: returns the number of replicas of each deployment; None outside Ray Serve.

@@ -29,10 +29,6 @@ class SocketHandoff:
         host: an address of this machine.
         port: TCP port; 0 takes a free one.
 
-    Attributes:
-        port: the TCP port.
-        path: the Unix socket.
-
     Raises ConfigurationError if the port cannot be used.
     """
 

@@ -90,10 +90,8 @@ class Match:
 class GalleryAnswer:
     """Matches for each probe, in the order of the probes; best first, no person twice.
 
-    Attributes:
-        matches: one tuple per probe.
-        liveness_threshold: threshold of the strictest liveness policy of the searched collections; None if none demands
-            liveness.
+    ``liveness_threshold`` is that of the strictest liveness policy of the searched collections; None if none demands
+    liveness.
     """
 
     matches: tuple[tuple[Match, ...], ...]
@@ -166,12 +164,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Result of an enrolment.
-
-    Attributes:
-        created: whether the person is new.
-        faces: the faces that were added.
-    """
+    """Result of an enrolment: the person afterwards, whether the person is new, and the faces that were added."""
 
     person: Person
     created: bool

@@ -22,10 +22,9 @@ from serve_app.domain import (
 )
 from serve_app.errors import DuplicateFace
 from serve_app.score import check_threshold
-from serve_app.service.choices import EnrolmentChoice
 from serve_app.service.new_faces import new_face
 from serve_app.service.operations import Operations
-from serve_app.service.refusals import NOTHING, refuse_not_live, refuse_poor, refuse_unfit
+from serve_app.service.refusals import NOTHING, EnrolmentChoice, refuse_not_live, refuse_poor, refuse_unfit
 
 
 class EnrolmentOperations(Operations):
@@ -110,16 +109,11 @@ class EnrolmentOperations(Operations):
         async def attempt(checked: Sequence[CheckedFace], demanded: float | None) -> Enrolment:
             for index, each in enumerate(checked):
                 refuse_not_live(each.liveness, image=index)
-            return await write(
-                [
-                    new_face(each, of_face, uuid.uuid4().hex, storage, image)
-                    for image, each, of_face in zip(images, checked, templates, strict=True)
-                ]
-            )
+            parts = zip(images, checked, templates, strict=True)
+            return await write([new_face(face, made, uuid.uuid4().hex, storage, image) for image, face, made in parts])
 
-        return await self._meeting_demand(
-            [(image, [each]) for image, each in zip(images, checked, strict=True)], attempt
-        )
+        found_on = [(image, [each]) for image, each in zip(images, checked, strict=True)]
+        return await self._meeting_demand(found_on, attempt)
 
     async def _refuse_duplicates(
         self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float | None
@@ -139,9 +133,5 @@ class EnrolmentOperations(Operations):
             for match in matches:
                 if match.person is None or match.person.id != person_id:
                     other = match.person.id if match.person else match.face.id
-                    raise DuplicateFace(
-                        f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}.",
-                        image=index,
-                        person_id=other,
-                        score=match.score,
-                    )
+                    text = f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}."
+                    raise DuplicateFace(text, image=index, person_id=other, score=match.score)

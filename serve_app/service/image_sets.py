@@ -213,18 +213,9 @@ def _read_crop(image: bytes, index: int) -> DetectedFace:
     except ImageError as error:
         raise type(error)(f"Image {index}: {error.message}", **{**error.details, **details}) from None
     if (info.width, info.height) != (CROP_SIDE, CROP_SIDE):
-        raise NotACrop(
-            f"Expected a face crop of {CROP_SIDE} x {CROP_SIDE} pixels as image {index}, "
-            f"got {info.width} x {info.height}.",
-            **details,
-        )
-    landmarks = REFERENCE
-    quality = assess(pixels, Box(0.0, 0.0, CROP_SIDE, CROP_SIDE), landmarks, 1.0, CROP_SIDE, CROP_SIDE)
+        expected = f"Expected a face crop of {CROP_SIDE} x {CROP_SIDE} pixels as image {index}"
+        raise NotACrop(f"{expected}, got {info.width} x {info.height}.", **details)
+    box = Box(0.0, 0.0, CROP_SIDE, CROP_SIDE)
+    quality = assess(pixels, box, REFERENCE, 1.0, CROP_SIDE, CROP_SIDE)
     # A crop shows no surroundings, so the quality codes cannot be determined.
-    return DetectedFace(
-        box=Box(0.0, 0.0, CROP_SIDE, CROP_SIDE),
-        landmarks=landmarks,
-        detection_score=1.0,
-        quality=replace(quality, codes=frozenset()),
-        crop=pixels,
-    )
+    return DetectedFace(box, REFERENCE, 1.0, replace(quality, codes=frozenset()), pixels)

@@ -12,9 +12,8 @@ from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
 from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, EmbeddersInUse, Vectors
 from serve_app.errors import ImageError, LivenessRequired, Overloaded, StoreUnavailable, Unavailable
 from serve_app.score import Calibration
-from serve_app.service.choices import EnrolmentChoice, ProbeChoice
 from serve_app.service.new_faces import NewTemplates
-from serve_app.service.refusals import main_face
+from serve_app.service.refusals import EnrolmentChoice, ProbeChoice, main_face
 
 Result = TypeVar("Result")
 
@@ -51,10 +50,7 @@ class Operations:
         calibrations: Mapping[str, Calibration],
         max_faces: int = 100,
     ) -> None:
-        self.detector = detector
-        self.liveness = liveness
-        self.embedder = embedder
-        self.matcher = matcher
+        self.detector, self.liveness, self.embedder, self.matcher = detector, liveness, embedder, matcher
         self._calibrations = calibrations
         self.max_faces = max_faces
         self._in_use: EmbeddersInUse | None = None

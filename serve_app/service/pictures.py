@@ -7,9 +7,8 @@ from collections.abc import Collection
 
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
-from serve_app.service.choices import EnrolmentChoice, FaceChoice
 from serve_app.service.operations import Embedded, Operations
-from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, main_face, refuse_unfit
+from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, EnrolmentChoice, FaceChoice, main_face, refuse_unfit
 
 
 class PictureOperations(Operations):
@@ -25,9 +24,8 @@ class PictureOperations(Operations):
             max_faces: keep only this number of largest faces; None keeps the service's maximum. With 1, small faces
                 are not searched for.
         """
-        options = DetectOptions(
-            max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness, every=max_faces != 1
-        )
+        most = min(max_faces or self.max_faces, self.max_faces)
+        options = DetectOptions(max_faces=most, liveness=liveness, every=max_faces != 1)
         detection = await self.detector.detect(image, options)
         return detection, await self._checked(detection.faces, liveness)
 
@@ -72,11 +70,9 @@ class PictureOperations(Operations):
 
         Raises NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
         """
+        options = DetectOptions(max_faces=1 if faces == "largest" else None, liveness=liveness)
         detections = await asyncio.gather(
-            self._one_detection(
-                first, 0, DetectOptions(max_faces=1 if faces == "largest" else None, liveness=liveness)
-            ),
-            self._one_detection(second, 1, DetectOptions(max_faces=1)),
+            self._one_detection(first, 0, options), self._one_detection(second, 1, DetectOptions(max_faces=1))
         )
         a, b = main_face(detections[0], faces, image=0), main_face(detections[1], "largest", image=1)
         refuse_unfit(a, reject, image=0)

@@ -159,21 +159,16 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
 
 
 def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:
-    """A deployment of a replica class.
-
-    Args:
-        options: Ray Serve options.
-        alone: never run two replicas at the same time, not even while one replaces the other.
-    """
-    autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
+    """A deployment of a replica class; ``alone`` never runs two replicas, not even while one replaces the other."""
+    environment = {key: os.environ.get(key, default) for key, default in REPLICA_ENVIRONMENT.items()}
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
         replica,
         name=name,
-        autoscaling_config=autoscaling,
+        autoscaling_config=AutoscalingConfig(**options.autoscaling.model_dump()),
         ray_actor_options={
             "num_cpus": options.num_cpus,
             "num_gpus": options.num_gpus,
-            "runtime_env": {"env_vars": {name: os.environ.get(name, v) for name, v in REPLICA_ENVIRONMENT.items()}},
+            "runtime_env": {"env_vars": environment},
         },
         max_ongoing_requests=options.max_ongoing_requests,
         max_queued_requests=options.max_queued_requests,

@@ -20,10 +20,7 @@ OWN_DEPLOYMENTS = {Topology.DISTRIBUTED: tuple(STAGES), Topology.COMPACT: ("matc
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The Ray Serve application.
-
-    Args:
-        args: values of :class:`~serve_app.settings.Settings`, as under ``args`` in a Serve configuration file.
+    """The Ray Serve application for values of :class:`~serve_app.settings.Settings`, as in a Serve configuration file.
 
     Raises ConfigurationError if the settings are invalid; nothing has been started.
     """

@@ -22,11 +22,7 @@ def assemble(settings: Settings, stages: Mapping[str, Any]) -> FaceService:
 
 @dataclass(frozen=True)
 class LocalStages:
-    """Stages inside this process, opened and closed together.
-
-    Attributes:
-        stages: name -> stage.
-    """
+    """Stages inside this process, by name, opened and closed together."""
 
     stages: Mapping[str, Any]
 

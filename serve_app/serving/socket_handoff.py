@@ -25,9 +25,7 @@ _WITHIN_S = 10.0  # timeout of the hand-over
 class SocketHandoff:
     """Holds a listening TCP socket and hands it to processes of this user that connect to a Unix socket.
 
-    Args:
-        host: an address of this machine.
-        port: TCP port; 0 takes a free one.
+    ``host`` is an address of this machine; port 0 takes a free one. ``path`` is the Unix socket.
 
     Raises ConfigurationError if the port cannot be used.
     """

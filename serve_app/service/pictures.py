@@ -32,8 +32,7 @@ class PictureOperations(Operations):
     async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
         """The main face of an image and its liveness.
 
-        Args:
-            threshold: probability from which the face counts as live, 0 to 1; None takes the configured one.
+        ``threshold`` is the probability from which it counts as live, 0 to 1; None takes the configured one.
 
         Raises:
             NoFaceDetected, TooManyFaces: the image does not have exactly one main face.

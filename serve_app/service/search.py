@@ -145,10 +145,7 @@ class SearchOperations(KeepingOperations):
     ) -> SearchResult:
         """Search with an enrolled face as the probe; the face itself, or its person, is among the matches.
 
-        Args:
-            trace: whether the audit log records the search.
-
-        Raises FaceIdNotFound, CollectionNotFound.
+        The audit log records the search only with ``trace``. Raises FaceIdNotFound, CollectionNotFound.
         """
         check_threshold(threshold)
         clock = StepClock()

@@ -35,13 +35,10 @@ log = logging.getLogger(__name__)
 
 
 class StageReplica:
-    """One replica of any stage.
+    """One replica of the stage with this name in :data:`~.stage_kinds.STAGES`.
 
     It has the methods of the stage's contract. Each takes an additional argument ``request_context``: the request that
     the call belongs to.
-
-    Args:
-        stage: name of the stage, a key of :data:`~.stage_kinds.STAGES`.
     """
 
     def __init__(self, stage: str, settings: Settings) -> None:
@@ -90,11 +87,7 @@ def _in_context(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
 
 @serve.ingress()
 class IngressReplica(Ingress, LateAsgiApp):
-    """One replica of the ingress.
-
-    Args:
-        handles: name of a stage -> handle of its deployment; the other stages run inside this replica.
-    """
+    """One replica of the ingress; the stages without a deployment's handle in ``handles`` run inside it."""
 
     def __init__(self, settings: Settings, **handles: DeploymentHandle[Any]) -> None:
         _start_observing(settings, "Ingress")

@@ -162,10 +162,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(values: dict[str, Any] | None = None) -> Settings:
-    """Settings from a configuration file's values and the environment.
-
-    Args:
-        values: the ``args`` of the application in the file; the environment takes precedence.
+    """Settings from the ``args`` of the application in a configuration file and the environment, which has precedence.
 
     Raises ConfigurationError if a value is invalid; the message has one line per problem.
     """

@@ -21,6 +21,7 @@ since they cross process boundaries on Serve handles.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 
@@ -46,11 +47,7 @@ class FacegraphError(Exception):
         self.details: dict[str, Any] = details
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.details)
-
-
-def _rebuild(cls: type[FacegraphError], message: str, details: dict[str, Any]) -> FacegraphError:
-    return cls(message, **details)
+        return partial(type(self), self.message, **self.details), ()
 
 
 class InvalidRequest(FacegraphError, code="invalid_request", status=400):

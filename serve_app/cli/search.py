@@ -79,13 +79,10 @@ def _matches(face: dict[str, Any]) -> Table:
 
 def _meaning(answer: dict[str, Any]) -> str:
     threshold = answer["threshold"]
+    comparisons = f"One in {1 / threshold['fmr']:,.0f}" if threshold["fmr"] > 0 else "No"
     milliseconds = answer["timings_ms"].get("total") or sum(answer["timings_ms"].values())
     return (
         f"Threshold: score {threshold['min_score']:.3f} among {threshold['gallery_size']} faces. "
-        f"{_one_in(threshold['fmr'])} comparisons with other people reach it, "
+        f"{comparisons} comparisons with other people reach it, "
         f"and {threshold['fpir']:.2%} of searches by unknown people. {milliseconds:.0f} ms."
     )
-
-
-def _one_in(rate: float) -> str:
-    return f"One in {1 / rate:,.0f}" if rate > 0 else "No"

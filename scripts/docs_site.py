@@ -15,6 +15,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 import serve_app.errors
+from serve_app.errors import FacegraphError
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = "docs"
@@ -60,10 +61,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def error_table() -> str:
     """Table of each error's class, code and status: mkdocstrings does not show class attributes without docstrings."""
     rows = ["| class | `code` | HTTP status |", "| --- | --- | --- |"]
-    for name in serve_app.errors.__all__:
-        kind = getattr(serve_app.errors, name)
-        rows.append(f"| [{name}][{kind.__module__}.{name}] | `{kind.code}` | {kind.status} |")
+    for kind in sorted(error_classes(), key=lambda kind: kind.__name__):
+        rows.append(f"| [{kind.__name__}][{kind.__module__}.{kind.__name__}] | `{kind.code}` | {kind.status} |")
     return "\n".join(rows)
+
+
+def error_classes() -> set[type[FacegraphError]]:
+    """All error classes, each once although some have a former name as well."""
+    found = vars(serve_app.errors).values()
+    return {kind for kind in found if isinstance(kind, type) and issubclass(kind, FacegraphError)}
 
 
 def source_of(page: str) -> PurePosixPath:

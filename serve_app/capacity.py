@@ -90,8 +90,7 @@ class Load:
         dimension: of a template.
         thumbnails: whether crops are stored.
 
-    Raises:
-        InvalidRequest: a number is out of its range.
+    Raises InvalidRequest if a number is out of its range.
     """
 
     pictures_per_second: float
@@ -115,8 +114,7 @@ class Machine:
         threads: of one replica of detector, liveness and embedder.
         query_node_bytes, query_node_cores: of one Milvus query node.
 
-    Raises:
-        InvalidRequest: ``used`` is out of its range.
+    Raises InvalidRequest if ``used`` is out of its range.
     """
 
     used: float = 0.65
@@ -183,13 +181,9 @@ def row_bytes(dimension: int) -> float:
 
 
 def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates | None = None) -> Plan:
-    """Replicas, cores, GPUs, store and nodes for a load.
+    """Replicas, cores, GPUs, store and nodes for a load; without ``gpu`` all models compute on the CPU.
 
-    Args:
-        gpu: rates of one GPU; None: detector, liveness and embedder compute on the CPU.
-
-    Raises:
-        InvalidRequest: the times are of milvus-lite, but the gallery needs a server.
+    Raises InvalidRequest if the times are of milvus-lite, but the gallery needs a server.
     """
     if load.gallery > EMBEDDED_ROWS and not times.server:
         raise InvalidRequest(
@@ -197,31 +191,26 @@ def plan(load: Load, times: Times, machine: Machine = Machine(), gpu: GpuRates |
             f"meant for {EMBEDDED_ROWS:,}."
         )
     rate, faces, used = load.pictures_per_second, load.pictures_per_second * load.faces, machine.used
-    busy = {  # cores at the peak
+    busy: dict[Stage, float] = {  # cores at the peak
         "ingress": rate * times.http / 1e3,
-        "matcher": faces * times.match / 1e3,
         "detector": 0.0 if gpu else (rate * times.detect + faces * times.place) / 1e3,
-        "embedder": 0.0 if gpu else faces * times.embed / 1e3,
         "liveness": 0.0 if gpu else faces * load.live * times.liveness / 1e3,
+        "embedder": 0.0 if gpu else faces * times.embed / 1e3,
+        "matcher": faces * times.match / 1e3,
     }
     index = faces * index_ms(load.gallery, load.dimension, times) / 1e3
     embedded = not times.server
     if embedded:
         busy["matcher"] += index
-    replicas: dict[Stage, int] = {}
-    stages: tuple[Stage, ...] = ("ingress", "detector", "liveness", "embedder", "matcher")
-    for stage in stages:
-        threads = 1 if stage in ("ingress", "matcher") else machine.threads
-        replicas[stage] = max(1, math.ceil(busy[stage] / (used * threads)))
+    threads = {"ingress": 1, "matcher": 1}
+    replicas = {stage: max(1, math.ceil(n / (used * threads.get(stage, machine.threads)))) for stage, n in busy.items()}
     gpus = 0
     if gpu:
         looks = rate + (faces * times.place / times.detect if times.detect else 0.0)
         gpus = math.ceil((looks / gpu.detect + faces / gpu.embed + faces * load.live / gpu.liveness) / used)
     held = load.gallery * row_bytes(load.dimension)
-    nodes = max(
-        math.ceil(held / (machine.query_node_bytes * QUERY_NODE_SHARE)),
-        math.ceil(index / (machine.query_node_cores * used)),
-    )
+    filled, loaded = held / (machine.query_node_bytes * QUERY_NODE_SHARE), index / (machine.query_node_cores * used)
+    nodes = math.ceil(max(filled, loaded))
     disk = load.gallery * (RECORD_BYTES + COPY_SHARE * 4 * load.dimension + load.thumbnails * THUMBNAIL_BYTES)
     return Plan(
         replicas=replicas,

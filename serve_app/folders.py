@@ -11,8 +11,7 @@ from serve_app.errors import ConfigurationError
 def private_folder(path: Path) -> Path:
     """Create the folder and its parents (mode 0700) unless it exists, and return it.
 
-    Raises:
-        ConfigurationError: the folder cannot be created or is not writable.
+    Raises ConfigurationError if the folder cannot be created or is not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)

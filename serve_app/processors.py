@@ -13,8 +13,7 @@ CGROUP = Path("/sys/fs/cgroup")
 def cpu_count(cgroup: Path = CGROUP) -> int:
     """Number of processors available to this process: at least 1, at most the container's CPU limit rounded up.
 
-    Args:
-        cgroup: folder of the container's limits, in the layout of cgroups version 1 or 2.
+    ``cgroup`` is the folder of the container's limits, in the layout of cgroups version 1 or 2.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):

@@ -10,8 +10,7 @@ from serve_app.errors import ConfigurationError
 def resource_dir(name: str) -> Path:
     """Path of the folder ``models`` or ``configs``.
 
-    Raises:
-        ConfigurationError: the folder is missing; the installation is incomplete.
+    Raises ConfigurationError if the folder is missing; the installation is incomplete.
     """
     package = Path(__file__).resolve().parent
     for candidate in (package / "_bundled" / name, package.parent / name):

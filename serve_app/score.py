@@ -49,13 +49,9 @@ def fpir_to_fmr(fpir: float, gallery_size: int) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Conversion between cosine and score for one model.
+    """Conversion between cosine and score for one model; ``anchors`` from its card: false-match rate -> cosine.
 
-    Attributes:
-        anchors: false-match rate -> cosine, from the model's card; at least one.
-
-    Raises:
-        ValueError: there are no anchors, an FMR is not between 0 and 1, or the cosines do not rise as the FMR falls.
+    Raises ValueError if there are no anchors, an FMR is not between 0 and 1, or the cosines do not rise as FMRs fall.
     """
 
     anchors: Mapping[float, float]

@@ -37,10 +37,12 @@ def test_the_site_is_built_strictly_and_stands_alone(tmp_path: Path) -> None:
     assert 'id="serve_app.client.Client.search"' in pages["reference/client.html"]
     assert 'id="serve_app.domain.SearchResult"' in pages["reference/domain.html"]
     rows = re.findall(r"<tr>.*?</tr>", pages["reference/errors.html"], re.DOTALL)
-    for name in serve_app.errors.__all__:
-        kind = getattr(serve_app.errors, name)
-        found = [row for row in rows if f'href="#serve_app.errors.{name}"' in row]
-        assert len(found) == 1, name
+    kinds = [each for each in vars(serve_app.errors).values() if isinstance(each, type)]
+    kinds = [each for each in kinds if issubclass(each, serve_app.errors.FacegraphError)]
+    assert len(kinds) > 40
+    for kind in kinds:
+        found = [row for row in rows if f'href="#serve_app.errors.{kind.__name__}"' in row]
+        assert len(found) == 1, kind
         assert f"<code>{kind.code}</code>" in found[0]
         assert f"<td>{kind.status}</td>" in found[0]
 

@@ -19,12 +19,10 @@ async def outcomes(
 
     Args:
         entries: read only as far as there is room in the window.
-        enroll: enrols one entry.
         window: most entries in progress.
         stop: once set, no further entry is begun.
 
-    Raises:
-        Exception: the first exception of ``enroll``, after the outcomes of the entries in progress.
+    Raises the first exception of ``enroll``, after the outcomes of the entries in progress.
     """
     running: set[asyncio.Task[Outcome]] = set()
     failure: BaseException | None = None

@@ -11,8 +11,7 @@ from serve_app.bulk.entries import BadSource, Entry
 class Checkpoint:
     """A small SQLite database. Other runs can use it at the same time. Not thread-safe.
 
-    Raises:
-        BadSource: the file is not a checkpoint.
+    Raises BadSource if the file is not a checkpoint.
     """
 
     def __init__(self, path: Path) -> None:

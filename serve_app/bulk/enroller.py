@@ -34,16 +34,10 @@ class EnrolmentTarget(Protocol):
     """A collection of a service, into which persons are enrolled."""
 
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
-        """Enrol all of these images or none; returns the number of faces added.
-
-        Raises:
-            Refused, TargetUnreachable.
-        """
-        ...
+        """Enrol all of these images or none; returns the number of faces added. Raises Refused, TargetUnreachable."""
 
     async def returns(self) -> bool:
         """Wait until a lost service answers again; False if it does not in time."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -65,9 +59,8 @@ class Enroller:
     async def enroll(self, entry: Entry) -> Outcome:
         """Replace the person's faces by those of the entry; refused images are left out.
 
-        Raises:
-            TargetUnreachable: the service was lost and did not answer again in time.
-            Refused: for a reason that holds for all persons.
+        Raises TargetUnreachable if the service was lost and did not answer again in time; Refused: for a reason that
+        holds for all persons.
         """
         try:
             return await self._enroll(entry)

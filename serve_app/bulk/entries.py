@@ -6,22 +6,13 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-FIELDS = (
-    "name",
-    "gender",
-    "date_of_birth",
-    "nationality",
-    "id_number",
-    "address",
-    "notes",
-    "watch_list",
-    "consent",
-    "metadata",
-)
+from serve_app.domain import PersonFields
+
+FIELDS = tuple(each.name for each in fields(PersonFields))
 """Fields of a person besides the images, as in a request."""
 
 
@@ -100,15 +91,9 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """One line of a report. It is also a manifest line: it has all files and all fields of the person."""
-        errors = [{"file": error.file, "code": error.code, "message": error.message} for error in self.errors]
-        return {
-            "person": self.entry.person,
-            "files": [file.location for file in self.entry.files],
-            **self.entry.fields,
-            "status": str(self.status),
-            "faces": self.faces,
-            "errors": errors,
-        }
+        entry, errors = self.entry, [asdict(error) for error in self.errors]
+        person = {"person": entry.person, "files": [file.location for file in entry.files], **entry.fields}
+        return {**person, "status": str(self.status), "faces": self.faces, "errors": errors}
 
 
 def base_name(location: str) -> str:

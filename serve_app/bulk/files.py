@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -91,14 +92,12 @@ class Files:
         On other file systems these would take one request per file.
         """
         system, path = self.find(location)
-        try:
+        with contextlib.suppress(OSError):  # reading the file reports the error
             if system is self._local:
                 facts = os.stat(path)  # noqa: PTH116
                 return PictureFile(location, facts.st_size, str(facts.st_mtime_ns))
             if "::" in location:
                 return _described(location, system.info(path))
-        except OSError:
-            return PictureFile(location)  # reading the file reports the error
         return PictureFile(location)
 
     def children(self, location: str) -> Iterator[Child]:

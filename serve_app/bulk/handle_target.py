@@ -28,7 +28,6 @@ class HandleTarget:
 
     Attributes:
         handle: the application's handle: ``serve.get_app_handle("facegraph")``.
-        collection: name of the collection.
         options: further arguments of each ``enroll``: tenant, faces, liveness, reject_below ...
     """
 

@@ -27,9 +27,8 @@ class HttpTarget:
     async def put(self, person: str, images: Sequence[bytes], fields: Mapping[str, Any], mode: Mode) -> int:
         """See :class:`~serve_app.bulk.enroller.EnrolmentTarget`."""
         try:
-            answer = await self.client.put_person(
-                self.collection, person, images, mode=mode, **{**self.options, **fields}
-            )
+            options = {**self.options, **fields}
+            answer = await self.client.put_person(self.collection, person, images, mode=mode, **options)
         except ApiError as error:
             picture = blamed(error.details, error.status, len(images))
             raise Refused(error.code, error.message, picture, fatal=error.code in FATAL) from None

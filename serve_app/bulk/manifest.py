@@ -56,13 +56,11 @@ def read_manifest(
     """Yield (line number, entry) for each usable line; several entries can be about one person.
 
     Args:
-        file: the manifest.
         kind: ``csv`` or ``jsonl``.
         problems: collects the unusable lines.
         locate: the file of a name in the manifest; raises ValueError.
 
-    Raises:
-        BadSource: the manifest is not UTF-8, or its CSV heading is not valid.
+    Raises BadSource if the manifest is not UTF-8, or its CSV heading is not valid.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     rows = _csv_rows(text, problems) if kind == "csv" else _json_rows(text, problems)

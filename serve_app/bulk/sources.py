@@ -22,8 +22,6 @@ class Source:
     """A source of persons.
 
     Attributes:
-        location: path or URL.
-        files: reads it.
         label: name in messages; if empty, the location.
         warnings: set by :meth:`load`.
     """
@@ -36,8 +34,7 @@ class Source:
     def load(self, work: WorkList) -> None:
         """Add all entries to the work list, without reading images.
 
-        Raises:
-            BadSource: the source cannot be used, and nothing of it should be enrolled.
+        Raises BadSource if the source cannot be used, and nothing of it should be enrolled.
         """
         try:
             self._load(work)
@@ -98,9 +95,8 @@ class Source:
             else:
                 stray += _is_picture(child.name)
         if stray:
-            self.warnings.append(
-                f"{stray} images are in {self._name} itself and not in a person's folder: they are left out."
-            )
+            where = f"in {self._name} itself and not in a person's folder"
+            self.warnings.append(f"{stray} images are {where}: they are left out.")
         if not work.persons:
             raise BadSource(f"There are no sub-folders in {self._name}, expected one for each person.")
 

@@ -31,27 +31,24 @@ class WorkList:
     def add(self, entry: Entry) -> None:
         """Add images and fields to a person; an image that is there already is not added again.
 
-        Raises:
-            ValueError: a field already has another value.
+        Raises ValueError if a field already has another value.
         """
-        row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (os.fsencode(entry.person),)).fetchone()
+        person = os.fsencode(entry.person)
+        row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (person,)).fetchone()
         fields = json.loads(row[0]) if row else {}
         for name, value in entry.fields.items():
             if fields.setdefault(name, value) != value:
                 raise ValueError(f"{name} of {entry.person!r} is {fields[name]!r} on an earlier line, {value!r} here")
-        self._database.execute(
-            "INSERT OR REPLACE INTO persons VALUES (?, ?)", (os.fsencode(entry.person), json.dumps(fields))
-        )
+        self._database.execute("INSERT OR REPLACE INTO persons VALUES (?, ?)", (person, json.dumps(fields)))
         self._database.executemany(
             "INSERT OR IGNORE INTO files (person, location, size, version) VALUES (?, ?, ?, ?)",
-            ((os.fsencode(entry.person), os.fsencode(file.location), file.size, file.version) for file in entry.files),
+            ((person, os.fsencode(file.location), file.size, file.version) for file in entry.files),
         )
 
     def note_present(self, persons: Iterable[str]) -> None:
         """Note persons that are in the collection already."""
-        self._database.executemany(
-            "INSERT OR IGNORE INTO present VALUES (?)", ((os.fsencode(person),) for person in persons)
-        )
+        ids = ((os.fsencode(person),) for person in persons)
+        self._database.executemany("INSERT OR IGNORE INTO present VALUES (?)", ids)
 
     def is_present(self, person: str) -> bool:
         """Whether :meth:`note_present` was called with this person."""

@@ -12,21 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import (
-    archive,
-    audit,
-    duplicates,
-    enroll,
-    index,
-    info,
-    keys,
-    models,
-    reencrypt,
-    reindex,
-    search,
-    tenants,
-    unknowns,
-)
+from serve_app.cli import archive, audit, duplicates, enroll, index, info, keys, models, search, tenants, unknowns
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -62,7 +48,7 @@ class Commands(TyperGroup):
 
 def _is_expected(error: Exception) -> bool:
     """Whether an error is one of the service's or the client's, decided by name so that nothing is imported."""
-    return any(kind.__module__ in {"serve_app.errors.base", "serve_app.client.http"} for kind in type(error).__mro__)
+    return any(kind.__module__ in {"serve_app.errors", "serve_app.client.http"} for kind in type(error).__mro__)
 
 
 app = typer.Typer(
@@ -107,7 +93,7 @@ app.add_typer(tenants.app, name="tenants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
-app.command()(reindex.reindex)
-app.command()(reencrypt.reencrypt)
+app.command()(index.reindex)
+app.command()(archive.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,11 +37,7 @@ def duplicates(
         except KeyboardInterrupt:
             client.cancel_task(task["id"])
             raise
-        pairs: list[dict[str, Any]] = []
-        for pair in client.all_duplicates(task["id"]):
-            if len(pairs) == most:
-                break
-            pairs.append(pair)
+        pairs = list(itertools.islice(client.all_duplicates(task["id"]), most))
     if as_json:
         print_json({"task": task, "pairs": pairs})
         return

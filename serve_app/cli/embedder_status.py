@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,11 +42,8 @@ def switch(
         change = state.embedder_change()
         left = _left_behind(state, TenantStore(database)) if listing else []
     if as_json:
-        people = [
-            {"tenant": tenant, "person_id": item.person_id, "face_ids": item.face_ids, "remaining": item.remaining}
-            for tenant, item in left
-        ]
-        print_json({**_facts(change), **({"left_behind": people} if listing else {})})
+        people = [{"tenant": tenant, **asdict(item)} for tenant, item in left]
+        print_json(asdict(change) | ({"left_behind": people} if listing else {}))
         return
     stdout.print(_in_words(change))
     if listing:
@@ -61,25 +59,12 @@ def switch(
 def _left_behind(state: EmbedderState, tenants: TenantStore) -> list[tuple[str, LeftBehind]]:
     found = []
     for tenant in tenants.list():
-        cursor = None
-        while True:
-            page = state.left_behind(tenant.id, 1000, cursor)
+        page = state.left_behind(tenant.id, 1000)
+        found += [(tenant.name, item) for item in page.items]
+        while page.cursor is not None:
+            page = state.left_behind(tenant.id, 1000, page.cursor)
             found += [(tenant.name, item) for item in page.items]
-            cursor = page.cursor
-            if cursor is None:
-                break
     return found
-
-
-def _facts(change: EmbedderChange) -> dict[str, Any]:
-    return {
-        "state": str(change.state),
-        "active": change.active,
-        "target": change.target,
-        "faces": change.faces,
-        "done": change.done,
-        "without_image": change.without_image,
-    }
 
 
 def _in_words(change: EmbedderChange) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from serve_app.bulk.entries import Outcome, PictureError, Status
@@ -43,9 +42,7 @@ class EnrolReport:
         self._meter = self._stack.enter_context(progress(self._pictures))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def add(self, outcome: Outcome) -> None:

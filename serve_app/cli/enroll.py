@@ -51,8 +51,7 @@ def enroll(
     reject_below: Annotated[float, typer.Option(min=0, max=1, help="Refuse faces of lower quality.")] = 0.0,
     report: Annotated[Path | None, typer.Option(help="File for a report, one JSON line per person.")] = None,
     failures: Annotated[
-        Path | None,
-        typer.Option(help="File for persons with failures and the reasons; it can be used as a manifest."),
+        Path | None, typer.Option(help="File for persons with failures and the reasons; it can be used as a manifest.")
     ] = None,
     state: Annotated[
         Path | None,

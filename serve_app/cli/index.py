@@ -1,4 +1,4 @@
-"""``facegraph index``: show the location of the vector index, and move it while the service runs."""
+"""``facegraph index`` shows the location of the vector index and moves it; ``facegraph reindex`` rebuilds the index."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.options import AsJson, Config, records_of, settings_of
+from serve_app.cli.options import AsJson, Config, records_of, require_database, settings_of
 from serve_app.cli.output import fail, note, print_json, stderr, stdout
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from serve_app.gallery import Database, IndexMove, IndexMoves
     from serve_app.settings import Settings
 
@@ -93,6 +95,29 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
         stdout.print(f"The last move did not succeed: {facts['error']}.", soft_wrap=True)
 
 
+def reindex(
+    model: Annotated[str | None, typer.Option(help="Only the index of this embedder.", show_default="all")] = None,
+    config: Config = None,
+) -> None:
+    """Drop the vector index and rebuild it from the database.
+
+    With the embedded index (a file) the service must be stopped. With a Milvus server it can run, but searches miss
+    faces until the index is rebuilt.
+    """
+    from serve_app.gallery import open_gallery
+    from serve_app.vision.catalogue import Catalogue
+
+    settings = settings_of(config)
+    require_database(settings)
+    catalogue = Catalogue.load()
+    if model is not None:
+        catalogue.get(model).calibration()  # raises ConfigurationError unless it is a calibrated embedder
+    with contextlib.closing(open_gallery(settings, catalogue.calibrations(), recover=False)) as gallery, _bar() as bar:
+        task = bar.add_task("Indexing", total=None)
+        rows = gallery.reindex(model, lambda done, total: bar.update(task, completed=done, total=total))
+    note(f"{rows} faces are in the index.")
+
+
 def _check(settings: Settings, database: Database, target: Any) -> None:
     """Refuse a target that cannot be used, before the move begins."""
     from serve_app.gallery.index.locations import is_embedded, without_credentials
@@ -116,14 +141,11 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
 
 def _watch(settings: Settings, moves: IndexMoves) -> None:
     """Wait until searches use the new location or the move has failed; do the work if no service does."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from serve_app.errors import ConfigurationError
     from serve_app.gallery.sql.records.index_location import MoveState
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     patience = time.monotonic() + TAKEN_UP_WITHIN_S
-    with Progress(*columns, console=stderr) as progress:
+    with _bar() as progress:
         task = progress.add_task("Copying", total=None)
         while (row := moves.row()).state is MoveState.COPYING:
             doing = "Indexing" if 0 < row.total == row.done else "Copying"
@@ -135,6 +157,13 @@ def _watch(settings: Settings, moves: IndexMoves) -> None:
                     patience = time.monotonic() + TAKEN_UP_WITHIN_S
                     note(f"Waiting for the service to begin the move. ({error.message})")
             time.sleep(POLL_S)
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=stderr)
 
 
 def _work(settings: Settings, moves: IndexMoves) -> None:

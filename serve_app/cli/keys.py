@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,8 +30,7 @@ def create(
         Role, typer.Option(help="What the key may do; each role includes the ones before it.")
     ] = Role.SEARCH,
     expires_days: Annotated[
-        float | None,
-        typer.Option(min=0.001, max=36500, help="Days after which the key expires.", show_default="never"),
+        float | None, typer.Option(min=0.001, max=36500, help="Days after which the key expires.", show_default="never")
     ] = None,
     rate_limit: Annotated[float | None, typer.Option(help="Requests per second.", show_default="none")] = None,
     tenant: TenantName = "default",
@@ -91,12 +91,4 @@ def _store(config: Path | None, tenant: str, *, must_exist: bool = True) -> Iter
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role,
-        "created": key.created.isoformat(),
-        "expires": key.expires.isoformat() if key.expires else None,
-        "rate_limit": key.rate_limit,
-        "last_used": key.last_used.isoformat() if key.last_used else None,
-    }
+    return {name: value for name, value in asdict(key).items() if name != "tenant_id"}

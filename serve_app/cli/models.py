@@ -55,13 +55,16 @@ def pull(
     The exit code is 1 if the detector, the embedder or a model in the arguments is missing. It is 0 if only other
     liveness models are missing: the service runs without them and warns.
     """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
     from serve_app.errors import ModelFileError
 
     settings, files = _open(config)
     needed = set(names or ()) | {settings.detector.model, settings.embedder.model}
     failed: list[str] = []
     lacking: list[str] = []
-    with _progress() as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=stderr) as progress:
         for entry in _chosen(names or sorted(_used(settings))):
             task = progress.add_task(entry.id, total=entry.size)
             try:
@@ -114,28 +117,15 @@ def _used(settings: Settings) -> set[str]:
 
 
 def _facts(status: ModelStatus) -> dict[str, Any]:
-    entry = status.entry
-    return {
-        "id": entry.id,
-        "task": entry.task,
-        "title": entry.title,
-        "file": entry.file,
-        "sha256": entry.sha256,
-        "size": entry.size,
-        "licence": entry.licence,
-        "state": str(status.state),
-        "path": str(status.path) if status.path else None,
+    entry = status.entry.model_dump(include={"id", "task", "title", "file", "sha256", "size", "licence"})
+    facts: dict[str, Any] = {
+        "state": status.state,
+        "path": status.path,
         "source": status.source,
-        "problems": list(status.problems),
+        "problems": status.problems,
     }
+    return entry | facts
 
 
 def _updater(progress: Progress, task: TaskID) -> Callable[[int, int], None]:
     return lambda done, size: progress.update(task, completed=done, total=size)
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, console=stderr)

@@ -41,8 +41,12 @@ def moment(time: dt.datetime | None) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print plain JSON, never wrapped or coloured, for programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Print plain JSON, never wrapped or coloured, for programs; times in ISO 8601."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
 def show_whole(shown: Table) -> None:

@@ -27,12 +27,10 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     """Run the application until SIGTERM; returns 0 after an orderly stop.
 
     Args:
-        file: the configuration file.
         http_options: options of Serve's proxy, with ``host`` and ``port``.
         metrics_port: loopback port of the Prometheus endpoint; None takes a free one.
 
-    Raises:
-        ConfigurationError: the application cannot start; the message says why.
+    Raises ConfigurationError if the application cannot start; the message says why.
     """
     stop, ready = threading.Event(), threading.Event()
     address = f"http://{http_options['host']}:{http_options['port']}"

@@ -43,16 +43,9 @@ def search(
     if min_score is not None and fpir is not None:
         raise fail("--min-score and --fpir exclude each other; give one of them.")
     with connect(url, key) as client:
-        answer = client.search(
-            image,
-            collection,
-            max_results=max_results,
-            min_score=min_score,
-            fpir=fpir,
-            faces="all" if all_faces else "largest",
-            liveness=liveness,
-            keep_unknown=keep_unknown,
-        )
+        options = {"max_results": max_results, "min_score": min_score, "fpir": fpir, "keep_unknown": keep_unknown}
+        faces = "all" if all_faces else "largest"
+        answer = client.search(image, collection, faces=faces, liveness=liveness, **options)
     if as_json:
         print_json(answer)
         return
@@ -86,13 +79,10 @@ def _matches(face: dict[str, Any]) -> Table:
 
 def _meaning(answer: dict[str, Any]) -> str:
     threshold = answer["threshold"]
+    comparisons = f"One in {1 / threshold['fmr']:,.0f}" if threshold["fmr"] > 0 else "No"
     milliseconds = answer["timings_ms"].get("total") or sum(answer["timings_ms"].values())
     return (
         f"Threshold: score {threshold['min_score']:.3f} among {threshold['gallery_size']} faces. "
-        f"{_one_in(threshold['fmr'])} comparisons with other people reach it, "
+        f"{comparisons} comparisons with other people reach it, "
         f"and {threshold['fpir']:.2%} of searches by unknown people. {milliseconds:.0f} ms."
     )
-
-
-def _one_in(rate: float) -> str:
-    return f"One in {1 / rate:,.0f}" if rate > 0 else "No"

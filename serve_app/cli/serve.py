@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -17,7 +18,7 @@ from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
-from serve_app.settings.serve_file import ServeFile, read_serve_file
+from serve_app.settings.serve_file import read_serve_file
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
@@ -51,7 +52,7 @@ def serve(
         os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
-            _prepare(file)
+            _prepare(file.settings)
             return run_graph(file, options, metrics_port)
         except FacegraphError as error:
             return fail(error.message).exit_code
@@ -59,9 +60,8 @@ def serve(
     raise typer.Exit(supervised(work, STOP_WITHIN_S))
 
 
-def _prepare(file: ServeFile) -> None:
+def _prepare(settings: Settings) -> None:
     """Create what the replicas need: data folder, model files, admin key."""
-    settings = file.settings
     private_folder(settings.data_dir)
     _fetch_models(settings)
     _install_admin_key(settings)
@@ -101,8 +101,7 @@ def _install_admin_key(settings: Settings) -> None:
     """Install the admin key from the environment or, on a new installation, create one and print it once."""
     from serve_app.gallery import open_keys
 
-    keys = open_keys(settings)
-    try:
+    with contextlib.closing(open_keys(settings)) as keys:
         if settings.api_key is not None:
             secret = settings.api_key.get_secret_value()
             if len(secret) < 16:
@@ -112,5 +111,3 @@ def _install_admin_key(settings: Settings) -> None:
             _, secret = keys.create(DEFAULT_TENANT, "first admin key", Role.ADMIN)
             stdout.print("\nYour admin key, shown this once:", style="bold")
             stdout.print(f"  {secret}\n", highlight=False, soft_wrap=True)
-    finally:
-        keys.close()

@@ -22,14 +22,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def supervised(work: Callable[[], int], stop_within_s: float) -> int:
-    """Run ``work`` in a child process until it ends.
+    """Run ``work`` in a child process until it ends; returns its exit code, 1 if a signal killed it.
 
-    Args:
-        work: gets SIGTERM once, when this process gets a stop signal. Its result is the exit code.
-        stop_within_s: seconds after that signal before the child is killed.
-
-    Returns:
-        The child's exit code; 1 if it was killed by a signal.
+    The child gets SIGTERM once, when this process gets a stop signal, and is killed ``stop_within_s`` seconds later.
+    The result of ``work`` is the exit code.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,7 @@ app = typer.Typer(help="Tenants: create, list, delete. Their keys: facegraph key
 
 
 @app.command()
-def create(
-    name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")],
-    config: Config = None,
-) -> None:
+def create(name: Annotated[str, typer.Argument(help=f"{NAME_RULE}.")], config: Config = None) -> None:
     """Create a tenant, which shares no data with the others. Create its keys afterwards."""
     with _store(config) as tenants:
         tenants.create(name)
@@ -36,7 +34,7 @@ def list_tenants(config: Config = None, as_json: AsJson = False) -> None:
     with _store(config) as tenants:
         found = tenants.list()
     if as_json:
-        print_json([{"id": each.id, "name": each.name, "created": each.created.isoformat()} for each in found])
+        print_json([asdict(each) for each in found])
         return
     shown = table("", "name", "id", "created")
     for each in found:
@@ -65,7 +63,7 @@ def delete(
     with contextlib.closing(open_gallery(settings, {})) as gallery:
         receipt = gallery.erase_tenant(tenant.id)
     note(f"Tenant {name} is erased, and none of its data was found afterwards. The receipt:")
-    print_json({"statement": receipt.statement, "public_key": receipt.public_key, "signature": receipt.signature})
+    print_json(asdict(receipt))
 
 
 @contextlib.contextmanager

@@ -59,8 +59,7 @@ class Api(ABC, Generic[J, L, B, P]):
 
     def delete_collection(self, name: str, *, only_if_empty: bool = False) -> J:
         """Delete a collection, and erase the persons and faces that are in no other one."""
-        query = {"only_if_empty": only_if_empty}
-        return self._object(Call("DELETE", f"/v1/collections/{_part(name)}", query=query))
+        return self._object(Call("DELETE", f"/v1/collections/{_part(name)}", {"only_if_empty": only_if_empty}))
 
     # -- persons and faces
 
@@ -113,14 +112,8 @@ class Api(ABC, Generic[J, L, B, P]):
 
     def search(self, image: Picture, collections: Sequence[str], **options: Any) -> J:
         """Search for the faces of an image; options: max_results, min_score or fpir, faces, liveness, keep_unknown."""
-        return self._object(
-            Call(
-                "POST",
-                "/v1/search",
-                body=given({"collections": list(collections), **options}),
-                pictures=[("image", image)],
-            )
-        )
+        body = given({"collections": list(collections), **options})
+        return self._object(Call("POST", "/v1/search", body=body, pictures=[("image", image)]))
 
     def search_face(self, face_id: str, collections: Sequence[str], **options: Any) -> J:
         """Search with an enrolled face as the probe; options: max_results, min_score or fpir."""
@@ -133,15 +126,13 @@ class Api(ABC, Generic[J, L, B, P]):
 
     def compare(self, first: Picture, second: Picture, **options: Any) -> J:
         """Compare the largest faces of two images; options: min_score, liveness."""
-        return self._object(
-            Call("POST", "/v1/compare", body=given(options), pictures=[("image1", first), ("image2", second)])
-        )
+        pictures = [("image1", first), ("image2", second)]
+        return self._object(Call("POST", "/v1/compare", body=given(options), pictures=pictures))
 
     def verify(self, image: Picture, person_id: str, **options: Any) -> J:
         """Compare an image's largest face with one person; options: collection, min_score, liveness."""
-        return self._object(
-            Call("POST", "/v1/verify", body=given({"person_id": person_id, **options}), pictures=[("image", image)])
-        )
+        body = given({"person_id": person_id, **options})
+        return self._object(Call("POST", "/v1/verify", body=body, pictures=[("image", image)]))
 
     def liveness(self, image: Picture, **options: Any) -> J:
         """Check the liveness of the main face of an image; options: threshold."""
@@ -220,8 +211,7 @@ class Api(ABC, Generic[J, L, B, P]):
 
         Options: faces, liveness, image_storage, reject_below.
         """
-        path = f"/v1/collections/{_part(collection)}/bulk"
-        return self._object(Call("POST", path, query=options, upload=upload))
+        return self._object(Call("POST", f"/v1/collections/{_part(collection)}/bulk", options, upload=upload))
 
     def follow_task(self, task_id: str) -> P:
         """A task now, after each change, and finally when it is done, failed or cancelled."""

@@ -84,8 +84,7 @@ class Call:
 class Patience:
     """Retry policy of one request: pauses as Retry-After says, else longer each time, but at most 30 s.
 
-    Args:
-        seconds: total time for retries; a pause that would exceed it ends them.
+    A pause that would exceed the total time for retries, ``seconds``, ends them.
     """
 
     def __init__(self, seconds: float) -> None:

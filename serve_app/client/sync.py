@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -28,8 +27,7 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
         patience_s: total seconds for which a request to a busy service (429, 503) is repeated, as its Retry-After says.
         transport: replaces the network in tests.
 
-    Raises:
-        ValueError: the URL or the key is not valid.
+    Raises ValueError if the URL or the key is not valid.
     """
 
     def __init__(
@@ -48,9 +46,7 @@ class Client(Api[Json, list[Json], bytes, Iterator[Json]]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -14,23 +14,19 @@ class Collections(Protocol):
 
     async def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         """Raises CollectionExists; InvalidRequest by the rules for names and fields."""
-        ...
 
     @on_handle
     @read
     async def collection(self, tenant: str, name: str) -> Collection:
         """One collection with its counts. Raises CollectionNotFound."""
-        ...
 
     @read
     async def collections_by_id(self, tenant: str, ids: Sequence[str]) -> tuple[Collection, ...]:
         """In the order of the ids. Raises CollectionNotFound for the first that does not exist."""
-        ...
 
     @read
     async def collections_named(self, tenant: str, names: Sequence[str]) -> tuple[Collection, ...]:
         """Those of the names that exist, in no order."""
-        ...
 
     @on_handle
     @read
@@ -45,7 +41,6 @@ class Collections(Protocol):
 
         Raises InvalidRequest (cursor, limit).
         """
-        ...
 
     @read
     async def collections_slice(
@@ -66,7 +61,6 @@ class Collections(Protocol):
 
         Raises PersonNotFound.
         """
-        ...
 
     @on_handle
     async def update_collection(self, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
@@ -74,7 +68,6 @@ class Collections(Protocol):
 
         Raises CollectionNotFound, CollectionExists; InvalidRequest for unknown fields and impossible values.
         """
-        ...
 
     @on_handle
     @indexed
@@ -87,4 +80,3 @@ class Collections(Protocol):
 
         Raises CollectionNotFound; CollectionNotEmpty, if ``only_if_empty`` and persons or faces are in it.
         """
-        ...

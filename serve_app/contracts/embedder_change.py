@@ -18,12 +18,10 @@ class EmbedderChanges(Protocol):
     @read
     async def embedders(self) -> EmbeddersInUse:
         """The models for probes and for new faces. Cheap."""
-        ...
 
     @read
     async def embedder_change(self, tenant: str | None = None) -> EmbedderChange:
         """The progress of a change, counted over one tenant or all."""
-        ...
 
     @read
     async def left_behind(self, tenant: str, limit: int = 100, cursor: str | None = None) -> Page[LeftBehind]:
@@ -31,13 +29,10 @@ class EmbedderChanges(Protocol):
 
         Pages of 1 to 1,000. Raises InvalidRequest (cursor, limit).
         """
-        ...
 
     async def crops_to_embed(self, worker: str, after: str = "", limit: int = 32) -> CropsToEmbed | None:
         """The next stored crops after a face's id; None at the end, or while another worker does this."""
-        ...
 
     @indexed
     async def add_templates(self, model: str, made: Mapping[str, Vectors]) -> int:
         """Store templates (dimension,) made of stored crops, by face id; the number of faces that got one."""
-        ...

@@ -16,7 +16,6 @@ class Faces(Protocol):
     @read
     async def face(self, tenant: str, face_id: str) -> Face:
         """One face. Raises FaceIdNotFound."""
-        ...
 
     @on_handle
     @read
@@ -29,13 +28,11 @@ class Faces(Protocol):
 
         Raises CollectionNotFound.
         """
-        ...
 
     @on_handle
     @read
     async def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
         """The collections that a face is in. Raises FaceIdNotFound."""
-        ...
 
     @on_handle
     @indexed
@@ -54,13 +51,11 @@ class Faces(Protocol):
 
         Raises FaceIdNotFound, also when it is not that person's or not in that collection; CollectionNotFound.
         """
-        ...
 
     @on_handle
     @read
     async def face_image(self, tenant: str, face_id: str, kind: Literal["thumbnail", "photograph"]) -> bytes:
         """The stored JPEG crop, or the photograph as sent. Raises FaceIdNotFound, ImageNotStored."""
-        ...
 
     @on_handle
     @read
@@ -68,4 +63,3 @@ class Faces(Protocol):
         self, tenant: str, face_ids: Sequence[str], kind: Literal["thumbnail", "photograph"]
     ) -> tuple[bytes | None, ...]:
         """The stored images of up to 1,000 faces, in the order of the ids; None where none is stored."""
-        ...

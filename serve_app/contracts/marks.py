@@ -35,14 +35,10 @@ def on_handle(function: Function) -> Function:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method of a contract and its marks.
-
-    Attributes:
-        doc: where its documentation is, for docstrings of generated methods.
-    """
+    """A method of a contract and its marks."""
 
     name: str
-    doc: str
+    doc: str  # where its documentation is, for docstrings of generated methods
     read: bool
     indexed: bool
     on_handle: bool

@@ -45,13 +45,11 @@ class Persons(Protocol):
         Raises CollectionNotFound, PersonExists (only if ``must_be_new``), LivenessRequired, FaceNotLive and
         QualityTooLow (by the policy of any of the person's collections).
         """
-        ...
 
     @on_handle
     @read
     async def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
         """One person with faces and collections. Raises PersonNotFound, CollectionNotFound."""
-        ...
 
     @on_handle
     @read
@@ -66,7 +64,6 @@ class Persons(Protocol):
 
         Raises CollectionNotFound, InvalidRequest (cursor, limit).
         """
-        ...
 
     @read
     async def persons_slice(
@@ -83,7 +80,6 @@ class Persons(Protocol):
 
         Raises CollectionNotFound.
         """
-        ...
 
     @indexed
     async def update_person(self, tenant: str, person_id: str, update: PersonUpdate) -> Enrolment:
@@ -92,7 +88,6 @@ class Persons(Protocol):
         Raises PersonNotFound, CollectionNotFound, FaceIdNotFound, FaceCountRefused, LivenessRequired, FaceNotLive,
         QualityTooLow.
         """
-        ...
 
     @indexed
     async def link_persons(
@@ -106,7 +101,6 @@ class Persons(Protocol):
         Raises CollectionNotFound; PersonNotFound, also when someone to remove is not a member; LivenessRequired,
         FaceNotLive, QualityTooLow (by the collection's policy).
         """
-        ...
 
     @on_handle
     @indexed
@@ -119,7 +113,6 @@ class Persons(Protocol):
         Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same; LivenessRequired, FaceNotLive,
         QualityTooLow (by the policy of a collection that one of them joins).
         """
-        ...
 
     @on_handle
     @indexed
@@ -128,9 +121,7 @@ class Persons(Protocol):
 
         Raises PersonNotFound, CollectionNotFound.
         """
-        ...
 
     @indexed
     async def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         """Erase at most 1,000 persons, all or none. Raises PersonNotFound."""
-        ...

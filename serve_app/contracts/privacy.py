@@ -20,16 +20,13 @@ class Privacy(Protocol):
 
         Pages of 1 to 1,000. Raises PersonNotFound, also for an erased person; InvalidRequest (cursor, limit).
         """
-        ...
 
     @on_handle
     @read
     async def check_audit(self, tenant: str) -> AuditCheck:
         """Whether the hash chain of the whole log is intact."""
-        ...
 
     @on_handle
     @read
     async def check_receipt(self, tenant: str, receipt: ErasureReceipt) -> ReceiptCheck:
         """Whether this installation signed the receipt, and what is stored of its subjects now."""
-        ...

@@ -18,7 +18,6 @@ class Search(Protocol):
 
         Raises CollectionNotFound; LivenessRequired if a collection's policy demands a check that was not made.
         """
-        ...
 
     @read
     async def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
@@ -26,9 +25,7 @@ class Search(Protocol):
 
         Raises PersonNotFound; FaceIdNotFound if the person has no face embedded by this model.
         """
-        ...
 
     @read
     async def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:
         """An enrolled face and its template, shape (1, dimension). Raises FaceIdNotFound."""
-        ...

@@ -16,10 +16,8 @@ class Stage(Protocol):
     async def ready(self) -> Mapping[str, Any]:
         """Facts about the running stage (model, provider, versions) as JSON-ready values.
 
-        Raises:
-            Unavailable: the stage cannot serve; the message says why.
+        Raises Unavailable if the stage cannot serve; the message says why.
         """
-        ...
 
 
 class Detector(Stage, Protocol):
@@ -29,26 +27,15 @@ class Detector(Stage, Protocol):
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """Decode, detect, align, assess quality.
 
-        Raises:
-            ImageError: too large, not a supported format, damaged, too small.
+        Raises ImageError: too large, not a supported format, damaged, too small.
         """
-        ...
 
     @read
     async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
-        """Crops for the liveness scorer of faces that were detected without them.
+        """Crops for the liveness scorer of faces that were detected on this image without them.
 
-        Args:
-            image: the one that the faces were detected on.
-            boxes: of the faces.
-
-        Returns:
-            For each box a mapping of model id to uint8 (height, width, 3) BGR.
-
-        Raises:
-            ImageError: as :meth:`detect`.
+        For each box a mapping of model id to uint8 (height, width, 3) BGR. Raises ImageError as :meth:`detect`.
         """
-        ...
 
 
 class LivenessScorer(Stage, Protocol):
@@ -56,16 +43,11 @@ class LivenessScorer(Stage, Protocol):
 
     @read
     async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
-        """One result per face.
+        """One result per face; the faces were detected with ``DetectOptions.liveness``, so that they carry crops.
 
-        Args:
-            faces: detected with ``DetectOptions.liveness``, so that they carry liveness crops.
-            threshold: probability from which a face counts as live, 0 to 1; None takes the configured one.
-
-        Raises:
-            LivenessUnavailable: no liveness model is installed.
+        ``threshold`` is the probability from which a face counts as live, 0 to 1; None takes the configured one.
+        Raises LivenessUnavailable if no liveness model is installed.
         """
-        ...
 
 
 class Embedder(Stage, Protocol):
@@ -73,16 +55,7 @@ class Embedder(Stage, Protocol):
 
     @read
     async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
-        """Templates of n crops.
+        """Templates of n crops, uint8 (112, 112, 3) BGR each: float32 (n, dimension), rows of norm 1; n can be 0.
 
-        Args:
-            crops: uint8 (112, 112, 3) BGR each; may be empty.
-            model: id of the embedder.
-
-        Returns:
-            float32 (n, dimension), rows of norm 1.
-
-        Raises:
-            ConfigurationError: the catalogue has no such embedder, or its file is missing.
+        Raises ConfigurationError if the catalogue has no such embedder, or its file is missing.
         """
-        ...

@@ -14,24 +14,20 @@ class Tasks(Protocol):
 
     async def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
         """Record finished work; ``kind`` has at most 50 characters."""
-        ...
 
     @on_handle
     @read
     async def task(self, tenant: str, task_id: str) -> Task:
         """One task. Raises TaskNotFound."""
-        ...
 
     @on_handle
     @read
     async def tasks(self, tenant: str, limit: int = 100) -> tuple[Task, ...]:
         """The latest 1 to 1,000 tasks, newest first."""
-        ...
 
     @on_handle
     async def cancel_task(self, tenant: str, task_id: str) -> Task:
         """Stop a task; its results so far stay. A finished task stays as it is. Raises TaskNotFound."""
-        ...
 
     async def find_duplicates(
         self, tenant: str, collection: str, model: str, threshold: ThresholdRequest = ThresholdRequest()
@@ -43,7 +39,6 @@ class Tasks(Protocol):
 
         Raises CollectionNotFound; TaskRunning if that collection is being compared already.
         """
-        ...
 
     @on_handle
     @read
@@ -56,7 +51,6 @@ class Tasks(Protocol):
 
         Raises TaskNotFound, InvalidRequest (cursor, limit).
         """
-        ...
 
     @on_handle
     async def tell_apart(
@@ -69,4 +63,3 @@ class Tasks(Protocol):
 
         Raises PersonNotFound; CollectionNotFound; InvalidRequest, if both are the same.
         """
-        ...

@@ -20,7 +20,6 @@ class UnassignedFaces(Protocol):
     @indexed
     async def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
         """Store faces in no collection, in the order given."""
-        ...
 
     @on_handle
     @indexed
@@ -31,7 +30,6 @@ class UnassignedFaces(Protocol):
 
         Raises CollectionNotFound; LivenessRequired, FaceNotLive, QualityTooLow by the collection's policy.
         """
-        ...
 
     @on_handle
     @indexed
@@ -40,8 +38,6 @@ class UnassignedFaces(Protocol):
 
         Raises CollectionNotFound.
         """
-        ...
 
     async def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
         """Attach a text of at most 255 characters to a face. Raises FaceIdNotFound, InvalidRequest."""
-        ...

@@ -24,7 +24,6 @@ class Unknowns(Protocol):
 
         Raises CollectionNotFound, UnknownsNotKept; LivenessRequired, FaceNotLive, QualityTooLow by the policy.
         """
-        ...
 
     @on_handle
     @read
@@ -32,13 +31,11 @@ class Unknowns(Protocol):
         self, tenant: str, collection: str, limit: int = 100, cursor: str | None = None
     ) -> Page[Unknown]:
         """Latest seen first; pages of 1 to 1,000. Raises CollectionNotFound, InvalidRequest (cursor, limit)."""
-        ...
 
     @on_handle
     @read
     async def unknown(self, tenant: str, collection: str, unknown_id: str) -> Unknown:
         """One unknown. Raises CollectionNotFound, UnknownNotFound."""
-        ...
 
     @on_handle
     @indexed
@@ -56,16 +53,13 @@ class Unknowns(Protocol):
         Raises CollectionNotFound, UnknownNotFound, PersonExists (only if ``must_be_new``); LivenessRequired,
         FaceNotLive, QualityTooLow by the policy of any of the person's collections.
         """
-        ...
 
     @on_handle
     @indexed
     async def merge_unknowns(self, tenant: str, collection: str, unknown_id: str, others: Sequence[str]) -> Unknown:
         """Unite 1 to 100 other unknowns with this one. Raises CollectionNotFound, UnknownNotFound, InvalidRequest."""
-        ...
 
     @on_handle
     @indexed
     async def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
         """Erase one unknown, None for all. Raises CollectionNotFound, UnknownNotFound."""
-        ...

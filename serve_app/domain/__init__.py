@@ -5,7 +5,6 @@ pixels of the upright image (EXIF orientation applied), origin at the top left c
 """
 
 from serve_app.domain.access import DEFAULT_TENANT, ApiKey, Role, Tenant
-from serve_app.domain.bulk import BulkPerson, BulkWork
 from serve_app.domain.collections import (
     Collection,
     CollectionKind,
@@ -53,68 +52,19 @@ from serve_app.domain.search import (
     Threshold,
     ThresholdRequest,
 )
-from serve_app.domain.tasks import DuplicatePair, Task, TaskState
+from serve_app.domain.tasks import BulkPerson, BulkWork, DuplicatePair, Task, TaskState
 from serve_app.domain.unknowns import Sighting, Unknown
 
-__all__ = [
-    "DEFAULT_TENANT",
-    "ApiKey",
-    "Appearance",
-    "AuditCheck",
-    "AuditEntry",
-    "Box",
-    "BulkPerson",
-    "BulkWork",
-    "ChangeState",
-    "CheckedFace",
-    "Collection",
-    "CollectionKind",
-    "CollectionPolicy",
-    "Comparison",
-    "Consent",
-    "CropsToEmbed",
-    "Deletion",
-    "DetectOptions",
-    "DetectedFace",
-    "Detection",
-    "DuplicatePair",
-    "EmbedderChange",
-    "EmbeddersInUse",
-    "EnrolledFace",
-    "Enrolment",
-    "ErasureReceipt",
-    "Face",
-    "GalleryAnswer",
-    "GalleryQuery",
-    "ImageInfo",
-    "ImageStorage",
-    "LeftBehind",
-    "Liveness",
-    "Match",
-    "NewCollection",
-    "NewFace",
-    "Page",
-    "Person",
-    "PersonFields",
-    "PersonOrder",
-    "PersonUpdate",
-    "Pixels",
-    "Quality",
-    "QualityCode",
-    "ReceiptCheck",
-    "RegisteredFaces",
-    "Role",
-    "SearchResult",
-    "SearchedFace",
-    "Sighting",
-    "Slice",
-    "Task",
-    "TaskState",
-    "Tenant",
-    "Threshold",
-    "ThresholdRequest",
-    "UnassignedFacesChange",
-    "Unknown",
-    "Vectors",
-    "canonical",
-]
+__all__ = ["DEFAULT_TENANT", "ApiKey", "Role", "Tenant"]
+__all__ += ["Collection", "CollectionKind", "CollectionPolicy", "Deletion", "ImageStorage", "NewCollection"]
+__all__ += ["ChangeState", "CropsToEmbed", "EmbedderChange", "EmbeddersInUse", "LeftBehind"]
+__all__ += ["Page", "PersonOrder", "Slice"]
+__all__ += ["Appearance", "Consent", "EnrolledFace", "Face", "NewFace"]
+__all__ += ["Person", "PersonFields", "PersonUpdate", "RegisteredFaces", "UnassignedFacesChange"]
+__all__ += ["Box", "CheckedFace", "DetectOptions", "DetectedFace", "Detection", "ImageInfo"]
+__all__ += ["Liveness", "Pixels", "Quality", "QualityCode", "Vectors"]
+__all__ += ["AuditCheck", "AuditEntry", "ErasureReceipt", "ReceiptCheck", "canonical"]
+__all__ += ["Comparison", "Enrolment", "GalleryAnswer", "GalleryQuery", "Match"]
+__all__ += ["SearchResult", "SearchedFace", "Threshold", "ThresholdRequest"]
+__all__ += ["BulkPerson", "BulkWork", "DuplicatePair", "Task", "TaskState"]
+__all__ += ["Sighting", "Unknown"]

@@ -82,10 +82,8 @@ class DetectedFace:
     """One face of an image.
 
     Attributes:
-        box: position in the image.
         landmarks: float32 (5, 2): right eye, left eye, nose, right and left mouth corner, of the person shown.
         detection_score: 0 to 1.
-        quality: see :class:`Quality`.
         crop: the aligned face for the embedder, uint8 (112, 112, 3) BGR.
         liveness_crops: model id -> uint8 (height, width, 3) BGR, cut from the image at full size; empty unless
             liveness was asked for.

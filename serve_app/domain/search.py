@@ -51,7 +51,6 @@ class GalleryQuery:
         model: id of the embedder that made the probes.
         collections: names, at least one; None searches all of the tenant's persons, also those in no collection.
         max_results: persons per probe, at least 1.
-        threshold: the threshold that the caller asks for.
         liveness_threshold: probability that every probe reached in the liveness check, None if that was not made; a
             collection's policy can demand one.
         persons_only: leave out unassigned faces.
@@ -91,11 +90,8 @@ class Match:
 class GalleryAnswer:
     """Matches for each probe, in the order of the probes; best first, no person twice.
 
-    Attributes:
-        matches: one tuple per probe.
-        threshold: the threshold that was applied.
-        liveness_threshold: threshold of the strictest liveness policy of the searched collections; None if none demands
-            liveness.
+    ``liveness_threshold`` is that of the strictest liveness policy of the searched collections; None if none demands
+    liveness.
     """
 
     matches: tuple[tuple[Match, ...], ...]
@@ -128,7 +124,6 @@ class SearchResult:
         image: facts about the searched image; None when the search was by face id.
         faces: one entry per face of the image.
         model: id of the embedder.
-        threshold: the threshold that was applied.
         timings: name of a step -> milliseconds.
     """
 
@@ -169,13 +164,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Result of an enrolment.
-
-    Attributes:
-        person: the person afterwards.
-        created: whether the person is new.
-        faces: the faces that were added.
-    """
+    """Result of an enrolment: the person afterwards, whether the person is new, and the faces that were added."""
 
     person: Person
     created: bool

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 from serve_app.errors import FacegraphError
 from serve_app.observability import tracing
@@ -52,14 +53,7 @@ class Metrics:
         """Record that an operation failed; ``error`` is the error's code."""
 
     def batch(self, size: int, waited: float, ran: float, left: int) -> None:
-        """Record a batch.
-
-        Args:
-            size: number of items.
-            waited: seconds that the oldest item waited.
-            ran: seconds that the batch ran.
-            left: items that wait for the next batch.
-        """
+        """Record a batch of ``size`` items: seconds that the oldest one waited and that it ran, items that wait now."""
 
     def model(self, model: str, provider: str) -> None:
         """Record that a model was opened on an execution provider; called once per model."""
@@ -72,11 +66,7 @@ class Metrics:
 
 
 class ServeMetrics(Metrics):
-    """Exports through ``ray.serve.metrics``; works only inside a replica.
-
-    Args:
-        stage: value of the tag ``stage``.
-    """
+    """Exports through ``ray.serve.metrics``, with the tag ``stage``; works only inside a replica."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(stage)
@@ -126,21 +116,8 @@ class StoreMetrics:
         self._series.store_failures.inc(1, {"store": store})
 
 
-class _Series(NamedTuple):
-    seconds: Any
-    failures: Any
-    batch_size: Any
-    batch_wait: Any
-    batch_queue: Any
-    models: Any
-    faces: Any
-    outcomes: Any
-    store_seconds: Any
-    store_failures: Any
-
-
 @cache  # a metric can be registered once per process, and several stages can share a process
-def _series() -> _Series:
+def _series() -> SimpleNamespace:
     from ray.serve.metrics import Counter, Histogram  # Ray is needed in replicas only
 
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
@@ -148,17 +125,20 @@ def _series() -> _Series:
     store: Any = ("store",)
     # Ray exports only the counts between bounds and sums up the buckets' midpoints: here these are whole numbers.
     counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
-    return _Series(
-        Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
-        Counter("facegraph_operation_failures", "Operations that failed.", (*tags, "operation", "error")),
-        Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
-        Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
-        Histogram("facegraph_batch_queue", "Faces that waited for the next batch when one ended.", counts, tags),
-        Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
-        Histogram("facegraph_faces_per_image", "Faces on an image.", counts, tags),
-        Counter("facegraph_outcomes", "Decisions about faces.", (*tags, "outcome")),
-        Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, (*store, "operation")),
-        Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
+    by_error = (*tags, "operation", "error")
+    queue = "Faces that waited for the next batch when one ended."
+    by_operation = (*store, "operation")
+    return SimpleNamespace(
+        seconds=Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
+        failures=Counter("facegraph_operation_failures", "Operations that failed.", by_error),
+        batch_size=Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
+        batch_wait=Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
+        batch_queue=Histogram("facegraph_batch_queue", queue, counts, tags),
+        models=Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
+        faces=Histogram("facegraph_faces_per_image", "Faces on an image.", counts, tags),
+        outcomes=Counter("facegraph_outcomes", "Decisions about faces.", (*tags, "outcome")),
+        store_seconds=Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, by_operation),
+        store_failures=Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
     )
 
 

@@ -41,12 +41,7 @@ def failed(store: Store) -> None:
 
 
 def timed(name: str, inner: AbstractContextManager[Any]) -> AbstractContextManager[None]:
-    """A context manager that runs ``inner`` and reports its duration.
-
-    Args:
-        name: store and operation, as in ``index search``.
-        inner: the context manager to run.
-    """
+    """A context manager that runs ``inner`` and reports its duration; ``name`` is as in ``index search``."""
     return inner if _listener is None else _timed(_listener, name, inner)
 
 

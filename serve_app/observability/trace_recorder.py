@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,9 @@ class RequestSpan:
 
 
 class Recorder:
-    """Records spans with its own tracer provider.
+    """Records spans with its own tracer provider, which :meth:`close` closes.
 
     It is not OpenTelemetry's global provider, so other libraries record nothing.
-
-    Args:
-        provider: tracer provider; closed by :meth:`close`.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -82,10 +79,7 @@ class Recorder:
     def span(self, name: str) -> Iterator[None]:
         """See :func:`serve_app.observability.tracing.span`."""
         moment = self.here()
-        if moment is None:
-            yield
-            return
-        with self._within(name, moment, SpanKind.INTERNAL):
+        with nullcontext() if moment is None else self._within(name, moment, SpanKind.INTERNAL):
             yield
 
     @contextmanager
@@ -151,8 +145,7 @@ def _note(span: Span, error: BaseException) -> None:
 def open_recorder(settings: Settings, process: str) -> Recorder:
     """Open a recorder with the exporter and sampling of the settings; ``process`` is the deployment's name.
 
-    Raises:
-        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
+    Raises ConfigurationError if a package is missing, or the traces' folder cannot be written to.
     """
     about = {
         "service.name": os.environ.get("OTEL_SERVICE_NAME") or "facegraph",
@@ -163,22 +156,15 @@ def open_recorder(settings: Settings, process: str) -> Recorder:
     # The process in which a trace begins decides whether it is recorded; all later spans follow that decision.
     sampler = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
     provider = TracerProvider(sampler, Resource.create(about), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_exporter(settings, process)))
+    name = f"{process.lower()}-{socket.gethostname()}-{os.getpid()}.jsonl"
+    to_file = settings.tracing.exporter == "file"
+    exporter = FileExporter(settings.traces_dir / name) if to_file else otlp_exporter()()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return Recorder(provider)
 
 
-def _exporter(settings: Settings, process: str) -> SpanExporter:
-    if settings.tracing.exporter == "file":
-        return FileExporter(settings.traces_dir / f"{process.lower()}-{socket.gethostname()}-{os.getpid()}.jsonl")
-    return otlp_exporter()()
-
-
 def otlp_exporter() -> type[SpanExporter]:
-    """The exporter class that sends spans to a collector.
-
-    Raises:
-        ConfigurationError: the package is not installed.
-    """
+    """The exporter class that sends spans to a collector. Raises ConfigurationError if the package is not installed."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError:
@@ -189,11 +175,7 @@ def otlp_exporter() -> type[SpanExporter]:
 
 
 class FileExporter(ConsoleSpanExporter):
-    """Appends spans to a file, one JSON object per line.
-
-    Raises:
-        ConfigurationError: the file cannot be written to.
-    """
+    """Appends spans to a file, one JSON object per line. Raises ConfigurationError if the file cannot be written to."""
 
     def __init__(self, path: Path) -> None:
         try:

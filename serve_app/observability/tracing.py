@@ -34,12 +34,9 @@ _recorder: Recorder | None = None  # one per process; several stages can share i
 def start(settings: Settings, process: str) -> None:
     """Start recording spans in this process if the settings ask for it. Does nothing if it is started already.
 
-    Args:
-        settings: the service's settings.
-        process: name of the deployment that runs here, shown in the traces.
+    ``process`` is the name of the deployment that runs here, shown in the traces.
 
-    Raises:
-        ConfigurationError: a package is missing, or the traces' folder cannot be written to.
+    Raises ConfigurationError if a package is missing, or the traces' folder cannot be written to.
     """
     global _recorder
     if settings.tracing.exporter != "none" and _recorder is None:
@@ -49,11 +46,7 @@ def start(settings: Settings, process: str) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Check that the packages for the configured exporter are installed.
-
-    Raises:
-        ConfigurationError: a package is missing.
-    """
+    """Raise ConfigurationError unless the packages for the configured exporter are installed."""
     if settings.tracing.exporter == "otlp":
         from serve_app.observability.trace_recorder import otlp_exporter
 
@@ -76,10 +69,7 @@ def active() -> bool:
 def request_span(name: str, headers: Carrier, request_id: str) -> AbstractContextManager[RequestSpan | None]:
     """Span of a request from outside: in the caller's trace if ``headers`` have a ``traceparent``, else in a new one.
 
-    Args:
-        name: name of the span.
-        headers: the request's headers.
-        request_id: id of the request, an attribute of all its spans.
+    The request's id becomes an attribute of all its spans.
     """
     return NOTHING if _recorder is None else _recorder.request_span(name, headers, request_id)
 
@@ -115,10 +105,7 @@ def here() -> Moment | None:
 def batch(name: str, moments: Iterable[Moment | None], began: float, ended: float) -> None:
     """Add a span for a batch of several callers' items to each of their traces.
 
-    Args:
-        name: name of the span.
-        moments: for each item, the :func:`here` of its caller.
-        began, ended: times of :func:`time.perf_counter`.
+    ``moments`` has for each item the :func:`here` of its caller; the times are of :func:`time.perf_counter`.
     """
     if _recorder is not None:
         _recorder.batch(name, moments, began, ended)

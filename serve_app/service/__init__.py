@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.domain import EmbeddersInUse
-from serve_app.service.choices import EnrolmentChoice, FaceChoice, ProbeChoice
 from serve_app.service.image_sets import SetOperations
 from serve_app.service.pictures import PictureOperations
-from serve_app.service.refusals import refuse_not_live
+from serve_app.service.refusals import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.search import SearchOperations
 from serve_app.service.unassigned_faces import RegisteringOperations
 
@@ -31,14 +30,8 @@ class FaceService(PictureOperations, SearchOperations, SetOperations, Registerin
     async def ready(self) -> Mapping[str, Mapping[str, Any]]:
         """Facts about each running stage, by the stage's name; see :meth:`serve_app.contracts.Stage.ready`.
 
-        Raises:
-            Unavailable: a stage cannot serve; the message names it.
+        Raises Unavailable if a stage cannot serve; the message names it.
         """
-        stages = {
-            "detector": self.detector,
-            "liveness": self.liveness,
-            "embedder": self.embedder,
-            "matcher": self.matcher,
-        }
-        facts = await asyncio.gather(*(stage.ready() for stage in stages.values()))
-        return dict(zip(stages, facts, strict=True))
+        names = ("detector", "liveness", "embedder", "matcher")
+        facts = await asyncio.gather(*(getattr(self, name).ready() for name in names))
+        return dict(zip(names, facts, strict=True))

@@ -7,16 +7,10 @@ from collections.abc import Callable, Coroutine
 
 
 class Background:
-    """One asyncio task that runs until it is closed.
-
-    Args:
-        run: the work; closing cancels it at the point where it waits.
-        name: name of the task.
-    """
+    """One asyncio task that does the work ``run`` until it is closed, which cancels it at the point where it waits."""
 
     def __init__(self, run: Callable[[], Coroutine[None, None, None]], name: str) -> None:
-        self._run = run
-        self._name = name
+        self._run, self._name = run, name
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -22,10 +22,9 @@ from serve_app.domain import (
 )
 from serve_app.errors import DuplicateFace
 from serve_app.score import check_threshold
-from serve_app.service.choices import EnrolmentChoice
 from serve_app.service.new_faces import new_face
 from serve_app.service.operations import Operations
-from serve_app.service.refusals import NOTHING, refuse_not_live, refuse_poor, refuse_unfit
+from serve_app.service.refusals import NOTHING, EnrolmentChoice, refuse_not_live, refuse_poor, refuse_unfit
 
 
 class EnrolmentOperations(Operations):
@@ -53,11 +52,6 @@ class EnrolmentOperations(Operations):
         """Create or update a person from any number of images; all images are enrolled or none.
 
         Args:
-            tenant: id of the tenant.
-            person_id: the caller's id of the person.
-            collection: name of the collection.
-            images: the images.
-            fields: the person's data.
             mode: whether the images replace the person's faces or add to them; without images the faces stay.
             faces: ``one`` refuses an image in which a second face is about as large; ``largest`` takes the largest.
             liveness: True checks liveness even if the collection's policy does not demand it, by the policy's
@@ -71,9 +65,8 @@ class EnrolmentOperations(Operations):
                 same moment do not see each other.
             duplicate_min_score: score from which two faces are the same, 0 to 1; None decides as a search does.
 
-        Raises:
-            CollectionNotFound, PersonExists.
-            ImageError, FaceError, DuplicateFace: with ``details["image"]``, the image's position from 0.
+        Raises CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace: with ``details["image"]``, the
+        image's position from 0.
         """
         check_threshold(ThresholdRequest(duplicate_min_score))
         policy = (await self.matcher.collection(tenant, collection)).policy
@@ -103,14 +96,11 @@ class EnrolmentOperations(Operations):
         """Enrol one face of each image with ``write``, checking liveness if a collection demands it.
 
         Args:
-            images: the images.
             found: the face of each image; with liveness crops if ``live_from`` is given.
             storage: what to keep of the images.
-            write: stores the new faces.
             live_from: check liveness by this threshold in any case.
 
-        Raises:
-            FaceNotLive: with ``details["image"]``. Also the errors of ``write``.
+        Raises FaceNotLive with ``details["image"]``. Also the errors of ``write``.
         """
         checked, templates = await asyncio.gather(
             self._checked(found, live_from is not None, live_from), self._embed_new(found)
@@ -119,16 +109,11 @@ class EnrolmentOperations(Operations):
         async def attempt(checked: Sequence[CheckedFace], demanded: float | None) -> Enrolment:
             for index, each in enumerate(checked):
                 refuse_not_live(each.liveness, image=index)
-            return await write(
-                [
-                    new_face(each, of_face, uuid.uuid4().hex, storage, image)
-                    for image, each, of_face in zip(images, checked, templates, strict=True)
-                ]
-            )
+            parts = zip(images, checked, templates, strict=True)
+            return await write([new_face(face, made, uuid.uuid4().hex, storage, image) for image, face, made in parts])
 
-        return await self._meeting_demand(
-            [(image, [each]) for image, each in zip(images, checked, strict=True)], attempt
-        )
+        found_on = [(image, [each]) for image, each in zip(images, checked, strict=True)]
+        return await self._meeting_demand(found_on, attempt)
 
     async def _refuse_duplicates(
         self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float | None
@@ -148,9 +133,5 @@ class EnrolmentOperations(Operations):
             for match in matches:
                 if match.person is None or match.person.id != person_id:
                     other = match.person.id if match.person else match.face.id
-                    raise DuplicateFace(
-                        f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}.",
-                        image=index,
-                        person_id=other,
-                        score=match.score,
-                    )
+                    text = f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}."
+                    raise DuplicateFace(text, image=index, person_id=other, score=match.score)

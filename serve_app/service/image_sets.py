@@ -62,11 +62,7 @@ class SetOperations(EnrolmentOperations):
         """Create a person from a set, in any number of collections; thumbnails are kept.
 
         Args:
-            tenant: id of the tenant.
-            person_id: the caller's id of the new person.
             images: images, or crops if ``crops``.
-            collections: names of collections.
-            fields: the person's data.
             crops: whether ``images`` are crops.
 
         Raises:
@@ -121,11 +117,9 @@ class SetOperations(EnrolmentOperations):
         """Search for the person that all images show.
 
         Args:
-            tenant: id of the tenant.
             images: at least one image, or crops if ``crops``.
             collections: names; None searches all persons.
             max_results: most persons in the result.
-            threshold: the threshold that the caller asks for.
             crops: whether ``images`` are crops.
             liveness: also check liveness. A set that is not live is refused only if a collection demands liveness;
                 otherwise the caller decides.
@@ -154,13 +148,7 @@ class SetOperations(EnrolmentOperations):
                     refuse_not_live(each.liveness, image=index)
             searched = None if collections is None else tuple(collections)
             query = GalleryQuery(
-                probes,
-                model,
-                searched,
-                max_results,
-                threshold,
-                liveness_threshold=demanded,
-                persons_only=True,
+                probes, model, searched, max_results, threshold, liveness_threshold=demanded, persons_only=True
             )
             answer = await self.matcher.search(tenant, query)
             return _best_of(answer.matches)[:max_results], _least_live(checked)
@@ -174,8 +162,7 @@ class SetOperations(EnrolmentOperations):
     ) -> tuple[Face, float] | None:
         """The person's face that is most similar to an image of the set, with its score; None below ``min_score``.
 
-        Raises:
-            PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
+        Raises PersonNotFound, NoFaceDetected, TooManyFaces; FaceIdNotFound if the person has no faces.
         """
         check_threshold(ThresholdRequest(min_score))
         model, probes = await self._embed(await self._detect_each(images, "one"))
@@ -189,8 +176,7 @@ class SetOperations(EnrolmentOperations):
     ) -> tuple[float, Liveness | None]:
         """The score of the best pair of two sets, and the lowest liveness of the probe (None if not asked for).
 
-        Raises:
-            NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` is the position within the set.
+        Raises NoFaceDetected, TooManyFaces, ImageError: ``details["image"]`` is the position within the set.
         """
         probe_faces, gallery_faces = await asyncio.gather(
             self._faces_of(probe, False, liveness), self._faces_of(gallery, False, False)
@@ -227,18 +213,9 @@ def _read_crop(image: bytes, index: int) -> DetectedFace:
     except ImageError as error:
         raise type(error)(f"Image {index}: {error.message}", **{**error.details, **details}) from None
     if (info.width, info.height) != (CROP_SIDE, CROP_SIDE):
-        raise NotACrop(
-            f"Expected a face crop of {CROP_SIDE} x {CROP_SIDE} pixels as image {index}, "
-            f"got {info.width} x {info.height}.",
-            **details,
-        )
-    landmarks = REFERENCE
-    quality = assess(pixels, Box(0.0, 0.0, CROP_SIDE, CROP_SIDE), landmarks, 1.0, CROP_SIDE, CROP_SIDE)
+        expected = f"Expected a face crop of {CROP_SIDE} x {CROP_SIDE} pixels as image {index}"
+        raise NotACrop(f"{expected}, got {info.width} x {info.height}.", **details)
+    box = Box(0.0, 0.0, CROP_SIDE, CROP_SIDE)
+    quality = assess(pixels, box, REFERENCE, 1.0, CROP_SIDE, CROP_SIDE)
     # A crop shows no surroundings, so the quality codes cannot be determined.
-    return DetectedFace(
-        box=Box(0.0, 0.0, CROP_SIDE, CROP_SIDE),
-        landmarks=landmarks,
-        detection_score=1.0,
-        quality=replace(quality, codes=frozenset()),
-        crop=pixels,
-    )
+    return DetectedFace(box, REFERENCE, 1.0, replace(quality, codes=frozenset()), pixels)

@@ -32,7 +32,6 @@ def new_face(
 
     Args:
         checked: the detected face and its liveness.
-        templates: its templates.
         image_id: 32 hex digits, the same for all faces of an image.
         storage: which images to keep.
         image: the image as sent, needed for storage ``full``.

@@ -9,19 +9,11 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
-from serve_app.domain import (
-    CheckedFace,
-    DetectedFace,
-    Detection,
-    DetectOptions,
-    EmbeddersInUse,
-    Vectors,
-)
+from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, EmbeddersInUse, Vectors
 from serve_app.errors import ImageError, LivenessRequired, Overloaded, StoreUnavailable, Unavailable
 from serve_app.score import Calibration
-from serve_app.service.choices import EnrolmentChoice, ProbeChoice
 from serve_app.service.new_faces import NewTemplates
-from serve_app.service.refusals import main_face
+from serve_app.service.refusals import EnrolmentChoice, ProbeChoice, main_face
 
 Result = TypeVar("Result")
 
@@ -58,10 +50,7 @@ class Operations:
         calibrations: Mapping[str, Calibration],
         max_faces: int = 100,
     ) -> None:
-        self.detector = detector
-        self.liveness = liveness
-        self.embedder = embedder
-        self.matcher = matcher
+        self.detector, self.liveness, self.embedder, self.matcher = detector, liveness, embedder, matcher
         self._calibrations = calibrations
         self.max_faces = max_faces
         self._in_use: EmbeddersInUse | None = None
@@ -109,8 +98,7 @@ class Operations:
     ) -> list[DetectedFace]:
         """The main face of each image.
 
-        Raises:
-            ImageError, NoFaceDetected, TooManyFaces: ``details["image"]`` is the position of the image.
+        Raises ImageError, NoFaceDetected, TooManyFaces: ``details["image"]`` is the position of the image.
         """
         options = DetectOptions(liveness=liveness)
         detections = await asyncio.gather(
@@ -156,9 +144,7 @@ class Operations:
         )
 
     async def _meeting_demand(
-        self,
-        found: Sequence[FacesOfImage],
-        attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]],
+        self, found: Sequence[FacesOfImage], attempt: Callable[[Sequence[CheckedFace], float | None], Awaitable[Result]]
     ) -> Result:
         """The result of ``attempt``. If a collection demands a liveness check, the faces are checked and it runs again.
 
@@ -166,8 +152,7 @@ class Operations:
             found: the faces; empty if there is no image to check them on.
             attempt: called with the faces and the threshold that a collection demanded, at first None.
 
-        Raises:
-            LivenessRequired: a check is demanded and there is no image. Also the errors of ``attempt``.
+        Raises LivenessRequired if a check is demanded and there is no image. Also the errors of ``attempt``.
         """
         try:
             return await attempt([checked for _, faces in found for checked in faces], None)

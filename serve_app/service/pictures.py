@@ -7,9 +7,8 @@ from collections.abc import Collection
 
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
-from serve_app.service.choices import EnrolmentChoice, FaceChoice
 from serve_app.service.operations import Embedded, Operations
-from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, main_face, refuse_unfit
+from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, EnrolmentChoice, FaceChoice, main_face, refuse_unfit
 
 
 class PictureOperations(Operations):
@@ -21,23 +20,19 @@ class PictureOperations(Operations):
         """All faces of an image, largest first, with liveness if asked for.
 
         Args:
-            image: the image.
             liveness: whether to check the faces' liveness.
             max_faces: keep only this number of largest faces; None keeps the service's maximum. With 1, small faces
                 are not searched for.
         """
-        options = DetectOptions(
-            max_faces=min(max_faces or self.max_faces, self.max_faces), liveness=liveness, every=max_faces != 1
-        )
+        most = min(max_faces or self.max_faces, self.max_faces)
+        options = DetectOptions(max_faces=most, liveness=liveness, every=max_faces != 1)
         detection = await self.detector.detect(image, options)
         return detection, await self._checked(detection.faces, liveness)
 
     async def check_liveness(self, image: bytes, *, threshold: float | None = None) -> tuple[DetectedFace, Liveness]:
         """The main face of an image and its liveness.
 
-        Args:
-            image: the image.
-            threshold: probability from which the face counts as live, 0 to 1; None takes the configured one.
+        ``threshold`` is the probability from which it counts as live, 0 to 1; None takes the configured one.
 
         Raises:
             NoFaceDetected, TooManyFaces: the image does not have exactly one main face.
@@ -67,21 +62,16 @@ class PictureOperations(Operations):
         """Compare the face of an image, the probe, with the largest face of another image.
 
         Args:
-            first: the probe.
-            second: the other image.
             min_score: score from which it is a match; None takes :data:`~serve_app.score.DEFAULT_MIN_SCORE`.
             liveness: check the probe's liveness; a face that is not live is no match.
             faces: ``one`` refuses a probe in which a second face is about as large; ``largest`` takes the largest.
             reject: refuse a probe whose face has one of these defects.
 
-        Raises:
-            NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
+        Raises NoFaceDetected, TooManyFaces, FaceRejected, ImageError: ``details["image"]`` is the image, 0 or 1.
         """
+        options = DetectOptions(max_faces=1 if faces == "largest" else None, liveness=liveness)
         detections = await asyncio.gather(
-            self._one_detection(
-                first, 0, DetectOptions(max_faces=1 if faces == "largest" else None, liveness=liveness)
-            ),
-            self._one_detection(second, 1, DetectOptions(max_faces=1)),
+            self._one_detection(first, 0, options), self._one_detection(second, 1, DetectOptions(max_faces=1))
         )
         a, b = main_face(detections[0], faces, image=0), main_face(detections[1], "largest", image=1)
         refuse_unfit(a, reject, image=0)
@@ -89,25 +79,15 @@ class PictureOperations(Operations):
         return self._comparison(model, float(templates[0] @ templates[1]), min_score, checked, second=b)
 
     async def verify(
-        self,
-        tenant: str,
-        image: bytes,
-        person_id: str,
-        *,
-        min_score: float | None = None,
-        liveness: bool = False,
+        self, tenant: str, image: bytes, person_id: str, *, min_score: float | None = None, liveness: bool = False
     ) -> Comparison:
         """Compare the largest face of an image with all enrolled faces of one person; the best score counts.
 
         Args:
-            tenant: id of the tenant.
-            image: the image.
-            person_id: the caller's id of the person.
             min_score: as in :meth:`compare`.
             liveness: check the image's face; a face that is not live is no match.
 
-        Raises:
-            NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.
+        Raises NoFaceDetected, PersonNotFound; FaceIdNotFound if the person has no faces.
         """
         detection = await self.detector.detect(image, DetectOptions(max_faces=1, liveness=liveness))
         face = main_face(detection, "largest")

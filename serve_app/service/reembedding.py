@@ -26,19 +26,11 @@ IDLE_S = 10.0
 
 
 class Reembedder:
-    """Embeds stored crops that have no template of the target model.
-
-    Args:
-        embedder, matcher: the stages, local or remote.
-        batch: crops per step.
-        idle_s: seconds until the next check after one that found no work.
-    """
+    """Embeds stored crops that have no template of the target model, ``batch`` crops per step."""
 
     def __init__(self, embedder: Embedder, matcher: Matcher, batch: int = 16, idle_s: float = IDLE_S) -> None:
-        self._embedder = embedder
-        self._matcher = matcher
-        self._batch = batch
-        self._idle_s = idle_s
+        self._embedder, self._matcher = embedder, matcher
+        self._batch, self._idle_s = batch, idle_s
         self._worker = uuid.uuid4().hex
         self._after = ""
         self._background = Background(self._run, "reembedding")

@@ -1,13 +1,17 @@
-"""Checks on detected faces that refuse a request."""
+"""Choice of the faces that an operation uses, and checks on them that refuse a request."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 from serve_app.domain import DetectedFace, Detection, Liveness, QualityCode
 from serve_app.errors import FaceNotLive, FaceRejected, NoFaceDetected, QualityTooLow, TooManyFaces
-from serve_app.service.choices import EnrolmentChoice
+
+FaceChoice = Literal["largest", "all"]
+EnrolmentChoice = Literal["one", "largest"]
+ProbeChoice = Literal["largest", "one", "all"]
+"""``one`` refuses an image in which a second face is about as large as the largest one."""
 
 RIVAL_AREA = 0.5
 """Share of the largest face's area below which a second face counts as background."""
@@ -26,13 +30,11 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
         choice: ``largest`` takes the largest; ``one`` does so only if no other face has half its area or more.
         image: the image's position in the request, for the error's details.
 
-    Raises:
-        NoFaceDetected, TooManyFaces.
+    Raises NoFaceDetected, TooManyFaces.
     """
-    details: dict[str, Any] = {} if image is None else {"image": image}
     where = "the image" if image is None else f"image {image}"
     if not detection.faces:
-        raise NoFaceDetected(f"No face was found in {where}.", **details)
+        raise NoFaceDetected(f"No face was found in {where}.", **_position(image))
     largest, *others = detection.faces
     rivals = [face for face in others if face.box.area >= RIVAL_AREA * largest.box.area]
     if choice == "one" and rivals:
@@ -40,7 +42,7 @@ def main_face(detection: Detection, choice: EnrolmentChoice, image: int | None =
         raise TooManyFaces(
             f"Expected one main face in {where}, got {count} of similar size: crop the image, or send faces=largest.",
             faces=count,
-            **details,
+            **_position(image),
         )
     return largest
 
@@ -50,45 +52,31 @@ def refuse_unfit(
 ) -> None:
     """Refuse a face that has any of the defects ``reject``, or that is narrower or lower than ``min_side`` pixels.
 
-    Raises:
-        FaceRejected: with all defects found in ``details["codes"]``.
+    Raises FaceRejected with all defects found in ``details["codes"]``.
     """
     too_small = {QualityCode.FACE_TOO_SMALL} if min(face.box.width, face.box.height) < min_side else set()
     unfit = sorted(face.quality.codes & frozenset(reject) | too_small)
     if unfit:
-        details: dict[str, Any] = {} if image is None else {"image": image}
-        raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=[str(c) for c in unfit], **details)
+        codes = [str(code) for code in unfit]
+        raise FaceRejected(f"The face cannot be used: {', '.join(unfit)}.", codes=codes, **_position(image))
 
 
 def refuse_poor(face: DetectedFace, reject_below: float, image: int) -> None:
-    """Refuse a face whose quality is below ``reject_below``.
-
-    Raises:
-        QualityTooLow: with quality and needed in its details.
-    """
+    """Refuse a face of quality below ``reject_below``. Raises QualityTooLow with quality and needed in its details."""
     quality = face.quality.value
     if quality < reject_below:
-        raise QualityTooLow(
-            f"The face in image {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}.",
-            codes=[],
-            quality=quality,
-            needed=reject_below,
-            image=image,
-        )
+        text = f"The face in image {image} is not good enough: quality {quality:.2f}, needed {reject_below:.2f}."
+        raise QualityTooLow(text, codes=[], quality=quality, needed=reject_below, image=image)
 
 
 def refuse_not_live(liveness: Liveness | None, image: int | None = None) -> None:
-    """Refuse a face whose liveness check failed.
-
-    Raises:
-        FaceNotLive: with probability and threshold in its details.
-    """
+    """Refuse a face whose liveness check failed. Raises FaceNotLive with probability and threshold in its details."""
     if liveness is not None and not liveness.is_live:
-        details: dict[str, Any] = {} if image is None else {"image": image}
         where = "" if image is None else f" in image {image}"
-        raise FaceNotLive(
-            f"The face{where} is not live: probability {liveness.probability:.2f}, needed {liveness.threshold:.2f}.",
-            probability=liveness.probability,
-            threshold=liveness.threshold,
-            **details,
-        )
+        probability, threshold = liveness.probability, liveness.threshold
+        text = f"The face{where} is not live: probability {probability:.2f}, needed {threshold:.2f}."
+        raise FaceNotLive(text, probability=probability, threshold=threshold, **_position(image))
+
+
+def _position(image: int | None) -> dict[str, Any]:
+    return {} if image is None else {"image": image}

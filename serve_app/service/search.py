@@ -22,8 +22,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.choices import ProbeChoice
-from serve_app.service.refusals import NOTHING, main_face, refuse_unfit
+from serve_app.service.refusals import NOTHING, ProbeChoice, main_face, refuse_unfit
 from serve_app.service.unknown_capture import KeepingOperations
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)
@@ -54,11 +53,8 @@ class SearchOperations(KeepingOperations):
         of the collections demands it. An image without faces gives a result without faces.
 
         Args:
-            tenant: id of the tenant.
-            image: the image.
             collections: names; None searches all persons, also those in no collection.
             max_results: most matches per face.
-            threshold: the threshold that the caller asks for.
             faces: which faces to search for; ``one`` refuses an image without a face, and one in which a second face is
                 about as large.
             liveness: check liveness in any case.
@@ -149,16 +145,7 @@ class SearchOperations(KeepingOperations):
     ) -> SearchResult:
         """Search with an enrolled face as the probe; the face itself, or its person, is among the matches.
 
-        Args:
-            tenant: id of the tenant.
-            face_id: id of the enrolled face.
-            collections: names of collections.
-            max_results: most matches.
-            threshold: the threshold that the caller asks for.
-            trace: whether the audit log records the search.
-
-        Raises:
-            FaceIdNotFound, CollectionNotFound.
+        The audit log records the search only with ``trace``. Raises FaceIdNotFound, CollectionNotFound.
         """
         check_threshold(threshold)
         clock = StepClock()
@@ -188,9 +175,7 @@ class SearchOperations(KeepingOperations):
     ) -> Task:
         """Start a background task that compares all faces of a collection with templates of the active model.
 
-        Raises:
-            CollectionNotFound.
-            TaskRunning: the same search is running already.
+        Raises CollectionNotFound; TaskRunning if the same search is running already.
         """
         check_threshold(threshold)
         return await self.matcher.find_duplicates(tenant, collection, (await self._embedders()).active, threshold)

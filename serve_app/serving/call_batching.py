@@ -69,9 +69,7 @@ class CallBatcher:
         together: Callable[[Sequence[Call]], Awaitable[Sequence[Outcome]]],
         limit: int,
     ) -> None:
-        self._alone = alone
-        self._together = together
-        self._limit = limit
+        self._alone, self._together, self._limit = alone, together, limit
         self._under_way = 0
         self._waiting: deque[_Waiting] = deque()
         self._tasks: set[asyncio.Task[None]] = set()

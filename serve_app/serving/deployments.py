@@ -35,14 +35,10 @@ log = logging.getLogger(__name__)
 
 
 class StageReplica:
-    """One replica of any stage.
+    """One replica of the stage with this name in :data:`~.stage_kinds.STAGES`.
 
     It has the methods of the stage's contract. Each takes an additional argument ``request_context``: the request that
     the call belongs to.
-
-    Args:
-        stage: name of the stage, a key of :data:`~.stage_kinds.STAGES`.
-        settings: the service's settings.
     """
 
     def __init__(self, stage: str, settings: Settings) -> None:
@@ -91,12 +87,7 @@ def _in_context(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
 
 @serve.ingress()
 class IngressReplica(Ingress, LateAsgiApp):
-    """One replica of the ingress.
-
-    Args:
-        settings: the service's settings.
-        handles: name of a stage -> handle of its deployment; the other stages run inside this replica.
-    """
+    """One replica of the ingress; the stages without a deployment's handle in ``handles`` run inside it."""
 
     def __init__(self, settings: Settings, **handles: DeploymentHandle[Any]) -> None:
         _start_observing(settings, "Ingress")
@@ -161,23 +152,16 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
 
 
 def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:
-    """A deployment of a replica class.
-
-    Args:
-        replica: the class.
-        name: name of the deployment.
-        options: Ray Serve options.
-        alone: never run two replicas at the same time, not even while one replaces the other.
-    """
-    autoscaling = AutoscalingConfig(**options.autoscaling.model_dump())
+    """A deployment of a replica class; ``alone`` never runs two replicas, not even while one replaces the other."""
+    environment = {key: os.environ.get(key, default) for key, default in REPLICA_ENVIRONMENT.items()}
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
         replica,
         name=name,
-        autoscaling_config=autoscaling,
+        autoscaling_config=AutoscalingConfig(**options.autoscaling.model_dump()),
         ray_actor_options={
             "num_cpus": options.num_cpus,
             "num_gpus": options.num_gpus,
-            "runtime_env": {"env_vars": {name: os.environ.get(name, v) for name, v in REPLICA_ENVIRONMENT.items()}},
+            "runtime_env": {"env_vars": environment},
         },
         max_ongoing_requests=options.max_ongoing_requests,
         max_queued_requests=options.max_queued_requests,

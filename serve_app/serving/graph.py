@@ -15,22 +15,14 @@ from serve_app.settings import Settings, Topology, load_settings
 NAME = "facegraph"
 """Name of the Serve application, as in ``serve.get_app_handle("facegraph")``."""
 
-OWN_DEPLOYMENTS = {
-    Topology.DISTRIBUTED: tuple(STAGES),
-    Topology.COMPACT: ("matcher",),
-    Topology.SINGLE: (),
-}
+OWN_DEPLOYMENTS = {Topology.DISTRIBUTED: tuple(STAGES), Topology.COMPACT: ("matcher",), Topology.SINGLE: ()}
 """The stages that are separate deployments in each topology; the others run inside the ingress replicas."""
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The Ray Serve application.
+    """The Ray Serve application for values of :class:`~serve_app.settings.Settings`, as in a Serve configuration file.
 
-    Args:
-        args: values of :class:`~serve_app.settings.Settings`, as under ``args`` in a Serve configuration file.
-
-    Raises:
-        ConfigurationError: the settings are invalid; nothing has been started.
+    Raises ConfigurationError if the settings are invalid; nothing has been started.
     """
     settings = load_settings(args).without_secrets()
     chosen(settings.dialects)  # an unknown dialect fails here, not in a replica

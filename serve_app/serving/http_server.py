@@ -27,7 +27,6 @@ class HttpServer:
     """HTTP server in the running event loop; runs until it is closed.
 
     Args:
-        app: the application.
         listening: the listening socket; the server closes it at the end.
         observe: called after each request.
     """

@@ -16,19 +16,13 @@ from serve_app.vision.catalogue import Catalogue
 def assemble(settings: Settings, stages: Mapping[str, Any]) -> FaceService:
     """The service over all four stages; ``stages`` maps the names of :data:`~.stage_kinds.STAGES` to stages."""
     return FaceService(
-        **stages,
-        calibrations=Catalogue.load().calibrations(),
-        max_faces=settings.limits.max_faces_per_image,
+        **stages, calibrations=Catalogue.load().calibrations(), max_faces=settings.limits.max_faces_per_image
     )
 
 
 @dataclass(frozen=True)
 class LocalStages:
-    """Stages inside this process, opened and closed together.
-
-    Attributes:
-        stages: name -> stage.
-    """
+    """Stages inside this process, by name, opened and closed together."""
 
     stages: Mapping[str, Any]
 
@@ -38,8 +32,7 @@ class LocalStages:
     ) -> LocalStages:
         """Open all stages except those named in ``elsewhere``, which run in other processes.
 
-        Raises:
-            ConfigurationError, StoreUnavailable: a stage cannot be opened.
+        Raises ConfigurationError, StoreUnavailable if a stage cannot be opened.
         """
         return cls({name: kind.make(settings, metrics) for name, kind in STAGES.items() if name not in elsewhere})
 

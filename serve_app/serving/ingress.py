@@ -26,14 +26,12 @@ class Ingress(PythonHandle):
     """The HTTP application and the Python handle.
 
     Args:
-        settings: the service's settings.
         stages: name -> stage in another process; the other stages run inside this process.
         metrics: makes the metrics of a stage from its name.
         replicas: returns the number of replicas of each deployment; None outside Ray Serve.
 
-    Raises:
-        ConfigurationError: a setting, a model file or a store cannot be used.
-        StoreUnavailable: a store does not answer.
+    Raises ConfigurationError if a setting, a model file or a store cannot be used; StoreUnavailable if a store does not
+    answer.
     """
 
     def __init__(

@@ -72,11 +72,7 @@ def _as_request(name: str, function: Callable[..., Awaitable[Any]]) -> Callable[
 
 @_handle_methods
 class PythonHandle:
-    """Methods of the handle; the gallery's methods marked ``on_handle`` in ``serve_app/contracts`` are added.
-
-    Attributes:
-        service: the service's operations.
-    """
+    """Methods of the handle; the gallery's methods marked ``on_handle`` in ``serve_app/contracts`` are added."""
 
     service: FaceService
 

@@ -25,16 +25,9 @@ _WITHIN_S = 10.0  # timeout of the hand-over
 class SocketHandoff:
     """Holds a listening TCP socket and hands it to processes of this user that connect to a Unix socket.
 
-    Args:
-        host: an address of this machine.
-        port: TCP port; 0 takes a free one.
+    ``host`` is an address of this machine; port 0 takes a free one. ``path`` is the Unix socket.
 
-    Attributes:
-        port: the TCP port.
-        path: the Unix socket.
-
-    Raises:
-        ConfigurationError: the port cannot be used.
+    Raises ConfigurationError if the port cannot be used.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -73,8 +66,7 @@ class SocketHandoff:
 def receive_socket(path: Path) -> socket.socket:
     """Get the listening TCP socket from the :class:`SocketHandoff` behind this Unix socket.
 
-    Raises:
-        ConfigurationError: no process hands out a socket there.
+    Raises ConfigurationError if no process hands out a socket there.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(_WITHIN_S)

@@ -10,17 +10,11 @@ from serve_app.stages import DetectorStage, EmbedderStage, LivenessStage, Matche
 
 
 class StageKind(NamedTuple):
-    """One kind of stage.
+    """One kind of stage."""
 
-    Attributes:
-        make: the stage's class; takes the settings and a factory of metrics.
-        contract: the protocol that it implements.
-        title: name in error messages.
-    """
-
-    make: Callable[..., Any]
-    contract: type
-    title: str
+    make: Callable[..., Any]  # the stage's class; takes the settings and a factory of metrics
+    contract: type  # the protocol that it implements
+    title: str  # name in error messages
 
 
 STAGES: Mapping[str, StageKind] = {

@@ -29,9 +29,8 @@ class ServeFile:
 def read_serve_file(path: Path) -> ServeFile:
     """Read a file such as ``configs/local.yaml``.
 
-    Raises:
-        ConfigurationError: the file cannot be read, is not YAML, does not configure exactly one application, or has
-            invalid settings.
+    Raises ConfigurationError if the file cannot be read, is not YAML, does not configure exactly one application, or
+    has invalid settings.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -15,14 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from serve_app.errors import ConfigurationError
 from serve_app.processors import cpu_count
+from serve_app.settings import stages
 from serve_app.settings.sections import AuditSettings, ImageUrls, Limits, StorageSettings, TracingSettings
-from serve_app.settings.stages import (
-    DetectorSettings,
-    EmbedderSettings,
-    IngressSettings,
-    LivenessSettings,
-    MatcherSettings,
-)
 from serve_app.settings.topology import Topology, chosen_topology
 
 
@@ -48,11 +42,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     topology: Topology = Topology.AUTO
     dialects: tuple[str, ...] = ("all",)
-    ingress: IngressSettings = IngressSettings()
-    detector: DetectorSettings = DetectorSettings()
-    liveness: LivenessSettings = LivenessSettings()
-    embedder: EmbedderSettings = EmbedderSettings()
-    matcher: MatcherSettings = MatcherSettings()
+    ingress: stages.IngressSettings = stages.IngressSettings()
+    detector: stages.DetectorSettings = stages.DetectorSettings()
+    liveness: stages.LivenessSettings = stages.LivenessSettings()
+    embedder: stages.EmbedderSettings = stages.EmbedderSettings()
+    matcher: stages.MatcherSettings = stages.MatcherSettings()
     storage: StorageSettings = StorageSettings()
     limits: Limits = Limits()
     image_urls: ImageUrls = ImageUrls()
@@ -85,21 +79,6 @@ class Settings(BaseSettings):
         return key if key is not None and key.get_secret_value() else None
 
     @model_validator(mode="after")
-    def _one_writer(self) -> Settings:
-        replicas = self.matcher.serve.autoscaling.max_replicas
-        if self.embedded_index and replicas > 1:
-            raise ValueError(
-                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the vector index is a milvus-lite file, "
-                "which one process can open: set it to 1, or set storage.milvus_uri to a Milvus server"
-            )
-        if self.embedded_database and replicas > 1:
-            raise ValueError(
-                f"matcher.serve.autoscaling.max_replicas is {replicas}, but the records are in SQLite: "
-                "set it to 1, or set storage.database_url to a PostgreSQL URL"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _choose_topology(self) -> Settings:
         self._configured_topology = self.topology
         chosen, reason = chosen_topology(self.topology, cpu_count(), self.ingress.serve.autoscaling.max_replicas)
@@ -107,30 +86,31 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _one_process(self) -> Settings:
-        replicas = self.ingress.serve.autoscaling.max_replicas
-        if self.topology is Topology.SINGLE and replicas > 1:
+    def _consistent(self) -> Settings:
+        matchers, ingresses = (stage.serve.autoscaling.max_replicas for stage in (self.matcher, self.ingress))
+        if self.embedded_index and matchers > 1:
             raise ValueError(
-                f"ingress.serve.autoscaling.max_replicas is {replicas}, but topology 'single' is one process with the "
+                f"matcher.serve.autoscaling.max_replicas is {matchers}, but the vector index is a milvus-lite file, "
+                "which one process can open: set it to 1, or set storage.milvus_uri to a Milvus server"
+            )
+        if self.embedded_database and matchers > 1:
+            raise ValueError(
+                f"matcher.serve.autoscaling.max_replicas is {matchers}, but the records are in SQLite: "
+                "set it to 1, or set storage.database_url to a PostgreSQL URL"
+            )
+        if self.topology is Topology.SINGLE and ingresses > 1:
+            raise ValueError(
+                f"ingress.serve.autoscaling.max_replicas is {ingresses}, but topology 'single' is one process with the "
                 "matcher in it: set it to 1, or choose topology 'compact' or 'distributed'"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _scale_to_zero(self) -> Settings:
         for name in ("ingress", "detector", "embedder", "matcher"):
             if getattr(self, name).serve.autoscaling.min_replicas == 0:
                 raise ValueError(
                     f"{name}.serve.autoscaling.min_replicas is 0, but only the liveness scorer may scale to zero"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _one_listener(self) -> Settings:
-        replicas = self.ingress.serve.autoscaling.max_replicas
-        if self.ingress.own_port and replicas > 1:
+        if self.ingress.own_port and ingresses > 1:
             raise ValueError(
-                f"ingress.own_port needs one ingress replica, but ingress.serve.autoscaling.max_replicas is {replicas}"
+                f"ingress.own_port needs one ingress replica, but ingress.serve.autoscaling.max_replicas is {ingresses}"
             )
         return self
 
@@ -182,13 +162,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(values: dict[str, Any] | None = None) -> Settings:
-    """Settings from a configuration file's values and the environment.
+    """Settings from the ``args`` of the application in a configuration file and the environment, which has precedence.
 
-    Args:
-        values: the ``args`` of the application in the file; the environment takes precedence.
-
-    Raises:
-        ConfigurationError: a value is invalid; the message has one line per problem.
+    Raises ConfigurationError if a value is invalid; the message has one line per problem.
     """
     try:
         return Settings(**(values or {}))

@@ -60,11 +60,8 @@ class Batcher(Generic[Item, Result]):
         workers: int = 1,
         observer: BatchObserver | None = None,
     ) -> None:
-        self._run = run
-        self._max_batch = max_batch
-        self._max_queue = max_queue
-        self._name = name
-        self._observer = observer
+        self._run, self._name, self._observer = run, name, observer
+        self._max_batch, self._max_queue = max_batch, max_queue
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._workers = workers
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
@@ -79,9 +76,8 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Results for the items, in their order. They can run in several batches, together with other callers' items.
 
-        Raises:
-            Overloaded: the queue has no room for all of them; none was taken.
-            Unavailable: the batcher was closed.
+        Raises Overloaded if the queue has no room for all of them (none is taken); Unavailable if the batcher was
+        closed.
         """
         if self._closed:
             raise Unavailable(f"The {self._name} is shutting down.")
@@ -89,9 +85,8 @@ class Batcher(Generic[Item, Result]):
             return []
         # A call with more items than the queue holds is accepted when nothing waits, or it could never be served.
         if self._queue and len(self._queue) + len(items) > self._max_queue:
-            raise Overloaded(
-                f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s.", retry_after_s=1
-            )
+            text = f"The {self._name} has {len(self._queue)} faces waiting; try again in 1 s."
+            raise Overloaded(text, retry_after_s=1)
         loop = asyncio.get_running_loop()
         now, moment = time.perf_counter(), tracing.here()
         waiting = [_Waiting[Item, Result](item, loop.create_future(), now, moment) for item in items]

@@ -26,12 +26,8 @@ Result = TypeVar("Result")
 class DetectorStage:
     """Runs a :class:`~serve_app.vision.face_analyser.FaceAnalyser` on its own threads.
 
-    Args:
-        settings: the service's settings.
-        metrics: makes the metrics of a stage from its name.
-
-    Raises:
-        ConfigurationError: a model file or the configured provider is missing.
+    ``metrics`` makes the metrics of a stage from its name. Raises ConfigurationError if a model file or the configured
+    provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:

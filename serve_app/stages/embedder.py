@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,7 @@ from serve_app.vision.model_files import ModelFiles
 from serve_app.vision.onnx_session import open_session
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """An opened model."""
-
+class _Model(NamedTuple):
     batcher: Batcher[Pixels, NDArray[np.float32]]
     dimension: int
     provider: str
@@ -36,12 +32,8 @@ class EmbedderStage:
     The configured model is opened at start. While the gallery changes from one model to another, callers also ask for
     a second model, which is opened at its first use.
 
-    Args:
-        settings: the service's settings.
-        metrics: makes the metrics of a stage from its name.
-
-    Raises:
-        ConfigurationError: a model file or the configured provider is missing.
+    ``metrics`` makes the metrics of a stage from its name. Raises ConfigurationError if a model file or the configured
+    provider is missing.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:
@@ -56,13 +48,12 @@ class EmbedderStage:
         session = open_session(files, entry, self._settings.embedder.inference)
         embedder = FaceEmbedder(session, entry)
         embedder.embed(np.zeros((1, CROP_SIDE, CROP_SIDE, 3), np.uint8))  # a session's first run is its slowest
-
         self._metrics.model(model, session.provider)
 
         def run(crops: list[Pixels]) -> list[NDArray[np.float32]]:
             return list(embedder.embed(np.stack(crops)))
 
-        batcher: Batcher[Pixels, NDArray[np.float32]] = Batcher(
+        batcher = Batcher(
             run,
             max_batch=self._settings.embedder.max_batch,
             max_queue=self._settings.embedder.max_queue,
@@ -90,10 +81,7 @@ class EmbedderStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""
         return {
-            "models": {
-                model: {"provider": opened.provider, "dimension": opened.dimension}
-                for model, opened in self._models.items()
-            },
+            "models": {id: {"provider": m.provider, "dimension": m.dimension} for id, m in self._models.items()},
             "waiting": sum(opened.batcher.waiting for opened in self._models.values()),
         }
 

@@ -20,12 +20,8 @@ class LivenessStage:
 
     The configured models whose files are available are used; :meth:`ready` lists the missing ones.
 
-    Args:
-        settings: the service's settings.
-        metrics: makes the metrics of a stage from its name.
-
-    Raises:
-        ConfigurationError: the configured provider is missing, or a model is not in the catalogue.
+    ``metrics`` makes the metrics of a stage from its name. Raises ConfigurationError if the configured provider is
+    missing, or a model is not in the catalogue.
     """
 
     def __init__(self, settings: Settings, metrics: Callable[[str], Metrics] = Metrics) -> None:

@@ -64,13 +64,11 @@ class MatcherStage:
     """Implements :class:`~serve_app.contracts.Matcher` over a :class:`~serve_app.gallery.Gallery`.
 
     Args:
-        settings: the service's settings.
         metrics: makes the metrics of a stage from its name.
         gallery: an open gallery, which is closed with the stage. None opens the gallery of the settings; this migrates
             and repairs its stores, which can take long.
 
-    Raises:
-        ConfigurationError, StoreUnavailable: the gallery of the settings cannot be opened.
+    Raises ConfigurationError, StoreUnavailable if the gallery of the settings cannot be opened.
     """
 
     def __init__(
@@ -98,10 +96,7 @@ class MatcherStage:
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""
         self._start_upkeep()
-        facts: Mapping[str, Any] = await asyncio.get_running_loop().run_in_executor(
-            self._recording, self._gallery.ready
-        )
-        return facts
+        return await asyncio.get_running_loop().run_in_executor(self._recording, self._gallery.ready)
 
     async def close(self) -> None:
         """Stop the upkeep, finish running calls, close the stores."""

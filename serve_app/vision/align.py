@@ -29,15 +29,8 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
     IEEE TPAMI 1991) has a closed form: with points as complex numbers about their means, the factor is
     ``sum(conj(source) * target) / sum(|source|^2)``.
 
-    Args:
-        source: (n, 2) points, not all the same.
-        target: (n, 2) points.
-
-    Returns:
-        float64 (2, 3) matrix that maps column vectors (x, y, 1).
-
-    Raises:
-        ValueError: all source points are the same, or a coordinate is not finite.
+    Takes two arrays (n, 2) of points; returns a float64 (2, 3) matrix that maps column vectors (x, y, 1). Raises
+    ValueError if all source points are the same, or a coordinate is not finite.
     """
     points, wanted = (np.asarray(p, np.float64) @ np.array([1, 1j]) for p in (source, target))
     about, wanted_about = points.mean(), wanted.mean()
@@ -59,12 +52,8 @@ def face_scale(landmarks: NDArray[np.float32]) -> float:
 def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
     """The face upright in 112x112 pixels, black where the image ends.
 
-    Args:
-        pixels: the image, uint8 (height, width, 3) BGR.
-        landmarks: float32 (5, 2) in pixels of the image, in the order of :data:`REFERENCE`.
-
-    Returns:
-        uint8 (112, 112, 3) BGR, a new array.
+    Takes the image, uint8 (height, width, 3) BGR, and float32 (5, 2) landmarks in its pixels, in the order of
+    :data:`REFERENCE`. Returns a new array, uint8 (112, 112, 3) BGR.
     """
     matrix = similarity(landmarks, REFERENCE)
     shrinking = 1 / max(math.hypot(matrix[0, 0], matrix[1, 0]), 1e-6)
@@ -83,13 +72,9 @@ def align(pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
 def placement(landmarks: Sequence[Sequence[float]], width: int, height: int) -> Callable[[Pixels], Pixels] | None:
     """A function that warps an aligned crop to the landmark positions and input size of an embedder.
 
-    Args:
-        landmarks: five points (x, y) in pixels of the embedder's input, in the order of :data:`REFERENCE`.
-        width, height: size of the embedder's input in pixels.
-
-    Returns:
-        A function from uint8 (112, 112, 3) to (height, width, 3), black where the crop ends; None if the embedder
-        takes the aligned crop as it is.
+    ``landmarks`` are five points (x, y) in pixels of the embedder's input, in the order of :data:`REFERENCE`. The
+    function maps uint8 (112, 112, 3) to (height, width, 3), black where the crop ends. None if the embedder takes the
+    aligned crop as it is.
     """
     matrix = similarity(REFERENCE, np.asarray(landmarks, np.float32))
     if (width, height) == (CROP_SIDE, CROP_SIDE) and np.allclose(matrix, np.eye(2, 3), atol=0.01):

@@ -15,14 +15,9 @@ _HEADER = re.compile(r"^\s*\[+\s*([^\]\s]+)\s*\]+", re.MULTILINE)
 
 
 def read_report(path: Path, model: str) -> Anchors:
-    """The anchors of a report of ``python -m benchmarks accuracy``.
+    """The anchors of a JSON report of ``python -m benchmarks accuracy``, which must be for the model with this id.
 
-    Args:
-        path: the report, JSON.
-        model: model id that the report must be for.
-
-    Raises:
-        ConfigurationError: the file cannot be read, is not a report of that benchmark, or is for another model.
+    Raises ConfigurationError if the file cannot be read, is not a report of that benchmark, or is for another model.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -39,8 +34,7 @@ def read_report(path: Path, model: str) -> Anchors:
 def write_anchors(entry: Path, anchors: Anchors) -> None:
     """Replace the anchors in an entry's TOML file; everything else is kept, comments included.
 
-    Raises:
-        ConfigurationError: the result would not be a valid catalogue entry; the file is left unchanged.
+    Raises ConfigurationError if the result would not be a valid catalogue entry; the file is left unchanged.
     """
     text = without_anchors(entry.read_text("utf-8")).rstrip() + "\n\n" + as_toml(anchors)
     draft = entry.with_name(f".{entry.name}.draft")

@@ -68,10 +68,9 @@ Point = tuple[float, float]
 
 
 class AlignmentSpec(_Entry):
-    """Positions at which an embedder expects the five landmarks, in pixels of its input.
+    """Where an embedder expects right eye, left eye, nose, right and left mouth corner: (x, y) in pixels of its input.
 
-    Attributes:
-        landmarks: x and y of right eye, left eye, nose, right and left mouth corner; right and left are the person's.
+    Right and left are the person's.
     """
 
     landmarks: tuple[Point, Point, Point, Point, Point]
@@ -85,15 +84,10 @@ class AlignmentSpec(_Entry):
 
 
 class LivenessSpec(_Entry):
-    """Parameters of a liveness model.
+    """Parameters of a liveness model."""
 
-    Attributes:
-        crop_scale: side of the crop relative to the face's box.
-        live_index: index of the class "live" in the output.
-    """
-
-    crop_scale: float = Field(ge=1)
-    live_index: int = Field(ge=0)
+    crop_scale: float = Field(ge=1)  # side of the crop relative to the face's box
+    live_index: int = Field(ge=0)  # index of the class "live" in the output
 
 
 class Anchors(_Entry):
@@ -160,11 +154,7 @@ class ModelEntry(_Entry):
         return self
 
     def calibration(self) -> Calibration:
-        """The conversion from cosine to score.
-
-        Raises:
-            ConfigurationError: the model is not an embedder, or is not calibrated yet.
-        """
+        """The conversion from cosine to score. Raises ConfigurationError unless this is a calibrated embedder."""
         if self.task == "embedder" and self.anchors is None:
             raise ConfigurationError(
                 f"The embedder {self.id!r} has no anchors yet, so its cosines cannot be converted to scores: measure "
@@ -185,8 +175,7 @@ class Catalogue:
     def load(cls, directory: Path | None = None) -> Catalogue:
         """Read every ``*.toml`` of a folder; None takes the shipped ``models/``.
 
-        Raises:
-            ConfigurationError: an entry is malformed, or two entries have the same id; the message names the file.
+        Raises ConfigurationError if an entry is malformed, or two entries have the same id; the message names the file.
         """
         entries: dict[str, ModelEntry] = {}
         for path in sorted((directory or resource_dir("models")).glob("*.toml")):
@@ -197,11 +186,7 @@ class Catalogue:
         return cls(entries)
 
     def get(self, model_id: str) -> ModelEntry:
-        """The entry with this id.
-
-        Raises:
-            ConfigurationError: there is no such entry; the message lists the known ids.
-        """
+        """The entry with this id. Raises ConfigurationError if there is none; the message lists the known ids."""
         try:
             return self._entries[model_id]
         except KeyError:
@@ -220,11 +205,7 @@ class Catalogue:
 
 
 def read_entry(path: Path) -> ModelEntry:
-    """Read the catalogue entry of one TOML file.
-
-    Raises:
-        ConfigurationError: the file is malformed.
-    """
+    """Read the catalogue entry of one TOML file. Raises ConfigurationError if the file is malformed."""
     try:
         return ModelEntry(**tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:

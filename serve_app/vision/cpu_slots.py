@@ -19,11 +19,7 @@ from serve_app.processors import cpu_count
 
 
 class CpuSlots:
-    """A number of slots, one per processor. Thread-safe.
-
-    Args:
-        number: slots, at least 1.
-    """
+    """A number of slots, at least 1, one per processor. Thread-safe."""
 
     def __init__(self, number: int) -> None:
         self._free = number

@@ -24,8 +24,7 @@ class FaceEmbedder:
         session: the prepared graph, with one output of (n, dimension).
         entry: input layout, alignment and dimension of the model.
 
-    Raises:
-        ConfigurationError: the entry is not an embedder.
+    Raises ConfigurationError if the entry is not an embedder.
     """
 
     def __init__(self, session: InferenceSession, entry: ModelEntry) -> None:
@@ -37,17 +36,12 @@ class FaceEmbedder:
         self._place = placement(entry.alignment.landmarks, entry.input.width, entry.input.height)
 
     def embed(self, crops: NDArray[np.uint8]) -> Vectors:
-        """Templates of aligned faces.
+        """Templates, float32 (n, dimension), each row of norm 1.
 
-        Args:
-            crops: uint8 (n, 112, 112, 3) BGR, aligned by :func:`serve_app.vision.align.align`; n may be 0.
+        Takes uint8 (n, 112, 112, 3) BGR, aligned by :func:`serve_app.vision.align.align`; n can be 0.
 
-        Returns:
-            float32 (n, dimension), each row of norm 1.
-
-        Raises:
-            ValueError: the crops have another shape or dtype.
-            ConfigurationError: the graph's output dimension differs from the entry's.
+        Raises ValueError if the crops have another shape or dtype; ConfigurationError if the graph's output dimension
+        differs from the entry's.
         """
         if crops.dtype != np.uint8 or crops.shape[1:] != (CROP_SIDE, CROP_SIDE, 3):
             raise ValueError(

@@ -41,8 +41,7 @@ class FaceAnalyser:
     def analyse(self, image: bytes, options: DetectOptions) -> Detection:
         """The faces of one image, largest box first. An image without a face is not an error.
 
-        Raises:
-            ImageError: too large, not a supported format, damaged, too small.
+        Raises ImageError: too large, not a supported format, damaged, too small.
         """
         # Unless it must find every face, the detector reads the image at `coarse_side` at most. Liveness models judge
         # texture, so they get the pixels as they were sent.
@@ -59,17 +58,9 @@ class FaceAnalyser:
         return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))
 
     def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[dict[str, Pixels]]:
-        """Liveness crops of faces that were detected before.
+        """Liveness crops of faces that were detected before on this file, by their boxes in the upright image.
 
-        Args:
-            image: the file that the faces were detected on.
-            boxes: the faces, in pixels of the upright image.
-
-        Returns:
-            One mapping per box: model id -> uint8 (height, width, 3) BGR.
-
-        Raises:
-            ImageError: as :meth:`analyse`.
+        Returns one mapping per box: model id -> uint8 (height, width, 3) BGR. Raises ImageError as :meth:`analyse`.
         """
         _, pixels = read_image(image, self._limits)
         return [self._liveness_crops(pixels, box) for box in boxes]

@@ -24,15 +24,10 @@ class ReadFace:
 
 
 class FaceReader:
-    """The service's detector and one embedder.
+    """The service's detector and one embedder: that of a catalogue entry, or with None that of the settings.
 
-    Args:
-        settings: the service's settings.
-        embedder: catalogue entry of the embedder; None takes the one in the settings.
-
-    Raises:
-        ConfigurationError: the settings name an unknown model or a provider that this machine lacks.
-        ModelFileError: a model file cannot be found or loaded.
+    Raises ConfigurationError if the settings name an unknown model or a provider that this machine lacks;
+    ModelFileError if a model file cannot be found or loaded.
     """
 
     def __init__(self, settings: Settings, embedder: ModelEntry | None = None) -> None:

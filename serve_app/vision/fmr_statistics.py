@@ -61,14 +61,9 @@ class Templates:
 
 
 class Impostors:
-    """All comparisons between different people.
+    """All comparisons between different people, with equal weight of pairs of people or of images (``counting``).
 
-    Args:
-        templates: templates of at least two people.
-        counting: whether pairs of people or pairs of images have equal weight.
-
-    Raises:
-        ValueError: there are fewer than two people.
+    Raises ValueError if there are fewer than two people.
     """
 
     def __init__(self, templates: Templates, counting: Counting) -> None:
@@ -81,10 +76,10 @@ class Impostors:
         self.pairs = 0
         for cosines, rows, columns in _blocks(templates):
             weights = self._weights[rows] * self._weights[columns]
-            self._histogram += np.bincount(_bins(cosines), weights, BINS)
+            bins = np.asarray(np.clip((cosines + 1) * (BINS / 2), 0, BINS - 1), np.intp)
+            self._histogram += np.bincount(bins, weights, BINS)
             self.pairs += len(cosines)
-        floor = self._from_histogram(TAIL)
-        self._cosines, self._first, self._second = _tail(templates, floor)
+        self._cosines, self._first, self._second = _tail(templates, self._from_histogram(TAIL))
         self._reached = np.cumsum(self._weights[self._first] * self._weights[self._second])
 
     @property
@@ -154,8 +149,7 @@ def measure_anchors(templates: Templates) -> MeasuredAnchors:
     A rate that fewer than :data:`FEWEST_PAIRS` pairs of people reach is extrapolated: each decade adds the largest
     measured step of a decade from 1e-2 on, which errs on the strict side.
 
-    Raises:
-        ValueError: there are too few people to measure three rates.
+    Raises ValueError if there are too few people to measure three rates.
     """
     impostors = Impostors(templates, "people")
     measured = [rate for rate in RATES if rate * impostors.people_pairs >= FEWEST_PAIRS]
@@ -181,10 +175,6 @@ def _blocks(templates: Templates) -> Iterator[tuple[NDArray[np.float32], NDArray
         different = people[:, None] != templates.people[None, start:]
         rows, columns = np.nonzero(np.triu(different, 1))
         yield cosines[rows, columns], rows + start, columns + start
-
-
-def _bins(cosines: NDArray[np.float32]) -> NDArray[np.intp]:
-    return np.asarray(np.clip((cosines + 1) * (BINS / 2), 0, BINS - 1), np.intp)
 
 
 def _tail(templates: Templates, floor: float) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:

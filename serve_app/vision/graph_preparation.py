@@ -31,19 +31,14 @@ _FOLDABLE = frozenset({"Constant", "DequantizeLinear", "Reshape", "Identity"})
 
 
 def prepare(model: bytes, task: Task, target: Target, *, fp16: bool = False) -> bytes:
-    """Prepare a serialised ONNX model with one real input.
+    """The prepared form of an ONNX model with one real input; takes the file as published, returns it serialised.
 
     Args:
-        model: the file as published.
         task: a detector gets symbolic height and width.
         target: the kind of processor that will run it.
         fp16: compute in half precision; CUDA only.
 
-    Returns:
-        The prepared model, serialised.
-
-    Raises:
-        ValueError: the graph is not of a kind that can be prepared, or ``fp16`` was asked for with another target.
+    Raises ValueError if the graph is not of a kind that can be prepared, or ``fp16`` was asked for with another target.
     """
     if fp16 and target != "cuda":
         raise ValueError(f"fp16 is for the target 'cuda', got {target!r}")

@@ -52,9 +52,8 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
     Args:
         data: the file's content.
         limits: largest file in bytes, largest image in pixels, shortest side.
-        long_side: least long side in pixels of the decoded image. A JPEG is decoded at a half, a quarter or an eighth
-            of its size while its long side stays at least this long, which takes a third of the time. 0 decodes at
-            full size.
+        long_side: a JPEG is decoded at a half, a quarter or an eighth of its size while its long side stays at least
+            this long, in pixels, which takes a third of the time. 0 decodes at full size.
 
     Returns:
         Facts about the file, with the upright size of the full image, and its pixels: uint8 (height, width, 3) BGR.
@@ -66,27 +65,16 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
         ImageUndecodable: damaged, truncated or empty.
     """
     if len(data) > limits.max_image_bytes:
-        raise ImageTooLarge(
-            f"The image has {len(data)} bytes; at most {limits.max_image_bytes} are accepted.",
-            num_bytes=len(data),
-            max_bytes=limits.max_image_bytes,
-        )
+        text = f"The image has {len(data)} bytes; at most {limits.max_image_bytes} are accepted."
+        raise ImageTooLarge(text, num_bytes=len(data), max_bytes=limits.max_image_bytes)
     container = _sniff(data)
     width, height = _header_size(data, container)
     if width * height > limits.max_image_pixels:
-        raise ImageTooLarge(
-            f"The image has {width} x {height} pixels; at most {limits.max_image_pixels} are accepted.",
-            width=width,
-            height=height,
-            max_pixels=limits.max_image_pixels,
-        )
+        text = f"The image has {width} x {height} pixels; at most {limits.max_image_pixels} are accepted."
+        raise ImageTooLarge(text, width=width, height=height, max_pixels=limits.max_image_pixels)
     if min(width, height) < limits.min_image_side:
-        raise ImageDimensions(
-            f"The image has {width} x {height} pixels; each side needs at least {limits.min_image_side}.",
-            width=width,
-            height=height,
-            min_side=limits.min_image_side,
-        )
+        text = f"The image has {width} x {height} pixels; each side needs at least {limits.min_image_side}."
+        raise ImageDimensions(text, width=width, height=height, min_side=limits.min_image_side)
     fits = [n for n in _REDUCED if long_side and container == "JPEG" and max(width, height) >= n * long_side]
     reduction = max(fits, default=1)
     reduced = math.ceil(width / reduction), math.ceil(height / reduction)

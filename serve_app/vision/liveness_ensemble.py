@@ -26,13 +26,8 @@ def crop_bounds(width: int, height: int, box: Box, crop_scale: float) -> tuple[i
     The box is enlarged about its centre by ``crop_scale``, or less where the image is smaller, then shifted (not
     padded) back into the image: the rule that the MiniFASNets were trained with.
 
-    Args:
-        width, height: size of the image, at least 1 pixel.
-        box: the face; it can extend beyond the image.
-        crop_scale: side of the crop relative to the box.
-
-    Returns:
-        First column, first row, last column, last row (inclusive), all inside the image.
+    The image has at least 1 pixel; the box can extend beyond it. Returns first column, first row, last column, last row
+    (inclusive), all inside the image.
     """
     box_width, box_height = max(box.width, 1.0), max(box.height, 1.0)
     scale = min((height - 1) / box_height, (width - 1) / box_width, crop_scale)
@@ -60,11 +55,7 @@ def liveness_crop(pixels: Pixels, box: Box, liveness: LivenessSpec, size: InputS
 class LivenessEnsemble:
     """Several liveness models whose mean probability decides.
 
-    Args:
-        members: model id -> catalogue entry and session; at least one.
-
-    Raises:
-        ConfigurationError: ``members`` is empty.
+    ``members`` maps model ids to catalogue entries and sessions. Raises ConfigurationError if it is empty.
     """
 
     def __init__(self, members: Mapping[str, tuple[ModelEntry, InferenceSession]]) -> None:
@@ -85,14 +76,9 @@ class LivenessEnsemble:
     def probabilities(self, crops: Sequence[Mapping[str, Pixels]]) -> list[dict[str, float]]:
         """Probabilities that faces show a live person.
 
-        Args:
-            crops: per face a mapping of model id to the crop of :func:`liveness_crop`, for each of :attr:`models`.
-
-        Returns:
-            Per face a mapping of model id to the probability, 0 to 1.
-
-        Raises:
-            ValueError: a face lacks a model's crop.
+        ``crops`` has for each face a mapping of model id to the crop of :func:`liveness_crop`, for each of
+        :attr:`models`; the result a mapping of model id to the probability, 0 to 1. Raises ValueError if a face lacks
+        a model's crop.
         """
         if missing := {model for face in crops for model in self._members if model not in face}:
             raise ValueError(f"expected crops for {', '.join(self._members)}; missing: {', '.join(sorted(missing))}")
@@ -112,11 +98,7 @@ class LivenessEnsemble:
 
 
 def liveness_spec(entry: ModelEntry) -> LivenessSpec:
-    """The liveness part of a catalogue entry.
-
-    Raises:
-        ConfigurationError: the entry is not a liveness model.
-    """
+    """The liveness part of a catalogue entry. Raises ConfigurationError if the entry is not a liveness model."""
     if entry.liveness is None:
         raise ConfigurationError(f"The model {entry.id!r} is a {entry.task}, not a liveness model.")
     return entry.liveness
@@ -125,12 +107,10 @@ def liveness_spec(entry: ModelEntry) -> LivenessSpec:
 def open_ensemble(settings: Settings) -> tuple[LivenessEnsemble | None, dict[str, str]]:
     """Load the configured liveness models whose files are available.
 
-    Returns:
-        The ensemble, None if no model could be loaded; and the missing models: id -> reason.
+    Returns the ensemble, None if no model could be loaded; and the missing models: id -> reason.
 
-    Raises:
-        ConfigurationError: a model is not in the catalogue or is not a liveness model, or the configured provider is
-            missing.
+    Raises ConfigurationError if a model is not in the catalogue or is not a liveness model, or the configured provider
+    is missing.
     """
     catalogue, files = Catalogue.load(), ModelFiles(settings.model_dir, settings.model_cache_dir)
     members: dict[str, tuple[ModelEntry, InferenceSession]] = {}

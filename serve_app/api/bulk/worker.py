@@ -145,13 +145,7 @@ class ServiceTarget:
             raise Refused("collection_not_found", "The collection was deleted.")
         try:
             enrolment = await self.service.enroll(
-                self.work.tenant,
-                person,
-                self.work.collection,
-                images,
-                person_fields(fields),
-                mode=mode,
-                **options,
+                self.work.tenant, person, self.work.collection, images, person_fields(fields), mode=mode, **options
             )
         except FacegraphError as error:
             if error.status in BUSY:

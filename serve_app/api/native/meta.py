@@ -110,12 +110,7 @@ async def healthz() -> Response:
     return reply(Health(status="ok"))
 
 
-@router.get(
-    "/readyz",
-    summary="Readiness check",
-    response_model=Ready,
-    responses=error_docs(Unavailable),
-)
+@router.get("/readyz", summary="Readiness check", response_model=Ready, responses=error_docs(Unavailable))
 async def readyz(context: Context) -> Response:
     """200 if every stage can serve, otherwise 503 with the names of those that cannot. Needs no key."""
     states = {name: state for name, (state, _) in (await _states(context)).items()}

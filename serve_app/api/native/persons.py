@@ -101,18 +101,10 @@ async def put_person(
 
 
 @router.get(
-    PERSONS,
-    summary="List persons",
-    response_model=PersonPage,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+    PERSONS, summary="List persons", response_model=PersonPage, responses=error_docs(*COMMON_ERRORS, CollectionNotFound)
 )
 async def list_persons(
-    name: InPathCollection,
-    context: Context,
-    key: EnrollKey,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-    q: Filter = "",
+    name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
 ) -> Response:
     """The persons of a collection, ordered by id. Needs the role `enroll`."""
     page = await context.service.matcher.persons(key.tenant_id, name, q, limit, cursor)
@@ -183,12 +175,7 @@ async def add_faces(
         raise InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
     await context.service.matcher.person(key.tenant_id, person_id, name)
     enrolment = await context.service.enroll(
-        key.tenant_id,
-        person_id,
-        name,
-        images,
-        mode="add",
-        **body.enrolment_options(),
+        key.tenant_id, person_id, name, images, mode="add", **body.enrolment_options()
     )
     return reply(AddedFaces(person_id=person_id, faces=[FaceView.of(face) for face in enrolment.faces]), 201)
 

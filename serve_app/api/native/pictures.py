@@ -42,9 +42,7 @@ router = APIRouter(tags=["pictures"])
     response_model=DetectAnswer,
     responses=error_docs(*PICTURE_ERRORS),
     openapi_extra=body_docs(
-        DetectBody,
-        {"image_base64": EXAMPLE_BASE64, "max_faces": 10},
-        form={"image": EXAMPLE_FILE, "liveness": True},
+        DetectBody, {"image_base64": EXAMPLE_BASE64, "max_faces": 10}, form={"image": EXAMPLE_FILE, "liveness": True}
     ),
 )
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:

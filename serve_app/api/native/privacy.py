@@ -54,10 +54,7 @@ async def check_receipt(request: Request, context: Context, key: EnrollKey) -> R
 
 
 @router.get(
-    "/v1/audit",
-    summary="The audit log",
-    response_model=AuditPage,
-    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+    "/v1/audit", summary="The audit log", response_model=AuditPage, responses=error_docs(*COMMON_ERRORS, PersonNotFound)
 )
 async def read_audit(
     context: Context,
@@ -72,10 +69,7 @@ async def read_audit(
 
 
 @router.get(
-    "/v1/audit/check",
-    summary="Check the audit log",
-    response_model=AuditChecked,
-    responses=error_docs(*COMMON_ERRORS),
+    "/v1/audit/check", summary="Check the audit log", response_model=AuditChecked, responses=error_docs(*COMMON_ERRORS)
 )
 async def check_audit(context: Context, key: AdminKey) -> Response:
     """Recomputes all hashes of the chain. Needs the role `admin`."""

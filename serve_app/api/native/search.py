@@ -42,12 +42,7 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     collections = tuple(dict.fromkeys(body.collections))
     threshold = ThresholdRequest(body.min_score, body.fpir)
     way = exactly_one(
-        {
-            "image": body.image,
-            "image_base64": body.image_base64,
-            "image_url": body.image_url,
-            "face_id": body.face_id,
-        }
+        {"image": body.image, "image_base64": body.image_base64, "image_url": body.image_url, "face_id": body.face_id}
     )
     if way == "face_id" and body.face_id is not None:
         result = await context.service.search_face(

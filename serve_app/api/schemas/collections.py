@@ -32,8 +32,7 @@ class PolicyBody(Body):
     liveness: bool | None = Field(None, description="Whether enrolment and search refuse faces that are not live.")
     liveness_threshold: Probability | None = Field(None, description="Minimum probability of a live face.")
     min_score: Score | None = Field(
-        None,
-        description="Minimum score of a match in a search of this collection; null: derived from FPIR.",
+        None, description="Minimum score of a match in a search of this collection; null: derived from FPIR."
     )
     image_storage: ImageStorage | None = Field(None, description="What enrolment stores of an image.")
     retention_days: float | None = Field(

@@ -74,8 +74,7 @@ class PicturesBody(Body):
     )
     image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of an image or several.")
     faces: Literal["one", "largest"] = Field(
-        "one",
-        description="`one` refuses an image with a second face about as large; `largest` takes the largest face.",
+        "one", description="`one` refuses an image with a second face about as large; `largest` takes the largest face."
     )
     liveness: bool | None = Field(
         None, description="Refuse images that do not show a live person; left out: the collection's policy decides."

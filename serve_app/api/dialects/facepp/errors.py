@@ -13,13 +13,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import Field
 
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    MethodNotAllowed,
-    RequestTooLarge,
-    RouteNotFound,
-    error_headers,
-    presentable,
-)
+from serve_app.api.errors import MethodNotAllowed, RequestTooLarge, RouteNotFound, error_headers, presentable
 from serve_app.api.schemas.base import Answer
 from serve_app.errors import (
     CollectionNotFound,

@@ -18,12 +18,7 @@ MIN_SIDE, MAX_SIDE = 48, 4096
 
 
 async def register(
-    request: Request,
-    context: ApiContext,
-    tenant: str,
-    params: FaceppBody,
-    suffix: str = "",
-    liveness: bool = False,
+    request: Request, context: ApiContext, tenant: str, params: FaceppBody, suffix: str = "", liveness: bool = False
 ) -> RegisteredFaces:
     """Store the faces of the image in the parameters; each face gets a token.
 

@@ -131,9 +131,7 @@ class FaceppDetectParams(PictureParams, AppearanceParams):
 
     calculate_all: FLAG = 0
     face_rectangle: str | None = Field(
-        None,
-        pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$",
-        description="top,left,width,height: only the face there.",
+        None, pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$", description="top,left,width,height: only the face there."
     )
     beauty_score_min: int = Field(0, ge=0, le=100)
     beauty_score_max: int = Field(100, ge=0, le=100)

@@ -9,9 +9,4 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.opencv_fr_server.errors import translate
 from serve_app.api.dialects.opencv_fr_server.routes import routers
 
-opencv_fr_server = Dialect(
-    name="opencv-fr-server",
-    routers=routers,
-    translate=translate,
-    tag="OpenCV FR Server",
-)
+opencv_fr_server = Dialect(name="opencv-fr-server", routers=routers, translate=translate, tag="OpenCV FR Server")

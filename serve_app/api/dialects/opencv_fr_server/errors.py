@@ -75,19 +75,13 @@ BAD_KEY = Row(403, "ERR_API_KEY_NOT_VALID", "The API key is not valid.")
 NOT_FOUND = Row(404, "ERR_NOT_FOUND", "The requested entity could not be found.")
 EXISTS = Row(409, "ERR_ALREADY_EXISTS", "Another entity already exists with the same ID.")
 LIVENESS = Row(
-    412,
-    "ERR_LIVENESS_ERROR",
-    "A liveness error occurred. Please check the supplied image and the error metadata.",
+    412, "ERR_LIVENESS_ERROR", "A liveness error occurred. Please check the supplied image and the error metadata."
 )
 BAD_IMAGE = Row(
-    422,
-    "ERR_BASE64_IMAGE_CANNOT_BE_DECODED",
-    "The posted Base64 image(s) could not be decoded as JPEG/PNG bytes.",
+    422, "ERR_BASE64_IMAGE_CANNOT_BE_DECODED", "The posted Base64 image(s) could not be decoded as JPEG/PNG bytes."
 )
 DATABASE = Row(
-    503,
-    "ERR_DATABASE_ERROR",
-    "An error occurred while connecting with the database, please retry your request later.",
+    503, "ERR_DATABASE_ERROR", "An error occurred while connecting with the database, please retry your request later."
 )
 
 # The following rows are ours: the vendor publishes none for these errors.
@@ -197,15 +191,7 @@ def _liveness_code(error: FacegraphError) -> str:
     return codes.get(type(error), "UNKNOWN_ERROR")
 
 
-COMMON_ERRORS = (
-    InvalidRequest,
-    KeyMissing,
-    KeyInvalid,
-    Overloaded,
-    InternalError,
-    StoreUnavailable,
-    Unavailable,
-)
+COMMON_ERRORS = (InvalidRequest, KeyMissing, KeyInvalid, Overloaded, InternalError, StoreUnavailable, Unavailable)
 BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)

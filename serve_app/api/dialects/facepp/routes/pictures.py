@@ -120,10 +120,7 @@ async def facepp_search(request: Request, context: Context) -> Response:
         found: RegisteredFaces = await register(
             request, context, key.tenant_id, params, liveness=searched.policy.liveness
         )
-        fields = {
-            "image_id": image_id_of(found.image_id),
-            "faces": [FaceppFace.of(face) for face in found.faces],
-        }
+        fields = {"image_id": image_id_of(found.image_id), "faces": [FaceppFace.of(face) for face in found.faces]}
         token = found.faces[0].id if found.faces else None
     if token is not None:
         result = await context.service.search_face(

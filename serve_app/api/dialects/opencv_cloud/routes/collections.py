@@ -110,12 +110,7 @@ async def delete_collection(collection_id: str, context: Context, key: AdminKey)
     return reply(CloudDeleted(id=shown_id(collection.id)))
 
 
-@router.get(
-    "/collections",
-    summary="List collections",
-    response_model=CloudCollections,
-    responses=error_docs(*COMMON),
-)
+@router.get("/collections", summary="List collections", response_model=CloudCollections, responses=error_docs(*COMMON))
 async def list_collections(context: Context, key: SearchKey, listing: Listing) -> Response:
     """The collections, ordered by name. Needs the role `search`."""
     return await _list(context, key.tenant_id, listing)

@@ -52,12 +52,7 @@ async def _create(request: Request, context: ApiContext, tenant: str, *, crops: 
 async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -> PersonUpdate:
     """The change of a person without the images. Raises CollectionNotFound."""
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
-    return PersonUpdate(
-        fields=body.to_fields(),
-        collections=collections,
-        min_faces=1,
-        max_faces=MAX_SET,
-    )
+    return PersonUpdate(fields=body.to_fields(), collections=collections, min_faces=1, max_faces=MAX_SET)
 
 
 @router.post(
@@ -105,10 +100,7 @@ async def update_person(request: Request, context: Context, key: EnrollKey) -> R
 
 
 @router.get(
-    "/person/{person_id}",
-    summary="One person",
-    response_model=CloudPerson,
-    responses=error_docs(*COMMON, NotFound),
+    "/person/{person_id}", summary="One person", response_model=CloudPerson, responses=error_docs(*COMMON, NotFound)
 )
 async def get_person(person_id: str, context: Context, key: EnrollKey) -> Response:
     """The person with this id. Needs the role `enroll`."""
@@ -128,12 +120,7 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
     return reply(CloudDeleted(id=person_id))
 
 
-@router.get(
-    "/persons",
-    summary="List persons",
-    response_model=CloudPersons,
-    responses=error_docs(*COMMON),
-)
+@router.get("/persons", summary="List persons", response_model=CloudPersons, responses=error_docs(*COMMON))
 async def list_persons(context: Context, key: EnrollKey, listing: PersonListing) -> Response:
     """All persons, including those in no collection. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, None, listing)

@@ -54,10 +54,7 @@ async def delete_collection(request: Request, context: Context, key: AdminKey) -
 
 
 @router.get(
-    "/collections",
-    summary="List collections",
-    response_model=FrServerCollections,
-    responses=error_docs(*COMMON_ERRORS),
+    "/collections", summary="List collections", response_model=FrServerCollections, responses=error_docs(*COMMON_ERRORS)
 )
 async def list_collections(
     context: Context,

@@ -93,12 +93,7 @@ async def put_persons(request: Request, context: Context, key: EnrollKey) -> Res
     response_model=FrServerPerson,
     responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
 )
-async def get_person(
-    person_id: InPathPerson,
-    collection_name: NAMED,
-    context: Context,
-    key: EnrollKey,
-) -> Response:
+async def get_person(person_id: InPathPerson, collection_name: NAMED, context: Context, key: EnrollKey) -> Response:
     """A person of a collection. Needs the role `enroll`."""
     person = await context.service.matcher.person(key.tenant_id, person_id, collection_name)
     (shown,) = await _shown(context, key.tenant_id, collection_name, person)

@@ -99,13 +99,8 @@ ContextGetter = Callable[[], ApiContext | None]
 
 
 async def current_context(request: Request) -> ApiContext:
-    """Dependency: the context of this replica.
-
-    Raises:
-        Unavailable: the replica has not started yet.
-    """
-    get_context: ContextGetter = request.app.state.get_context
-    context = get_context()
+    """Dependency: the context of this replica. Raises Unavailable until the replica has started."""
+    context: ApiContext | None = request.app.state.get_context()
     if context is None:
         raise Unavailable("The service is starting; try again in a moment.", retry_after_s=1)
     return context

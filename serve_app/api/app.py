@@ -66,12 +66,9 @@ returned.
 def create_app(
     get_context: ContextGetter, dialects: Sequence[Dialect] = (), lifespan: Lifespan[FastAPI] | None = None
 ) -> FastAPI:
-    """Create the application.
+    """Create the application; ``dialects`` are wire formats in addition to the native API.
 
-    Args:
-        get_context: returns the replica's context, for every request; None while the replica starts, answered with 503.
-        dialects: wire formats in addition to the native API.
-        lifespan: the ASGI lifespan handler.
+    ``get_context`` returns the replica's context, for every request; None while the replica starts, answered with 503.
     """
     app = DocumentedApp(
         title="facegraph",

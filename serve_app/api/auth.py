@@ -33,17 +33,8 @@ api_key_header = APIKeyHeader(
 def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: str | None = None) -> ApiKey:
     """Authenticate a request of any dialect, check the key's role and count the request against the key's limits.
 
-    Blocks: it can query the database.
-
-    Args:
-        secret: as sent; None if none was.
-        key_id: the key's id, for schemes that send it with the secret; None for the others.
-
-    Returns:
-        The key. It is also recorded as the caller in the request context.
-
-    Raises:
-        KeyMissing, KeyInvalid, RoleInsufficient, RateLimited.
+    Blocks: it can query the database. The key is recorded as the caller in the request context. ``key_id`` is for
+    schemes that send it with the secret. Raises KeyMissing, KeyInvalid, RoleInsufficient or RateLimited.
     """
     if not secret:
         raise KeyMissing("This request needs an API key in the header X-API-Key.")

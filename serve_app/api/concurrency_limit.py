@@ -21,8 +21,7 @@ _counted: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("ke
 class ConcurrencyLimit:
     """Counts the requests in progress of every key. Safe to call from several threads.
 
-    Args:
-        most: concurrent requests of one key; 0 for no limit.
+    ``most`` is the number of concurrent requests of one key; 0 for no limit.
     """
 
     def __init__(self, most: int) -> None:
@@ -31,11 +30,7 @@ class ConcurrencyLimit:
         self._busy: Counter[str] = Counter()
 
     def take(self, key: ApiKey) -> None:
-        """Count the current request for this key; a second call within the same request does nothing.
-
-        Raises:
-            RateLimited: with ``details["retry_after_s"]``.
-        """
+        """Count the current request for this key, once. Raises RateLimited with ``details["retry_after_s"]``."""
         counted = _counted.get()
         if not self._most or counted is None or any(owner is self for owner, _ in counted):
             return

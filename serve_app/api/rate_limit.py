@@ -28,14 +28,9 @@ class RateLimiter:
         self._buckets: dict[str, tuple[float, float]] = {}  # key id -> (tokens, when counted)
 
     def take(self, key: ApiKey) -> None:
-        """Count one request of this key.
-
-        Raises:
-            RateLimited: with ``details["retry_after_s"]``.
-        """
-        if key.rate_limit is None:
+        """Count one request of this key. Raises RateLimited with ``details["retry_after_s"]``."""
+        if (rate := key.rate_limit) is None:
             return
-        rate = key.rate_limit
         capacity = max(1.0, rate)
         with self._lock:
             now = self._clock()

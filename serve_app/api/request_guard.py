@@ -51,11 +51,8 @@ class RequestGuard:
     """Gives each request its id, limits its body and time, refuses requests in an overload, and answers 500 for an
     unexpected exception.
 
-    Args:
-        app: the wrapped application.
-        bounds: called for each request, because the settings are known only once the replica has its context.
-        translate: makes the response to an error that is raised here or reaches this layer.
-        traffic: counts the requests; None counts none.
+    ``bounds`` is called for each request, because the settings are known only once the replica has its context.
+    ``translate`` makes the response to an error that is raised here or reaches this layer. ``traffic`` counts requests.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
 from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, FACE_ERRORS, error_docs
@@ -34,32 +35,18 @@ from serve_app.api.schemas.persons import (
     PicturesBody,
 )
 from serve_app.api.schemas.privacy import DeletionAnswer
-from serve_app.errors import (
-    CollectionNotFound,
-    DuplicateFace,
-    FaceIdNotFound,
-    FaceNotLive,
-    FaceRejected,
-    ImageNotStored,
-    InvalidRequest,
-    LivenessRequired,
-    PersonExists,
-    PersonNotFound,
-    QualityTooLow,
-    TooManyFaces,
-)
 
 router = APIRouter(tags=["persons"])
 
 PERSONS = "/v1/collections/{name}/persons"
 ENROLMENT_ERRORS = (
     *FACE_ERRORS,
-    CollectionNotFound,
-    TooManyFaces,
-    FaceRejected,
-    QualityTooLow,
-    FaceNotLive,
-    DuplicateFace,
+    errors.CollectionNotFound,
+    errors.TooManyFaces,
+    errors.FaceRejected,
+    errors.QualityTooLow,
+    errors.FaceNotLive,
+    errors.DuplicateFace,
 )
 
 
@@ -69,7 +56,7 @@ ENROLMENT_ERRORS = (
     response_model=EnrolledPerson,
     responses={
         201: {"model": EnrolledPerson, "description": "The person is new."},
-        **error_docs(*ENROLMENT_ERRORS, LivenessRequired, PersonExists),
+        **error_docs(*ENROLMENT_ERRORS, errors.LivenessRequired, errors.PersonExists),
     },
     openapi_extra=body_docs(
         PersonBody,
@@ -101,7 +88,10 @@ async def put_person(
 
 
 @router.get(
-    PERSONS, summary="List persons", response_model=PersonPage, responses=error_docs(*COMMON_ERRORS, CollectionNotFound)
+    PERSONS,
+    summary="List persons",
+    response_model=PersonPage,
+    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound),
 )
 async def list_persons(
     name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
@@ -115,7 +105,7 @@ async def list_persons(
     PERSONS + "/{person_id}",
     summary="One person",
     response_model=PersonView,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound),
 )
 async def get_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """The person's fields and faces. Needs the role `enroll`."""
@@ -126,7 +116,7 @@ async def get_person(name: InPathCollection, person_id: InPathPerson, context: C
     PERSONS + "/{person_id}",
     summary="Delete a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound),
 )
 async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection, and erases the person if it was the last one. Needs the role `enroll`."""
@@ -138,7 +128,12 @@ async def delete_person(name: InPathCollection, person_id: InPathPerson, context
     summary="Merge two records of one person",
     response_model=PersonView,
     responses=error_docs(
-        *BODY_ERRORS, CollectionNotFound, PersonNotFound, LivenessRequired, FaceNotLive, QualityTooLow
+        *BODY_ERRORS,
+        errors.CollectionNotFound,
+        errors.PersonNotFound,
+        errors.LivenessRequired,
+        errors.FaceNotLive,
+        errors.QualityTooLow,
     ),
     openapi_extra=body_docs(MergeBody, {"person_id": "ada-king"}),
 )
@@ -161,7 +156,7 @@ async def merge_persons(
     summary="Add faces to a person",
     status_code=201,
     response_model=AddedFaces,
-    responses=error_docs(*ENROLMENT_ERRORS, PersonNotFound),
+    responses=error_docs(*ENROLMENT_ERRORS, errors.PersonNotFound),
     openapi_extra=body_docs(PicturesBody, {"image_base64": [EXAMPLE_BASE64]}, form={"image": [EXAMPLE_FILE]}),
 )
 async def add_faces(
@@ -172,7 +167,7 @@ async def add_faces(
     body = await read_body(request, context, PicturesBody, max_files=most)
     images = await pictures(context, body)
     if not images:
-        raise InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
+        raise errors.InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
     await context.service.matcher.person(key.tenant_id, person_id, name)
     enrolment = await context.service.enroll(
         key.tenant_id, person_id, name, images, mode="add", **body.enrolment_options()
@@ -184,7 +179,7 @@ async def add_faces(
     PERSONS + "/{person_id}/faces/{face_id}",
     summary="Delete one face of a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound, FaceIdNotFound),
+    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound, errors.FaceIdNotFound),
 )
 async def delete_face(
     name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
@@ -204,7 +199,7 @@ async def delete_face(
             "description": "The image.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
         },
-        **error_docs(*COMMON_ERRORS, FaceIdNotFound, ImageNotStored),
+        **error_docs(*COMMON_ERRORS, errors.FaceIdNotFound, errors.ImageNotStored),
     },
 )
 async def face_image(

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
@@ -17,19 +18,11 @@ from serve_app.api.schemas.base import FaceId
 from serve_app.api.schemas.persons import EnrolledPerson
 from serve_app.api.schemas.privacy import DeletionAnswer
 from serve_app.api.schemas.unknowns import MergeUnknownsBody, NameBody, UnknownPage, UnknownView
-from serve_app.errors import (
-    CollectionNotFound,
-    FaceNotLive,
-    LivenessRequired,
-    PersonExists,
-    QualityTooLow,
-    UnknownNotFound,
-)
 
 router = APIRouter(prefix="/v1/collections/{name}/unknowns", tags=["unknowns"])
 
 InPathUnknown = Annotated[FaceId, Path(description="An unknown's id.")]
-ERRORS = (*COMMON_ERRORS, CollectionNotFound, UnknownNotFound)
+ERRORS = (*COMMON_ERRORS, errors.CollectionNotFound, errors.UnknownNotFound)
 
 
 @router.get("", summary="List unknowns", response_model=UnknownPage, responses=error_docs(*ERRORS))
@@ -70,12 +63,12 @@ async def discard_unknown(
         201: {"model": EnrolledPerson, "description": "The person is new."},
         **error_docs(
             *BODY_ERRORS,
-            CollectionNotFound,
-            UnknownNotFound,
-            PersonExists,
-            LivenessRequired,
-            FaceNotLive,
-            QualityTooLow,
+            errors.CollectionNotFound,
+            errors.UnknownNotFound,
+            errors.PersonExists,
+            errors.LivenessRequired,
+            errors.FaceNotLive,
+            errors.QualityTooLow,
         ),
     },
     openapi_extra=body_docs(NameBody, {"person_id": "ada", "name": "Ada Lovelace"}),
@@ -99,7 +92,7 @@ async def name_unknown(
     "/{unknown_id}/merge",
     summary="Merge unknowns",
     response_model=UnknownView,
-    responses=error_docs(*BODY_ERRORS, CollectionNotFound, UnknownNotFound),
+    responses=error_docs(*BODY_ERRORS, errors.CollectionNotFound, errors.UnknownNotFound),
     openapi_extra=body_docs(MergeUnknownsBody, {"others": ["9f8e7d6c5b4a39281706f5e4d3c2b1a0"]}),
 )
 async def merge_unknowns(

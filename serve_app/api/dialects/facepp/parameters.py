@@ -44,13 +44,9 @@ KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
 async def read(
     request: Request, context: ApiContext, model: type[P], needed: Role, pictures: int = 0
 ) -> tuple[ApiKey, P]:
-    """Read the parameters and authenticate the request.
+    """Read the parameters and authenticate the request; the number of images in a body determines its maximum size.
 
-    Args:
-        pictures: number of images in a body, which determines its maximum size.
-
-    Raises:
-        Refused, KeyInvalid, RoleInsufficient, RateLimited, RequestTooLarge.
+    Raises Refused, KeyInvalid, RoleInsufficient, RateLimited or RequestTooLarge.
     """
     request.state.facepp_started = time.perf_counter()
     limit = max(1, pictures) * BODY_BYTES_PER_IMAGE + SLACK

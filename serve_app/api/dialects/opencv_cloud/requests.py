@@ -39,11 +39,7 @@ B = TypeVar("B", bound=CloudBody)
 
 
 async def read(request: Request, model: type[B]) -> B:
-    """Read the request's JSON body.
-
-    Raises:
-        SchemaRefused, RequestTooLarge.
-    """
+    """Read the request's JSON body. Raises SchemaRefused or RequestTooLarge."""
     try:
         return model.model_validate_json(await request.body() or b"{}")
     except ValidationError as error:

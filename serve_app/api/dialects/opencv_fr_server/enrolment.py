@@ -28,11 +28,7 @@ DONE = "SUCCESS"
 
 
 async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, options: EnrolmentOptions) -> Enrolment:
-    """Create or update a person.
-
-    Raises:
-        CollectionNotFound, ImageError, FaceError, DuplicateFace.
-    """
+    """Create or update a person. Raises CollectionNotFound, ImageError, FaceError or DuplicateFace."""
     return await context.service.enroll(
         tenant,
         person.person_id,

@@ -8,29 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
+from serve_app.api.dialects.facepp import requests, responses
 from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, PICTURE_FAILURES, Refused, bad, failures
 from serve_app.api.dialects.facepp.identifiers import faceset
 from serve_app.api.dialects.facepp.parameters import params_docs, read
 from serve_app.api.dialects.facepp.registration import register
-from serve_app.api.dialects.facepp.requests import (
-    EXAMPLE_TOKEN,
-    EXAMPLE_URL,
-    FaceppCompareParams,
-    FaceppDetectParams,
-    FaceppSearchParams,
-)
-from serve_app.api.dialects.facepp.responses import (
-    THRESHOLDS,
-    FaceppCompareAnswer,
-    FaceppDetectAnswer,
-    FaceppFace,
-    FaceppRectangle,
-    FaceppResult,
-    FaceppSearchAnswer,
-    confidence,
-    image_id_of,
-    reply,
-)
+from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN
+from serve_app.api.dialects.facepp.responses import reply
 from serve_app.domain import ApiKey, RegisteredFaces, Role, ThresholdRequest
 from serve_app.errors import InvalidRequest
 
@@ -40,26 +24,34 @@ router = APIRouter()
 @router.post(
     "/detect",
     summary="Face++: detect faces",
-    response_model=FaceppDetectAnswer,
+    response_model=responses.FaceppDetectAnswer,
     responses=failures(*PICTURE_FAILURES),
-    openapi_extra=params_docs(FaceppDetectParams, {"image_url": EXAMPLE_URL, "return_attributes": "headpose,blur"}),
+    openapi_extra=params_docs(
+        requests.FaceppDetectParams, {"image_url": requests.EXAMPLE_URL, "return_attributes": "headpose,blur"}
+    ),
 )
 async def facepp_detect(request: Request, context: Context) -> Response:
     """Each face gets a token, which is valid for the time of the setting `matcher.unattached_face_ttl_h`, and without
     limit in a FaceSet. Needs the role `search`."""
-    key, params = await read(request, context, FaceppDetectParams, Role.SEARCH, pictures=1)
+    key, params = await read(request, context, requests.FaceppDetectParams, Role.SEARCH, pictures=1)
     wanted = params.attributes
     found = await register(request, context, key.tenant_id, params)
-    faces = [FaceppFace.of(face, params.landmark, wanted) for face in found.faces]
+    faces = [responses.FaceppFace.of(face, params.landmark, wanted) for face in found.faces]
     if params.face_rectangle is not None:
         faces = _at(faces, params.face_rectangle)
-    return reply(request, FaceppDetectAnswer, image_id=image_id_of(found.image_id), face_num=len(faces), faces=faces)
+    return reply(
+        request,
+        responses.FaceppDetectAnswer,
+        image_id=responses.image_id_of(found.image_id),
+        face_num=len(faces),
+        faces=faces,
+    )
 
 
 @router.post(
     "/compare",
     summary="Face++: compare two faces",
-    response_model=FaceppCompareAnswer,
+    response_model=responses.FaceppCompareAnswer,
     responses=failures(
         "MISSING_ARGUMENTS: face_token1, image_url1, image_file1, image_base64_1",
         "INVALID_FACE_TOKEN: 0123",
@@ -69,34 +61,36 @@ async def facepp_detect(request: Request, context: Context) -> Response:
         "INVALID_IMAGE_URL: image_url1",
         "IMAGE_DOWNLOAD_TIMEOUT: image_url1",
     ),
-    openapi_extra=params_docs(FaceppCompareParams, {"face_token1": EXAMPLE_TOKEN, "image_url2": EXAMPLE_URL}),
+    openapi_extra=params_docs(
+        requests.FaceppCompareParams, {"face_token1": EXAMPLE_TOKEN, "image_url2": requests.EXAMPLE_URL}
+    ),
 )
 async def facepp_compare(request: Request, context: Context) -> Response:
     """Compares the largest face of each image. Needs the role `search`."""
-    key, params = await read(request, context, FaceppCompareParams, Role.SEARCH, pictures=2)
+    key, params = await read(request, context, requests.FaceppCompareParams, Role.SEARCH, pictures=2)
     fields: dict[str, Any] = {}
     tokens: list[str] = []
     for side in ("1", "2"):
         token = getattr(params, f"face_token{side}")
         if token is None:
             found = await register(request, context, key.tenant_id, params, side)
-            fields[f"image_id{side}"] = image_id_of(found.image_id)
-            fields[f"faces{side}"] = [FaceppFace.of(face) for face in found.faces]
+            fields[f"image_id{side}"] = responses.image_id_of(found.image_id)
+            fields[f"faces{side}"] = [responses.FaceppFace.of(face) for face in found.faces]
             token = found.faces[0].id if found.faces else None
         else:
             await context.service.matcher.face(key.tenant_id, token)
         if token is not None:
             tokens.append(token)
     if len(tokens) == 2:
-        fields["confidence"] = confidence(await _similarity(context, key, *tokens))
-        fields["thresholds"] = THRESHOLDS
-    return reply(request, FaceppCompareAnswer, **fields)
+        fields["confidence"] = responses.confidence(await _similarity(context, key, *tokens))
+        fields["thresholds"] = responses.THRESHOLDS
+    return reply(request, responses.FaceppCompareAnswer, **fields)
 
 
 @router.post(
     "/search",
     summary="Face++: search a FaceSet",
-    response_model=FaceppSearchAnswer,
+    response_model=responses.FaceppSearchAnswer,
     responses=failures(
         *PICTURE_FAILURES[1:],
         *FACESET_FAILURES,
@@ -105,12 +99,12 @@ async def facepp_compare(request: Request, context: Context) -> Response:
         "EMPTY_FACESET",
     ),
     openapi_extra=params_docs(
-        FaceppSearchParams, {"image_url": EXAMPLE_URL, "outer_id": "staff", "return_result_count": 3}
+        requests.FaceppSearchParams, {"image_url": requests.EXAMPLE_URL, "outer_id": "staff", "return_result_count": 3}
     ),
 )
 async def facepp_search(request: Request, context: Context) -> Response:
     """The faces of a FaceSet that are nearest to one face, at any confidence. Needs the role `search`."""
-    key, params = await read(request, context, FaceppSearchParams, Role.SEARCH, pictures=1)
+    key, params = await read(request, context, requests.FaceppSearchParams, Role.SEARCH, pictures=1)
     searched = await faceset(context, key.tenant_id, params)
     if not searched.face_count:
         raise Refused("EMPTY_FACESET")
@@ -120,7 +114,10 @@ async def facepp_search(request: Request, context: Context) -> Response:
         found: RegisteredFaces = await register(
             request, context, key.tenant_id, params, liveness=searched.policy.liveness
         )
-        fields = {"image_id": image_id_of(found.image_id), "faces": [FaceppFace.of(face) for face in found.faces]}
+        fields = {
+            "image_id": responses.image_id_of(found.image_id),
+            "faces": [responses.FaceppFace.of(face) for face in found.faces],
+        }
         token = found.faces[0].id if found.faces else None
     if token is not None:
         result = await context.service.search_face(
@@ -130,9 +127,9 @@ async def facepp_search(request: Request, context: Context) -> Response:
             max_results=params.return_result_count,
             threshold=ThresholdRequest(min_score=0.0),
         )
-        fields["results"] = [FaceppResult.of(match) for match in result.faces[0].matches]
-        fields["thresholds"] = THRESHOLDS
-    return reply(request, FaceppSearchAnswer, **fields)
+        fields["results"] = [responses.FaceppResult.of(match) for match in result.faces[0].matches]
+        fields["thresholds"] = responses.THRESHOLDS
+    return reply(request, responses.FaceppSearchAnswer, **fields)
 
 
 async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str) -> float:
@@ -142,7 +139,7 @@ async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str)
         raise bad("face_token1") from None
 
 
-def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
+def _at(faces: list[responses.FaceppFace], rectangle: str) -> list[responses.FaceppFace]:
     """The face that overlaps most with the rectangle; none if no face overlaps."""
     top, left, width, height = map(int, rectangle.split(","))
     shares = [_common(face.face_rectangle, top, left, width, height) for face in faces]
@@ -150,7 +147,7 @@ def _at(faces: list[FaceppFace], rectangle: str) -> list[FaceppFace]:
     return [faces[best]] if best is not None and shares[best] > 0 else []
 
 
-def _common(box: FaceppRectangle, top: int, left: int, width: int, height: int) -> float:
+def _common(box: responses.FaceppRectangle, top: int, left: int, width: int, height: int) -> float:
     """Intersection over union of two rectangles."""
     across = min(box.left + box.width, left + width) - max(box.left, left)
     down = min(box.top + box.height, top + height) - max(box.top, top)

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
+from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import (
     COMMON,
     NO_THUMBNAILS_LEFT,
@@ -18,13 +19,7 @@ from serve_app.api.dialects.opencv_cloud.errors import (
     error_docs,
 )
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, thumbnails
-from serve_app.api.dialects.opencv_cloud.requests import (
-    EXAMPLE_PICTURE,
-    MAX_SET,
-    CloudNewImages,
-    CloudPersonAndImages,
-    read,
-)
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson
 from serve_app.api.dialects.opencv_cloud.routes.persons import update_of
 from serve_app.api.dialects.opencv_cloud.sent_images import pictures
@@ -42,13 +37,13 @@ router = APIRouter()
     status_code=201,
     response_model=list[CloudImage],
     responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
-    openapi_extra=body_docs(CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
+    openapi_extra=body_docs(requests.CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
     """Adds images; a person may have three. Needs the role `enroll`."""
-    body = await read(request, CloudNewImages)
+    body = await read(request, requests.CloudNewImages)
     images = await pictures(context, body.images)
-    update = PersonUpdate(max_faces=MAX_SET)
+    update = PersonUpdate(max_faces=requests.MAX_SET)
     added = (await context.service.update_person(key.tenant_id, body.person_id, update, images)).faces
     views = await thumbnails(context, key.tenant_id, added)
     return reply_list(
@@ -61,11 +56,13 @@ async def add_images(request: Request, context: Context, key: EnrollKey) -> Resp
     summary="Change a person and the images",
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
-    openapi_extra=body_docs(CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}),
+    openapi_extra=body_docs(
+        requests.CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}
+    ),
 )
 async def update_images(request: Request, context: Context, key: EnrollKey) -> Response:
     """Removes and adds images and changes other fields; makes all changes or none. Needs the role `enroll`."""
-    body = await read(request, CloudPersonAndImages)
+    body = await read(request, requests.CloudPersonAndImages)
     update = await update_of(context, key.tenant_id, body)
     update = replace(update, removed_faces=tuple(body.removed_thumbnail_ids or ()))
     images = await pictures(context, body.new_images)

@@ -10,20 +10,11 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
+from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
-from serve_app.api.dialects.opencv_cloud.requests import (
-    EXAMPLE_PICTURE,
-    MAX_SET,
-    CloudNewPerson,
-    CloudPersonChanges,
-    CloudPersonFields,
-    CloudPersonListing,
-    CloudPersonsAction,
-    PersonListing,
-    read,
-)
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
 from serve_app.api.dialects.opencv_cloud.sent_images import pictures
 from serve_app.api.replies import reply, reply_list
@@ -37,7 +28,7 @@ NEW_PERSON = {"images": [EXAMPLE_PICTURE], "id": "p-17", "name": "Ada Lovelace",
 
 
 async def _create(request: Request, context: ApiContext, tenant: str, *, crops: bool) -> Response:
-    body = await read(request, CloudNewPerson)
+    body = await read(request, requests.CloudNewPerson)
     enrolment = await context.service.enroll_set(
         tenant,
         body.id or str(uuid.uuid4()),
@@ -49,10 +40,10 @@ async def _create(request: Request, context: ApiContext, tenant: str, *, crops: 
     return reply(await person_of(context, tenant, enrolment.person), 201)
 
 
-async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -> PersonUpdate:
+async def update_of(context: ApiContext, tenant: str, body: requests.CloudPersonFields) -> PersonUpdate:
     """The change of a person without the images. Raises CollectionNotFound."""
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
-    return PersonUpdate(fields=body.to_fields(), collections=collections, min_faces=1, max_faces=MAX_SET)
+    return PersonUpdate(fields=body.to_fields(), collections=collections, min_faces=1, max_faces=requests.MAX_SET)
 
 
 @router.post(
@@ -61,7 +52,7 @@ async def update_of(context: ApiContext, tenant: str, body: CloudPersonFields) -
     status_code=201,
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, Conflict),
-    openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
+    openapi_extra=body_docs(requests.CloudNewPerson, NEW_PERSON),
 )
 async def create_person(request: Request, context: Context, key: EnrollKey) -> Response:
     """Enrols a person from 1 to 3 images with one main face each, in any number of collections. Needs `enroll`."""
@@ -74,7 +65,7 @@ async def create_person(request: Request, context: Context, key: EnrollKey) -> R
     status_code=201,
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, Conflict, NotACrop),
-    openapi_extra=body_docs(CloudNewPerson, NEW_PERSON),
+    openapi_extra=body_docs(requests.CloudNewPerson, NEW_PERSON),
 )
 async def create_person_from_crops(request: Request, context: Context, key: EnrollKey) -> Response:
     """As `/person`, with thumbnails of `/detect` as images. Needs the role `enroll`."""
@@ -86,11 +77,11 @@ async def create_person_from_crops(request: Request, context: Context, key: Enro
     summary="Change a person",
     response_model=CloudPerson,
     responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
-    openapi_extra=body_docs(CloudPersonChanges, {"id": "p-17", "name": "Augusta Ada King", "notes": None}),
+    openapi_extra=body_docs(requests.CloudPersonChanges, {"id": "p-17", "name": "Augusta Ada King", "notes": None}),
 )
 async def update_person(request: Request, context: Context, key: EnrollKey) -> Response:
     """Changes the sent fields; null empties. Images and collections replace the stored ones. Needs `enroll`."""
-    body = await read(request, CloudPersonChanges)
+    body = await read(request, requests.CloudPersonChanges)
     update = await update_of(context, key.tenant_id, body)
     images = await pictures(context, body.images)
     if images:
@@ -121,7 +112,7 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
 
 
 @router.get("/persons", summary="List persons", response_model=CloudPersons, responses=error_docs(*COMMON))
-async def list_persons(context: Context, key: EnrollKey, listing: PersonListing) -> Response:
+async def list_persons(context: Context, key: EnrollKey, listing: requests.PersonListing) -> Response:
     """All persons, including those in no collection. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, None, listing)
 
@@ -133,14 +124,16 @@ async def list_persons(context: Context, key: EnrollKey, listing: PersonListing)
     responses=error_docs(*COMMON, NotFound),
 )
 async def list_persons_of_collection(
-    collection_id: str, context: Context, key: EnrollKey, listing: PersonListing
+    collection_id: str, context: Context, key: EnrollKey, listing: requests.PersonListing
 ) -> Response:
     """The persons of the collection. Needs the role `enroll`."""
     collection = (await collection_of(context, key.tenant_id, collection_id)).name
     return await _list(context, key.tenant_id, collection, listing)
 
 
-async def _list(context: ApiContext, tenant: str, collection: str | None, listing: CloudPersonListing) -> Response:
+async def _list(
+    context: ApiContext, tenant: str, collection: str | None, listing: requests.CloudPersonListing
+) -> Response:
     order = listing.order_by.to_domain()
     found = await context.service.matcher.persons_slice(
         tenant, collection, listing.search or "", listing.take, listing.skip, order, listing.descending
@@ -153,10 +146,10 @@ async def _list(context: ApiContext, tenant: str, collection: str | None, listin
     summary="Erase several persons",
     response_model=list[CloudDeleted],
     responses=error_docs(*BODY, NotFound),
-    openapi_extra=body_docs(CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
+    openapi_extra=body_docs(requests.CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
 )
 async def act_on_persons(request: Request, context: Context, key: EnrollKey) -> Response:
     """Erases all of them, or none if one is unknown. Needs the role `enroll`."""
-    body = await read(request, CloudPersonsAction)
+    body = await read(request, requests.CloudPersonsAction)
     await context.service.matcher.delete_persons(key.tenant_id, body.person_ids)
     return reply_list([CloudDeleted(id=person_id) for person_id in dict.fromkeys(body.person_ids)])

@@ -8,13 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query, Request
 from pydantic import ConfigDict, Field, ValidationError
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
+from serve_app.api.request_images import all_of, one_of
 from serve_app.api.schemas.base import Body, PersonId, Text
 from serve_app.domain import PersonFields, PersonOrder
 
@@ -47,6 +50,16 @@ async def read(request: Request, model: type[B]) -> B:
         detail = [{"loc": ["body", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found[:MAX_FINDINGS]]
         text = "; ".join(f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}" for finding in detail)
         raise SchemaRefused(text, detail=detail) from None
+
+
+async def picture(context: ApiContext, text: str) -> bytes:
+    """The image in a base64 text. Raises ImageError."""
+    return await one_of(context, {"image_base64": text})
+
+
+async def pictures(context: ApiContext, texts: Sequence[str] | None) -> list[bytes]:
+    """The images of a set. Raises ImageError with ``details["image"]``, the position from 0."""
+    return await all_of(context, [("image_base64", text) for text in texts or ()])
 
 
 class CloudSearchMode(StrEnum):

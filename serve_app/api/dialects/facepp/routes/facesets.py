@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.dialects.facepp import requests, responses
 from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, Refused, failures, missing
 from serve_app.api.dialects.facepp.identifiers import description_of, faceset, name_of, outer_id_of
-from serve_app.api.dialects.facepp.membership import add, added, remove
 from serve_app.api.dialects.facepp.parameters import params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN, MAX_TOKENS, tokens_of
 from serve_app.api.dialects.facepp.responses import reply
@@ -23,6 +22,9 @@ from serve_app.errors import CollectionExists, CollectionNotEmpty
 router = APIRouter(prefix="/faceset")
 
 PAGE = 100
+
+MAX_FACES = 10_000
+"""Face++'s limit of faces in a FaceSet; the native API has no such limit."""
 
 
 @router.post(
@@ -51,15 +53,13 @@ async def facepp_create(request: Request, context: Context) -> Response:
         if not params.force_merge:
             raise Refused("FACESET_EXIST") from None
         collection, created = await matcher.collection(key.tenant_id, name), False
-    change = UnassignedFacesChange(collection, ())
-    if tokens:
-        try:
-            change = await add(context, key.tenant_id, collection, tokens)
-        except Exception:
-            if created:  # makes all changes or none
-                await matcher.delete_collection(key.tenant_id, name, only_if_empty=True)
-            raise
-    return reply(request, responses.FaceppAdded, **added(change))
+    try:
+        fields = await add(context, key.tenant_id, collection, tokens)
+    except Exception:
+        if created:  # makes all changes or none
+            await matcher.delete_collection(key.tenant_id, name, only_if_empty=True)
+        raise
+    return reply(request, responses.FaceppAdded, **fields)
 
 
 @router.post(
@@ -74,7 +74,7 @@ async def facepp_add_face(request: Request, context: Context) -> Response:
     key, params = await read(request, context, requests.AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
     collection = await faceset(context, key.tenant_id, params)
-    return reply(request, responses.FaceppAdded, **added(await add(context, key.tenant_id, collection, tokens)))
+    return reply(request, responses.FaceppAdded, **await add(context, key.tenant_id, collection, tokens))
 
 
 @router.post(
@@ -208,3 +208,25 @@ def _tags(text: str) -> tuple[str, ...]:
 
 def _named(collection: Collection) -> dict[str, str]:
     return {"faceset_token": collection.id, "outer_id": outer_id_of(collection)}
+
+
+async def add(context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str]) -> dict[str, Any]:
+    """Add faces to a FaceSet, if there are any. Returns the fields of the response."""
+    change = UnassignedFacesChange(collection, ())
+    if tokens:
+        change = await context.service.matcher.attach_faces(tenant, collection.name, tokens, limit=MAX_FACES)
+    return _changed(change, "face_added")
+
+
+async def remove(
+    context: ApiContext, tenant: str, collection: Collection, tokens: Sequence[str] | None
+) -> dict[str, Any]:
+    """Remove faces from a FaceSet; None removes all. Returns the fields of the response."""
+    return _changed(await context.service.matcher.detach_faces(tenant, collection.name, tokens), "face_removed")
+
+
+def _changed(change: UnassignedFacesChange, number: str) -> dict[str, Any]:
+    failed = [{"face_token": token, "reason": "INVALID_FACE_TOKEN"} for token in change.unknown]
+    failed += [{"face_token": token, "reason": "QUOTA_EXCEEDED"} for token in change.refused]
+    counts = {number: len(change.changed), "face_count": change.collection.face_count}
+    return {**_named(change.collection), **counts, "failure_detail": failed}

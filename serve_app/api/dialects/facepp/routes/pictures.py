@@ -9,16 +9,28 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.dialects.facepp import requests, responses
-from serve_app.api.dialects.facepp.errors import FACESET_FAILURES, PICTURE_FAILURES, Refused, bad, failures
+from serve_app.api.dialects.facepp.errors import (
+    FACESET_FAILURES,
+    PICTURE_FAILURES,
+    Refused,
+    bad,
+    failures,
+    image_errors,
+    missing,
+)
 from serve_app.api.dialects.facepp.identifiers import faceset
-from serve_app.api.dialects.facepp.parameters import params_docs, read
-from serve_app.api.dialects.facepp.registration import register
+from serve_app.api.dialects.facepp.parameters import MAX_IMAGE_BYTES, params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN
 from serve_app.api.dialects.facepp.responses import reply
+from serve_app.api.request_images import decode_base64
+from serve_app.api.schemas.base import Upload
 from serve_app.domain import ApiKey, RegisteredFaces, Role, ThresholdRequest
-from serve_app.errors import InvalidRequest
+from serve_app.errors import ImageTooLarge, ImageUndecodable, InvalidRequest
 
 router = APIRouter()
+
+MIN_SIDE, MAX_SIDE = 48, 4096
+"""Minimum and maximum pixels of an image's sides."""
 
 
 @router.post(
@@ -35,7 +47,7 @@ async def facepp_detect(request: Request, context: Context) -> Response:
     limit in a FaceSet. Needs the role `search`."""
     key, params = await read(request, context, requests.FaceppDetectParams, Role.SEARCH, pictures=1)
     wanted = params.attributes
-    found = await register(request, context, key.tenant_id, params)
+    found = await _register(context, key.tenant_id, params)
     faces = [responses.FaceppFace.of(face, params.landmark, wanted) for face in found.faces]
     if params.face_rectangle is not None:
         faces = _at(faces, params.face_rectangle)
@@ -73,7 +85,7 @@ async def facepp_compare(request: Request, context: Context) -> Response:
     for side in ("1", "2"):
         token = getattr(params, f"face_token{side}")
         if token is None:
-            found = await register(request, context, key.tenant_id, params, side)
+            found = await _register(context, key.tenant_id, params, side)
             fields[f"image_id{side}"] = responses.image_id_of(found.image_id)
             fields[f"faces{side}"] = [responses.FaceppFace.of(face) for face in found.faces]
             token = found.faces[0].id if found.faces else None
@@ -111,9 +123,7 @@ async def facepp_search(request: Request, context: Context) -> Response:
     fields: dict[str, Any] = {}
     token = params.face_token
     if token is None:
-        found: RegisteredFaces = await register(
-            request, context, key.tenant_id, params, liveness=searched.policy.liveness
-        )
+        found = await _register(context, key.tenant_id, params, liveness=searched.policy.liveness)
         fields = {
             "image_id": responses.image_id_of(found.image_id),
             "faces": [responses.FaceppFace.of(face) for face in found.faces],
@@ -153,3 +163,44 @@ def _common(box: responses.FaceppRectangle, top: int, left: int, width: int, hei
     down = min(box.top + box.height, top + height) - max(box.top, top)
     both = max(0, across) * max(0, down)
     return both / max(1, box.width * box.height + width * height - both)
+
+
+async def _register(
+    context: ApiContext, tenant: str, params: requests.FaceppBody, suffix: str = "", liveness: bool = False
+) -> RegisteredFaces:
+    """Store the faces of the image in the parameters; each face gets a token. Raises Refused.
+
+    ``suffix`` is ``1`` or ``2`` if a request has two images.
+    """
+    as_text = f"_{suffix}" if suffix else ""
+    names = {"file": f"image_file{suffix}", "base64": f"image_base64{as_text}", "url": f"image_url{suffix}"}
+    sent = {kind: getattr(params, name) for kind, name in names.items()}
+    kind = next((kind for kind, value in sent.items() if value is not None), None)
+    if kind is None:
+        tokens = (f"face_token{suffix}",) if hasattr(params, f"face_token{suffix}") else ()
+        raise missing(*tokens, names["url"], names["file"], names["base64"])
+    with image_errors(names[kind], named=bool(suffix)):
+        image = await _load(context, sent[kind], kind)
+        return await context.service.register_faces(
+            tenant,
+            image,
+            storage=context.default_policy.image_storage,
+            liveness=liveness,
+            min_side=MIN_SIDE,
+            max_side=MAX_SIDE,
+        )
+
+
+async def _load(context: ApiContext, value: str | Upload, kind: str) -> bytes:
+    if isinstance(value, Upload):
+        content = value.content
+    elif kind == "url":
+        content = await context.by_url.fetch(value)
+    else:
+        # A client that does not encode its form sends a plus sign, which is decoded as a space.
+        content = decode_base64(value.replace(" ", "+"), MAX_IMAGE_BYTES)
+    if not content:
+        raise ImageUndecodable("The image is empty.")
+    if len(content) > MAX_IMAGE_BYTES:
+        raise ImageTooLarge(f"An image may have at most {MAX_IMAGE_BYTES} bytes, this one has {len(content)}.")
+    return content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,10 +13,10 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.dialects.facepp import requests
 from serve_app.api.dialects.facepp.errors import Refused, failures
 from serve_app.api.dialects.facepp.identifiers import faceset
-from serve_app.api.dialects.facepp.membership import add, added, remove
 from serve_app.api.dialects.facepp.parameters import params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN, MAX_TOKENS, tokens_of
 from serve_app.api.dialects.facepp.responses import FaceppTaskAnswer, FaceppTaskStatus, reply
+from serve_app.api.dialects.facepp.routes.facesets import add, remove
 from serve_app.domain import Collection, Role, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound
 
@@ -39,10 +41,7 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
     """As `addface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, requests.AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
-
-    async def work(collection: Collection) -> dict[str, Any]:
-        return added(await add(context, key.tenant_id, collection, tokens))
-
+    work = partial(add, context, key.tenant_id, tokens=tokens)
     task = await _run(context, key.tenant_id, params, ADDING, work)
     return reply(request, FaceppTaskAnswer, task_id=task.id)
 
@@ -57,11 +56,7 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
 async def facepp_remove_face_task(request: Request, context: Context) -> Response:
     """As `removeface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, requests.RemoveParams, Role.ENROLL)
-    tokens = params.tokens()
-
-    async def work(collection: Collection) -> dict[str, Any]:
-        return await remove(context, key.tenant_id, collection, tokens)
-
+    work = partial(remove, context, key.tenant_id, tokens=params.tokens())
     task = await _run(context, key.tenant_id, params, REMOVING, work)
     return reply(request, FaceppTaskAnswer, task_id=task.id)
 
@@ -82,7 +77,13 @@ async def facepp_task_status(request: Request, context: Context) -> Response:
     return reply(request, FaceppTaskStatus, task_id=task.id, **task.result)
 
 
-async def _run(context: ApiContext, tenant: str, params: requests.FacesetParams, kind: str, work: Any) -> Task:
+async def _run(
+    context: ApiContext,
+    tenant: str,
+    params: requests.FacesetParams,
+    kind: str,
+    work: Callable[[Collection], Awaitable[dict[str, Any]]],
+) -> Task:
     try:
         result = {"status": DONE, **await work(await faceset(context, tenant, params))}
     except CollectionNotFound:  # deleted during the request

@@ -19,10 +19,9 @@ from serve_app.api.dialects.opencv_cloud.errors import (
     error_docs,
 )
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, thumbnails
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson
 from serve_app.api.dialects.opencv_cloud.routes.persons import update_of
-from serve_app.api.dialects.opencv_cloud.sent_images import pictures
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate

@@ -14,9 +14,8 @@ from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
-from serve_app.api.dialects.opencv_cloud.sent_images import pictures
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate

@@ -9,9 +9,8 @@ from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
 from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, picture, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
-from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions

@@ -11,9 +11,8 @@ from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import searched
 from serve_app.api.dialects.opencv_cloud.person_views import matches_of
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, EXAMPLE_PICTURE, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, EXAMPLE_PICTURE, picture, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudFace, CloudLiveMatches, CloudMatch, CloudVerified
-from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import DetectOptions, Match, ThresholdRequest

@@ -10,7 +10,7 @@ from serve_app.api.auth import SearchKey
 from serve_app.api.dialects.opencv_fr_server import requests, responses
 from serve_app.api.dialects.opencv_fr_server.errors import LIVENESS_ERRORS, PICTURE_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import EXAMPLE_BASE64
-from serve_app.api.dialects.opencv_fr_server.thumbnails import thumbnails, to_base64
+from serve_app.api.dialects.opencv_fr_server.responses import thumbnails, to_base64
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import at_most, body_docs, read_body
 from serve_app.api.request_images import one_of

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
-from serve_app.api.concurrency_limit import ConcurrencyLimit
 from serve_app.api.image_url import ImageFetcher
-from serve_app.api.rate_limit import RateLimiter
+from serve_app.api.key_limits import ConcurrencyLimit, RateLimiter
 from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import RecentStatistics

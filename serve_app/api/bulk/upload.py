@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import decode_base64
-from serve_app.api.schemas.bulk import BulkLine, BulkPersonTexts
+from serve_app.api.schemas.tasks import BulkLine, BulkPersonTexts
 from serve_app.bulk.entries import BadSource
 from serve_app.bulk.files import Files, NotRead
 from serve_app.bulk.manifest import Problems

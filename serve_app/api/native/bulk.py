@@ -20,9 +20,8 @@ from serve_app.api.native.parameters import InPathCollection, InPathTask
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import media_type, unsupported
-from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue
-from serve_app.api.schemas.tasks import TaskView
+from serve_app.api.schemas.tasks import BulkLine, BulkOutcome, TaskView
 from serve_app.domain import BulkPerson, ImageStorage, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
 from serve_app.settings import Limits

@@ -1,4 +1,4 @@
-"""``/v1/info``, ``/v1/status``, ``/healthz``, ``/readyz``."""
+"""``/v1/embedder``, ``/v1/info``, ``/v1/status``, ``/healthz``, ``/readyz``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ from fastapi.responses import Response
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.native.parameters import Cursor, Limit
 from serve_app.api.replies import reply
 from serve_app.api.schemas.keys import KeyView
-from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
+from serve_app.api.schemas.meta import (
+    EmbedderView,
+    Health,
+    InfoAnswer,
+    LeftBehindPage,
+    LeftBehindView,
+    Ready,
+    StageView,
+    StatusAnswer,
+    TrafficView,
+    WarningView,
+)
 from serve_app.contracts import Stage
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import WINDOW_S, RecentStatistics
@@ -31,6 +43,33 @@ READY_TIMEOUT_S = 3.0
 READY = "ready"
 
 IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
+
+
+@router.get(
+    "/v1/embedder",
+    summary="The embedder, and the progress of a change",
+    response_model=EmbedderView,
+    responses=error_docs(*COMMON_ERRORS),
+)
+async def embedder(context: Context, key: AdminKey) -> Response:
+    """The active embedder and the progress of a change; counts are those of the key's tenant. Needs the role `admin`.
+
+    A change is made in the configuration, for all tenants: searches use the active model until the target has embedded
+    every face.
+    """
+    return reply(EmbedderView.of(await context.service.matcher.embedder_change(key.tenant_id)))
+
+
+@router.get(
+    "/v1/embedder/left-behind",
+    summary="Persons to enrol again for a change of the embedder",
+    response_model=LeftBehindPage,
+    responses=error_docs(*COMMON_ERRORS),
+)
+async def left_behind(context: Context, key: AdminKey, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """Persons by id, then unassigned faces, without a stored crop. Needs the role `admin`."""
+    page = await context.service.matcher.left_behind(key.tenant_id, limit, cursor)
+    return reply(LeftBehindPage(left_behind=[LeftBehindView.of(item) for item in page.items], cursor=page.cursor))
 
 
 @router.get(

@@ -44,7 +44,7 @@ async def list_collections(
 ) -> Response:
     """The collections, ordered by name. Needs the role `search`."""
     page = await context.service.matcher.collections(key.tenant_id, q, limit, cursor)
-    return reply(CollectionPage(collections=[CollectionView.of(item) for item in page.items], cursor=page.cursor))
+    return reply(CollectionPage(collections=page.items, cursor=page.cursor))
 
 
 @router.get(

@@ -13,7 +13,7 @@ from serve_app.api.auth import AdminKey
 from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
-from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, KeyView, NewKey
+from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, NewKey
 from serve_app.errors import InvalidRequest, KeyNotFound
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -45,8 +45,7 @@ async def create_key(request: Request, context: Context, key: AdminKey) -> Respo
 @router.get("", summary="List API keys", response_model=KeyList, responses=error_docs(*COMMON_ERRORS))
 async def list_keys(context: Context, key: AdminKey) -> Response:
     """All keys of the tenant that are not revoked, without their secrets. Needs the role `admin`."""
-    keys = await run_in_threadpool(context.keys.list, key.tenant_id)
-    return reply(KeyList(keys=[KeyView.of(item) for item in keys]))
+    return reply(KeyList(keys=await run_in_threadpool(context.keys.list, key.tenant_id)))
 
 
 @router.delete(

@@ -16,13 +16,11 @@ from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.error_docs import COMMON_ERRORS, error_docs
 from serve_app.api.native.parameters import Cursor, Limit
 from serve_app.api.replies import reply
-from serve_app.api.schemas.keys import KeyView
 from serve_app.api.schemas.meta import (
     EmbedderView,
     Health,
     InfoAnswer,
     LeftBehindPage,
-    LeftBehindView,
     Ready,
     StageView,
     StatusAnswer,
@@ -69,7 +67,7 @@ async def embedder(context: Context, key: AdminKey) -> Response:
 async def left_behind(context: Context, key: AdminKey, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Persons by id, then unassigned faces, without a stored crop. Needs the role `admin`."""
     page = await context.service.matcher.left_behind(key.tenant_id, limit, cursor)
-    return reply(LeftBehindPage(left_behind=[LeftBehindView.of(item) for item in page.items], cursor=page.cursor))
+    return reply(LeftBehindPage(left_behind=page.items, cursor=page.cursor))
 
 
 @router.get(
@@ -90,7 +88,7 @@ async def info(context: Context, key: SearchKey) -> Response:
             for model, facts in context.info.get("models", {}).items()
             if facts["task"] != "liveness" or model in liveness.get("models", settings.liveness.models)
         },
-        "key": KeyView.of(key),
+        "key": key,
         "embedder": (await context.service.embedders_in_use()).active,
         "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),

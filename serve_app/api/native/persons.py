@@ -24,7 +24,6 @@ from serve_app.api.native.parameters import (
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
-from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import (
     AddedFaces,
     EnrolledPerson,
@@ -98,7 +97,7 @@ async def list_persons(
 ) -> Response:
     """The persons of a collection, ordered by id. Needs the role `enroll`."""
     page = await context.service.matcher.persons(key.tenant_id, name, q, limit, cursor)
-    return reply(PersonPage(persons=[PersonView.of(person) for person in page.items], cursor=page.cursor))
+    return reply(PersonPage(persons=page.items, cursor=page.cursor))
 
 
 @router.get(
@@ -172,7 +171,7 @@ async def add_faces(
     enrolment = await context.service.enroll(
         key.tenant_id, person_id, name, images, mode="add", **body.enrolment_options()
     )
-    return reply(AddedFaces(person_id=person_id, faces=[FaceView.of(face) for face in enrolment.faces]), 201)
+    return reply(AddedFaces(person_id=person_id, faces=enrolment.faces), 201)
 
 
 @router.delete(

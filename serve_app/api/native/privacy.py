@@ -18,7 +18,6 @@ from serve_app.api.schemas.base import PersonId
 from serve_app.api.schemas.privacy import (
     EXAMPLE_RECEIPT,
     AuditChecked,
-    AuditEntryView,
     AuditPage,
     DeletionAnswer,
     ReceiptBody,
@@ -65,7 +64,7 @@ async def read_audit(
 ) -> Response:
     """Who searched, enrolled and erased what, newest first, without images or names. Needs the role `admin`."""
     page = await context.service.matcher.audit(key.tenant_id, person_id, limit, cursor)
-    return reply(AuditPage(entries=[AuditEntryView.of(entry) for entry in page.items], cursor=page.cursor))
+    return reply(AuditPage(entries=page.items, cursor=page.cursor))
 
 
 @router.get(

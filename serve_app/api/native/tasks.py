@@ -59,8 +59,7 @@ async def find_duplicates(name: InPathCollection, request: Request, context: Con
 @router.get("/v1/tasks", summary="List tasks", response_model=TaskList, responses=error_docs(*COMMON_ERRORS))
 async def list_tasks(context: Context, key: EnrollKey, limit: Limit = 100) -> Response:
     """The tasks of the past week, newest first. Needs the role `enroll`."""
-    found = await context.service.matcher.tasks(key.tenant_id, limit)
-    return reply(TaskList(tasks=[TaskView.of(task) for task in found]))
+    return reply(TaskList(tasks=await context.service.matcher.tasks(key.tenant_id, limit)))
 
 
 @router.get(
@@ -101,7 +100,7 @@ async def list_duplicates(
 ) -> Response:
     """Pairs of persons, most similar first; those found so far, if the task is not done. Needs the role `enroll`."""
     page = await context.service.matcher.duplicates(key.tenant_id, task_id, limit, cursor, with_distinct)
-    return reply(DuplicatePage.of(page))
+    return reply(DuplicatePage(pairs=page.items, cursor=page.cursor))
 
 
 @router.post(

@@ -30,7 +30,8 @@ async def list_unknowns(
     name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """Unrecognised faces of searches with `keep_unknown`, clustered by similarity. Needs the role `enroll`."""
-    return reply(UnknownPage.of(await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)))
+    page = await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)
+    return reply(UnknownPage(unknowns=page.items, cursor=page.cursor))
 
 
 @router.delete("", summary="Discard all unknowns", response_model=DeletionAnswer, responses=error_docs(*ERRORS))

@@ -105,15 +105,8 @@ class PicturesBody(Body):
 
     def enrolment_options(self) -> dict[str, Any]:
         """Keyword arguments for the service's enrolment."""
-        return {
-            "faces": self.faces,
-            "liveness": self.liveness,
-            "image_storage": self.image_storage,
-            "reject": self.reject,
-            "reject_below": self.reject_below,
-            "check_duplicates": self.check_duplicates,
-            "duplicate_min_score": self.duplicate_min_score,
-        }
+        images = {"image", "image_base64", "image_url"}
+        return {name: getattr(self, name) for name in PicturesBody.model_fields if name not in images}
 
 
 class PersonTexts(Body):
@@ -137,18 +130,10 @@ class PersonTexts(Body):
 
     def to_domain(self) -> PersonFields:
         """Convert for the gallery."""
-        return PersonFields(
-            name=self.name,
-            gender=self.gender,
-            date_of_birth=self.date_of_birth,
-            nationality=self.nationality,
-            id_number=self.id_number,
-            address=self.address,
-            notes=self.notes,
-            watch_list=None if self.watch_list is None else tuple(self.watch_list),
-            consent=self.consent.to_domain() if self.consent else None,
-            metadata=self.metadata,
-        )
+        given = {name: getattr(self, name) for name in PersonTexts.model_fields}
+        watch_list = None if self.watch_list is None else tuple(self.watch_list)
+        consent = self.consent.to_domain() if self.consent else None
+        return PersonFields(**{**given, "watch_list": watch_list, "consent": consent})
 
 
 def person_fields(fields: Mapping[str, Any]) -> PersonFields:

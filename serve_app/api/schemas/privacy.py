@@ -44,7 +44,7 @@ class DeletionAnswer(Answer):
             erased=deletion.erased,
             persons=deletion.persons,
             faces=deletion.faces,
-            receipt=ReceiptView.of(deletion.receipt) if deletion.receipt else None,
+            receipt=deletion.receipt,
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AliasPath, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, NextPage, OneOrMore, PersonId, View
 from serve_app.api.schemas.collections import Score
-from serve_app.api.schemas.faces import rounded
+from serve_app.api.schemas.faces import Rounded
 from serve_app.api.schemas.persons import PersonSummary, PersonTexts
-from serve_app.domain import DuplicatePair, EnrolledFace, Page, TaskState
+from serve_app.domain import TaskState
 
 
 class DuplicatesBody(Body):
@@ -70,23 +70,18 @@ class TaskList(Answer):
     tasks: list[TaskView]
 
 
-class DuplicateSide(Answer):
+class DuplicateSide(View):
     """One side of a pair."""
 
     person: PersonSummary | None = Field(description="Null for an unassigned face.")
-    face_id: str
-
-    @classmethod
-    def of(cls, side: EnrolledFace) -> DuplicateSide:
-        """Build from the domain value."""
-        return cls(person=PersonSummary.of(side.person) if side.person else None, face_id=side.face.id)
+    face_id: str = Field(validation_alias=AliasPath("face", "id"))
 
 
-class DuplicateView(Answer):
+class DuplicateView(View):
     """Two persons who may be the same, with their two most similar faces."""
 
-    score: float = Field(description="Calibrated, 0 to 1.", examples=[0.93])
-    distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
+    score: Rounded = Field(description="Calibrated, 0 to 1.", examples=[0.93])
+    distance: Rounded = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
     distinct: bool = Field(description="Whether they are recorded as different people.", examples=[False])
     first: DuplicateSide
     second: DuplicateSide
@@ -97,21 +92,6 @@ class DuplicatePage(Answer):
 
     pairs: list[DuplicateView]
     cursor: NextPage
-
-    @classmethod
-    def of(cls, page: Page[DuplicatePair]) -> DuplicatePage:
-        """Build from the domain value."""
-        pairs = [
-            DuplicateView(
-                score=rounded(pair.score),
-                distance=rounded(pair.distance),
-                distinct=pair.distinct,
-                first=DuplicateSide.of(pair.first),
-                second=DuplicateSide.of(pair.second),
-            )
-            for pair in page.items
-        ]
-        return cls(pairs=pairs, cursor=page.cursor)
 
 
 class BulkPersonTexts(PersonTexts):

@@ -24,7 +24,9 @@ COMMON_ERRORS: Errors = (
     errors.StoreUnavailable,
     errors.RequestTimeout,
 )
-BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+"""Errors of every path."""
+
+BODY_ERRORS: Errors = (RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (
     *BODY_ERRORS,
     errors.ImageTooLarge,
@@ -70,12 +72,12 @@ def summary_of(error: type[errors.FacegraphError]) -> str:
     return " ".join((error.__doc__ or error.code).split("\n\n")[0].split())
 
 
-def error_docs(*kinds: type[errors.FacegraphError]) -> Responses:
-    """The ``responses`` of a path of the native API that may fail with these errors."""
+def error_docs(*kinds: type[errors.FacegraphError], common: Errors = COMMON_ERRORS) -> Responses:
+    """The ``responses`` of a path of the native API that may fail with these errors, and with the common ones."""
 
     def example(error: type[errors.FacegraphError]) -> ErrorExample:
         code, summary = error.code, summary_of(error)
         fields = {"code": code, "message": summary, "details": {}, "request_id": EXAMPLE_REQUEST_ID}
         return ErrorExample(error.status, code, summary, {"error": fields})
 
-    return error_table(ErrorEnvelope, map(example, kinds))
+    return error_table(ErrorEnvelope, map(example, (*common, *kinds)))

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -19,6 +19,8 @@ from starlette.exceptions import HTTPException
 
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
 from serve_app.request_context import current
+
+R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,11 @@ def presentable(request: Request, error: FacegraphError) -> FacegraphError:
     if error.status >= 500 and not isinstance(error, InternalError | Unavailable):
         return internal_error(request, error)
     return error
+
+
+def row_of(rows: Mapping[type[FacegraphError], R], error: type[FacegraphError]) -> R:
+    """The row of the nearest base class of an error in a dialect's table."""
+    return next(rows[base] for base in error.__mro__ if base in rows)
 
 
 def error_response(request: Request, error: FacegraphError) -> Response:

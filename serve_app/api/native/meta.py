@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import error_docs
 from serve_app.api.native.parameters import Cursor, Limit
 from serve_app.api.replies import reply
 from serve_app.api.schemas.meta import (
@@ -47,7 +47,7 @@ IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
     "/v1/embedder",
     summary="The embedder, and the progress of a change",
     response_model=EmbedderView,
-    responses=error_docs(*COMMON_ERRORS),
+    responses=error_docs(),
 )
 async def embedder(context: Context, key: AdminKey) -> Response:
     """The active embedder and the progress of a change; counts are those of the key's tenant. Needs the role `admin`.
@@ -62,7 +62,7 @@ async def embedder(context: Context, key: AdminKey) -> Response:
     "/v1/embedder/left-behind",
     summary="Persons to enrol again for a change of the embedder",
     response_model=LeftBehindPage,
-    responses=error_docs(*COMMON_ERRORS),
+    responses=error_docs(),
 )
 async def left_behind(context: Context, key: AdminKey, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Persons by id, then unassigned faces, without a stored crop. Needs the role `admin`."""
@@ -70,9 +70,7 @@ async def left_behind(context: Context, key: AdminKey, limit: Limit = 100, curso
     return reply(LeftBehindPage(left_behind=page.items, cursor=page.cursor))
 
 
-@router.get(
-    "/v1/info", summary="Versions, models and limits", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS)
-)
+@router.get("/v1/info", summary="Versions, models and limits", response_model=InfoAnswer, responses=error_docs())
 async def info(context: Context, key: SearchKey) -> Response:
     """Versions, models in use, thresholds and limits, and the request's key. Needs the role `search`.
 
@@ -98,9 +96,7 @@ async def info(context: Context, key: SearchKey) -> Response:
     return reply(InfoAnswer.model_validate(facts))
 
 
-@router.get(
-    "/v1/status", summary="The state of the graph", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
-)
+@router.get("/v1/status", summary="The state of the graph", response_model=StatusAnswer, responses=error_docs())
 async def status(request: Request, context: Context, key: AdminKey) -> Response:
     """Stages, replicas, queues, latency and refusals of the last minute, and warnings. Needs the role `admin`.
 
@@ -147,7 +143,7 @@ async def healthz() -> Response:
     return reply(Health(status="ok"))
 
 
-@router.get("/readyz", summary="Readiness check", response_model=Ready, responses=error_docs(Unavailable))
+@router.get("/readyz", summary="Readiness check", response_model=Ready, responses=error_docs(Unavailable, common=()))
 async def readyz(context: Context) -> Response:
     """200 if every stage can serve, otherwise 503 with the names of those that cannot. Needs no key."""
     states = {name: state for name, (state, _) in (await _states(context)).items()}

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, FACE_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.parameters import (
     EXAMPLE_BASE64,
@@ -86,12 +86,7 @@ async def put_person(
     return reply(EnrolledPerson.after(enrolment.person, enrolment.faces), 201 if enrolment.created else 200)
 
 
-@router.get(
-    PERSONS,
-    summary="List persons",
-    response_model=PersonPage,
-    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound),
-)
+@router.get(PERSONS, summary="List persons", response_model=PersonPage, responses=error_docs(errors.CollectionNotFound))
 async def list_persons(
     name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
 ) -> Response:
@@ -104,7 +99,7 @@ async def list_persons(
     PERSONS + "/{person_id}",
     summary="One person",
     response_model=PersonView,
-    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound),
+    responses=error_docs(errors.CollectionNotFound, errors.PersonNotFound),
 )
 async def get_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """The person's fields and faces. Needs the role `enroll`."""
@@ -115,7 +110,7 @@ async def get_person(name: InPathCollection, person_id: InPathPerson, context: C
     PERSONS + "/{person_id}",
     summary="Delete a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound),
+    responses=error_docs(errors.CollectionNotFound, errors.PersonNotFound),
 )
 async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection, and erases the person if it was the last one. Needs the role `enroll`."""
@@ -178,7 +173,7 @@ async def add_faces(
     PERSONS + "/{person_id}/faces/{face_id}",
     summary="Delete one face of a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, errors.CollectionNotFound, errors.PersonNotFound, errors.FaceIdNotFound),
+    responses=error_docs(errors.CollectionNotFound, errors.PersonNotFound, errors.FaceIdNotFound),
 )
 async def delete_face(
     name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
@@ -198,7 +193,7 @@ async def delete_face(
             "description": "The image.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
         },
-        **error_docs(*COMMON_ERRORS, errors.FaceIdNotFound, errors.ImageNotStored),
+        **error_docs(errors.FaceIdNotFound, errors.ImageNotStored),
     },
 )
 async def face_image(

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, EnrollKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.parameters import Cursor, Limit
 from serve_app.api.replies import reply
@@ -32,7 +32,7 @@ router = APIRouter(tags=["privacy"])
     "/v1/persons/{person_id}",
     summary="Erase a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+    responses=error_docs(PersonNotFound),
 )
 async def erase_person(person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Erases the person from every collection and returns a signed receipt. Needs the role `enroll`."""
@@ -52,9 +52,7 @@ async def check_receipt(request: Request, context: Context, key: EnrollKey) -> R
     return reply(ReceiptChecked.of(await context.service.matcher.check_receipt(key.tenant_id, body.to_domain())))
 
 
-@router.get(
-    "/v1/audit", summary="The audit log", response_model=AuditPage, responses=error_docs(*COMMON_ERRORS, PersonNotFound)
-)
+@router.get("/v1/audit", summary="The audit log", response_model=AuditPage, responses=error_docs(PersonNotFound))
 async def read_audit(
     context: Context,
     key: AdminKey,
@@ -67,9 +65,7 @@ async def read_audit(
     return reply(AuditPage(entries=page.items, cursor=page.cursor))
 
 
-@router.get(
-    "/v1/audit/check", summary="Check the audit log", response_model=AuditChecked, responses=error_docs(*COMMON_ERRORS)
-)
+@router.get("/v1/audit/check", summary="Check the audit log", response_model=AuditChecked, responses=error_docs())
 async def check_audit(context: Context, key: AdminKey) -> Response:
     """Recomputes all hashes of the chain. Needs the role `admin`."""
     return reply(AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))

@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.parameters import Cursor, InPathCollection, InPathTask, Limit
 from serve_app.api.replies import reply
@@ -56,28 +56,20 @@ async def find_duplicates(name: InPathCollection, request: Request, context: Con
     return reply(TaskView.of(await context.service.find_duplicates(key.tenant_id, name, threshold)), 202)
 
 
-@router.get("/v1/tasks", summary="List tasks", response_model=TaskList, responses=error_docs(*COMMON_ERRORS))
+@router.get("/v1/tasks", summary="List tasks", response_model=TaskList, responses=error_docs())
 async def list_tasks(context: Context, key: EnrollKey, limit: Limit = 100) -> Response:
     """The tasks of the past week, newest first. Needs the role `enroll`."""
     return reply(TaskList(tasks=await context.service.matcher.tasks(key.tenant_id, limit)))
 
 
-@router.get(
-    "/v1/tasks/{task_id}",
-    summary="One task",
-    response_model=TaskView,
-    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
-)
+@router.get("/v1/tasks/{task_id}", summary="One task", response_model=TaskView, responses=error_docs(TaskNotFound))
 async def get_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
     """The task's progress. Poll about once a second until `state` is final. Needs the role `enroll`."""
     return reply(TaskView.of(await context.service.matcher.task(key.tenant_id, task_id)))
 
 
 @router.delete(
-    "/v1/tasks/{task_id}",
-    summary="Cancel a task",
-    response_model=TaskView,
-    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
+    "/v1/tasks/{task_id}", summary="Cancel a task", response_model=TaskView, responses=error_docs(TaskNotFound)
 )
 async def cancel_task(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:
     """Stops the task within a second; results are kept. A finished task does not change. Needs the role `enroll`."""
@@ -88,7 +80,7 @@ async def cancel_task(task_id: InPathTask, context: Context, key: EnrollKey) -> 
     "/v1/tasks/{task_id}/duplicates",
     summary="The duplicates that a task found",
     response_model=DuplicatePage,
-    responses=error_docs(*COMMON_ERRORS, TaskNotFound),
+    responses=error_docs(TaskNotFound),
 )
 async def list_duplicates(
     task_id: InPathTask,
@@ -130,7 +122,7 @@ async def tell_apart(
             "description": "Events `task` with the same data as `GET /v1/tasks/{task_id}`.",
             "content": {EVENTS: {"schema": EVENT, "example": EXAMPLE}},
         },
-        **error_docs(*COMMON_ERRORS, TaskNotFound),
+        **error_docs(TaskNotFound),
     },
 )
 async def task_events(task_id: InPathTask, context: Context, key: EnrollKey) -> Response:

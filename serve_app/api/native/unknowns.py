@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.native.parameters import Cursor, InPathCollection, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
@@ -22,7 +22,7 @@ from serve_app.api.schemas.unknowns import MergeUnknownsBody, NameBody, UnknownP
 router = APIRouter(prefix="/v1/collections/{name}/unknowns", tags=["unknowns"])
 
 InPathUnknown = Annotated[FaceId, Path(description="An unknown's id.")]
-ERRORS = (*COMMON_ERRORS, errors.CollectionNotFound, errors.UnknownNotFound)
+ERRORS = (errors.CollectionNotFound, errors.UnknownNotFound)
 
 
 @router.get("", summary="List unknowns", response_model=UnknownPage, responses=error_docs(*ERRORS))

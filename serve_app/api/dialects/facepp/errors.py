@@ -14,7 +14,7 @@ from pydantic import Field
 
 from serve_app import errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import MethodNotAllowed, RequestTooLarge, RouteNotFound, error_headers, presentable
+from serve_app.api.errors import MethodNotAllowed, RequestTooLarge, RouteNotFound, error_headers, presentable, row_of
 from serve_app.api.schemas.base import Answer
 from serve_app.request_context import current
 
@@ -83,7 +83,7 @@ def status_and_message(error: errors.FacegraphError) -> tuple[int, str]:
         return error.status, error.message
     if isinstance(error, errors.FaceIdNotFound):
         return 400, f"INVALID_FACE_TOKEN: {error.details.get('face_id', '')}"
-    return next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
+    return row_of(ROWS, type(error))
 
 
 def missing(*keys: str) -> Refused:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from serve_app import errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable
+from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable, row_of
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode, Role
 
@@ -120,7 +120,7 @@ def _answer(body: Answer, status: int, headers: dict[str, str]) -> Response:
 
 
 def _is_refusal(error: errors.FacegraphError) -> bool:
-    return isinstance(error, errors.InvalidRequest) and _row_of(type(error)) is ROWS[errors.FacegraphError]
+    return isinstance(error, errors.InvalidRequest) and row_of(ROWS, type(error)) is ROWS[errors.FacegraphError]
 
 
 def _findings(request: Request, error: errors.FacegraphError) -> list[CloudFinding]:
@@ -147,17 +147,14 @@ def _row(request: Request, error: errors.FacegraphError) -> Row:
         return Row(NOT_LIVE.status, code)
     if isinstance(error, errors.RoleInsufficient) and error.details.get("has") == Role.SEARCH:
         return READ_ONLY
-    return _row_of(type(error))
-
-
-def _row_of(kind: type[errors.FacegraphError]) -> Row:
-    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
+    return row_of(ROWS, type(error))
 
 
 COMMON = (errors.AuthError, errors.RoleInsufficient, errors.RateLimited, InternalError, errors.Unavailable)
-BODY = (*COMMON, RequestTooLarge)
+"""Errors of every path."""
+
 PICTURE = (
-    *BODY,
+    RequestTooLarge,
     errors.ImageError,
     errors.NoFaceDetected,
     errors.TooManyFaces,
@@ -170,10 +167,9 @@ THUMBNAILS = (errors.FaceCountRefused, NO_THUMBNAILS)
 
 
 def error_docs(*kinds: type[errors.FacegraphError] | Row) -> Responses:
-    """``responses`` of a path that may fail with these errors or rows, or with the schema's 422."""
-    rows = [error if isinstance(error, Row) else _row_of(error) for error in kinds]
-    if errors.RoleInsufficient in kinds:
-        rows.append(READ_ONLY)
+    """``responses`` of a path that may fail with these errors or rows, with common ones, or with the schema's 422."""
+    rows = [error if isinstance(error, Row) else row_of(ROWS, error) for error in (*COMMON, *kinds)]
+    rows.append(READ_ONLY)
     if errors.FaceRejected in kinds:
         rows += [Row(NOT_LIVE.status, code) for code in QUALITY_CODES.values()]
     message = "What was expected and what came."

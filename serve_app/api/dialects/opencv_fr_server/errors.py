@@ -20,6 +20,7 @@ from serve_app.api.errors import (
     error_headers,
     internal_error,
     presentable,
+    row_of,
 )
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode
@@ -143,11 +144,7 @@ def _row(error: errors.FacegraphError) -> Row:
     if type(error) is errors.InvalidRequest:
         rows = {FIELD_ROWS.get(finding["field"], BAD_REQUEST) for finding in error.details.get("errors", ())}
         return rows.pop() if len(rows) == 1 else BAD_REQUEST
-    return _row_of(type(error))
-
-
-def _row_of(kind: type[errors.FacegraphError]) -> Row:
-    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
+    return row_of(ROWS, type(error))
 
 
 def _metadata(error: errors.FacegraphError, row: Row) -> dict[str, str]:
@@ -181,18 +178,20 @@ COMMON_ERRORS = (
     errors.StoreUnavailable,
     errors.Unavailable,
 )
-BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+"""Errors of every path."""
+
+BODY_ERRORS = (RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (*BODY_ERRORS, errors.NoFaceDetected, errors.ImageUndecodable, errors.ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, errors.FaceNotLive, errors.FaceRejected)
 
 
 def error_docs(*kinds: type[errors.FacegraphError] | Row) -> Responses:
-    """``responses`` of a path that may fail with these errors or rows."""
+    """``responses`` of a path that may fail with these errors or rows, or with the common ones."""
 
     def example(row: Row) -> ErrorExample:
         message = row.message or "What was expected and what came."
         metadata = {"metadata": {"code": "FACE_NOT_LIVE"}} if row is LIVENESS else {}
         return ErrorExample(row.status, row.code, message, {"code": row.code, "message": message, **metadata})
 
-    rows = dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in kinds)
-    return error_table(FrServerError, map(example, rows))
+    rows = (error if isinstance(error, Row) else row_of(ROWS, error) for error in (*COMMON_ERRORS, *kinds))
+    return error_table(FrServerError, map(example, dict.fromkeys(rows)))

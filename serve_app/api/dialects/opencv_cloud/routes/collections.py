@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
 from serve_app.api.dialects.opencv_cloud import requests, responses
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, NOT_LIVE, error_docs
+from serve_app.api.dialects.opencv_cloud.errors import NOT_LIVE, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import (
     collection_of,
     internal_id,
@@ -17,6 +17,7 @@ from serve_app.api.dialects.opencv_cloud.identifiers import (
     shown_name,
 )
 from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, read
+from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import NewCollection
@@ -46,7 +47,7 @@ async def _list(
     summary="Create a collection",
     status_code=201,
     response_model=responses.CloudCollection,
-    responses=error_docs(*BODY, Conflict),
+    responses=error_docs(RequestTooLarge, Conflict),
     openapi_extra=body_docs(requests.CloudNewCollection, {"name": "Visitors of 2026", "description": "Ground floor"}),
 )
 async def create_collection(request: Request, context: Context, key: AdminKey) -> Response:
@@ -61,7 +62,7 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     "/collection",
     summary="Change a collection",
     response_model=responses.CloudCollection,
-    responses=error_docs(*BODY, NotFound, Conflict),
+    responses=error_docs(RequestTooLarge, NotFound, Conflict),
     openapi_extra=body_docs(requests.CloudCollectionChanges, {"id": EXAMPLE_ID, "name": "Visitors"}),
 )
 async def update_collection(request: Request, context: Context, key: AdminKey) -> Response:
@@ -81,7 +82,7 @@ async def update_collection(request: Request, context: Context, key: AdminKey) -
     "/collection/{collection_id}",
     summary="One collection",
     response_model=responses.CloudCollection,
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def get_collection(collection_id: str, context: Context, key: SearchKey) -> Response:
     """The collection with this id. Needs the role `search`."""
@@ -92,7 +93,7 @@ async def get_collection(collection_id: str, context: Context, key: SearchKey) -
     "/collection/{collection_id}",
     summary="Delete a collection",
     response_model=responses.CloudDeleted,
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
     """Deletes the collection and keeps its persons. Needs the role `admin`."""
@@ -102,7 +103,7 @@ async def delete_collection(collection_id: str, context: Context, key: AdminKey)
 
 
 @router.get(
-    "/collections", summary="List collections", response_model=responses.CloudCollections, responses=error_docs(*COMMON)
+    "/collections", summary="List collections", response_model=responses.CloudCollections, responses=error_docs()
 )
 async def list_collections(context: Context, key: SearchKey, listing: requests.Listing) -> Response:
     """The collections, ordered by name. Needs the role `search`."""
@@ -113,7 +114,7 @@ async def list_collections(context: Context, key: SearchKey, listing: requests.L
     "/collections/{comma_separated_ids}",
     summary="Several collections",
     response_model=list[responses.CloudCollection],
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
     """The collections with these ids, in the order of the ids. Needs the role `search`."""
@@ -126,7 +127,7 @@ async def get_collections(comma_separated_ids: str, context: Context, key: Searc
     "/collections/person/{person_id}",
     summary="The collections of a person",
     response_model=responses.CloudCollections,
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def collections_of_person(
     person_id: str, context: Context, key: EnrollKey, listing: requests.Listing
@@ -140,7 +141,7 @@ async def collections_of_person(
     summary="Add a person to a collection",
     status_code=201,
     response_model=responses.CloudLinked,
-    responses=error_docs(*BODY, NotFound, NOT_LIVE),
+    responses=error_docs(RequestTooLarge, NotFound, NOT_LIVE),
     openapi_extra=body_docs(requests.CloudLink, LINK),
 )
 async def link(request: Request, context: Context, key: EnrollKey) -> Response:
@@ -155,7 +156,7 @@ async def link(request: Request, context: Context, key: EnrollKey) -> Response:
     "/collection/persons",
     summary="Add persons to a collection and remove others",
     response_model=responses.CloudLinkedPersons,
-    responses=error_docs(*BODY, NotFound, NOT_LIVE),
+    responses=error_docs(RequestTooLarge, NotFound, NOT_LIVE),
     openapi_extra=body_docs(requests.CloudLinks, LINKS),
 )
 async def link_several(request: Request, context: Context, key: EnrollKey) -> Response:
@@ -175,7 +176,7 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
     "/collection/person/{collection_id}/{person_id}",
     summary="Remove a person from a collection",
     response_model=responses.CloudLinked,
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection; the person stays enrolled. Needs the role `enroll`."""

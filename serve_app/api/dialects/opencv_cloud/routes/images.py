@@ -11,7 +11,6 @@ from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import (
-    COMMON,
     NO_THUMBNAILS_LEFT,
     PICTURE,
     THUMBNAILS,
@@ -73,7 +72,7 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
     "/person/image/{person_id}/{thumbnail_id}",
     summary="Remove an image of a person",
     response_model=CloudDeleted,
-    responses=error_docs(*COMMON, NotFound, NO_THUMBNAILS_LEFT),
+    responses=error_docs(NotFound, NO_THUMBNAILS_LEFT),
 )
 async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
     """Removes the image, unless it is the person's only one. Needs the role `enroll`."""

@@ -11,11 +11,12 @@ from fastapi.responses import Response
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.dialects.opencv_cloud import requests
-from serve_app.api.dialects.opencv_cloud.errors import BODY, COMMON, PICTURE, THUMBNAILS, error_docs
+from serve_app.api.dialects.opencv_cloud.errors import PICTURE, THUMBNAILS, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
 from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
+from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
 from serve_app.domain import PersonUpdate
@@ -89,9 +90,7 @@ async def update_person(request: Request, context: Context, key: EnrollKey) -> R
     return reply(await person_of(context, key.tenant_id, changed.person))
 
 
-@router.get(
-    "/person/{person_id}", summary="One person", response_model=CloudPerson, responses=error_docs(*COMMON, NotFound)
-)
+@router.get("/person/{person_id}", summary="One person", response_model=CloudPerson, responses=error_docs(NotFound))
 async def get_person(person_id: str, context: Context, key: EnrollKey) -> Response:
     """The person with this id. Needs the role `enroll`."""
     person = await context.service.matcher.person(key.tenant_id, person_id)
@@ -99,10 +98,7 @@ async def get_person(person_id: str, context: Context, key: EnrollKey) -> Respon
 
 
 @router.delete(
-    "/person/{person_id}",
-    summary="Erase a person",
-    response_model=CloudDeleted,
-    responses=error_docs(*COMMON, NotFound),
+    "/person/{person_id}", summary="Erase a person", response_model=CloudDeleted, responses=error_docs(NotFound)
 )
 async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Response:
     """Erases the person and all faces from every collection. Needs the role `enroll`."""
@@ -110,7 +106,7 @@ async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Res
     return reply(CloudDeleted(id=person_id))
 
 
-@router.get("/persons", summary="List persons", response_model=CloudPersons, responses=error_docs(*COMMON))
+@router.get("/persons", summary="List persons", response_model=CloudPersons, responses=error_docs())
 async def list_persons(context: Context, key: EnrollKey, listing: requests.PersonListing) -> Response:
     """All persons, including those in no collection. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, None, listing)
@@ -120,7 +116,7 @@ async def list_persons(context: Context, key: EnrollKey, listing: requests.Perso
     "/persons/{collection_id}",
     summary="List the persons of a collection",
     response_model=CloudPersons,
-    responses=error_docs(*COMMON, NotFound),
+    responses=error_docs(NotFound),
 )
 async def list_persons_of_collection(
     collection_id: str, context: Context, key: EnrollKey, listing: requests.PersonListing
@@ -144,7 +140,7 @@ async def _list(
     "/persons",
     summary="Erase several persons",
     response_model=list[CloudDeleted],
-    responses=error_docs(*BODY, NotFound),
+    responses=error_docs(RequestTooLarge, NotFound),
     openapi_extra=body_docs(requests.CloudPersonsAction, {"action": "DELETE", "person_ids": ["p-4", "p-17"]}),
 )
 async def act_on_persons(request: Request, context: Context, key: EnrollKey) -> Response:

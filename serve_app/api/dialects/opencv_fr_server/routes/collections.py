@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import FrServerCollectionBody, FrServerNewCollectionBody
 from serve_app.api.dialects.opencv_fr_server.responses import FrServerCollection, FrServerCollections
 from serve_app.api.native.parameters import Cursor
@@ -53,9 +53,7 @@ async def delete_collection(request: Request, context: Context, key: AdminKey) -
     return reply(FrServerCollection.of(collection))
 
 
-@router.get(
-    "/collections", summary="List collections", response_model=FrServerCollections, responses=error_docs(*COMMON_ERRORS)
-)
+@router.get("/collections", summary="List collections", response_model=FrServerCollections, responses=error_docs())
 async def list_collections(
     context: Context,
     key: SearchKey,

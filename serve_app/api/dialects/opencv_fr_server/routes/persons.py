@@ -11,7 +11,7 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.dialects.opencv_fr_server import requests, responses
 from serve_app.api.dialects.opencv_fr_server.enrolment import enroll, enroll_all
-from serve_app.api.dialects.opencv_fr_server.errors import BODY_ERRORS, COMMON_ERRORS, LIVENESS_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.errors import BODY_ERRORS, LIVENESS_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import EXAMPLE_BASE64
 from serve_app.api.dialects.opencv_fr_server.responses import thumbnails
 from serve_app.api.escaped_paths import InPathPerson
@@ -79,7 +79,7 @@ async def put_persons(request: Request, context: Context, key: EnrollKey) -> Res
     "/person/{person_id:path}",
     summary="One person",
     response_model=responses.FrServerPerson,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
+    responses=error_docs(CollectionNotFound, PersonNotFound),
 )
 async def get_person(person_id: InPathPerson, collection_name: NAMED, context: Context, key: EnrollKey) -> Response:
     """A person of a collection. Needs the role `enroll`."""
@@ -92,7 +92,7 @@ async def get_person(person_id: InPathPerson, collection_name: NAMED, context: C
     "/persons",
     summary="List persons",
     response_model=responses.FrServerPersons,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+    responses=error_docs(CollectionNotFound),
 )
 async def list_persons(
     collection_name: NAMED,

@@ -25,6 +25,9 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 MAX_FORM_FIELDS = 1000
 
+EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
+EXAMPLE_FILE = "(an image)"
+
 
 async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
     """Read the request's body as ``model``: JSON, or a form with up to ``max_files`` files if that is not 0.

@@ -1,4 +1,4 @@
-"""Path and query parameters that several native routes take, and example values of bodies."""
+"""Path and query parameters that several native routes take."""
 
 from __future__ import annotations
 
@@ -14,6 +14,3 @@ InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
 Filter = Annotated[Text, Query(max_length=200, description="Only items whose id, name or title contains this text.")]
-
-EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
-EXAMPLE_FILE = "(an image)"

@@ -10,9 +10,8 @@ from fastapi.responses import Response
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import FACE_ERRORS, PICTURE_ERRORS, error_docs
-from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, body_docs, read_body
 from serve_app.api.request_images import one_of, picture
 from serve_app.api.schemas import pictures as schemas
 from serve_app.api.schemas.faces import FaceOnPicture

@@ -8,9 +8,8 @@ from fastapi.responses import Response
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import PICTURE_ERRORS, error_docs
-from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import at_most, body_docs, exactly_one, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, body_docs, exactly_one, read_body
 from serve_app.api.request_images import picture
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest

@@ -24,9 +24,8 @@ from serve_app.api.dialects.argos.errors import (
 )
 from serve_app.api.dialects.argos.requests import ArgosFaceBody, ArgosSearchBody
 from serve_app.api.dialects.argos.responses import EXAMPLE_ID
-from serve_app.api.native.parameters import EXAMPLE_BASE64
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, body_docs, read_body
 from serve_app.api.request_images import decode_base64, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
 from serve_app.request_context import current

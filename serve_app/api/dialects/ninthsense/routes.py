@@ -18,9 +18,8 @@ from serve_app.api.dialects.ninthsense import responses
 from serve_app.api.dialects.ninthsense.errors import failures
 from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, NinthSenseSearchForm
 from serve_app.api.error_docs import FACE_ERRORS
-from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import at_most, form_docs, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, form_docs, read_body
 from serve_app.api.request_images import one_of, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.service import refuse_not_live

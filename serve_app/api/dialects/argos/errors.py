@@ -178,8 +178,7 @@ def translate(request: Request, error: errors.FacegraphError) -> Response:
     else:
         code = operation.code_of(error)
         status = error.status if error.status in KEPT_STATUSES else 400
-    headers = {**error_headers(error), CODE_HEADER: error.code}
-    headers.pop("WWW-Authenticate", None)
+    headers = {**error_headers(error, status), CODE_HEADER: error.code}
     answer = ArgosErrorAnswer(errorCode=code, message=MESSAGES.get(code, error.message))
     return Response(answer.model_dump_json(), status, headers, media_type="application/json")
 

@@ -68,11 +68,11 @@ ROWS: Mapping[type[errors.FacegraphError], tuple[int, str]] = {
 def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error. For a body that is too large it is plain text."""
     error = presentable(request, error)
-    headers = {**error_headers(error), **CORS}
+    status, message = status_and_message(error)
+    headers = {**error_headers(error, status), **CORS}
     headers.pop("WWW-Authenticate", None)  # there is no HTTP authentication here
     if isinstance(error, RequestTooLarge):
         return PlainTextResponse(TOO_LARGE, 413, headers)
-    status, message = status_and_message(error)
     content = {"time_used": time_used(request), "error_message": message, "request_id": facepp_request_id(request)}
     return Response(json.dumps(content), status, headers, media_type="application/json")
 

@@ -103,14 +103,13 @@ QUALITY_CODES: Mapping[QualityCode, str] = {
 def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error."""
     error = presentable(request, error)
-    headers = error_headers(error)
     if _is_refusal(error):
-        return _answer(CloudValidationError(detail=_findings(request, error)), REFUSED, headers)
+        refusal = CloudValidationError(detail=_findings(request, error))
+        return _answer(refusal, REFUSED, error_headers(error, REFUSED))
     row = _row(request, error)
+    headers = error_headers(error, row.status)
     if row.status == 429:
         headers.setdefault("Retry-After", "1")
-    if row.status != 401:
-        headers.pop("WWW-Authenticate", None)
     return _answer(CloudError(code=row.code, message=error.message), row.status, headers)
 
 

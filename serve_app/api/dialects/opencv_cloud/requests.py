@@ -5,8 +5,6 @@ Unknown fields are ignored and numbers are also read from texts, because clients
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 from collections.abc import Sequence
 from enum import StrEnum
@@ -28,7 +26,7 @@ LIVE_SCORE = 0.5
 MAX_SET = 3
 MAX_FINDINGS = 20
 
-EXAMPLE_PICTURE = base64.b64encode(binascii.unhexlify("ffd8ffe0")).decode()
+EXAMPLE_PICTURE = "/9j/4A=="
 EXAMPLE_ID = "5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"
 
 

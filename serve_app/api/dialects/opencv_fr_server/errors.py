@@ -133,11 +133,8 @@ def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error."""
     error = known(request, error)
     status, body = status_and_body(error)
-    headers = error_headers(error)
-    if status != 401:
-        headers.pop("WWW-Authenticate", None)
     content = json.dumps(body.model_dump(exclude_none=True))
-    return Response(content, status, headers, media_type="application/json")
+    return Response(content, status, error_headers(error, status), media_type="application/json")
 
 
 def _row(error: errors.FacegraphError) -> Row:

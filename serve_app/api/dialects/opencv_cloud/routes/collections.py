@@ -7,15 +7,8 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, EnrollKey, SearchKey
-from serve_app.api.dialects.opencv_cloud import requests, responses
+from serve_app.api.dialects.opencv_cloud import identifiers, requests, responses
 from serve_app.api.dialects.opencv_cloud.errors import NOT_LIVE, error_docs
-from serve_app.api.dialects.opencv_cloud.identifiers import (
-    collection_of,
-    internal_id,
-    name_and_title,
-    shown_id,
-    shown_name,
-)
 from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, read
 from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
@@ -53,7 +46,7 @@ async def _list(
 async def create_collection(request: Request, context: Context, key: AdminKey) -> Response:
     """Creates an empty collection. Needs the role `admin`."""
     body = await read(request, requests.CloudNewCollection)
-    name, title = name_and_title(body.name)
+    name, title = identifiers.name_and_title(body.name)
     new = NewCollection(name, title, body.description or "", policy=context.default_policy)
     return reply(responses.CloudCollection.of(await context.service.matcher.create_collection(key.tenant_id, new)), 201)
 
@@ -68,10 +61,10 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
 async def update_collection(request: Request, context: Context, key: AdminKey) -> Response:
     """Changes the name and description that are sent; null empties the description. Needs the role `admin`."""
     body = await read(request, requests.CloudCollectionChanges)
-    collection = await collection_of(context, key.tenant_id, body.id)
+    collection = await identifiers.collection_of(context, key.tenant_id, body.id)
     changes: dict[str, str] = {}
-    if body.name is not None and body.name != shown_name(collection):
-        changes["name"], changes["title"] = name_and_title(body.name)
+    if body.name is not None and body.name != identifiers.shown_name(collection):
+        changes["name"], changes["title"] = identifiers.name_and_title(body.name)
     if "description" in body.model_fields_set:
         changes["description"] = body.description or ""
     matcher = context.service.matcher
@@ -86,7 +79,7 @@ async def update_collection(request: Request, context: Context, key: AdminKey) -
 )
 async def get_collection(collection_id: str, context: Context, key: SearchKey) -> Response:
     """The collection with this id. Needs the role `search`."""
-    return reply(responses.CloudCollection.of(await collection_of(context, key.tenant_id, collection_id)))
+    return reply(responses.CloudCollection.of(await identifiers.collection_of(context, key.tenant_id, collection_id)))
 
 
 @router.delete(
@@ -97,9 +90,9 @@ async def get_collection(collection_id: str, context: Context, key: SearchKey) -
 )
 async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
     """Deletes the collection and keeps its persons. Needs the role `admin`."""
-    collection = await collection_of(context, key.tenant_id, collection_id)
+    collection = await identifiers.collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.delete_collection(key.tenant_id, collection.name, keep_persons=True)
-    return reply(responses.CloudDeleted(id=shown_id(collection.id)))
+    return reply(responses.CloudDeleted(id=identifiers.shown_id(collection.id)))
 
 
 @router.get(
@@ -118,7 +111,7 @@ async def list_collections(context: Context, key: SearchKey, listing: requests.L
 )
 async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
     """The collections with these ids, in the order of the ids. Needs the role `search`."""
-    ids = [internal_id(part.strip()) for part in comma_separated_ids.split(",")]
+    ids = [identifiers.internal_id(part.strip()) for part in comma_separated_ids.split(",")]
     found = await context.service.matcher.collections_by_id(key.tenant_id, ids)
     return reply_list([responses.CloudCollection.of(collection) for collection in found])
 
@@ -147,9 +140,11 @@ async def collections_of_person(
 async def link(request: Request, context: Context, key: EnrollKey) -> Response:
     """Adds the person, who can be in the collection already. Needs the role `enroll`."""
     body = await read(request, requests.CloudLink)
-    collection = await collection_of(context, key.tenant_id, body.collection_id)
+    collection = await identifiers.collection_of(context, key.tenant_id, body.collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, add=[body.person_id])
-    return reply(responses.CloudLinked(collection_id=shown_id(collection.id), person_id=body.person_id), 201)
+    return reply(
+        responses.CloudLinked(collection_id=identifiers.shown_id(collection.id), person_id=body.person_id), 201
+    )
 
 
 @router.patch(
@@ -162,12 +157,12 @@ async def link(request: Request, context: Context, key: EnrollKey) -> Response:
 async def link_several(request: Request, context: Context, key: EnrollKey) -> Response:
     """Makes all changes or none. Removed persons stay enrolled. Needs the role `enroll`."""
     body = await read(request, requests.CloudLinks)
-    collection = await collection_of(context, key.tenant_id, body.collection_id)
+    collection = await identifiers.collection_of(context, key.tenant_id, body.collection_id)
     new, removed = body.new_person_ids or [], body.removed_person_ids or []
     await context.service.matcher.link_persons(key.tenant_id, collection.name, new, removed)
     return reply(
         responses.CloudLinkedPersons(
-            collection_id=shown_id(collection.id), new_person_ids=new, removed_person_ids=removed
+            collection_id=identifiers.shown_id(collection.id), new_person_ids=new, removed_person_ids=removed
         )
     )
 
@@ -180,6 +175,6 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
 )
 async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection; the person stays enrolled. Needs the role `enroll`."""
-    collection = await collection_of(context, key.tenant_id, collection_id)
+    collection = await identifiers.collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, remove=[person_id])
-    return reply(responses.CloudLinked(collection_id=shown_id(collection.id), person_id=person_id))
+    return reply(responses.CloudLinked(collection_id=identifiers.shown_id(collection.id), person_id=person_id))

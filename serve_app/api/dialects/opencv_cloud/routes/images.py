@@ -9,14 +9,7 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.dialects.opencv_cloud import requests
-from serve_app.api.dialects.opencv_cloud.errors import (
-    NO_THUMBNAILS_LEFT,
-    PICTURE,
-    THUMBNAILS,
-    TOO_MANY_THUMBNAILS,
-    error_docs,
-)
+from serve_app.api.dialects.opencv_cloud import errors, requests
 from serve_app.api.dialects.opencv_cloud.person_views import person_of, thumbnails
 from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson
@@ -34,7 +27,7 @@ router = APIRouter()
     summary="Add images to a person",
     status_code=201,
     response_model=list[CloudImage],
-    responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
+    responses=errors.error_docs(*errors.PICTURE, NotFound, errors.TOO_MANY_THUMBNAILS),
     openapi_extra=body_docs(requests.CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
@@ -53,7 +46,7 @@ async def add_images(request: Request, context: Context, key: EnrollKey) -> Resp
     "/person/images",
     summary="Change a person and the images",
     response_model=CloudPerson,
-    responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
+    responses=errors.error_docs(*errors.PICTURE, NotFound, *errors.THUMBNAILS),
     openapi_extra=body_docs(
         requests.CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}
     ),
@@ -72,7 +65,7 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
     "/person/image/{person_id}/{thumbnail_id}",
     summary="Remove an image of a person",
     response_model=CloudDeleted,
-    responses=error_docs(NotFound, NO_THUMBNAILS_LEFT),
+    responses=errors.error_docs(NotFound, errors.NO_THUMBNAILS_LEFT),
 )
 async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
     """Removes the image, unless it is the person's only one. Needs the role `enroll`."""

@@ -39,6 +39,8 @@ PICTURE_ERRORS = (
     errors.LivenessUnavailable,
 )
 FACE_ERRORS = (*PICTURE_ERRORS, errors.NoFaceDetected)
+POLICY_ERRORS = (errors.LivenessRequired, errors.FaceNotLive, errors.QualityTooLow)
+"""Stored faces that the policy of a collection refuses."""
 
 Responses = dict[int | str, dict[str, Any]]
 """The argument ``responses`` of a path: status -> documentation."""

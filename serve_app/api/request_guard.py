@@ -91,14 +91,14 @@ class RequestGuard:
             await send(message)
 
         bounds = self._bounds()
-        limited = _limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
+        bounded = limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
         if counted:
             counted.in_flight += 1
         try:
             if scope["path"] in ALWAYS_ANSWERED:
-                await self._within(bounds.timeout_s, scope, limited, send_with_id)
+                await self._within(bounds.timeout_s, scope, bounded, send_with_id)
             else:
-                with self._admitted(scope, limited, bounds) as admitted:
+                with self._admitted(scope, bounded, bounds) as admitted:
                     await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
             logger.info("request %s: the client disconnected", request_id)
@@ -179,7 +179,7 @@ def request_id_of(scope: Scope) -> str:
     return str(state["request_id"])
 
 
-def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
+def limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
     """A ``receive`` that raises RequestTooLarge when the body has more than ``limit`` bytes.
 
     It raises when the body is read, not before, so that the error gets the response of the request's dialect and a

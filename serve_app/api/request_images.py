@@ -25,7 +25,7 @@ PICTURE_SIGNATURES = (
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
     """The image of a body. Raises InvalidRequest unless exactly one was sent, ImageError if it cannot be used."""
-    return await one_of(context, {"image": body.image, "image_base64": body.image_base64, "image_url": body.image_url})
+    return await one_of(context, {name: getattr(body, name) for name in PictureBody.model_fields})
 
 
 async def one_of(context: ApiContext, ways: Mapping[str, Any]) -> bytes:
@@ -34,7 +34,7 @@ async def one_of(context: ApiContext, ways: Mapping[str, Any]) -> bytes:
     Raises InvalidRequest or ImageError.
     """
     name = exactly_one(ways)
-    return await _load(context, name, ways[name])
+    return await load(context, name, ways[name])
 
 
 async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
@@ -54,17 +54,18 @@ async def all_of(context: ApiContext, sources: Sequence[tuple[str, Any]]) -> lis
     Raises ImageError with ``details["image"]``, the position from 0.
     """
 
-    async def load(index: int, name: str, value: Any) -> bytes:
+    async def numbered(index: int, name: str, value: Any) -> bytes:
         try:
-            return await _load(context, name, value)
+            return await load(context, name, value)
         except ImageError as error:
             raise type(error)(f"Image {index}: {error.message}", **error.details, image=index) from None
 
-    return await asyncio.gather(*(load(index, *source) for index, source in enumerate(sources)))
+    return await asyncio.gather(*(numbered(index, *source) for index, source in enumerate(sources)))
 
 
-async def _load(context: ApiContext, name: str, value: Any) -> bytes:
-    limit = context.settings.limits.max_image_bytes
+async def load(context: ApiContext, name: str, value: Any, most: int | None = None) -> bytes:
+    """The image in the field ``name``, of at most ``most`` bytes (by default the setting). Raises ImageError."""
+    limit = context.settings.limits.max_image_bytes if most is None else most
     if isinstance(value, Upload):
         content = value.content
     elif name.endswith("_url"):

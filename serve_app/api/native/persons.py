@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
-from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, POLICY_ERRORS, error_docs
 from serve_app.api.escaped_paths import InPathPerson
 from serve_app.api.native.parameters import Cursor, Filter, InPathCollection, InPathFace, Limit
 from serve_app.api.replies import reply
@@ -69,7 +69,7 @@ async def put_person(
         must_be_new=body.must_be_new,
         **body.enrolment_options(),
     )
-    return reply(schemas.EnrolledPerson.after(enrolment.person, enrolment.faces), 201 if enrolment.created else 200)
+    return reply(schemas.EnrolledPerson.after(enrolment), 201 if enrolment.created else 200)
 
 
 @router.get(
@@ -99,7 +99,7 @@ async def delete_person(name: InPathCollection, person_id: InPathPerson, context
     PERSON + "/merge",
     summary="Merge two records of one person",
     response_model=schemas.PersonView,
-    responses=error_docs(*BODY_ERRORS, *NOT_FOUND, errors.LivenessRequired, errors.FaceNotLive, errors.QualityTooLow),
+    responses=error_docs(*BODY_ERRORS, *NOT_FOUND, *POLICY_ERRORS),
     openapi_extra=body_docs(schemas.MergeBody, {"person_id": "ada-king"}),
 )
 async def merge_persons(

@@ -24,7 +24,7 @@ from serve_app.api.schemas.base import (
 )
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
-from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
+from serve_app.domain import Consent, Enrolment, ImageStorage, PersonFields, QualityCode
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -191,9 +191,9 @@ class EnrolledPerson(PersonView):
     added_faces: list[str] = Field(description="Ids of the faces that this request added, in the order of the images.")
 
     @classmethod
-    def after(cls, person: Person, added: tuple[Face, ...]) -> EnrolledPerson:
-        """Build from the person and the faces that the request added."""
-        return cls(**dict(PersonView.of(person)), added_faces=[face.id for face in added])
+    def after(cls, enrolment: Enrolment) -> EnrolledPerson:
+        """Build from the domain value."""
+        return cls(**dict(PersonView.of(enrolment.person)), added_faces=[face.id for face in enrolment.faces])
 
 
 class PersonPage(Answer):

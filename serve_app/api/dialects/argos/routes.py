@@ -26,7 +26,7 @@ from serve_app.api.dialects.argos.requests import ArgosFaceBody, ArgosSearchBody
 from serve_app.api.dialects.argos.responses import EXAMPLE_ID
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, body_docs, read_body
-from serve_app.api.request_images import decode_base64, picture_type
+from serve_app.api.request_images import load, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
@@ -84,7 +84,7 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
         raise refused("collectionId")
     if not (body.requestName or body.userName):
         raise refused("requestName")
-    image = _image(context, body.faceImage)
+    image = await _image(context, body.faceImage)
     collection = await _collection(context, key.tenant_id, body.collectionId)
     result = await context.service.search(
         key.tenant_id,
@@ -132,7 +132,7 @@ async def add_face(request: Request, context: Context, key: EnrollKey) -> Respon
         raise refused("collectionId")
     if not body.userName:
         raise refused("userName")
-    image = _image(context, body.faceImage)
+    image = await _image(context, body.faceImage)
     collection = await _collection(context, key.tenant_id, body.collectionId)
     enrolment = await context.service.enroll(
         key.tenant_id,
@@ -241,15 +241,11 @@ async def _collection(context: ApiContext, tenant: str, id_or_name: str) -> Coll
         raise CollectionIdUnknown("No collection has this id or name.") from None
 
 
-def _image(context: ApiContext, text: str | None) -> bytes:
+async def _image(context: ApiContext, text: str | None) -> bytes:
     if not text:
         raise refused("faceImage")
     limit = min(MAX_IMAGE_BYTES, context.settings.limits.max_image_bytes)
-    content = decode_base64(text, limit)
-    if not content:
-        raise errors.ImageUndecodable("The image in faceImage is empty.")
-    if len(content) > limit:
-        raise errors.ImageTooLarge(f"An image may have at most {limit} bytes, this one has {len(content)}.")
+    content = await load(context, "faceImage", text, limit)
     if picture_type(content) not in IMAGE_TYPES:
         raise errors.ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
     return content

@@ -10,7 +10,7 @@ from pydantic import Field, RootModel
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError
 from serve_app.api.schemas.base import Answer, NextPage
-from serve_app.domain import Collection, Face, Match, Person
+from serve_app.domain import Collection, Match, Person
 
 STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty if the storage type kept none."
 
@@ -103,11 +103,6 @@ class FrServerPersons(Answer):
 
 class FrServerBulkAnswer(RootModel[list[FrServerError]]):
     """One result per person, in the order of the request."""
-
-
-def shown_face(person: Person) -> Face | None:
-    """The face that represents a person: the newest."""
-    return person.faces[-1] if person.faces else None
 
 
 def to_base64(image: bytes | None) -> str:

@@ -22,10 +22,9 @@ from serve_app.api.dialects.facepp.identifiers import faceset
 from serve_app.api.dialects.facepp.parameters import MAX_IMAGE_BYTES, params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN
 from serve_app.api.dialects.facepp.responses import reply
-from serve_app.api.request_images import decode_base64
-from serve_app.api.schemas.base import Upload
+from serve_app.api.request_images import load
 from serve_app.domain import ApiKey, RegisteredFaces, Role, ThresholdRequest
-from serve_app.errors import ImageTooLarge, ImageUndecodable, InvalidRequest
+from serve_app.errors import InvalidRequest
 
 router = APIRouter()
 
@@ -180,7 +179,10 @@ async def _register(
         tokens = (f"face_token{suffix}",) if hasattr(params, f"face_token{suffix}") else ()
         raise missing(*tokens, names["url"], names["file"], names["base64"])
     with image_errors(names[kind], named=bool(suffix)):
-        image = await _load(context, sent[kind], kind)
+        value = sent[kind]
+        if kind == "base64":  # a client that does not encode its form sends a plus sign, which is decoded as a space
+            value = value.replace(" ", "+")
+        image = await load(context, f"image_{kind}", value, MAX_IMAGE_BYTES)
         return await context.service.register_faces(
             tenant,
             image,
@@ -189,18 +191,3 @@ async def _register(
             min_side=MIN_SIDE,
             max_side=MAX_SIDE,
         )
-
-
-async def _load(context: ApiContext, value: str | Upload, kind: str) -> bytes:
-    if isinstance(value, Upload):
-        content = value.content
-    elif kind == "url":
-        content = await context.by_url.fetch(value)
-    else:
-        # A client that does not encode its form sends a plus sign, which is decoded as a space.
-        content = decode_base64(value.replace(" ", "+"), MAX_IMAGE_BYTES)
-    if not content:
-        raise ImageUndecodable("The image is empty.")
-    if len(content) > MAX_IMAGE_BYTES:
-        raise ImageTooLarge(f"An image may have at most {MAX_IMAGE_BYTES} bytes, this one has {len(content)}.")
-    return content

@@ -17,10 +17,12 @@ from serve_app.api.dialects.facepp.parameters import params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN, MAX_TOKENS, tokens_of
 from serve_app.api.dialects.facepp.responses import FaceppTaskAnswer, FaceppTaskStatus, reply
 from serve_app.api.dialects.facepp.routes.facesets import add, remove
-from serve_app.domain import Collection, Role, Task
+from serve_app.domain import Collection, Role
 from serve_app.errors import CollectionNotFound, TaskNotFound
 
 router = APIRouter(prefix="/faceset/async")
+
+Work = Callable[[ApiContext, str, Collection], Awaitable[dict[str, Any]]]
 
 ADDING, REMOVING = "facepp.addface", "facepp.removeface"
 DONE, FAILED = 1, -1
@@ -41,9 +43,7 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
     """As `addface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, requests.AddParams, Role.ENROLL)
     tokens = tokens_of(params.face_tokens, MAX_TOKENS)
-    work = partial(add, context, key.tenant_id, tokens=tokens)
-    task = await _run(context, key.tenant_id, params, ADDING, work)
-    return reply(request, FaceppTaskAnswer, task_id=task.id)
+    return await _run(request, context, key.tenant_id, params, ADDING, partial(add, tokens=tokens))
 
 
 @router.post(
@@ -56,9 +56,7 @@ async def facepp_add_face_task(request: Request, context: Context) -> Response:
 async def facepp_remove_face_task(request: Request, context: Context) -> Response:
     """As `removeface`; `task_status` returns the result. Needs the role `enroll`."""
     key, params = await read(request, context, requests.RemoveParams, Role.ENROLL)
-    work = partial(remove, context, key.tenant_id, tokens=params.tokens())
-    task = await _run(context, key.tenant_id, params, REMOVING, work)
-    return reply(request, FaceppTaskAnswer, task_id=task.id)
+    return await _run(request, context, key.tenant_id, params, REMOVING, partial(remove, tokens=params.tokens()))
 
 
 @router.post(
@@ -78,18 +76,15 @@ async def facepp_task_status(request: Request, context: Context) -> Response:
 
 
 async def _run(
-    context: ApiContext,
-    tenant: str,
-    params: requests.FacesetParams,
-    kind: str,
-    work: Callable[[Collection], Awaitable[dict[str, Any]]],
-) -> Task:
+    request: Request, context: ApiContext, tenant: str, params: requests.FacesetParams, kind: str, work: Work
+) -> Response:
     try:
-        result = {"status": DONE, **await work(await faceset(context, tenant, params))}
+        result = {"status": DONE, **await work(context, tenant, await faceset(context, tenant, params))}
     except CollectionNotFound:  # deleted during the request
         result = {"status": FAILED, "task_failure_detail": "INVALID_FACESET_TOKEN"}
     except Refused as error:
         if error.message not in FAILURES:
             raise
         result = {"status": FAILED, "task_failure_detail": FAILURES[error.message]}
-    return await context.service.matcher.add_task(tenant, kind, result)
+    task = await context.service.matcher.add_task(tenant, kind, result)
+    return reply(request, FaceppTaskAnswer, task_id=task.id)

@@ -125,6 +125,6 @@ async def delete_person(request: Request, context: Context, key: EnrollKey) -> R
 
 
 async def _shown(context: ApiContext, tenant: str, collection: str, *persons: Person) -> list[responses.FrServerPerson]:
-    faces = [face for person in persons if (face := responses.shown_face(person)) is not None]
-    stored = iter(await thumbnails(context, tenant, [face.id for face in faces]))
+    newest = [person.faces[-1].id for person in persons if person.faces]  # represents the person
+    stored = iter(await thumbnails(context, tenant, newest))
     return [responses.FrServerPerson.of(person, collection, next(stored) if person.faces else "") for person in persons]

@@ -20,7 +20,7 @@ from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, Nint
 from serve_app.api.error_docs import FACE_ERRORS
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, form_docs, read_body
-from serve_app.api.request_images import one_of, picture_type
+from serve_app.api.request_images import load, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.service import refuse_not_live
 
@@ -143,7 +143,7 @@ async def face_search(
     form = await read_body(request, context, NinthSenseSearchForm, max_files=1)
     at_most("max_results", form.max_results, context.settings.limits.max_results)
     ids = tuple(dict.fromkeys(form.target_index_ids))
-    image = await one_of(context, {"source_image": form.source_image})
+    image = await load(context, "source_image", form.source_image)
     searched = await context.service.matcher.collections_by_id(key.tenant_id, ids)
     result = await context.service.search(
         key.tenant_id,
@@ -219,7 +219,7 @@ async def _stored(context: ApiContext, tenant: str, file_id: str) -> bytes:
 async def face_match(request: Request, context: Context, key: Caller) -> Response:
     """Compares the largest faces of two images; a score of 70 or more is a match. Needs the role `search`."""
     form = await read_body(request, context, NinthSenseMatchForm, max_files=2)
-    source = await one_of(context, {"source_image": form.source_image})
-    target = await one_of(context, {"target_image": form.target_image})
+    source = await load(context, "source_image", form.source_image)
+    target = await load(context, "target_image", form.target_image)
     comparison = await context.service.compare(source, target)
     return reply(responses.NinthSenseComparison(response=responses.NinthSenseVerdict.of(comparison)))

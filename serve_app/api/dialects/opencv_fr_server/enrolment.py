@@ -17,7 +17,7 @@ from serve_app.api.dialects.opencv_fr_server.requests import (
     faults,
 )
 from serve_app.api.errors import from_pydantic
-from serve_app.api.request_images import one_of
+from serve_app.api.request_images import load
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
 
@@ -33,7 +33,7 @@ async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, o
         tenant,
         person.person_id,
         options.collection_name,
-        [await one_of(context, {"face_base_64": person.face_base_64})],
+        [await load(context, "face_base_64", person.face_base_64)],
         person.fields(),
         liveness=True if options.check_liveness else None,
         image_storage=options.face_storage_type.to_domain(),

@@ -26,7 +26,7 @@ async def _list(
     context: ApiContext, tenant: str, listing: requests.CloudListing, person_id: str | None = None
 ) -> Response:
     found = await context.service.matcher.collections_slice(
-        tenant, listing.search or "", listing.take, listing.skip, listing.descending, person_id
+        tenant, listing.search or "", listing.take, listing.skip, listing.order is requests.CloudOrder.DESC, person_id
     )
     return reply(
         responses.CloudCollections(

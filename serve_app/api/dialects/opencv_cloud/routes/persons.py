@@ -131,7 +131,13 @@ async def _list(
 ) -> Response:
     order = listing.order_by.to_domain()
     found = await context.service.matcher.persons_slice(
-        tenant, collection, listing.search or "", listing.take, listing.skip, order, listing.descending
+        tenant,
+        collection,
+        listing.search or "",
+        listing.take,
+        listing.skip,
+        order,
+        listing.order is requests.CloudOrder.DESC,
     )
     return reply(CloudPersons(count=found.total, persons=await persons_of(context, tenant, found.items)))
 

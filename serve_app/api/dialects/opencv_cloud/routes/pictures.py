@@ -9,10 +9,11 @@ from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
 from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, picture, pictures, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudCount, CloudLivenessScore, CloudLiveScore, CloudScore
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs
+from serve_app.api.request_images import load
 from serve_app.domain import DetectOptions
 
 router = APIRouter()
@@ -45,7 +46,7 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
 async def compare_live_face(request: Request, context: Context, key: SearchKey) -> Response:
     """The score of the best pair, or 0 if the probe is less live than `liveness_min_score`. Needs the role `search`."""
     body = await read(request, requests.CloudCompareLive)
-    probe, gallery = await picture(context, body.probe), await pictures(context, body.gallery)
+    probe, gallery = await load(context, "image_base64", body.probe), await pictures(context, body.gallery)
     score, liveness = await context.service.compare_sets([probe], gallery, liveness=True)
     live = liveness.probability if liveness is not None else 0.0
     least = requests.LIVE_SCORE if body.liveness_min_score is None else body.liveness_min_score
@@ -62,7 +63,7 @@ async def compare_live_face(request: Request, context: Context, key: SearchKey) 
 async def liveness(request: Request, context: Context, key: SearchKey) -> Response:
     """The liveness of the main face. Faces that are too small or cut off are refused. Needs the role `search`."""
     body = await read(request, requests.CloudLiveness)
-    _, checked = await context.service.check_liveness(await picture(context, body.image))
+    _, checked = await context.service.check_liveness(await load(context, "image_base64", body.image))
     return reply(CloudLivenessScore(liveness_score=checked.probability))
 
 
@@ -78,5 +79,5 @@ async def head_count(request: Request, context: Context, key: SearchKey) -> Resp
     body = await read(request, requests.CloudHeadCount)
     service, least = context.service, (body.confidence or CONFIDENCE) / 100
     options = DetectOptions(max_faces=service.max_faces, every=True)
-    detection = await service.detector.detect(await picture(context, body.image), options)
+    detection = await service.detector.detect(await load(context, "image_base64", body.image), options)
     return reply(CloudCount(count=sum(face.detection_score >= least for face in detection.faces)))

@@ -11,10 +11,11 @@ from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import searched
 from serve_app.api.dialects.opencv_cloud.person_views import matches_of
-from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, EXAMPLE_PICTURE, picture, pictures, read
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudFace, CloudLiveMatches, CloudMatch, CloudVerified
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
+from serve_app.api.request_images import load
 from serve_app.domain import DetectOptions, Match, ThresholdRequest
 from serve_app.errors import NotACrop, NotFound, PersonNotFound
 
@@ -77,7 +78,7 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
     body = await read(request, requests.CloudLiveSearch)
     matches, liveness = await context.service.search_set(
         key.tenant_id,
-        [await picture(context, body.image)],
+        [await load(context, "image_base64", body.image)],
         await searched(context, key.tenant_id, body.collection_id),
         max_results=body.max_results or MAX_RESULTS,
         threshold=_threshold(body.min_score),
@@ -99,7 +100,7 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:
     """All faces, largest first; with `search` also their matches. Needs the role `search`."""
     body = await read(request, requests.CloudDetect)
-    image = await picture(context, body.image)
+    image = await load(context, "image_base64", body.image)
     if body.search is None:
         options = DetectOptions(max_faces=context.service.max_faces, every=True)
         detection = await context.service.detector.detect(image, options)

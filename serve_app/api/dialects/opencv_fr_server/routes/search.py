@@ -13,7 +13,7 @@ from serve_app.api.dialects.opencv_fr_server.requests import EXAMPLE_BASE64
 from serve_app.api.dialects.opencv_fr_server.responses import thumbnails, to_base64
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import at_most, body_docs, read_body
-from serve_app.api.request_images import one_of
+from serve_app.api.request_images import load
 from serve_app.domain import ThresholdRequest
 from serve_app.errors import CollectionNotFound, NoFaceDetected
 from serve_app.service import refuse_not_live
@@ -44,7 +44,7 @@ async def face_search(request: Request, context: Context, key: SearchKey) -> Res
     at_most("max_results", body.max_results, context.settings.limits.max_results)
     result = await context.service.search(
         key.tenant_id,
-        await one_of(context, {"face_base_64": body.face_base_64}),
+        await load(context, "face_base_64", body.face_base_64),
         (body.collection_name,),
         max_results=body.max_results,
         threshold=ThresholdRequest(body.min_similarity_score),
@@ -77,7 +77,7 @@ async def multi_face_search(request: Request, context: Context, key: SearchKey) 
     body = await read_body(request, context, requests.FrServerMultiSearchBody)
     result = await context.service.search(
         key.tenant_id,
-        await one_of(context, {"multi_face_img_base_64": body.multi_face_img_base_64}),
+        await load(context, "multi_face_img_base_64", body.multi_face_img_base_64),
         (body.collection_name,),
         max_results=1,
         threshold=ThresholdRequest(body.min_similarity_score),
@@ -114,8 +114,8 @@ async def compare(request: Request, context: Context, key: SearchKey) -> Respons
     """Whether two images show the same person. Needs the role `search`."""
     body = await read_body(request, context, requests.FrServerCompareBody)
     comparison = await context.service.compare(
-        await one_of(context, {"face_base_64": body.face_base_64}),
-        await one_of(context, {"ref_face_base_64": body.ref_face_base_64}),
+        await load(context, "face_base_64", body.face_base_64),
+        await load(context, "ref_face_base_64", body.ref_face_base_64),
         min_score=body.min_similarity_score,
         liveness=body.check_liveness,
         faces="one" if body.check_liveness else "largest",

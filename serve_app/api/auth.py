@@ -1,12 +1,6 @@
 """Authentication and authorisation: API keys and roles, and the native API's ``X-API-Key`` header.
 
-==========  ==========================================================================================================
-role        may do, in addition to the roles above it
-==========  ==========================================================================================================
-search      search, detect, compare, verify, liveness, embed; read collections, face images and ``/v1/info``
-enroll      read, write and delete persons and faces; unknowns, duplicates, bulk enrolment, tasks; check receipts
-admin       write and delete collections; API keys; the audit log, ``/v1/status`` and ``/v1/embedder``
-==========  ==========================================================================================================
+The description of the application, :data:`serve_app.api.app.DESCRIPTION`, says what each role may do.
 """
 
 from __future__ import annotations

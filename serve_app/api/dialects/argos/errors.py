@@ -7,23 +7,17 @@ Other faults keep their HTTP status, so that clients and proxies can tell that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from serve_app import errors
+from serve_app.api import errors as http_errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    InternalError,
-    MethodNotAllowed,
-    RequestTooLarge,
-    RouteNotFound,
-    error_headers,
-    presentable,
-)
+from serve_app.api.errors import error_headers, presentable
 from serve_app.api.schemas.base import Answer
 
 MESSAGES: dict[int, str] = {
@@ -85,17 +79,16 @@ class Operation:
         fields: parameter -> code if the parameter is missing or malformed.
         faults: error class -> code; the first class that matches an error decides.
         otherwise: code of all other errors.
-        codes: all of these codes, sorted.
     """
 
     fields: Mapping[str, int]
     faults: Mapping[type[errors.FacegraphError], int]
     otherwise: int
-    codes: tuple[int, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        found = {*self.fields.values(), *self.faults.values(), self.otherwise}
-        object.__setattr__(self, "codes", tuple(sorted(found)))
+    @property
+    def codes(self) -> list[int]:
+        """All of these codes, sorted."""
+        return sorted({*self.fields.values(), *self.faults.values(), self.otherwise})
 
     def code_of(self, error: errors.FacegraphError) -> int:
         """The code of an error: by the refused parameter, otherwise by the error's class."""
@@ -112,7 +105,7 @@ ADD = Operation(
         errors.CollectionNotFound: 6014,
         errors.FaceNotLive: 6015,
         errors.ImageTooLarge: 6016,
-        RequestTooLarge: 6016,
+        http_errors.RequestTooLarge: 6016,
         errors.ImageFormatUnsupported: 6017,
         errors.ImageUndecodable: 6017,
     },
@@ -140,7 +133,7 @@ SEARCH = Operation(
         errors.CollectionNotFound: 6034,
         errors.FaceNotLive: 6035,
         errors.ImageTooLarge: 6036,
-        RequestTooLarge: 6036,
+        http_errors.RequestTooLarge: 6036,
         errors.ImageFormatUnsupported: 6037,
         errors.ImageUndecodable: 6037,
         errors.ImageDimensions: 6032,
@@ -155,7 +148,8 @@ CODE_HEADER = "X-Error-Code"
 """Header with the native API's error code, because one ARGOS code stands for many faults."""
 
 KEPT_STATUSES = {
-    error.status for error in (errors.Overloaded, InternalError, errors.LivenessUnavailable, errors.StoreUnavailable)
+    error.status
+    for error in (errors.Overloaded, http_errors.InternalError, errors.LivenessUnavailable, errors.StoreUnavailable)
 }
 """Statuses of faults that are not the caller's."""
 
@@ -173,7 +167,7 @@ def translate(request: Request, error: errors.FacegraphError) -> Response:
     operation = OPERATIONS.get(getattr(request.scope.get("endpoint"), "__name__", ""))
     if isinstance(error, errors.AuthError):
         code, status = (6039 if isinstance(error, errors.KeyMissing) else 6040), 403
-    elif operation is None or isinstance(error, RouteNotFound | MethodNotAllowed):
+    elif operation is None or isinstance(error, http_errors.RouteNotFound | http_errors.MethodNotAllowed):
         code, status = error.status, error.status
     else:
         code = operation.code_of(error)
@@ -190,7 +184,7 @@ def refused(name: str, message: str = "is required") -> errors.InvalidRequest:
 
 def failures(operation: Operation) -> Responses:
     """``responses`` of an operation: its codes, those of keys, and faults that are not the caller's."""
-    codes = {400: operation.codes, 403: (6039, 6040)}
+    codes: dict[int, Sequence[int]] = {400: operation.codes, 403: (6039, 6040)}
     return error_table(
         ArgosErrorAnswer,
         (

@@ -11,17 +11,9 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from serve_app import errors
+from serve_app.api import errors as http_errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    InternalError,
-    MediaTypeUnsupported,
-    MethodNotAllowed,
-    RequestTooLarge,
-    error_headers,
-    internal_error,
-    presentable,
-    row_of,
-)
+from serve_app.api.errors import error_headers, internal_error, presentable, row_of
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode
 
@@ -83,9 +75,9 @@ ROWS: Mapping[type[errors.FacegraphError], Row] = {
     errors.ImageTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
     errors.ImageError: BAD_IMAGE,
     errors.InvalidRequest: BAD_REQUEST,
-    RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
-    MediaTypeUnsupported: Row(415, "ERR_INVALID_REQUEST"),
-    MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
+    http_errors.RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    http_errors.MediaTypeUnsupported: Row(415, "ERR_INVALID_REQUEST"),
+    http_errors.MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
     errors.RateLimited: BUSY,
     errors.Overloaded: BUSY,
     errors.StoreUnavailable: DATABASE,
@@ -171,13 +163,13 @@ COMMON_ERRORS = (
     errors.KeyMissing,
     errors.KeyInvalid,
     errors.Overloaded,
-    InternalError,
+    http_errors.InternalError,
     errors.StoreUnavailable,
     errors.Unavailable,
 )
 """Errors of every path."""
 
-BODY_ERRORS = (RequestTooLarge, MediaTypeUnsupported)
+BODY_ERRORS = (http_errors.RequestTooLarge, http_errors.MediaTypeUnsupported)
 PICTURE_ERRORS = (*BODY_ERRORS, errors.NoFaceDetected, errors.ImageUndecodable, errors.ImageTooLarge)
 LIVENESS_ERRORS = (*PICTURE_ERRORS, errors.FaceNotLive, errors.FaceRejected)
 

@@ -8,16 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.dialects.facepp import requests, responses
-from serve_app.api.dialects.facepp.errors import (
-    FACESET_FAILURES,
-    PICTURE_FAILURES,
-    Refused,
-    bad,
-    failures,
-    image_errors,
-    missing,
-)
+from serve_app.api.dialects.facepp import errors, requests, responses
 from serve_app.api.dialects.facepp.identifiers import faceset
 from serve_app.api.dialects.facepp.parameters import MAX_IMAGE_BYTES, params_docs, read
 from serve_app.api.dialects.facepp.requests import EXAMPLE_TOKEN
@@ -36,7 +27,7 @@ MIN_SIDE, MAX_SIDE = 48, 4096
     "/detect",
     summary="Face++: detect faces",
     response_model=responses.FaceppDetectAnswer,
-    responses=failures(*PICTURE_FAILURES),
+    responses=errors.failures(*errors.PICTURE_FAILURES),
     openapi_extra=params_docs(
         requests.FaceppDetectParams, {"image_url": requests.EXAMPLE_URL, "return_attributes": "headpose,blur"}
     ),
@@ -63,7 +54,7 @@ async def facepp_detect(request: Request, context: Context) -> Response:
     "/compare",
     summary="Face++: compare two faces",
     response_model=responses.FaceppCompareAnswer,
-    responses=failures(
+    responses=errors.failures(
         "MISSING_ARGUMENTS: face_token1, image_url1, image_file1, image_base64_1",
         "INVALID_FACE_TOKEN: 0123",
         "IMAGE_ERROR_UNSUPPORTED_FORMAT:image_file1",
@@ -102,9 +93,9 @@ async def facepp_compare(request: Request, context: Context) -> Response:
     "/search",
     summary="Face++: search a FaceSet",
     response_model=responses.FaceppSearchAnswer,
-    responses=failures(
-        *PICTURE_FAILURES[1:],
-        *FACESET_FAILURES,
+    responses=errors.failures(
+        *errors.PICTURE_FAILURES[1:],
+        *errors.FACESET_FAILURES,
         "MISSING_ARGUMENTS: face_token, image_url, image_file, image_base64",
         "INVALID_FACE_TOKEN: 0123",
         "EMPTY_FACESET",
@@ -118,7 +109,7 @@ async def facepp_search(request: Request, context: Context) -> Response:
     key, params = await read(request, context, requests.FaceppSearchParams, Role.SEARCH, pictures=1)
     searched = await faceset(context, key.tenant_id, params)
     if not searched.face_count:
-        raise Refused("EMPTY_FACESET")
+        raise errors.Refused("EMPTY_FACESET")
     fields: dict[str, Any] = {}
     token = params.face_token
     if token is None:
@@ -145,7 +136,7 @@ async def _similarity(context: ApiContext, key: ApiKey, first: str, second: str)
     try:
         return await context.service.similarity(key.tenant_id, first, second)
     except InvalidRequest:  # embedded by a model that is no longer in use
-        raise bad("face_token1") from None
+        raise errors.bad("face_token1") from None
 
 
 def _at(faces: list[responses.FaceppFace], rectangle: str) -> list[responses.FaceppFace]:
@@ -177,8 +168,8 @@ async def _register(
     kind = next((kind for kind, value in sent.items() if value is not None), None)
     if kind is None:
         tokens = (f"face_token{suffix}",) if hasattr(params, f"face_token{suffix}") else ()
-        raise missing(*tokens, names["url"], names["file"], names["base64"])
-    with image_errors(names[kind], named=bool(suffix)):
+        raise errors.missing(*tokens, names["url"], names["file"], names["base64"])
+    with errors.image_errors(names[kind], named=bool(suffix)):
         value = sent[kind]
         if kind == "base64":  # a client that does not encode its form sends a plus sign, which is decoded as a space
             value = value.replace(" ", "+")

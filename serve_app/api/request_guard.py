@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.admission_control import Admission
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
-from serve_app.api.escaped_paths import keep_escaped_slashes
 from serve_app.api.key_limits import request_scope
+from serve_app.api.parameters import keep_escaped_slashes
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter

@@ -16,8 +16,8 @@ from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
-from serve_app.api.native.parameters import InPathCollection, InPathTask
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
+from serve_app.api.parameters import InPathCollection, InPathTask
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import media_type, unsupported
 from serve_app.api.schemas.collections import QualityValue

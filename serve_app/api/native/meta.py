@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.error_docs import error_docs
-from serve_app.api.native.parameters import Cursor, Limit
+from serve_app.api.parameters import Cursor, Limit
 from serve_app.api.replies import reply
 from serve_app.api.schemas import meta as schemas
 from serve_app.contracts import Stage

@@ -1,4 +1,4 @@
-"""``/person`` and ``/persons``."""
+"""``/person``, with its 1 to 3 images, and ``/persons``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from fastapi.responses import Response
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.dialects.opencv_cloud import requests
-from serve_app.api.dialects.opencv_cloud.errors import PICTURE, THUMBNAILS, error_docs
+from serve_app.api.dialects.opencv_cloud.errors import (
+    NO_THUMBNAILS_LEFT,
+    PICTURE,
+    THUMBNAILS,
+    TOO_MANY_THUMBNAILS,
+    error_docs,
+)
 from serve_app.api.dialects.opencv_cloud.identifiers import collection_of, names_of
-from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of
+from serve_app.api.dialects.opencv_cloud.person_views import person_of, persons_of, thumbnails
 from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_PICTURE, pictures, read
-from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudPerson, CloudPersons
+from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudImage, CloudPerson, CloudPersons
 from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
@@ -40,10 +46,65 @@ async def _create(request: Request, context: ApiContext, tenant: str, *, crops: 
     return reply(await person_of(context, tenant, enrolment.person), 201)
 
 
-async def update_of(context: ApiContext, tenant: str, body: requests.CloudPersonFields) -> PersonUpdate:
-    """The change of a person without the images. Raises CollectionNotFound."""
+async def _update(
+    context: ApiContext, tenant: str, body: requests.CloudPersonFields, removed_faces: tuple[str, ...] = ()
+) -> PersonUpdate:
     collections = None if body.collections is None else await names_of(context, tenant, body.collections)
-    return PersonUpdate(fields=body.to_fields(), collections=collections, min_faces=1, max_faces=requests.MAX_SET)
+    return PersonUpdate(
+        body.to_fields(), collections, removed_faces=removed_faces, min_faces=1, max_faces=requests.MAX_SET
+    )
+
+
+@router.post(
+    "/person/images",
+    summary="Add images to a person",
+    status_code=201,
+    response_model=list[CloudImage],
+    responses=error_docs(*PICTURE, NotFound, TOO_MANY_THUMBNAILS),
+    openapi_extra=body_docs(requests.CloudNewImages, {"person_id": "p-17", "images": [EXAMPLE_PICTURE]}),
+)
+async def add_images(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Adds images; a person may have three. Needs the role `enroll`."""
+    body = await read(request, requests.CloudNewImages)
+    images = await pictures(context, body.images)
+    update = PersonUpdate(max_faces=requests.MAX_SET)
+    added = (await context.service.update_person(key.tenant_id, body.person_id, update, images)).faces
+    views = await thumbnails(context, key.tenant_id, added)
+    return reply_list(
+        [CloudImage(id=face.id, person_id=body.person_id, thumbnail=views[face.id].thumbnail) for face in added], 201
+    )
+
+
+@router.patch(
+    "/person/images",
+    summary="Change a person and the images",
+    response_model=CloudPerson,
+    responses=error_docs(*PICTURE, NotFound, *THUMBNAILS),
+    openapi_extra=body_docs(
+        requests.CloudPersonAndImages, {"id": "p-17", "new_images": [EXAMPLE_PICTURE], "name": "Ada"}
+    ),
+)
+async def update_images(request: Request, context: Context, key: EnrollKey) -> Response:
+    """Removes and adds images and changes other fields; makes all changes or none. Needs the role `enroll`."""
+    body = await read(request, requests.CloudPersonAndImages)
+    removed = tuple(body.removed_thumbnail_ids or ())
+    update = await _update(context, key.tenant_id, body, removed_faces=removed)
+    images = await pictures(context, body.new_images)
+    changed = await context.service.update_person(key.tenant_id, body.id, update, images)
+    return reply(await person_of(context, key.tenant_id, changed.person))
+
+
+@router.delete(
+    "/person/image/{person_id}/{thumbnail_id}",
+    summary="Remove an image of a person",
+    response_model=CloudDeleted,
+    responses=error_docs(NotFound, NO_THUMBNAILS_LEFT),
+)
+async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
+    """Removes the image, unless it is the person's only one. Needs the role `enroll`."""
+    update = PersonUpdate(removed_faces=(thumbnail_id,), min_faces=1)
+    await context.service.update_person(key.tenant_id, person_id, update)
+    return reply(CloudDeleted(id=thumbnail_id))
 
 
 @router.post(
@@ -82,7 +143,7 @@ async def create_person_from_crops(request: Request, context: Context, key: Enro
 async def update_person(request: Request, context: Context, key: EnrollKey) -> Response:
     """Changes the sent fields; null empties. Images and collections replace the stored ones. Needs `enroll`."""
     body = await read(request, requests.CloudPersonChanges)
-    update = await update_of(context, key.tenant_id, body)
+    update = await _update(context, key.tenant_id, body)
     images = await pictures(context, body.images)
     if images:
         update = replace(update, replace_faces=True)

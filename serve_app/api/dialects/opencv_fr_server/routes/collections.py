@@ -12,7 +12,7 @@ from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import FrServerCollectionBody, FrServerNewCollectionBody
 from serve_app.api.dialects.opencv_fr_server.responses import FrServerCollection, FrServerCollections
-from serve_app.api.native.parameters import Cursor
+from serve_app.api.parameters import Cursor
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import NewCollection

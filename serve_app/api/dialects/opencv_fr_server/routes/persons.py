@@ -14,8 +14,7 @@ from serve_app.api.dialects.opencv_fr_server.enrolment import enroll, enroll_all
 from serve_app.api.dialects.opencv_fr_server.errors import BODY_ERRORS, LIVENESS_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import EXAMPLE_BASE64
 from serve_app.api.dialects.opencv_fr_server.responses import thumbnails
-from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.parameters import Cursor
+from serve_app.api.parameters import Cursor, InPathPerson
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import Person

@@ -30,11 +30,7 @@ MOST_WINDOWS = 32
 
 
 class Admission:
-    """Counts the requests of one replica and decides which are admitted. Used from one event loop.
-
-    Args:
-        clock: seconds, monotonic.
-    """
+    """Counts the requests of one replica and decides which are admitted. Used from one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

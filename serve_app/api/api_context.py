@@ -9,9 +9,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
-from serve_app.api.concurrency_limit import ConcurrencyLimit
 from serve_app.api.image_url import ImageFetcher
-from serve_app.api.rate_limit import RateLimiter
+from serve_app.api.key_limits import ConcurrencyLimit, RateLimiter
 from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import RecentStatistics
@@ -26,27 +25,21 @@ class KeyStore(Protocol):
         self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
     ) -> tuple[ApiKey, str]:
         """Create a key; returns it with its secret, which cannot be read again."""
-        ...
 
     def authenticate(self, secret: str) -> ApiKey:
         """The key with this secret. Raises KeyInvalid if it is unknown, revoked or expired."""
-        ...
 
     def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
         """The key with this secret. Raises KeyInvalid if it is unknown, revoked or expired, or has another id."""
-        ...
 
     def list(self, tenant: str) -> Sequence[ApiKey]:
         """The tenant's keys that are not revoked."""
-        ...
 
     def revoke(self, tenant: str, key_id: str) -> None:
         """Revoke a key. Raises KeyNotFound."""
-        ...
 
     def close(self) -> None:
         """Release connections and files."""
-        ...
 
 
 ReplicaStates = Callable[[], Mapping[str, Mapping[str, int]]]
@@ -58,16 +51,13 @@ class ApiContext:
     """The objects behind the HTTP layer.
 
     Attributes:
-        service: all operations on images and the gallery.
-        keys: storage of API keys.
-        settings: the settings, without secrets.
+        settings: without secrets.
         info: static, JSON-ready facts for ``GET /v1/info``: versions, models, thresholds.
         fetcher: replaces the default downloader of images.
         by_url: downloads images given by ``image_url``.
         concurrency: counts the concurrent requests of each key in this replica.
         statistics: recent calls of each stage, by the stage's name.
         replicas: returns the number of replicas of each deployment; None without Ray Serve. Blocks.
-        rates: enforces the rate limits of keys in this replica.
     """
 
     service: FaceService
@@ -99,13 +89,8 @@ ContextGetter = Callable[[], ApiContext | None]
 
 
 async def current_context(request: Request) -> ApiContext:
-    """Dependency: the context of this replica.
-
-    Raises:
-        Unavailable: the replica has not started yet.
-    """
-    get_context: ContextGetter = request.app.state.get_context
-    context = get_context()
+    """Dependency: the context of this replica. Raises Unavailable until the replica has started."""
+    context: ApiContext | None = request.app.state.get_context()
     if context is None:
         raise Unavailable("The service is starting; try again in a moment.", retry_after_s=1)
     return context

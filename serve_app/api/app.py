@@ -46,8 +46,8 @@ it:
 | role | may |
 |---|---|
 | `search` | search, detect, compare, verify, liveness, embed; read collections, face images and `/v1/info` |
-| `enroll` | read, write and delete persons and faces |
-| `admin` | write and delete collections; list, create and revoke keys; read `/v1/status` |
+| `enroll` | read, write and delete persons and faces; unknowns, duplicates, bulk enrolment, tasks; check receipts |
+| `admin` | write and delete collections; API keys; the audit log, `/v1/status` and `/v1/embedder` |
 
 Each ingress replica counts a key's `rate_limit` separately.
 
@@ -66,12 +66,9 @@ returned.
 def create_app(
     get_context: ContextGetter, dialects: Sequence[Dialect] = (), lifespan: Lifespan[FastAPI] | None = None
 ) -> FastAPI:
-    """Create the application.
+    """Create the application; ``dialects`` are wire formats in addition to the native API.
 
-    Args:
-        get_context: returns the replica's context, for every request; None while the replica starts, answered with 503.
-        dialects: wire formats in addition to the native API.
-        lifespan: the ASGI lifespan handler.
+    ``get_context`` returns the replica's context, for every request; None while the replica starts, answered with 503.
     """
     app = DocumentedApp(
         title="facegraph",
@@ -126,15 +123,12 @@ def _operation_ids(dialect: str) -> Callable[[APIRoute], str]:
 
 
 def _handle_errors(app: FastAPI, answer: ErrorTranslation) -> None:
-    async def domain(request: Request, raised: Exception) -> Response:
+    async def handle(request: Request, raised: Exception) -> Response:
+        if isinstance(raised, RequestValidationError):
+            raised = from_validation(raised.errors())
+        elif isinstance(raised, HTTPException):
+            raised = from_http_exception(request, raised)
         return answer(request, cast(FacegraphError, raised))
 
-    async def refused(request: Request, raised: Exception) -> Response:
-        return answer(request, from_validation(cast(RequestValidationError, raised).errors()))
-
-    async def framework(request: Request, raised: Exception) -> Response:
-        return answer(request, from_http_exception(request, cast(HTTPException, raised)))
-
-    app.add_exception_handler(FacegraphError, domain)
-    app.add_exception_handler(RequestValidationError, refused)
-    app.add_exception_handler(HTTPException, framework)
+    for kind in (FacegraphError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, handle)

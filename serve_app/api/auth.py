@@ -1,12 +1,6 @@
 """Authentication and authorisation: API keys and roles, and the native API's ``X-API-Key`` header.
 
-==========  ==========================================================================================================
-role        may do, in addition to the roles above it
-==========  ==========================================================================================================
-search      search, detect, compare, verify, liveness, embed; read collections, face images and ``/v1/info``
-enroll      read, write and delete persons and faces; unknowns, duplicates, bulk enrolment, tasks; check receipts
-admin       write and delete collections; API keys; the audit log, ``/v1/status`` and ``/v1/embedder``
-==========  ==========================================================================================================
+The description of the application, :data:`serve_app.api.app.DESCRIPTION`, says what each role may do.
 """
 
 from __future__ import annotations
@@ -33,17 +27,8 @@ api_key_header = APIKeyHeader(
 def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: str | None = None) -> ApiKey:
     """Authenticate a request of any dialect, check the key's role and count the request against the key's limits.
 
-    Blocks: it can query the database.
-
-    Args:
-        secret: as sent; None if none was.
-        key_id: the key's id, for schemes that send it with the secret; None for the others.
-
-    Returns:
-        The key. It is also recorded as the caller in the request context.
-
-    Raises:
-        KeyMissing, KeyInvalid, RoleInsufficient, RateLimited.
+    Blocks: it can query the database. The key is recorded as the caller in the request context. ``key_id`` is for
+    schemes that send it with the secret. Raises KeyMissing, KeyInvalid, RoleInsufficient or RateLimited.
     """
     if not secret:
         raise KeyMissing("This request needs an API key in the header X-API-Key.")

@@ -7,56 +7,40 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from serve_app import errors
 from serve_app.api.errors import InternalError, MediaTypeUnsupported, RequestTooLarge
 from serve_app.api.schemas.base import ErrorEnvelope
-from serve_app.errors import (
-    FacegraphError,
-    ImageDimensions,
-    ImageDownloadFailed,
-    ImageDownloadTimeout,
-    ImageFormatUnsupported,
-    ImageTooLarge,
-    ImageUndecodable,
-    ImageUrlRefused,
-    InvalidRequest,
-    KeyInvalid,
-    KeyMissing,
-    LivenessUnavailable,
-    NoFaceDetected,
-    Overloaded,
-    RateLimited,
-    RequestTimeout,
-    RoleInsufficient,
-    StoreUnavailable,
-    Unavailable,
-)
 
-Errors = tuple[type[FacegraphError], ...]
+Errors = tuple[type[errors.FacegraphError], ...]
 EXAMPLE_REQUEST_ID = "f3b1c9d2a7e84f60"
 
-AUTH_ERRORS: Errors = (KeyMissing, KeyInvalid, RoleInsufficient, RateLimited)
+AUTH_ERRORS: Errors = (errors.KeyMissing, errors.KeyInvalid, errors.RoleInsufficient, errors.RateLimited)
 COMMON_ERRORS: Errors = (
-    InvalidRequest,
+    errors.InvalidRequest,
     *AUTH_ERRORS,
-    Overloaded,
+    errors.Overloaded,
     InternalError,
-    Unavailable,
-    StoreUnavailable,
-    RequestTimeout,
+    errors.Unavailable,
+    errors.StoreUnavailable,
+    errors.RequestTimeout,
 )
-BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
+"""Errors of every path."""
+
+BODY_ERRORS: Errors = (RequestTooLarge, MediaTypeUnsupported)
 PICTURE_ERRORS = (
     *BODY_ERRORS,
-    ImageTooLarge,
-    ImageFormatUnsupported,
-    ImageUndecodable,
-    ImageDimensions,
-    ImageUrlRefused,
-    ImageDownloadFailed,
-    ImageDownloadTimeout,
-    LivenessUnavailable,
+    errors.ImageTooLarge,
+    errors.ImageFormatUnsupported,
+    errors.ImageUndecodable,
+    errors.ImageDimensions,
+    errors.ImageUrlRefused,
+    errors.ImageDownloadFailed,
+    errors.ImageDownloadTimeout,
+    errors.LivenessUnavailable,
 )
-FACE_ERRORS = (*PICTURE_ERRORS, NoFaceDetected)
+FACE_ERRORS = (*PICTURE_ERRORS, errors.NoFaceDetected)
+POLICY_ERRORS = (errors.LivenessRequired, errors.FaceNotLive, errors.QualityTooLow)
+"""Stored faces that the policy of a collection refuses."""
 
 Responses = dict[int | str, dict[str, Any]]
 """The argument ``responses`` of a path: status -> documentation."""
@@ -72,11 +56,9 @@ class ErrorExample(NamedTuple):
 
 
 def error_table(model: type[BaseModel], examples: Iterable[ErrorExample], separator: str = "\n\n") -> Responses:
-    """The ``responses`` of a path: by status, all codes in the description and an example body for each.
+    """The ``responses`` of a path: by status, an example body for each code, and a description of all codes.
 
-    Args:
-        model: the schema of every error body.
-        separator: ends each code's part of the description.
+    ``model`` is the schema of every body; ``separator`` ends each code's part of the description.
     """
     table: Responses = {}
     for status, code, meaning, body in examples:
@@ -87,17 +69,17 @@ def error_table(model: type[BaseModel], examples: Iterable[ErrorExample], separa
     return table
 
 
-def summary_of(error: type[FacegraphError]) -> str:
+def summary_of(error: type[errors.FacegraphError]) -> str:
     """The first paragraph of an error's docstring on one line."""
     return " ".join((error.__doc__ or error.code).split("\n\n")[0].split())
 
 
-def error_docs(*errors: type[FacegraphError]) -> Responses:
-    """The ``responses`` of a path of the native API that may fail with these errors."""
+def error_docs(*kinds: type[errors.FacegraphError], common: Errors = COMMON_ERRORS) -> Responses:
+    """The ``responses`` of a path of the native API that may fail with these errors, and with the common ones."""
 
-    def example(error: type[FacegraphError]) -> ErrorExample:
+    def example(error: type[errors.FacegraphError]) -> ErrorExample:
         code, summary = error.code, summary_of(error)
         fields = {"code": code, "message": summary, "details": {}, "request_id": EXAMPLE_REQUEST_ID}
         return ErrorExample(error.status, code, summary, {"error": fields})
 
-    return error_table(ErrorEnvelope, map(example, errors))
+    return error_table(ErrorEnvelope, map(example, (*common, *kinds)))

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -19,6 +19,8 @@ from starlette.exceptions import HTTPException
 
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
 from serve_app.request_context import current
+
+R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
@@ -67,23 +69,28 @@ def presentable(request: Request, error: FacegraphError) -> FacegraphError:
     return error
 
 
+def row_of(rows: Mapping[type[FacegraphError], R], error: type[FacegraphError]) -> R:
+    """The row of the nearest base class of an error in a dialect's table."""
+    return next(rows[base] for base in error.__mro__ if base in rows)
+
+
 def error_response(request: Request, error: FacegraphError) -> Response:
     """The native response to an error."""
     error = presentable(request, error)
     request_id = current().request_id
     fields = {"code": error.code, "message": error.message, "details": error.details, "request_id": request_id}
-    content = json.dumps({"error": fields}, default=str, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "replace"
+    text = json.dumps({"error": fields}, default=str, ensure_ascii=False, separators=(",", ":"))
+    return Response(
+        text.encode("utf-8", "replace"), error.status, error_headers(error, error.status), media_type="application/json"
     )
-    return Response(content, error.status, error_headers(error), media_type="application/json")
 
 
-def error_headers(error: FacegraphError) -> dict[str, str]:
+def error_headers(error: FacegraphError, status: int) -> dict[str, str]:
     """HTTP headers of an error response; the same in every dialect, except for ``WWW-Authenticate``."""
     headers = {"Cache-Control": "no-store"}
     if "retry_after_s" in error.details:
         headers["Retry-After"] = str(max(1, math.ceil(error.details["retry_after_s"])))
-    if isinstance(error, AuthError) and error.status == 401:
+    if isinstance(error, AuthError) and status == 401:
         headers["WWW-Authenticate"] = 'ApiKey header="X-API-Key"'
     if isinstance(error, MethodNotAllowed) and error.details.get("allowed"):
         headers["Allow"] = ", ".join(error.details["allowed"])

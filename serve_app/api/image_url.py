@@ -35,14 +35,8 @@ async def resolve_host(host: str, port: int) -> Sequence[str]:
 
 
 class ImageFetcher:
-    """Downloads images.
-
-    Args:
-        settings: whether downloads are enabled, allowed hosts, the timeout and the number of redirects.
-        max_bytes: maximum size of an image.
-        resolve: name resolution.
-        transport: performs one HTTP exchange per call, without redirects, cookies or proxies; None for the default.
-    """
+    """Downloads images of at most ``max_bytes``. ``transport`` performs one HTTP exchange per call, without redirects,
+    cookies or proxies; None for the default."""
 
     def __init__(
         self,

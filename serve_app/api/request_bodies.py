@@ -25,15 +25,14 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 MAX_FORM_FIELDS = 1000
 
+EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
+EXAMPLE_FILE = "(an image)"
+
 
 async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
-    """Read the request's body as ``model``.
+    """Read the request's body as ``model``: JSON, or a form with up to ``max_files`` files if that is not 0.
 
-    Args:
-        max_files: maximum number of files in a form; 0 if the path reads JSON only.
-
-    Raises:
-        InvalidRequest, MediaTypeUnsupported, RequestTooLarge.
+    Raises InvalidRequest, MediaTypeUnsupported or RequestTooLarge.
     """
     kind = media_type(request)
     try:
@@ -79,11 +78,7 @@ def at_most(name: str, value: int, most: int) -> None:
 
 
 def exactly_one(ways: Mapping[str, Any]) -> str:
-    """The name of the one field of these that was sent (is not None).
-
-    Raises:
-        InvalidRequest: none was sent, or more than one.
-    """
+    """The name of the one field of these that was sent (is not None). Raises InvalidRequest unless it is one."""
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise InvalidRequest(
@@ -94,18 +89,9 @@ def exactly_one(ways: Mapping[str, Any]) -> str:
     return given[0]
 
 
-# -- documentation
-
-
-def body_docs(
-    model: type[Body], example: Mapping[str, Any], *, form: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """``openapi_extra`` of a path that reads ``model`` with :func:`read_body`.
-
-    Args:
-        example: an example of a JSON body.
-        form: an example of a form's fields; None if the path reads JSON only.
-    """
+def body_docs(model: type[Body], example: Mapping[str, Any], form: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """``openapi_extra`` of a path that reads ``model`` with :func:`read_body`, with examples of a JSON body and of a
+    form's fields; None if the path reads JSON only."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=False)
     files = [name for name, field in schema["properties"].items() if BINARY in (field, *_branches(field))]
     as_json = copy.deepcopy(schema)

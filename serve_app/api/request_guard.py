@@ -18,10 +18,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.admission_control import Admission
-from serve_app.api.concurrency_limit import request_scope
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
-from serve_app.api.escaped_paths import keep_escaped_slashes
+from serve_app.api.key_limits import request_scope
+from serve_app.api.parameters import keep_escaped_slashes
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter
@@ -51,11 +51,8 @@ class RequestGuard:
     """Gives each request its id, limits its body and time, refuses requests in an overload, and answers 500 for an
     unexpected exception.
 
-    Args:
-        app: the wrapped application.
-        bounds: called for each request, because the settings are known only once the replica has its context.
-        translate: makes the response to an error that is raised here or reaches this layer.
-        traffic: counts the requests; None counts none.
+    ``bounds`` is called for each request, because the settings are known only once the replica has its context.
+    ``translate`` makes the response to an error that is raised here or reaches this layer. ``traffic`` counts requests.
     """
 
     def __init__(
@@ -94,14 +91,14 @@ class RequestGuard:
             await send(message)
 
         bounds = self._bounds()
-        limited = _limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
+        bounded = limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
         if counted:
             counted.in_flight += 1
         try:
             if scope["path"] in ALWAYS_ANSWERED:
-                await self._within(bounds.timeout_s, scope, limited, send_with_id)
+                await self._within(bounds.timeout_s, scope, bounded, send_with_id)
             else:
-                with self._admitted(scope, limited, bounds) as admitted:
+                with self._admitted(scope, bounded, bounds) as admitted:
                     await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
             logger.info("request %s: the client disconnected", request_id)
@@ -182,7 +179,7 @@ def request_id_of(scope: Scope) -> str:
     return str(state["request_id"])
 
 
-def _limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
+def limited(receive: Receive, content_length: bytes, limit: int) -> Receive:
     """A ``receive`` that raises RequestTooLarge when the body has more than ``limit`` bytes.
 
     It raises when the body is read, not before, so that the error gets the response of the request's dialect and a

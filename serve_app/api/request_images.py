@@ -24,37 +24,24 @@ PICTURE_SIGNATURES = (
 
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
-    """The image of a body.
-
-    Raises:
-        InvalidRequest: no image was sent, or more than one.
-        ImageError: the image cannot be used.
-    """
-    return await one_of(context, {"image": body.image, "image_base64": body.image_base64, "image_url": body.image_url})
+    """The image of a body. Raises InvalidRequest unless exactly one was sent, ImageError if it cannot be used."""
+    return await one_of(context, {name: getattr(body, name) for name in PictureBody.model_fields})
 
 
 async def one_of(context: ApiContext, ways: Mapping[str, Any]) -> bytes:
     """The image that was sent in one of these fields: base64, a URL if the field's name ends in ``_url``, or a file.
 
-    Raises:
-        InvalidRequest, ImageError.
+    Raises InvalidRequest or ImageError.
     """
     name = exactly_one(ways)
-    return await _load(context, name, ways[name])
+    return await load(context, name, ways[name])
 
 
 async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
-    """All images of a body: files, then base64 texts, then URLs.
-
-    Raises:
-        InvalidRequest: there are too many.
-        ImageError: with ``details["image"]``, the position from 0.
-    """
-    sources: list[tuple[str, Any]] = [
-        *(("image", upload) for upload in body.image),
-        *(("image_base64", text) for text in body.image_base64),
-        *(("image_url", url) for url in body.image_url),
-    ]
+    """All images of a body: files, then base64 texts, then URLs. Raises InvalidRequest if there are too many, and
+    ImageError as :func:`all_of`."""
+    names = ("image", "image_base64", "image_url")
+    sources = [(name, value) for name in names for value in getattr(body, name)]
     most = context.settings.limits.max_images_per_request
     if len(sources) > most:
         raise InvalidRequest(f"A request may bring at most {most} images, this one brings {len(sources)}.", limit=most)
@@ -64,21 +51,21 @@ async def pictures(context: ApiContext, body: PicturesBody) -> list[bytes]:
 async def all_of(context: ApiContext, sources: Sequence[tuple[str, Any]]) -> list[bytes]:
     """The images in these fields, given as pairs of name and value, in order.
 
-    Raises:
-        ImageError: with ``details["image"]``, the position from 0.
+    Raises ImageError with ``details["image"]``, the position from 0.
     """
 
-    async def load(index: int, name: str, value: Any) -> bytes:
+    async def numbered(index: int, name: str, value: Any) -> bytes:
         try:
-            return await _load(context, name, value)
+            return await load(context, name, value)
         except ImageError as error:
             raise type(error)(f"Image {index}: {error.message}", **error.details, image=index) from None
 
-    return await asyncio.gather(*(load(index, *source) for index, source in enumerate(sources)))
+    return await asyncio.gather(*(numbered(index, *source) for index, source in enumerate(sources)))
 
 
-async def _load(context: ApiContext, name: str, value: Any) -> bytes:
-    limit = context.settings.limits.max_image_bytes
+async def load(context: ApiContext, name: str, value: Any, most: int | None = None) -> bytes:
+    """The image in the field ``name``, of at most ``most`` bytes (by default the setting). Raises ImageError."""
+    limit = context.settings.limits.max_image_bytes if most is None else most
     if isinstance(value, Upload):
         content = value.content
     elif name.endswith("_url"):
@@ -99,9 +86,7 @@ async def _load(context: ApiContext, name: str, value: Any) -> bytes:
 def decode_base64(text: str, limit: int) -> bytes:
     """Decode a base64 text, with or without padding, line breaks and a leading ``data:...;base64,``.
 
-    Raises:
-        ImageTooLarge: it encodes more than ``limit`` bytes.
-        ImageUndecodable: it is not base64.
+    Raises ImageTooLarge if it encodes more than ``limit`` bytes, ImageUndecodable if it is not base64.
     """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")

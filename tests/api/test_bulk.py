@@ -266,8 +266,8 @@ def test_a_task_is_followed_to_its_end(world: World) -> None:
 
 def test_a_stream_ends_before_the_request_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count()  # each look at the clock finds it a second on
-    monkeypatch.setattr("serve_app.api.native.events.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
-    monkeypatch.setattr("serve_app.api.native.events.PERIOD_S", 0.0)
+    monkeypatch.setattr("serve_app.api.native.tasks.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr("serve_app.api.native.tasks.PERIOD_S", 0.0)
     task = submit(world, lines({"person": "ada", "image_base64": b64(ADA)})).json()
     answer = world.call("GET", f"/v1/tasks/{task['id']}/events", world.enroll)
     assert answer.status_code == 200

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.rate_limit import RateLimiter
+from serve_app.api.key_limits import RateLimiter
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import RateLimited
 from serve_app.gallery.sql.schema import api_keys

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.concurrency_limit import ConcurrencyLimit, request_scope
+from serve_app.api.key_limits import ConcurrencyLimit, request_scope
 from serve_app.api.request_guard import Bounds, RequestGuard
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import RateLimited

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import decode_base64
-from serve_app.api.schemas.bulk import BulkLine, BulkPersonTexts
+from serve_app.api.schemas.tasks import BulkLine, BulkPersonTexts
 from serve_app.bulk.entries import BadSource
 from serve_app.bulk.files import Files, NotRead
 from serve_app.bulk.manifest import Problems
@@ -41,8 +41,7 @@ DIRECTORY_BYTES_EACH = 1000
 def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
     """The persons of a zip. The whole zip is checked before the first one is yielded.
 
-    Raises:
-        InvalidRequest: not a zip, no persons, a bad manifest, or too many or too large images.
+    Raises InvalidRequest: not a zip, no persons, a bad manifest, or too many or too large images.
     """
     _check_directory(file, limits.max_bulk_pictures)
     with closing(WorkList()) as work, closing(Files()) as files:
@@ -82,8 +81,7 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
 def read_lines(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
     """The persons of JSON lines. All lines are checked before the first person is yielded.
 
-    Raises:
-        InvalidRequest: lines cannot be used (the first of them are named), too many images, or no persons.
+    Raises InvalidRequest: lines cannot be used (the first of them are named), too many images, or no persons.
     """
     problems = Problems("the upload")
     seen: set[str] = set()

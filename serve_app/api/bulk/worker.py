@@ -35,11 +35,7 @@ BUSY = frozenset({429, 503})
 
 
 class BulkWorker:
-    """Enrols uploads, one step after the other.
-
-    Args:
-        idle_s: seconds between two steps when there was nothing to do or the service was too busy.
-    """
+    """Enrols uploads step by step; waits ``idle_s`` when there was nothing to do or the service was too busy."""
 
     def __init__(self, context: ApiContext, idle_s: float = IDLE_S) -> None:
         self._context = context
@@ -145,13 +141,7 @@ class ServiceTarget:
             raise Refused("collection_not_found", "The collection was deleted.")
         try:
             enrolment = await self.service.enroll(
-                self.work.tenant,
-                person,
-                self.work.collection,
-                images,
-                person_fields(fields),
-                mode=mode,
-                **options,
+                self.work.tenant, person, self.work.collection, images, person_fields(fields), mode=mode, **options
             )
         except FacegraphError as error:
             if error.status in BUSY:

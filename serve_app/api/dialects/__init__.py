@@ -20,11 +20,7 @@ EVERY = "all"
 
 
 def chosen(names: Sequence[str]) -> tuple[Dialect, ...]:
-    """The dialects named in the setting ``dialects``.
-
-    Raises:
-        ConfigurationError: a name is unknown.
-    """
+    """The dialects named in the setting ``dialects``. Raises ConfigurationError for an unknown name."""
     known = {dialect.name: dialect for dialect in ALL}
     unknown = [name for name in names if name not in known and name != EVERY]
     if unknown:

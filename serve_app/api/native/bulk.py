@@ -15,14 +15,13 @@ from fastapi.responses import Response, StreamingResponse
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
-from serve_app.api.native.parameters import InPathCollection, InPathTask
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
+from serve_app.api.parameters import InPathCollection, InPathTask
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import media_type, unsupported
-from serve_app.api.schemas.bulk import BulkLine, BulkOutcome
 from serve_app.api.schemas.collections import QualityValue
-from serve_app.api.schemas.tasks import TaskView
+from serve_app.api.schemas.tasks import BulkLine, BulkOutcome, TaskView
 from serve_app.domain import BulkPerson, ImageStorage, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
 from serve_app.settings import Limits
@@ -142,7 +141,7 @@ def _batch(people: Iterator[BulkPerson]) -> list[BulkPerson]:
             "description": "JSON lines, one per processed person.",
             "content": {LINES: {"schema": BulkOutcome.model_json_schema(ref_template=REFERENCE)}},
         },
-        **error_docs(*COMMON_ERRORS, TaskNotFound),
+        **error_docs(TaskNotFound),
     },
 )
 async def bulk_report(

@@ -9,8 +9,8 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
-from serve_app.api.native.parameters import Cursor, Filter, InPathCollection, Limit
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.parameters import Cursor, Filter, InPathCollection, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.collections import CollectionBody, CollectionChanges, CollectionPage, CollectionView
@@ -38,20 +38,17 @@ async def create_collection(request: Request, context: Context, key: AdminKey) -
     return reply(CollectionView.of(created), 201)
 
 
-@router.get("", summary="List collections", response_model=CollectionPage, responses=error_docs(*COMMON_ERRORS))
+@router.get("", summary="List collections", response_model=CollectionPage, responses=error_docs())
 async def list_collections(
     context: Context, key: SearchKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
 ) -> Response:
     """The collections, ordered by name. Needs the role `search`."""
     page = await context.service.matcher.collections(key.tenant_id, q, limit, cursor)
-    return reply(CollectionPage(collections=[CollectionView.of(item) for item in page.items], cursor=page.cursor))
+    return reply(CollectionPage(collections=page.items, cursor=page.cursor))
 
 
 @router.get(
-    "/{name}",
-    summary="One collection",
-    response_model=CollectionView,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+    "/{name}", summary="One collection", response_model=CollectionView, responses=error_docs(CollectionNotFound)
 )
 async def get_collection(name: InPathCollection, context: Context, key: SearchKey) -> Response:
     """The collection's texts, policy and counts. Needs the role `search`."""
@@ -79,7 +76,7 @@ async def change_collection(name: InPathCollection, request: Request, context: C
     "/{name}",
     summary="Delete a collection",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, CollectionNotEmpty),
+    responses=error_docs(CollectionNotFound, CollectionNotEmpty),
 )
 async def delete_collection(
     name: InPathCollection,

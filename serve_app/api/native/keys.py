@@ -10,10 +10,10 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
-from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, KeyView, NewKey
+from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, NewKey
 from serve_app.errors import InvalidRequest, KeyNotFound
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -42,19 +42,13 @@ async def create_key(request: Request, context: Context, key: AdminKey) -> Respo
     return reply(NewKey.with_secret(created, secret), 201)
 
 
-@router.get("", summary="List API keys", response_model=KeyList, responses=error_docs(*COMMON_ERRORS))
+@router.get("", summary="List API keys", response_model=KeyList, responses=error_docs())
 async def list_keys(context: Context, key: AdminKey) -> Response:
     """All keys of the tenant that are not revoked, without their secrets. Needs the role `admin`."""
-    keys = await run_in_threadpool(context.keys.list, key.tenant_id)
-    return reply(KeyList(keys=[KeyView.of(item) for item in keys]))
+    return reply(KeyList(keys=await run_in_threadpool(context.keys.list, key.tenant_id)))
 
 
-@router.delete(
-    "/{key_id}",
-    summary="Revoke an API key",
-    response_model=KeyRevoked,
-    responses=error_docs(*COMMON_ERRORS, KeyNotFound),
-)
+@router.delete("/{key_id}", summary="Revoke an API key", response_model=KeyRevoked, responses=error_docs(KeyNotFound))
 async def revoke_key(
     context: Context, key: AdminKey, key_id: str = Path(min_length=1, max_length=100, pattern=r"^[0-9A-Za-z_-]+$")
 ) -> Response:

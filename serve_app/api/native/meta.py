@@ -1,4 +1,4 @@
-"""``/v1/info``, ``/v1/status``, ``/healthz``, ``/readyz``."""
+"""``/v1/embedder``, ``/v1/info``, ``/v1/status``, ``/healthz``, ``/readyz``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.error_docs import COMMON_ERRORS, error_docs
+from serve_app.api.error_docs import error_docs
+from serve_app.api.parameters import Cursor, Limit
 from serve_app.api.replies import reply
-from serve_app.api.schemas.keys import KeyView
-from serve_app.api.schemas.meta import Health, InfoAnswer, Ready, StageView, StatusAnswer, TrafficView, WarningView
+from serve_app.api.schemas import meta as schemas
 from serve_app.contracts import Stage
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import WINDOW_S, RecentStatistics
@@ -34,7 +34,34 @@ IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 
 @router.get(
-    "/v1/info", summary="Versions, models and limits", response_model=InfoAnswer, responses=error_docs(*COMMON_ERRORS)
+    "/v1/embedder",
+    summary="The embedder, and the progress of a change",
+    response_model=schemas.EmbedderView,
+    responses=error_docs(),
+)
+async def embedder(context: Context, key: AdminKey) -> Response:
+    """The active embedder and the progress of a change; counts are those of the key's tenant. Needs the role `admin`.
+
+    A change is made in the configuration, for all tenants: searches use the active model until the target has embedded
+    every face.
+    """
+    return reply(schemas.EmbedderView.of(await context.service.matcher.embedder_change(key.tenant_id)))
+
+
+@router.get(
+    "/v1/embedder/left-behind",
+    summary="Persons to enrol again for a change of the embedder",
+    response_model=schemas.LeftBehindPage,
+    responses=error_docs(),
+)
+async def left_behind(context: Context, key: AdminKey, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """Persons by id, then unassigned faces, without a stored crop. Needs the role `admin`."""
+    page = await context.service.matcher.left_behind(key.tenant_id, limit, cursor)
+    return reply(schemas.LeftBehindPage(left_behind=page.items, cursor=page.cursor))
+
+
+@router.get(
+    "/v1/info", summary="Versions, models and limits", response_model=schemas.InfoAnswer, responses=error_docs()
 )
 async def info(context: Context, key: SearchKey) -> Response:
     """Versions, models in use, thresholds and limits, and the request's key. Needs the role `search`.
@@ -51,19 +78,17 @@ async def info(context: Context, key: SearchKey) -> Response:
             for model, facts in context.info.get("models", {}).items()
             if facts["task"] != "liveness" or model in liveness.get("models", settings.liveness.models)
         },
-        "key": KeyView.of(key),
+        "key": key,
         "embedder": (await context.service.embedders_in_use()).active,
         "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),
         "image_formats": IMAGE_FORMATS,
         "image_urls": settings.image_urls.enabled,
     }
-    return reply(InfoAnswer.model_validate(facts))
+    return reply(schemas.InfoAnswer.model_validate(facts))
 
 
-@router.get(
-    "/v1/status", summary="The state of the graph", response_model=StatusAnswer, responses=error_docs(*COMMON_ERRORS)
-)
+@router.get("/v1/status", summary="The state of the graph", response_model=schemas.StatusAnswer, responses=error_docs())
 async def status(request: Request, context: Context, key: AdminKey) -> Response:
     """Stages, replicas, queues, latency and refusals of the last minute, and warnings. Needs the role `admin`.
 
@@ -72,8 +97,8 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
     stages = await _states(context)
     replicas = await run_in_threadpool(context.replicas) if context.replicas else {}
     views = [
-        StageView(
-            **StageView.fields_of(context.statistics.get(name) or RecentStatistics()),
+        schemas.StageView(
+            **schemas.StageView.fields_of(context.statistics.get(name) or RecentStatistics()),
             name=name,
             ready=state == READY,
             message="" if state == READY else state,
@@ -83,15 +108,15 @@ async def status(request: Request, context: Context, key: AdminKey) -> Response:
         for name, (state, facts) in stages.items()
     ]
     return reply(
-        StatusAnswer(
+        schemas.StatusAnswer(
             topology=context.settings.topology,
             topology_reason=context.settings.topology_reason,
             window_s=WINDOW_S,
             ingress_replicas=_counts(replicas, "ingress"),
-            requests=TrafficView.of(request.app.state.traffic),
+            requests=schemas.TrafficView.of(request.app.state.traffic),
             stages=views,
             warnings=[
-                WarningView(code=code, message=message)
+                schemas.WarningView(code=code, message=message)
                 for _, facts in stages.values()
                 for code, message in facts.get("warnings", {}).items()
             ],
@@ -104,17 +129,14 @@ def _counts(replicas: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, 
     return None if found is None else dict(found)
 
 
-@router.get("/healthz", summary="Liveness check", response_model=Health)
+@router.get("/healthz", summary="Liveness check", response_model=schemas.Health)
 async def healthz() -> Response:
     """Always 200 while the process answers. Needs no key."""
-    return reply(Health(status="ok"))
+    return reply(schemas.Health(status="ok"))
 
 
 @router.get(
-    "/readyz",
-    summary="Readiness check",
-    response_model=Ready,
-    responses=error_docs(Unavailable),
+    "/readyz", summary="Readiness check", response_model=schemas.Ready, responses=error_docs(Unavailable, common=())
 )
 async def readyz(context: Context) -> Response:
     """200 if every stage can serve, otherwise 503 with the names of those that cannot. Needs no key."""
@@ -122,7 +144,7 @@ async def readyz(context: Context) -> Response:
     waiting = [name for name, state in states.items() if state != READY]
     if waiting:
         raise Unavailable(f"Not ready: {', '.join(waiting)}.", stages=states, retry_after_s=1)
-    return reply(Ready(status=READY, stages=states))
+    return reply(schemas.Ready(status=READY, stages=states))
 
 
 async def _states(context: ApiContext) -> dict[str, tuple[str, Mapping[str, Any]]]:

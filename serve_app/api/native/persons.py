@@ -7,72 +7,43 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app import errors
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey, SearchKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, FACE_ERRORS, error_docs
-from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.parameters import (
-    EXAMPLE_BASE64,
-    EXAMPLE_FILE,
-    Cursor,
-    Filter,
-    InPathCollection,
-    InPathFace,
-    Limit,
-)
+from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, POLICY_ERRORS, error_docs
+from serve_app.api.parameters import Cursor, Filter, InPathCollection, InPathFace, InPathPerson, Limit
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, body_docs, read_body
 from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
-from serve_app.api.schemas.faces import FaceView
-from serve_app.api.schemas.persons import (
-    AddedFaces,
-    EnrolledPerson,
-    MergeBody,
-    PersonBody,
-    PersonPage,
-    PersonView,
-    PicturesBody,
-)
+from serve_app.api.schemas import persons as schemas
 from serve_app.api.schemas.privacy import DeletionAnswer
-from serve_app.errors import (
-    CollectionNotFound,
-    DuplicateFace,
-    FaceIdNotFound,
-    FaceNotLive,
-    FaceRejected,
-    ImageNotStored,
-    InvalidRequest,
-    LivenessRequired,
-    PersonExists,
-    PersonNotFound,
-    QualityTooLow,
-    TooManyFaces,
-)
 
 router = APIRouter(tags=["persons"])
 
 PERSONS = "/v1/collections/{name}/persons"
+PERSON = PERSONS + "/{person_id}"
+NOT_FOUND = (errors.CollectionNotFound, errors.PersonNotFound)
 ENROLMENT_ERRORS = (
     *FACE_ERRORS,
-    CollectionNotFound,
-    TooManyFaces,
-    FaceRejected,
-    QualityTooLow,
-    FaceNotLive,
-    DuplicateFace,
+    errors.CollectionNotFound,
+    errors.TooManyFaces,
+    errors.FaceRejected,
+    errors.QualityTooLow,
+    errors.FaceNotLive,
+    errors.DuplicateFace,
 )
 
 
 @router.put(
-    PERSONS + "/{person_id}",
+    PERSON,
     summary="Enrol or change a person",
-    response_model=EnrolledPerson,
+    response_model=schemas.EnrolledPerson,
     responses={
-        201: {"model": EnrolledPerson, "description": "The person is new."},
-        **error_docs(*ENROLMENT_ERRORS, LivenessRequired, PersonExists),
+        201: {"model": schemas.EnrolledPerson, "description": "The person is new."},
+        **error_docs(*ENROLMENT_ERRORS, errors.LivenessRequired, errors.PersonExists),
     },
     openapi_extra=body_docs(
-        PersonBody,
+        schemas.PersonBody,
         {"name": "Ada Lovelace", "metadata": {"badge": "1843"}, "image_base64": [EXAMPLE_BASE64]},
         form={"image": [EXAMPLE_FILE], "name": "Ada Lovelace", "metadata": '{"badge": "1843"}'},
     ),
@@ -86,7 +57,7 @@ async def put_person(
     Answers 201 if the person is new, otherwise 200. Needs the role `enroll`.
     """
     most = context.settings.limits.max_images_per_request
-    body = await read_body(request, context, PersonBody, max_files=most)
+    body = await read_body(request, context, schemas.PersonBody, max_files=most)
     enrolment = await context.service.enroll(
         key.tenant_id,
         person_id,
@@ -97,58 +68,38 @@ async def put_person(
         must_be_new=body.must_be_new,
         **body.enrolment_options(),
     )
-    return reply(EnrolledPerson.after(enrolment.person, enrolment.faces), 201 if enrolment.created else 200)
+    return reply(schemas.EnrolledPerson.after(enrolment), 201 if enrolment.created else 200)
 
 
 @router.get(
-    PERSONS,
-    summary="List persons",
-    response_model=PersonPage,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound),
+    PERSONS, summary="List persons", response_model=schemas.PersonPage, responses=error_docs(errors.CollectionNotFound)
 )
 async def list_persons(
-    name: InPathCollection,
-    context: Context,
-    key: EnrollKey,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-    q: Filter = "",
+    name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None, q: Filter = ""
 ) -> Response:
     """The persons of a collection, ordered by id. Needs the role `enroll`."""
     page = await context.service.matcher.persons(key.tenant_id, name, q, limit, cursor)
-    return reply(PersonPage(persons=[PersonView.of(person) for person in page.items], cursor=page.cursor))
+    return reply(schemas.PersonPage(persons=page.items, cursor=page.cursor))
 
 
-@router.get(
-    PERSONS + "/{person_id}",
-    summary="One person",
-    response_model=PersonView,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
-)
+@router.get(PERSON, summary="One person", response_model=schemas.PersonView, responses=error_docs(*NOT_FOUND))
 async def get_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """The person's fields and faces. Needs the role `enroll`."""
-    return reply(PersonView.of(await context.service.matcher.person(key.tenant_id, person_id, name)))
+    return reply(schemas.PersonView.of(await context.service.matcher.person(key.tenant_id, person_id, name)))
 
 
-@router.delete(
-    PERSONS + "/{person_id}",
-    summary="Delete a person",
-    response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound),
-)
+@router.delete(PERSON, summary="Delete a person", response_model=DeletionAnswer, responses=error_docs(*NOT_FOUND))
 async def delete_person(name: InPathCollection, person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection, and erases the person if it was the last one. Needs the role `enroll`."""
     return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id, name)))
 
 
 @router.post(
-    PERSONS + "/{person_id}/merge",
+    PERSON + "/merge",
     summary="Merge two records of one person",
-    response_model=PersonView,
-    responses=error_docs(
-        *BODY_ERRORS, CollectionNotFound, PersonNotFound, LivenessRequired, FaceNotLive, QualityTooLow
-    ),
-    openapi_extra=body_docs(MergeBody, {"person_id": "ada-king"}),
+    response_model=schemas.PersonView,
+    responses=error_docs(*BODY_ERRORS, *NOT_FOUND, *POLICY_ERRORS),
+    openapi_extra=body_docs(schemas.MergeBody, {"person_id": "ada-king"}),
 )
 async def merge_persons(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
@@ -159,45 +110,40 @@ async def merge_persons(
     This person's data are kept, and empty fields are filled from the other record. Watch lists and metadata are merged.
     Needs the role `enroll`.
     """
-    body = await read_body(request, context, MergeBody)
+    body = await read_body(request, context, schemas.MergeBody)
     merged = await context.service.matcher.merge_persons(key.tenant_id, person_id, body.person_id, name)
-    return reply(PersonView.of(merged))
+    return reply(schemas.PersonView.of(merged))
 
 
 @router.post(
-    PERSONS + "/{person_id}/faces",
+    PERSON + "/faces",
     summary="Add faces to a person",
     status_code=201,
-    response_model=AddedFaces,
-    responses=error_docs(*ENROLMENT_ERRORS, PersonNotFound),
-    openapi_extra=body_docs(PicturesBody, {"image_base64": [EXAMPLE_BASE64]}, form={"image": [EXAMPLE_FILE]}),
+    response_model=schemas.AddedFaces,
+    responses=error_docs(*ENROLMENT_ERRORS, errors.PersonNotFound),
+    openapi_extra=body_docs(schemas.PicturesBody, {"image_base64": [EXAMPLE_BASE64]}, form={"image": [EXAMPLE_FILE]}),
 )
 async def add_faces(
     name: InPathCollection, person_id: InPathPerson, request: Request, context: Context, key: EnrollKey
 ) -> Response:
     """Adds one face per image; either all images are enrolled or none. Needs the role `enroll`."""
     most = context.settings.limits.max_images_per_request
-    body = await read_body(request, context, PicturesBody, max_files=most)
+    body = await read_body(request, context, schemas.PicturesBody, max_files=most)
     images = await pictures(context, body)
     if not images:
-        raise InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
+        raise errors.InvalidRequest("At least one image was expected: image, image_base64 or image_url.")
     await context.service.matcher.person(key.tenant_id, person_id, name)
     enrolment = await context.service.enroll(
-        key.tenant_id,
-        person_id,
-        name,
-        images,
-        mode="add",
-        **body.enrolment_options(),
+        key.tenant_id, person_id, name, images, mode="add", **body.enrolment_options()
     )
-    return reply(AddedFaces(person_id=person_id, faces=[FaceView.of(face) for face in enrolment.faces]), 201)
+    return reply(schemas.AddedFaces(person_id=person_id, faces=enrolment.faces), 201)
 
 
 @router.delete(
-    PERSONS + "/{person_id}/faces/{face_id}",
+    PERSON + "/faces/{face_id}",
     summary="Delete one face of a person",
     response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, CollectionNotFound, PersonNotFound, FaceIdNotFound),
+    responses=error_docs(*NOT_FOUND, errors.FaceIdNotFound),
 )
 async def delete_face(
     name: InPathCollection, person_id: InPathPerson, face_id: InPathFace, context: Context, key: EnrollKey
@@ -217,7 +163,7 @@ async def delete_face(
             "description": "The image.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
         },
-        **error_docs(*COMMON_ERRORS, FaceIdNotFound, ImageNotStored),
+        **error_docs(errors.FaceIdNotFound, errors.ImageNotStored),
     },
 )
 async def face_image(

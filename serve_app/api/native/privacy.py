@@ -9,21 +9,12 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, EnrollKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
-from serve_app.api.escaped_paths import InPathPerson
-from serve_app.api.native.parameters import Cursor, Limit
+from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.parameters import Cursor, InPathPerson, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
+from serve_app.api.schemas import privacy as schemas
 from serve_app.api.schemas.base import PersonId
-from serve_app.api.schemas.privacy import (
-    EXAMPLE_RECEIPT,
-    AuditChecked,
-    AuditEntryView,
-    AuditPage,
-    DeletionAnswer,
-    ReceiptBody,
-    ReceiptChecked,
-)
 from serve_app.errors import PersonNotFound
 
 router = APIRouter(tags=["privacy"])
@@ -32,32 +23,31 @@ router = APIRouter(tags=["privacy"])
 @router.delete(
     "/v1/persons/{person_id}",
     summary="Erase a person",
-    response_model=DeletionAnswer,
-    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+    response_model=schemas.DeletionAnswer,
+    responses=error_docs(PersonNotFound),
 )
 async def erase_person(person_id: InPathPerson, context: Context, key: EnrollKey) -> Response:
     """Erases the person from every collection and returns a signed receipt. Needs the role `enroll`."""
-    return reply(DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id)))
+    return reply(schemas.DeletionAnswer.of(await context.service.matcher.delete_person(key.tenant_id, person_id)))
 
 
 @router.post(
     "/v1/receipts/check",
     summary="Check the receipt of an erasure",
-    response_model=ReceiptChecked,
+    response_model=schemas.ReceiptChecked,
     responses=error_docs(*BODY_ERRORS),
-    openapi_extra=body_docs(ReceiptBody, EXAMPLE_RECEIPT),
+    openapi_extra=body_docs(schemas.ReceiptBody, schemas.EXAMPLE_RECEIPT),
 )
 async def check_receipt(request: Request, context: Context, key: EnrollKey) -> Response:
     """Whether it was signed here, and whether data of the erased persons are stored. Needs the role `enroll`."""
-    body = await read_body(request, context, ReceiptBody)
-    return reply(ReceiptChecked.of(await context.service.matcher.check_receipt(key.tenant_id, body.to_domain())))
+    body = await read_body(request, context, schemas.ReceiptBody)
+    return reply(
+        schemas.ReceiptChecked.of(await context.service.matcher.check_receipt(key.tenant_id, body.to_domain()))
+    )
 
 
 @router.get(
-    "/v1/audit",
-    summary="The audit log",
-    response_model=AuditPage,
-    responses=error_docs(*COMMON_ERRORS, PersonNotFound),
+    "/v1/audit", summary="The audit log", response_model=schemas.AuditPage, responses=error_docs(PersonNotFound)
 )
 async def read_audit(
     context: Context,
@@ -68,15 +58,12 @@ async def read_audit(
 ) -> Response:
     """Who searched, enrolled and erased what, newest first, without images or names. Needs the role `admin`."""
     page = await context.service.matcher.audit(key.tenant_id, person_id, limit, cursor)
-    return reply(AuditPage(entries=[AuditEntryView.of(entry) for entry in page.items], cursor=page.cursor))
+    return reply(schemas.AuditPage(entries=page.items, cursor=page.cursor))
 
 
 @router.get(
-    "/v1/audit/check",
-    summary="Check the audit log",
-    response_model=AuditChecked,
-    responses=error_docs(*COMMON_ERRORS),
+    "/v1/audit/check", summary="Check the audit log", response_model=schemas.AuditChecked, responses=error_docs()
 )
 async def check_audit(context: Context, key: AdminKey) -> Response:
     """Recomputes all hashes of the chain. Needs the role `admin`."""
-    return reply(AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))
+    return reply(schemas.AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 from serve_app.api.api_context import Context
 from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import PICTURE_ERRORS, error_docs
-from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import at_most, body_docs, exactly_one, read_body
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, body_docs, exactly_one, read_body
 from serve_app.api.request_images import picture
+from serve_app.api.schemas.pictures import PictureBody
 from serve_app.api.schemas.search import SearchAnswer, SearchBody
 from serve_app.domain import ThresholdRequest
 from serve_app.errors import CollectionNotFound, FaceIdNotFound, UnknownsNotKept
@@ -41,15 +41,8 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     at_most("max_results", body.max_results, context.settings.limits.max_results)
     collections = tuple(dict.fromkeys(body.collections))
     threshold = ThresholdRequest(body.min_score, body.fpir)
-    way = exactly_one(
-        {
-            "image": body.image,
-            "image_base64": body.image_base64,
-            "image_url": body.image_url,
-            "face_id": body.face_id,
-        }
-    )
-    if way == "face_id" and body.face_id is not None:
+    exactly_one({name: getattr(body, name) for name in (*PictureBody.model_fields, "face_id")})
+    if body.face_id is not None:
         result = await context.service.search_face(
             key.tenant_id,
             body.face_id,

@@ -9,27 +9,20 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import EnrollKey
-from serve_app.api.error_docs import BODY_ERRORS, COMMON_ERRORS, error_docs
-from serve_app.api.native.parameters import Cursor, InPathCollection, Limit
+from serve_app.api.error_docs import BODY_ERRORS, POLICY_ERRORS, error_docs
+from serve_app.api.parameters import Cursor, InPathCollection, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.base import FaceId
 from serve_app.api.schemas.persons import EnrolledPerson
 from serve_app.api.schemas.privacy import DeletionAnswer
 from serve_app.api.schemas.unknowns import MergeUnknownsBody, NameBody, UnknownPage, UnknownView
-from serve_app.errors import (
-    CollectionNotFound,
-    FaceNotLive,
-    LivenessRequired,
-    PersonExists,
-    QualityTooLow,
-    UnknownNotFound,
-)
+from serve_app.errors import CollectionNotFound, PersonExists, UnknownNotFound
 
 router = APIRouter(prefix="/v1/collections/{name}/unknowns", tags=["unknowns"])
 
 InPathUnknown = Annotated[FaceId, Path(description="An unknown's id.")]
-ERRORS = (*COMMON_ERRORS, CollectionNotFound, UnknownNotFound)
+ERRORS = (CollectionNotFound, UnknownNotFound)
 
 
 @router.get("", summary="List unknowns", response_model=UnknownPage, responses=error_docs(*ERRORS))
@@ -37,7 +30,8 @@ async def list_unknowns(
     name: InPathCollection, context: Context, key: EnrollKey, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """Unrecognised faces of searches with `keep_unknown`, clustered by similarity. Needs the role `enroll`."""
-    return reply(UnknownPage.of(await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)))
+    page = await context.service.matcher.unknowns(key.tenant_id, name, limit, cursor)
+    return reply(UnknownPage(unknowns=page.items, cursor=page.cursor))
 
 
 @router.delete("", summary="Discard all unknowns", response_model=DeletionAnswer, responses=error_docs(*ERRORS))
@@ -68,15 +62,7 @@ async def discard_unknown(
     response_model=EnrolledPerson,
     responses={
         201: {"model": EnrolledPerson, "description": "The person is new."},
-        **error_docs(
-            *BODY_ERRORS,
-            CollectionNotFound,
-            UnknownNotFound,
-            PersonExists,
-            LivenessRequired,
-            FaceNotLive,
-            QualityTooLow,
-        ),
+        **error_docs(*BODY_ERRORS, *ERRORS, PersonExists, *POLICY_ERRORS),
     },
     openapi_extra=body_docs(NameBody, {"person_id": "ada", "name": "Ada Lovelace"}),
 )
@@ -92,14 +78,14 @@ async def name_unknown(
     done = await context.service.matcher.name_unknown(
         key.tenant_id, name, unknown_id, body.person_id, body.to_domain(), body.must_be_new
     )
-    return reply(EnrolledPerson.after(done.person, done.faces), 201 if done.created else 200)
+    return reply(EnrolledPerson.after(done), 201 if done.created else 200)
 
 
 @router.post(
     "/{unknown_id}/merge",
     summary="Merge unknowns",
     response_model=UnknownView,
-    responses=error_docs(*BODY_ERRORS, CollectionNotFound, UnknownNotFound),
+    responses=error_docs(*BODY_ERRORS, *ERRORS),
     openapi_extra=body_docs(MergeUnknownsBody, {"others": ["9f8e7d6c5b4a39281706f5e4d3c2b1a0"]}),
 )
 async def merge_unknowns(

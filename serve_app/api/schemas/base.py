@@ -25,7 +25,10 @@ class Answer(BaseModel):
 
 
 class View(Answer):
-    """A response, or a part of one, whose fields have the names of a domain value's attributes."""
+    """A response, or a part of one, whose fields have the names of a domain value's attributes.
+
+    A field with a view as its type also accepts the domain value itself.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -32,8 +32,7 @@ class PolicyBody(Body):
     liveness: bool | None = Field(None, description="Whether enrolment and search refuse faces that are not live.")
     liveness_threshold: Probability | None = Field(None, description="Minimum probability of a live face.")
     min_score: Score | None = Field(
-        None,
-        description="Minimum score of a match in a search of this collection; null: derived from FPIR.",
+        None, description="Minimum score of a match in a search of this collection; null: derived from FPIR."
     )
     image_storage: ImageStorage | None = Field(None, description="What enrolment stores of an image.")
     retention_days: float | None = Field(
@@ -73,15 +72,8 @@ class CollectionBody(Body):
 
     def to_domain(self, default: CollectionPolicy) -> NewCollection:
         """Convert for the gallery; ``default`` is the policy for the fields that are left out."""
-        return NewCollection(
-            name=self.name,
-            title=self.title,
-            description=self.description,
-            kind=self.kind,
-            tags=tuple(self.tags),
-            user_data=self.user_data,
-            policy=self.policy.applied_to(default),
-        )
+        fields = {**dict(self), "tags": tuple(self.tags), "policy": self.policy.applied_to(default)}
+        return NewCollection(**fields)
 
 
 class CollectionChanges(Body):
@@ -97,11 +89,8 @@ class CollectionChanges(Body):
 
     def plain(self) -> dict[str, Any]:
         """The fields that were sent, except the policy."""
-        fields = {name: getattr(self, name) for name in self.model_fields_set if name != "policy"}
-        changes = {name: value for name, value in fields.items() if value is not None}
-        if "tags" in changes:
-            changes["tags"] = tuple(changes["tags"])
-        return changes
+        changes = {name: value for name, value in self if value is not None and name != "policy"}
+        return changes if self.tags is None else {**changes, "tags": tuple(self.tags)}
 
 
 class PolicyView(View):

@@ -18,19 +18,10 @@ SCORE_DIGITS = 6
 """Decimal places of scores, distances and probabilities."""
 
 
-def rounded(value: float) -> float:
-    """A score, distance or probability rounded for responses."""
-    return round(float(value), SCORE_DIGITS)
+Rounded = Annotated[float, BeforeValidator(lambda value: round(float(value), SCORE_DIGITS))]
+"""Scores, distances and probabilities."""
 
-
-def _to_hundredths(value: float) -> float:
-    return round(float(value), PIXEL_DIGITS)
-
-
-Rounded = Annotated[float, BeforeValidator(rounded)]
-"""Scores and probabilities."""
-
-Hundredths = Annotated[float, BeforeValidator(_to_hundredths)]
+Hundredths = Annotated[float, BeforeValidator(lambda value: round(float(value), PIXEL_DIGITS))]
 """Pixel coordinates and measurements of quality."""
 
 
@@ -46,13 +37,14 @@ class BoxView(View):
 class PointView(Answer):
     """A point in pixels of the upright image."""
 
-    x: float
-    y: float
+    x: Hundredths
+    y: Hundredths
 
 
 class LandmarksView(Answer):
     """Five points; right and left are those of the person in the image."""
 
+    # in the order of the domain's landmarks
     right_eye: PointView
     left_eye: PointView
     nose: PointView
@@ -62,9 +54,8 @@ class LandmarksView(Answer):
     @classmethod
     def of(cls, landmarks: NDArray[Any]) -> LandmarksView:
         """Build from the domain's (5, 2) array."""
-        points = [PointView(x=round(x, PIXEL_DIGITS), y=round(y, PIXEL_DIGITS)) for x, y in landmarks.tolist()]
-        right_eye, left_eye, nose, mouth_right, mouth_left = points
-        return cls(right_eye=right_eye, left_eye=left_eye, nose=nose, mouth_right=mouth_right, mouth_left=mouth_left)
+        points = (PointView(x=x, y=y) for x, y in landmarks.tolist())
+        return cls(**dict(zip(cls.model_fields, points, strict=True)))
 
 
 class QualityView(View):
@@ -103,19 +94,19 @@ class FaceOnPicture(Answer):
 
     box: BoxView
     landmarks: LandmarksView
-    detection_score: float = Field(description="0 to 1.", examples=[0.93])
-    quality: float = Field(description="0 (useless) to 1: the probability of being recognised.", examples=[0.81])
+    detection_score: Rounded = Field(description="0 to 1.", examples=[0.93])
+    quality: Rounded = Field(description="0 (useless) to 1: the probability of being recognised.", examples=[0.81])
     quality_details: QualityView
 
     @classmethod
     def fields_of(cls, face: DetectedFace) -> dict[str, Any]:
         """The values of the fields."""
         return {
-            "box": BoxView.of(face.box),
+            "box": face.box,
             "landmarks": LandmarksView.of(face.landmarks),
-            "detection_score": rounded(face.detection_score),
-            "quality": rounded(face.quality.value),
-            "quality_details": QualityView.of(face.quality),
+            "detection_score": face.detection_score,
+            "quality": face.quality.value,
+            "quality_details": face.quality,
         }
 
 

@@ -24,7 +24,7 @@ from serve_app.api.schemas.base import (
 )
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
-from serve_app.domain import Consent, Face, ImageStorage, Person, PersonFields, QualityCode
+from serve_app.domain import Consent, Enrolment, ImageStorage, PersonFields, QualityCode
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -74,8 +74,7 @@ class PicturesBody(Body):
     )
     image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of an image or several.")
     faces: Literal["one", "largest"] = Field(
-        "one",
-        description="`one` refuses an image with a second face about as large; `largest` takes the largest face.",
+        "one", description="`one` refuses an image with a second face about as large; `largest` takes the largest face."
     )
     liveness: bool | None = Field(
         None, description="Refuse images that do not show a live person; left out: the collection's policy decides."
@@ -106,15 +105,8 @@ class PicturesBody(Body):
 
     def enrolment_options(self) -> dict[str, Any]:
         """Keyword arguments for the service's enrolment."""
-        return {
-            "faces": self.faces,
-            "liveness": self.liveness,
-            "image_storage": self.image_storage,
-            "reject": self.reject,
-            "reject_below": self.reject_below,
-            "check_duplicates": self.check_duplicates,
-            "duplicate_min_score": self.duplicate_min_score,
-        }
+        images = {"image", "image_base64", "image_url"}
+        return {name: getattr(self, name) for name in PicturesBody.model_fields if name not in images}
 
 
 class PersonTexts(Body):
@@ -138,18 +130,10 @@ class PersonTexts(Body):
 
     def to_domain(self) -> PersonFields:
         """Convert for the gallery."""
-        return PersonFields(
-            name=self.name,
-            gender=self.gender,
-            date_of_birth=self.date_of_birth,
-            nationality=self.nationality,
-            id_number=self.id_number,
-            address=self.address,
-            notes=self.notes,
-            watch_list=None if self.watch_list is None else tuple(self.watch_list),
-            consent=self.consent.to_domain() if self.consent else None,
-            metadata=self.metadata,
-        )
+        given = {name: getattr(self, name) for name in PersonTexts.model_fields}
+        watch_list = None if self.watch_list is None else tuple(self.watch_list)
+        consent = self.consent.to_domain() if self.consent else None
+        return PersonFields(**{**given, "watch_list": watch_list, "consent": consent})
 
 
 def person_fields(fields: Mapping[str, Any]) -> PersonFields:
@@ -207,9 +191,9 @@ class EnrolledPerson(PersonView):
     added_faces: list[str] = Field(description="Ids of the faces that this request added, in the order of the images.")
 
     @classmethod
-    def after(cls, person: Person, added: tuple[Face, ...]) -> EnrolledPerson:
-        """Build from the person and the faces that the request added."""
-        return cls(**dict(PersonView.of(person)), added_faces=[face.id for face in added])
+    def after(cls, enrolment: Enrolment) -> EnrolledPerson:
+        """Build from the domain value."""
+        return cls(**dict(PersonView.of(enrolment.person)), added_faces=[face.id for face in enrolment.faces])
 
 
 class PersonPage(Answer):

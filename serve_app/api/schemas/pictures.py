@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField, is_none
 from serve_app.api.schemas.collections import Probability, Score
-from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LivenessView, rounded
+from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LivenessView, Rounded
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Liveness
 
 OptionalLiveness = Annotated[
@@ -88,8 +88,7 @@ class DetectedFaceView(FaceOnPicture):
     @classmethod
     def of(cls, checked: CheckedFace) -> DetectedFaceView:
         """Build from the domain value."""
-        liveness = LivenessView.of(checked.liveness) if checked.liveness else None
-        return cls(**cls.fields_of(checked.face), liveness=liveness)
+        return cls(**cls.fields_of(checked.face), liveness=checked.liveness)
 
 
 class DetectAnswer(Answer):
@@ -115,27 +114,21 @@ class ComparisonAnswer(Answer):
     """The result of a comparison of two faces."""
 
     request_id: str
-    score: float = Field(description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.86])
+    score: Rounded = Field(
+        description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.86]
+    )
     is_match: bool = Field(description="Whether the score reaches min_score, and no liveness check failed.")
-    min_score: float = Field(examples=[0.7])
+    min_score: Rounded = Field(examples=[0.7])
     fmr: float = Field(description="Share of pairs of different people that reach this score.", examples=[6e-8])
-    distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.41])
+    distance: Rounded = Field(description="Cosine distance, 0 to 2.", examples=[0.41])
     model: str = Field(examples=["sface-2021dec"])
     liveness: OptionalLiveness = None
 
     @classmethod
-    def fields_of(cls, request_id: str, comparison: Comparison) -> dict[str, Any]:
-        """The values of the fields."""
-        return {
-            "request_id": request_id,
-            "score": rounded(comparison.score),
-            "is_match": comparison.is_match,
-            "min_score": rounded(comparison.min_score),
-            "fmr": comparison.fmr,
-            "distance": rounded(comparison.distance),
-            "model": comparison.model,
-            "liveness": LivenessView.of(comparison.liveness) if comparison.liveness else None,
-        }
+    def of(cls, request_id: str, comparison: Comparison, **others: Any) -> Self:
+        """Build from the domain value and the fields of the subclass."""
+        fields = {name: getattr(comparison, name) for name in ComparisonAnswer.model_fields if name != "request_id"}
+        return cls(request_id=request_id, **fields, **others)
 
 
 class CompareAnswer(ComparisonAnswer):

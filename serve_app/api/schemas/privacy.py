@@ -37,15 +37,9 @@ class DeletionAnswer(Answer):
     receipt: ReceiptView | None = Field(None, description="Proof that named persons were erased; the only copy.")
 
     @classmethod
-    def of(cls, deletion: Deletion) -> DeletionAnswer:
+    def of(cls, done: Deletion) -> DeletionAnswer:
         """Build from the domain value."""
-        return cls(
-            deleted=True,
-            erased=deletion.erased,
-            persons=deletion.persons,
-            faces=deletion.faces,
-            receipt=ReceiptView.of(deletion.receipt) if deletion.receipt else None,
-        )
+        return cls(deleted=True, erased=done.erased, persons=done.persons, faces=done.faces, receipt=done.receipt)
 
 
 class ReceiptBody(Body):

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, AliasPath, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated, View
 from serve_app.api.schemas.collections import Score
-from serve_app.api.schemas.faces import (
-    BoxView,
-    FaceOnPicture,
-    ImageView,
-    LandmarksView,
-    LivenessView,
-    QualityView,
-    rounded,
-)
+from serve_app.api.schemas.faces import BoxView, FaceOnPicture, ImageView, LandmarksView, QualityView, Rounded
 from serve_app.api.schemas.persons import PersonSummary
 from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
 from serve_app.api.schemas.unknowns import SightingView
-from serve_app.domain import Match, SearchedFace, SearchResult
+from serve_app.domain import SearchedFace, SearchResult
 
 
 class SearchBody(PictureBody):
@@ -52,7 +44,6 @@ class SearchBody(PictureBody):
         examples=["staff"],
     )
     liveness: bool = Field(False, description="Check liveness; faces that are not live are reported without matches.")
-
     trace: bool = Field(
         True, description="False: the search is not recorded in the audit log, if the settings allow that."
     )
@@ -70,25 +61,16 @@ class SearchBody(PictureBody):
         return self
 
 
-class MatchView(Answer):
+class MatchView(View):
     """A person or unassigned face that matches the probe."""
 
     collection: str = Field(examples=["staff"])
     person: PersonSummary | None = Field(description="Null for an unassigned face.")
-    face_id: str = Field(description="The most similar enrolled face.")
-    score: float = Field(description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.91])
-    distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.33])
-
-    @classmethod
-    def of(cls, match: Match) -> MatchView:
-        """Build from the domain value."""
-        return cls(
-            collection=match.collection,
-            person=PersonSummary.of(match.person) if match.person else None,
-            face_id=match.face.id,
-            score=rounded(match.score),
-            distance=rounded(match.distance),
-        )
+    face_id: str = Field(validation_alias=AliasPath("face", "id"), description="The most similar enrolled face.")
+    score: Rounded = Field(
+        description="Calibrated, 0 to 1: each 0.05 is one order of magnitude of FMR.", examples=[0.91]
+    )
+    distance: Rounded = Field(description="Cosine distance, 0 to 2.", examples=[0.33])
 
 
 OptionalSighting = Annotated[SightingView | None, Field(description="Where the face was kept; null if it was not.")]
@@ -112,9 +94,9 @@ class SearchedFaceView(Answer):
         face = searched.face
         return cls(
             **(FaceOnPicture.fields_of(face) if face else dict.fromkeys(FaceOnPicture.model_fields)),
-            liveness=LivenessView.of(searched.liveness) if searched.liveness else None,
-            matches=[MatchView.of(match) for match in searched.matches],
-            unknown=SightingView.of(searched.unknown) if searched.unknown else None,
+            liveness=searched.liveness,
+            matches=searched.matches,
+            unknown=searched.unknown,
         )
 
 
@@ -144,9 +126,9 @@ class SearchAnswer(Answer):
         """Build from the domain value."""
         return cls(
             request_id=request_id,
-            image=ImageView.of(result.image) if result.image else None,
+            image=result.image,
             faces=[SearchedFaceView.of(face) for face in result.faces],
             model=result.model,
-            threshold=ThresholdView.of(result.threshold),
+            threshold=result.threshold,
             timings_ms=dict(result.timings),
         )

@@ -1,17 +1,17 @@
-"""Background tasks: progress and results."""
+"""Background tasks: progress and results, and the lines of bulk uploads."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AliasPath, Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, NextPage, PersonId, View
+from serve_app.api.schemas.base import Answer, Body, NextPage, OneOrMore, PersonId, View
 from serve_app.api.schemas.collections import Score
-from serve_app.api.schemas.faces import rounded
-from serve_app.api.schemas.persons import PersonSummary
-from serve_app.domain import DuplicatePair, EnrolledFace, Page, TaskState
+from serve_app.api.schemas.faces import Rounded
+from serve_app.api.schemas.persons import PersonSummary, PersonTexts
+from serve_app.domain import TaskState
 
 
 class DuplicatesBody(Body):
@@ -70,23 +70,18 @@ class TaskList(Answer):
     tasks: list[TaskView]
 
 
-class DuplicateSide(Answer):
+class DuplicateSide(View):
     """One side of a pair."""
 
     person: PersonSummary | None = Field(description="Null for an unassigned face.")
-    face_id: str
-
-    @classmethod
-    def of(cls, side: EnrolledFace) -> DuplicateSide:
-        """Build from the domain value."""
-        return cls(person=PersonSummary.of(side.person) if side.person else None, face_id=side.face.id)
+    face_id: str = Field(validation_alias=AliasPath("face", "id"))
 
 
-class DuplicateView(Answer):
+class DuplicateView(View):
     """Two persons who may be the same, with their two most similar faces."""
 
-    score: float = Field(description="Calibrated, 0 to 1.", examples=[0.93])
-    distance: float = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
+    score: Rounded = Field(description="Calibrated, 0 to 1.", examples=[0.93])
+    distance: Rounded = Field(description="Cosine distance, 0 to 2.", examples=[0.31])
     distinct: bool = Field(description="Whether they are recorded as different people.", examples=[False])
     first: DuplicateSide
     second: DuplicateSide
@@ -98,17 +93,40 @@ class DuplicatePage(Answer):
     pairs: list[DuplicateView]
     cursor: NextPage
 
-    @classmethod
-    def of(cls, page: Page[DuplicatePair]) -> DuplicatePage:
-        """Build from the domain value."""
-        pairs = [
-            DuplicateView(
-                score=rounded(pair.score),
-                distance=rounded(pair.distance),
-                distinct=pair.distinct,
-                first=DuplicateSide.of(pair.first),
-                second=DuplicateSide.of(pair.second),
-            )
-            for pair in page.items
-        ]
-        return cls(pairs=pairs, cursor=page.cursor)
+
+class BulkPersonTexts(PersonTexts):
+    """A person without images."""
+
+    person: PersonId
+
+
+class BulkLine(BulkPersonTexts):
+    """A line of an upload: a person with at least one image."""
+
+    image_base64: Annotated[list[str], OneOrMore] = Field(
+        [], description="One image or several as base64, bare or as `data:` URLs."
+    )
+    image_url: Annotated[list[str], OneOrMore] = Field(
+        [], description="One http(s) URL of an image or several, fetched when the person is enrolled."
+    )
+
+
+class BulkError(Answer):
+    """Why an image was not enrolled; with an empty `file`, why the person was not."""
+
+    file: str = Field(description="The image's path in the zip, its URL, or `image_base64[0]`.")
+    code: str = Field(examples=["face_not_found"])
+    message: str
+
+
+class BulkOutcome(Answer):
+    """The result for one person: a line of the report."""
+
+    person: str = Field(examples=["ada-lovelace"])
+    files: list[str] = Field(description="The images, named as in `errors`.")
+    status: str = Field(
+        description="`enrolled`: from every image; `partial`: without the refused images; `failed`: not enrolled.",
+        examples=["partial"],
+    )
+    faces: int = Field(description="Number of faces that were added.")
+    errors: list[BulkError]

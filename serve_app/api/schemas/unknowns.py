@@ -10,7 +10,6 @@ from pydantic import Field
 from serve_app.api.schemas.base import Answer, Body, FaceId, NextPage, PersonId, Separated, View
 from serve_app.api.schemas.faces import FaceView
 from serve_app.api.schemas.persons import PersonTexts
-from serve_app.domain import Page, Unknown
 
 
 class SightingView(View):
@@ -37,11 +36,6 @@ class UnknownPage(Answer):
 
     unknowns: list[UnknownView]
     cursor: NextPage
-
-    @classmethod
-    def of(cls, page: Page[Unknown]) -> UnknownPage:
-        """Build from the domain value."""
-        return cls(unknowns=[UnknownView.of(item) for item in page.items], cursor=page.cursor)
 
 
 class NameBody(PersonTexts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serve_app.api.dialects.facepp import membership
+from serve_app.api.dialects.facepp.routes import facesets
 from serve_app.domain import Role
 from tests.api.conftest import World
 from tests.api.dialects.facepp import Client, failure
@@ -95,7 +95,7 @@ def test_adding_and_removing(api: Client) -> None:
 
 
 def test_a_faceset_takes_so_many(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "MAX_FACES", 1)
+    monkeypatch.setattr(facesets, "MAX_FACES", 1)
     api.ok("faceset/create", outer_id="gate")
     ada, bob = api.token("ada"), api.token("bob")
     found = api.ok("faceset/addface", outer_id="gate", face_tokens=f"{ada},{bob}")

@@ -7,41 +7,18 @@ Other faults keep their HTTP status, so that clients and proxies can tell that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app import errors
+from serve_app.api import errors as http_errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    InternalError,
-    MethodNotAllowed,
-    RequestTooLarge,
-    RouteNotFound,
-    error_headers,
-    presentable,
-)
+from serve_app.api.errors import error_headers, presentable
 from serve_app.api.schemas.base import Answer
-from serve_app.errors import (
-    AuthError,
-    CollectionNotFound,
-    FaceError,
-    FacegraphError,
-    FaceIdNotFound,
-    FaceNotLive,
-    ImageDimensions,
-    ImageFormatUnsupported,
-    ImageTooLarge,
-    ImageUndecodable,
-    InvalidRequest,
-    KeyMissing,
-    LivenessUnavailable,
-    NotFound,
-    Overloaded,
-    StoreUnavailable,
-)
 
 MESSAGES: dict[int, str] = {
     6010: "CollectionId is required.",
@@ -82,13 +59,13 @@ NEVER = {6011: "There are no workspaces: the API key determines the tenant."}
 """Codes that are never answered, and why."""
 
 
-class CollectionIdUnknown(NotFound):
+class CollectionIdUnknown(errors.NotFound):
     """No collection has this id or name. CollectionNotFound means that it was deleted during the request."""
 
     code = "collection_not_found"
 
 
-class FaceElsewhere(NotFound):
+class FaceElsewhere(errors.NotFound):
     """The face exists, but not in the named collection."""
 
     code = "face_id_not_found"
@@ -102,19 +79,18 @@ class Operation:
         fields: parameter -> code if the parameter is missing or malformed.
         faults: error class -> code; the first class that matches an error decides.
         otherwise: code of all other errors.
-        codes: all of these codes, sorted.
     """
 
     fields: Mapping[str, int]
-    faults: Mapping[type[FacegraphError], int]
+    faults: Mapping[type[errors.FacegraphError], int]
     otherwise: int
-    codes: tuple[int, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        found = {*self.fields.values(), *self.faults.values(), self.otherwise}
-        object.__setattr__(self, "codes", tuple(sorted(found)))
+    @property
+    def codes(self) -> list[int]:
+        """All of these codes, sorted."""
+        return sorted({*self.fields.values(), *self.faults.values(), self.otherwise})
 
-    def code_of(self, error: FacegraphError) -> int:
+    def code_of(self, error: errors.FacegraphError) -> int:
         """The code of an error: by the refused parameter, otherwise by the error's class."""
         named = [finding["field"] for finding in error.details.get("errors", ())]
         by_field = [code for name, code in self.fields.items() if name in named]
@@ -126,37 +102,42 @@ ADD = Operation(
     fields={"collectionId": 6010},
     faults={
         CollectionIdUnknown: 6013,
-        CollectionNotFound: 6014,
-        FaceNotLive: 6015,
-        ImageTooLarge: 6016,
-        RequestTooLarge: 6016,
-        ImageFormatUnsupported: 6017,
-        ImageUndecodable: 6017,
+        errors.CollectionNotFound: 6014,
+        errors.FaceNotLive: 6015,
+        errors.ImageTooLarge: 6016,
+        http_errors.RequestTooLarge: 6016,
+        errors.ImageFormatUnsupported: 6017,
+        errors.ImageUndecodable: 6017,
     },
     otherwise=6012,
 )
 DELETE = Operation(
     fields={"collectionId": 6018, "faceId": 6019},
-    faults={CollectionIdUnknown: 6020, CollectionNotFound: 6020, FaceElsewhere: 6021, FaceIdNotFound: 6022},
+    faults={
+        CollectionIdUnknown: 6020,
+        errors.CollectionNotFound: 6020,
+        FaceElsewhere: 6021,
+        errors.FaceIdNotFound: 6022,
+    },
     otherwise=6023,
 )
 LIST = Operation(
     fields={"collectionId": 6024, "term": 6025, "page": 6026},
-    faults={CollectionIdUnknown: 6027, CollectionNotFound: 6028},
+    faults={CollectionIdUnknown: 6027, errors.CollectionNotFound: 6028},
     otherwise=6029,
 )
 SEARCH = Operation(
     fields={"collectionId": 6030, "requestName": 6031, "userName": 6031, "faceImage": 6032},
     faults={
         CollectionIdUnknown: 6033,
-        CollectionNotFound: 6034,
-        FaceNotLive: 6035,
-        ImageTooLarge: 6036,
-        RequestTooLarge: 6036,
-        ImageFormatUnsupported: 6037,
-        ImageUndecodable: 6037,
-        ImageDimensions: 6032,
-        FaceError: 6032,
+        errors.CollectionNotFound: 6034,
+        errors.FaceNotLive: 6035,
+        errors.ImageTooLarge: 6036,
+        http_errors.RequestTooLarge: 6036,
+        errors.ImageFormatUnsupported: 6037,
+        errors.ImageUndecodable: 6037,
+        errors.ImageDimensions: 6032,
+        errors.FaceError: 6032,
     },
     otherwise=6038,
 )
@@ -166,7 +147,10 @@ OPERATIONS = {"add_face": ADD, "delete_face": DELETE, "list_faces": LIST, "searc
 CODE_HEADER = "X-Error-Code"
 """Header with the native API's error code, because one ARGOS code stands for many faults."""
 
-KEPT_STATUSES = {error.status for error in (Overloaded, InternalError, LivenessUnavailable, StoreUnavailable)}
+KEPT_STATUSES = {
+    error.status
+    for error in (errors.Overloaded, http_errors.InternalError, errors.LivenessUnavailable, errors.StoreUnavailable)
+}
 """Statuses of faults that are not the caller's."""
 
 
@@ -177,31 +161,30 @@ class ArgosErrorAnswer(Answer):
     message: str = Field(examples=[MESSAGES[6033]])
 
 
-def translate(request: Request, error: FacegraphError) -> Response:
+def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error. The code of an unknown path or method is the HTTP status."""
     error = presentable(request, error)
     operation = OPERATIONS.get(getattr(request.scope.get("endpoint"), "__name__", ""))
-    if isinstance(error, AuthError):
-        code, status = (6039 if isinstance(error, KeyMissing) else 6040), 403
-    elif operation is None or isinstance(error, RouteNotFound | MethodNotAllowed):
+    if isinstance(error, errors.AuthError):
+        code, status = (6039 if isinstance(error, errors.KeyMissing) else 6040), 403
+    elif operation is None or isinstance(error, http_errors.RouteNotFound | http_errors.MethodNotAllowed):
         code, status = error.status, error.status
     else:
         code = operation.code_of(error)
         status = error.status if error.status in KEPT_STATUSES else 400
-    headers = {**error_headers(error), CODE_HEADER: error.code}
-    headers.pop("WWW-Authenticate", None)
+    headers = {**error_headers(error, status), CODE_HEADER: error.code}
     answer = ArgosErrorAnswer(errorCode=code, message=MESSAGES.get(code, error.message))
     return Response(answer.model_dump_json(), status, headers, media_type="application/json")
 
 
-def refused(name: str, message: str = "is required") -> InvalidRequest:
+def refused(name: str, message: str = "is required") -> errors.InvalidRequest:
     """The error for a parameter that is missing or malformed."""
-    return InvalidRequest(f"{name}: {message}", errors=[{"field": name, "message": message}])
+    return errors.InvalidRequest(f"{name}: {message}", errors=[{"field": name, "message": message}])
 
 
 def failures(operation: Operation) -> Responses:
     """``responses`` of an operation: its codes, those of keys, and faults that are not the caller's."""
-    codes = {400: operation.codes, 403: (6039, 6040)}
+    codes: dict[int, Sequence[int]] = {400: operation.codes, 403: (6039, 6040)}
     return error_table(
         ArgosErrorAnswer,
         (

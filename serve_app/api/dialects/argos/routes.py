@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from serve_app import errors
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import EnrollKey, SearchKey
+from serve_app.api.dialects.argos import responses
 from serve_app.api.dialects.argos.errors import (
     ADD,
     DELETE,
@@ -21,30 +23,11 @@ from serve_app.api.dialects.argos.errors import (
     refused,
 )
 from serve_app.api.dialects.argos.requests import ArgosFaceBody, ArgosSearchBody
-from serve_app.api.dialects.argos.responses import (
-    EXAMPLE_ID,
-    ArgosFace,
-    ArgosFaceAdded,
-    ArgosFaceDeleted,
-    ArgosFaceList,
-    ArgosMatch,
-    ArgosOption,
-    ArgosSearchAnswer,
-    similarity_of,
-)
-from serve_app.api.native.parameters import EXAMPLE_BASE64
+from serve_app.api.dialects.argos.responses import EXAMPLE_ID
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import body_docs, read_body
-from serve_app.api.request_images import decode_base64, picture_type
+from serve_app.api.request_bodies import EXAMPLE_BASE64, body_docs, read_body
+from serve_app.api.request_images import load, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
-from serve_app.errors import (
-    CollectionNotFound,
-    FaceIdNotFound,
-    ImageFormatUnsupported,
-    ImageTooLarge,
-    ImageUndecodable,
-    NoFaceDetected,
-)
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
 
@@ -76,7 +59,7 @@ def _example(value: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 @router.post(
     "/search",
     summary="Search face",
-    response_model=ArgosSearchAnswer,
+    response_model=responses.ArgosSearchAnswer,
     responses={
         **_example(
             {
@@ -101,29 +84,29 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
         raise refused("collectionId")
     if not (body.requestName or body.userName):
         raise refused("requestName")
-    image = _image(context, body.faceImage)
+    image = await _image(context, body.faceImage)
     collection = await _collection(context, key.tenant_id, body.collectionId)
     result = await context.service.search(
         key.tenant_id,
         image,
         [collection.name],
         max_results=min(MAX_MATCHES, context.settings.limits.max_results),
-        threshold=ThresholdRequest(min_score=similarity_of(collection)),
+        threshold=ThresholdRequest(min_score=responses.similarity_of(collection)),
         min_face_side=MIN_FACE_SIDE,
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on faceImage.")
+        raise errors.NoFaceDetected("No face was found on faceImage.")
     (face,) = result.faces
     refuse_not_live(face.liveness)
     return reply(
-        ArgosSearchAnswer(
+        responses.ArgosSearchAnswer(
             message="success",
             searchId=current().request_id,
             requestName=body.requestName,
             userName=body.userName,
-            option=ArgosOption.of(collection, face.liveness.probability if face.liveness else None),
+            option=responses.ArgosOption.of(collection, face.liveness.probability if face.liveness else None),
             faceIdList=[match.face.id for match in face.matches],
-            result=[ArgosMatch.of(match) for match in face.matches],
+            result=[responses.ArgosMatch.of(match) for match in face.matches],
         )
     )
 
@@ -131,7 +114,7 @@ async def search_face(request: Request, context: Context, key: SearchKey) -> Res
 @router.post(
     "/faces",
     summary="Add face",
-    response_model=ArgosFaceAdded,
+    response_model=responses.ArgosFaceAdded,
     responses={
         **_example(
             {"message": "success", "faceId": EXAMPLE_ID, "metaFaceId": EXAMPLE_ID[::-1], "option": EXAMPLE_OPTION}
@@ -149,7 +132,7 @@ async def add_face(request: Request, context: Context, key: EnrollKey) -> Respon
         raise refused("collectionId")
     if not body.userName:
         raise refused("userName")
-    image = _image(context, body.faceImage)
+    image = await _image(context, body.faceImage)
     collection = await _collection(context, key.tenant_id, body.collectionId)
     enrolment = await context.service.enroll(
         key.tenant_id,
@@ -162,11 +145,11 @@ async def add_face(request: Request, context: Context, key: EnrollKey) -> Respon
     )
     (face,) = enrolment.faces
     return reply(
-        ArgosFaceAdded(
+        responses.ArgosFaceAdded(
             message="success",
             faceId=face.id,
             metaFaceId=enrolment.person.id,
-            option=ArgosOption.of(collection, face.liveness),
+            option=responses.ArgosOption.of(collection, face.liveness),
         )
     )
 
@@ -174,7 +157,7 @@ async def add_face(request: Request, context: Context, key: EnrollKey) -> Respon
 @router.get(
     "/faces",
     summary="Get face list",
-    response_model=ArgosFaceList,
+    response_model=responses.ArgosFaceList,
     responses={
         **_example(
             {
@@ -214,14 +197,14 @@ async def list_faces(
     found = await context.service.matcher.faces(
         key.tenant_id, collection.name, term or "", limit=PAGE, offset=PAGE * (page - 1)
     )
-    faces = [ArgosFace.of(collection, item) for item in found.items]
-    return reply(ArgosFaceList(message="success", result=faces, totalCount=found.total))
+    faces = [responses.ArgosFace.of(collection, item) for item in found.items]
+    return reply(responses.ArgosFaceList(message="success", result=faces, totalCount=found.total))
 
 
 @router.delete(
     "/faces",
     summary="Delete face",
-    response_model=ArgosFaceDeleted,
+    response_model=responses.ArgosFaceDeleted,
     responses={**_example({"message": "Success"}), **failures(DELETE)},
 )
 async def delete_face(
@@ -239,10 +222,10 @@ async def delete_face(
     collection = await _collection(context, key.tenant_id, collection_id)
     try:
         await matcher.delete_face(key.tenant_id, face_id, collection=collection.name, with_person=True)
-    except FaceIdNotFound:
+    except errors.FaceIdNotFound:
         await matcher.face(key.tenant_id, face_id)  # raises FaceIdNotFound, unless the face is in another collection
         raise FaceElsewhere(f"The face {face_id} is not in the collection {collection.name}.") from None
-    return reply(ArgosFaceDeleted(message="Success"))
+    return reply(responses.ArgosFaceDeleted(message="Success"))
 
 
 async def _collection(context: ApiContext, tenant: str, id_or_name: str) -> Collection:
@@ -250,23 +233,19 @@ async def _collection(context: ApiContext, tenant: str, id_or_name: str) -> Coll
     try:
         (found,) = await matcher.collections_by_id(tenant, (id_or_name,))
         return found
-    except CollectionNotFound:
+    except errors.CollectionNotFound:
         pass  # it can be a name
     try:
         return await matcher.collection(tenant, id_or_name)
-    except CollectionNotFound:
+    except errors.CollectionNotFound:
         raise CollectionIdUnknown("No collection has this id or name.") from None
 
 
-def _image(context: ApiContext, text: str | None) -> bytes:
+async def _image(context: ApiContext, text: str | None) -> bytes:
     if not text:
         raise refused("faceImage")
     limit = min(MAX_IMAGE_BYTES, context.settings.limits.max_image_bytes)
-    content = decode_base64(text, limit)
-    if not content:
-        raise ImageUndecodable("The image in faceImage is empty.")
-    if len(content) > limit:
-        raise ImageTooLarge(f"An image may have at most {limit} bytes, this one has {len(content)}.")
+    content = await load(context, "faceImage", text, limit)
     if picture_type(content) not in IMAGE_TYPES:
-        raise ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
+        raise errors.ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
     return content

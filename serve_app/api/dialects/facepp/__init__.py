@@ -9,10 +9,4 @@ from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.facepp.errors import translate
 from serve_app.api.dialects.facepp.routes import routers
 
-facepp = Dialect(
-    name="facepp",
-    routers=routers,
-    translate=translate,
-    prefix="/facepp/v3",
-    tag="Face++ v3",
-)
+facepp = Dialect(name="facepp", routers=routers, translate=translate, prefix="/facepp/v3", tag="Face++ v3")

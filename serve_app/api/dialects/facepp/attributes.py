@@ -39,9 +39,7 @@ UNMEASURED: dict[str, dict[str, Any]] = {
     "age": {"age": _unknown("value")},
     "smiling": {"smile": _unknown("value", "threshold")},
     "eyestatus": {"eyestatus": {"left_eye_status": _unknown(*EYE), "right_eye_status": _unknown(*EYE)}},
-    "emotion": {
-        "emotion": _unknown("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
-    },
+    "emotion": {"emotion": _unknown("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")},
     "ethnicity": {"ethnicity": _unknown("value")},
     "beauty": {"beauty": _unknown("male_score", "female_score")},
     "mouthstatus": {"mouthstatus": _unknown("surgical_mask_or_respirator", "other_occlusion", "close", "open")},

@@ -12,34 +12,10 @@ from fastapi import Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import Field
 
+from serve_app import errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    MethodNotAllowed,
-    RequestTooLarge,
-    RouteNotFound,
-    error_headers,
-    presentable,
-)
+from serve_app.api.errors import MethodNotAllowed, RequestTooLarge, RouteNotFound, error_headers, presentable, row_of
 from serve_app.api.schemas.base import Answer
-from serve_app.errors import (
-    CollectionNotFound,
-    FacegraphError,
-    FaceIdNotFound,
-    FaceNotLive,
-    ImageDimensions,
-    ImageDownloadTimeout,
-    ImageError,
-    ImageTooLarge,
-    ImageUrlError,
-    InvalidRequest,
-    KeyInvalid,
-    LivenessRequired,
-    Overloaded,
-    QualityTooLow,
-    RateLimited,
-    RoleInsufficient,
-    TaskNotFound,
-)
 from serve_app.request_context import current
 
 CORS = {"Access-Control-Allow-Origin": "*"}
@@ -51,7 +27,7 @@ BUSY = "CONCURRENCY_LIMIT_EXCEEDED"
 INTERNAL = "INTERNAL_ERROR"
 
 
-class Refused(FacegraphError):
+class Refused(errors.FacegraphError):
     """A refused request. The message is the ``error_message`` of Face++."""
 
     code, status = "refused", 400
@@ -71,43 +47,43 @@ class FaceppError(Answer):
     request_id: str
 
 
-ROWS: Mapping[type[FacegraphError], tuple[int, str]] = {
-    KeyInvalid: (401, "AUTHENTICATION_ERROR"),
-    RoleInsufficient: (403, DENIED),
-    LivenessRequired: (403, DENIED),
-    FaceNotLive: (403, DENIED),
-    QualityTooLow: (403, DENIED),
-    RateLimited: (403, BUSY),
-    Overloaded: (403, BUSY),
+ROWS: Mapping[type[errors.FacegraphError], tuple[int, str]] = {
+    errors.KeyInvalid: (401, "AUTHENTICATION_ERROR"),
+    errors.RoleInsufficient: (403, DENIED),
+    errors.LivenessRequired: (403, DENIED),
+    errors.FaceNotLive: (403, DENIED),
+    errors.QualityTooLow: (403, DENIED),
+    errors.RateLimited: (403, BUSY),
+    errors.Overloaded: (403, BUSY),
     RouteNotFound: (404, "API_NOT_FOUND"),
     MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
-    CollectionNotFound: (400, "INVALID_FACESET_TOKEN"),
-    TaskNotFound: (400, "INVALID_TASK_ID"),
-    InvalidRequest: (400, "BAD_ARGUMENTS:body"),
-    FacegraphError: (500, INTERNAL),
+    errors.CollectionNotFound: (400, "INVALID_FACESET_TOKEN"),
+    errors.TaskNotFound: (400, "INVALID_TASK_ID"),
+    errors.InvalidRequest: (400, "BAD_ARGUMENTS:body"),
+    errors.FacegraphError: (500, INTERNAL),
 }
 """A class that is missing here has the row of its nearest base class."""
 
 
-def translate(request: Request, error: FacegraphError) -> Response:
+def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error. For a body that is too large it is plain text."""
     error = presentable(request, error)
-    headers = {**error_headers(error), **CORS}
+    status, message = status_and_message(error)
+    headers = {**error_headers(error, status), **CORS}
     headers.pop("WWW-Authenticate", None)  # there is no HTTP authentication here
     if isinstance(error, RequestTooLarge):
         return PlainTextResponse(TOO_LARGE, 413, headers)
-    status, message = status_and_message(error)
     content = {"time_used": time_used(request), "error_message": message, "request_id": facepp_request_id(request)}
     return Response(json.dumps(content), status, headers, media_type="application/json")
 
 
-def status_and_message(error: FacegraphError) -> tuple[int, str]:
+def status_and_message(error: errors.FacegraphError) -> tuple[int, str]:
     """Status and ``error_message`` of an error."""
     if isinstance(error, Refused):
         return error.status, error.message
-    if isinstance(error, FaceIdNotFound):
+    if isinstance(error, errors.FaceIdNotFound):
         return 400, f"INVALID_FACE_TOKEN: {error.details.get('face_id', '')}"
-    return next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
+    return row_of(ROWS, type(error))
 
 
 def missing(*keys: str) -> Refused:
@@ -122,23 +98,19 @@ def bad(key: str) -> Refused:
 
 @contextmanager
 def image_errors(param: str, named: bool) -> Iterator[None]:
-    """Convert errors about the image in the argument ``param`` to Face++'s.
-
-    Args:
-        named: whether download errors name the argument as well.
-    """
+    """Convert errors about the image in the argument ``param``; with ``named`` also download errors name it."""
     try:
         yield
-    except ImageDownloadTimeout:
+    except errors.ImageDownloadTimeout:
         raise DownloadTimedOut(f"IMAGE_DOWNLOAD_TIMEOUT: {param}" if named else "IMAGE_DOWNLOAD_TIMEOUT") from None
-    except ImageUrlError:
+    except errors.ImageUrlError:
         raise Refused(f"INVALID_IMAGE_URL: {param}" if named else "INVALID_IMAGE_URL") from None
-    except ImageDimensions:
+    except errors.ImageDimensions:
         raise Refused(f"INVALID_IMAGE_SIZE:{param}") from None
-    except ImageTooLarge as error:
+    except errors.ImageTooLarge as error:
         by_pixels = error.details.keys() & {"max_pixels", "format"}
         raise Refused(f"{'INVALID_IMAGE_SIZE' if by_pixels else 'IMAGE_FILE_TOO_LARGE'}:{param}") from None
-    except ImageError:
+    except errors.ImageError:
         raise Refused(f"IMAGE_ERROR_UNSUPPORTED_FORMAT:{param}") from None
 
 

@@ -13,14 +13,13 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.types import Message
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.auth import authenticate
 from serve_app.api.dialects.facepp.errors import bad, missing
 from serve_app.api.dialects.facepp.requests import FaceppBody
-from serve_app.api.errors import RequestTooLarge
 from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, media_type
+from serve_app.api.request_guard import limited
 from serve_app.api.schemas.base import Upload
 from serve_app.domain import ApiKey, Role
 
@@ -44,13 +43,9 @@ KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
 async def read(
     request: Request, context: ApiContext, model: type[P], needed: Role, pictures: int = 0
 ) -> tuple[ApiKey, P]:
-    """Read the parameters and authenticate the request.
+    """Read the parameters and authenticate the request; the number of images in a body determines its maximum size.
 
-    Args:
-        pictures: number of images in a body, which determines its maximum size.
-
-    Raises:
-        Refused, KeyInvalid, RoleInsufficient, RateLimited, RequestTooLarge.
+    Raises Refused, KeyInvalid, RoleInsufficient, RateLimited or RequestTooLarge.
     """
     request.state.facepp_started = time.perf_counter()
     limit = max(1, pictures) * BODY_BYTES_PER_IMAGE + SLACK
@@ -71,16 +66,12 @@ async def read(
 
 
 async def _form(request: Request, limit: int) -> dict[str, Any]:
-    kind = media_type(request)
-    body = await _bounded_body(request, limit)
-    if kind not in (FORM, URLENCODED):
+    declared = request.headers.get("content-length", "").encode()
+    bounded = Request(request.scope, limited(request.receive, declared, limit))
+    await bounded.body()
+    if media_type(request) not in (FORM, URLENCODED):
         return {}
-
-    async def replay() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    buffered = Request(request.scope, replay)
-    async with buffered.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
+    async with bounded.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
         return _first([(name, await _value(name, value)) for name, value in form.multi_items()])
 
 
@@ -90,20 +81,6 @@ async def _value(name: str, value: str | UploadFile) -> Any:
     content = await value.read()
     # Some clients also send texts as files.
     return Upload(content) if name.startswith("image_file") else content.decode("utf-8", "replace")
-
-
-async def _bounded_body(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdigit() else 0
-    body = bytearray()
-    if size <= limit:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                break
-    if max(size, len(body)) > limit:
-        raise RequestTooLarge(f"A request's body may have at most {limit} bytes.", max_body_bytes=limit)
-    return bytes(body)
 
 
 def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from serve_app.api.dialects.facepp.attributes import UNMEASURED
 from serve_app.api.dialects.facepp.errors import Refused, bad, missing
 from serve_app.api.schemas.base import Body, UploadField
 
@@ -16,21 +17,7 @@ MAX_TOKENS = 5
 MAX_REMOVED = 1000
 EVERYTHING = "RemoveAllFaceTokens"
 
-ATTRIBUTES = (
-    "gender",
-    "age",
-    "smiling",
-    "headpose",
-    "facequality",
-    "blur",
-    "eyestatus",
-    "emotion",
-    "ethnicity",
-    "beauty",
-    "mouthstatus",
-    "eyegaze",
-    "skinstatus",
-)
+ATTRIBUTES = frozenset({"headpose", "facequality", "blur", *UNMEASURED})
 ALIASES = {"smile": "smiling"}
 
 FORBIDDEN = frozenset("^@,&=*'\"")
@@ -101,7 +88,7 @@ class AppearanceParams(FaceppBody):
             return ()
         names = tuple(dict.fromkeys(part.strip() for part in self.return_attributes.split(",") if part.strip()))
         wanted = tuple(ALIASES.get(name, name) for name in names)
-        if not set(wanted) <= set(ATTRIBUTES):
+        if not ATTRIBUTES.issuperset(wanted):
             raise bad("return_attributes")
         return wanted
 
@@ -131,9 +118,7 @@ class FaceppDetectParams(PictureParams, AppearanceParams):
 
     calculate_all: FLAG = 0
     face_rectangle: str | None = Field(
-        None,
-        pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$",
-        description="top,left,width,height: only the face there.",
+        None, pattern=r"^\d{1,5},\d{1,5},\d{1,5},\d{1,5}$", description="top,left,width,height: only the face there."
     )
     beauty_score_min: int = Field(0, ge=0, le=100)
     beauty_score_max: int = Field(100, ge=0, le=100)

@@ -13,7 +13,7 @@ from pydantic import Field
 from serve_app.api.error_docs import COMMON_ERRORS, EXAMPLE_REQUEST_ID, ErrorExample, Responses, error_table, summary_of
 from serve_app.api.errors import error_headers, presentable
 from serve_app.api.schemas.base import Answer
-from serve_app.errors import AuthError, CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
+from serve_app.errors import CollectionNotFound, FacegraphError, FaceIdNotFound, ImageNotStored
 from serve_app.request_context import current
 
 CODES: dict[type[FacegraphError], str] = {
@@ -49,8 +49,8 @@ def translate(request: Request, error: FacegraphError) -> Response:
     error = presentable(request, error)
     fields = NinthSenseError(code=code_of(type(error)), message=error.message, request_id=current().request_id)
     answer = NinthSenseErrorAnswer(response=NinthSenseFailure(error=fields))
-    headers = error_headers(error)
-    if isinstance(error, AuthError) and error.status == 401:
+    headers = error_headers(error, error.status)
+    if "WWW-Authenticate" in headers:
         headers["WWW-Authenticate"] = 'Basic realm="facegraph"'
     return Response(answer.model_dump_json(), error.status, headers, media_type="application/json")
 

@@ -11,35 +11,17 @@ from fastapi.responses import Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from starlette.exceptions import HTTPException
 
+from serve_app import errors
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import authenticate
+from serve_app.api.dialects.ninthsense import responses
 from serve_app.api.dialects.ninthsense.errors import failures
 from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, NinthSenseSearchForm
-from serve_app.api.dialects.ninthsense.responses import (
-    NinthSenseComparison,
-    NinthSenseDownload,
-    NinthSenseFile,
-    NinthSenseIndex,
-    NinthSenseIndexes,
-    NinthSenseMatch,
-    NinthSenseMatches,
-    NinthSenseVerdict,
-)
 from serve_app.api.error_docs import FACE_ERRORS
-from serve_app.api.native.parameters import EXAMPLE_BASE64, EXAMPLE_FILE
 from serve_app.api.replies import reply
-from serve_app.api.request_bodies import at_most, form_docs, read_body
-from serve_app.api.request_images import one_of, picture_type
+from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, form_docs, read_body
+from serve_app.api.request_images import load, picture_type
 from serve_app.domain import ApiKey, Role, ThresholdRequest
-from serve_app.errors import (
-    CollectionNotFound,
-    FaceIdNotFound,
-    FaceNotLive,
-    ImageNotStored,
-    KeyInvalid,
-    KeyMissing,
-    NoFaceDetected,
-)
 from serve_app.service import refuse_not_live
 
 router = APIRouter()
@@ -54,7 +36,7 @@ class _Basic(HTTPBasic):
         try:
             return await super().__call__(request)
         except HTTPException:
-            raise KeyInvalid(
+            raise errors.KeyInvalid(
                 "The Authorization header is not HTTP Basic with the id and the secret of a key."
             ) from None
 
@@ -66,7 +48,7 @@ basic = _Basic(
 
 def _caller(context: Context, sent: Annotated[HTTPBasicCredentials | None, Security(basic)]) -> ApiKey:
     if sent is None or not sent.password:
-        raise KeyMissing("This request needs HTTP Basic authentication with the id and the secret of a key.")
+        raise errors.KeyMissing("This request needs HTTP Basic authentication with the id and the secret of a key.")
     return authenticate(context, sent.password, Role.SEARCH, key_id=sent.username)
 
 
@@ -80,7 +62,7 @@ def _example(value: object) -> dict[str, object]:
 @router.get(
     "/face/index/details",
     summary="Get available databases",
-    response_model=NinthSenseIndexes,
+    response_model=responses.NinthSenseIndexes,
     responses={
         200: _example(
             [
@@ -109,13 +91,15 @@ async def index_details(
     while page.cursor is not None:
         page = await matcher.collections(key.tenant_id, limit=PAGE, cursor=page.cursor)
         found += page.items
-    return reply(NinthSenseIndexes(response=[NinthSenseIndex.of(collection) for collection in found]))
+    return reply(
+        responses.NinthSenseIndexes(response=[responses.NinthSenseIndex.of(collection) for collection in found])
+    )
 
 
 @router.post(
     "/face/search",
     summary="Submit face search",
-    response_model=NinthSenseMatches,
+    response_model=responses.NinthSenseMatches,
     responses={
         200: _example(
             [
@@ -136,7 +120,7 @@ async def index_details(
                 }
             ]
         ),
-        **failures(*FACE_ERRORS, FaceNotLive, CollectionNotFound),
+        **failures(*FACE_ERRORS, errors.FaceNotLive, errors.CollectionNotFound),
     },
     openapi_extra=form_docs(
         NinthSenseSearchForm,
@@ -159,7 +143,7 @@ async def face_search(
     form = await read_body(request, context, NinthSenseSearchForm, max_files=1)
     at_most("max_results", form.max_results, context.settings.limits.max_results)
     ids = tuple(dict.fromkeys(form.target_index_ids))
-    image = await one_of(context, {"source_image": form.source_image})
+    image = await load(context, "source_image", form.source_image)
     searched = await context.service.matcher.collections_by_id(key.tenant_id, ids)
     result = await context.service.search(
         key.tenant_id,
@@ -170,17 +154,21 @@ async def face_search(
         liveness=perform_liveness_check,
     )
     if not result.faces:
-        raise NoFaceDetected("No face was found on source_image.")
+        raise errors.NoFaceDetected("No face was found on source_image.")
     (face,) = result.faces
     refuse_not_live(face.liveness)
     kinds = {collection.name: collection.kind for collection in searched}
-    return reply(NinthSenseMatches(response=[NinthSenseMatch.of(m, kinds[m.collection]) for m in face.matches]))
+    return reply(
+        responses.NinthSenseMatches(
+            response=[responses.NinthSenseMatch.of(m, kinds[m.collection]) for m in face.matches]
+        )
+    )
 
 
 @router.get(
     "/media/file/download/{file_id}",
     summary="Download matched face image",
-    response_model=NinthSenseDownload,
+    response_model=responses.NinthSenseDownload,
     responses={
         200: _example(
             {
@@ -190,7 +178,7 @@ async def face_search(
                 "file_id": EXAMPLE_ID,
             }
         ),
-        **failures(FaceIdNotFound, ImageNotStored),
+        **failures(errors.FaceIdNotFound, errors.ImageNotStored),
     },
 )
 async def download(file_id: str, context: Context, key: Caller) -> Response:
@@ -199,8 +187,8 @@ async def download(file_id: str, context: Context, key: Caller) -> Response:
     kind = picture_type(content)
     extension = {"image/jpeg": "jpg"}.get(kind, kind.partition("/")[2])
     return reply(
-        NinthSenseDownload(
-            response=NinthSenseFile(
+        responses.NinthSenseDownload(
+            response=responses.NinthSenseFile(
                 file_base64=base64.b64encode(content).decode(),
                 file_name=f"face_image.{extension}",
                 file_type=kind,
@@ -214,14 +202,14 @@ async def _stored(context: ApiContext, tenant: str, file_id: str) -> bytes:
     matcher = context.service.matcher
     try:
         return await matcher.face_image(tenant, file_id, "photograph")
-    except ImageNotStored:
+    except errors.ImageNotStored:
         return await matcher.face_image(tenant, file_id, "thumbnail")
 
 
 @router.post(
     "/face/match",
     summary="Compare two faces",
-    response_model=NinthSenseComparison,
+    response_model=responses.NinthSenseComparison,
     responses={
         200: _example({"confidence": 0.97, "match_result": "matched", "similarity_score": "97.4"}),
         **failures(*FACE_ERRORS),
@@ -231,7 +219,7 @@ async def _stored(context: ApiContext, tenant: str, file_id: str) -> bytes:
 async def face_match(request: Request, context: Context, key: Caller) -> Response:
     """Compares the largest faces of two images; a score of 70 or more is a match. Needs the role `search`."""
     form = await read_body(request, context, NinthSenseMatchForm, max_files=2)
-    source = await one_of(context, {"source_image": form.source_image})
-    target = await one_of(context, {"target_image": form.target_image})
+    source = await load(context, "source_image", form.source_image)
+    target = await load(context, "target_image", form.target_image)
     comparison = await context.service.compare(source, target)
-    return reply(NinthSenseComparison(response=NinthSenseVerdict.of(comparison)))
+    return reply(responses.NinthSenseComparison(response=responses.NinthSenseVerdict.of(comparison)))

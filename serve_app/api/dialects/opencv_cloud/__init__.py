@@ -11,9 +11,5 @@ from serve_app.api.dialects.opencv_cloud.errors import translate
 from serve_app.api.dialects.opencv_cloud.routes import routers
 
 opencv_fr_cloud = Dialect(
-    name="opencv-fr-cloud",
-    routers=routers,
-    translate=translate,
-    prefix="/opencv-fr",
-    tag="OpenCV FR cloud",
+    name="opencv-fr-cloud", routers=routers, translate=translate, prefix="/opencv-fr", tag="OpenCV FR cloud"
 )

@@ -14,31 +14,11 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app import errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable
+from serve_app.api.errors import InternalError, MethodNotAllowed, RequestTooLarge, error_headers, presentable, row_of
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode, Role
-from serve_app.errors import (
-    AuthError,
-    Conflict,
-    FaceCountRefused,
-    FacegraphError,
-    FaceNotLive,
-    FaceRejected,
-    ImageError,
-    InvalidRequest,
-    LivenessRequired,
-    LivenessUnavailable,
-    NoFaceDetected,
-    NotACrop,
-    NotFound,
-    Overloaded,
-    QualityTooLow,
-    RateLimited,
-    RoleInsufficient,
-    TooManyFaces,
-    Unavailable,
-)
 
 
 class CloudError(Answer):
@@ -62,7 +42,7 @@ class CloudValidationError(Answer):
     detail: list[CloudFinding]
 
 
-class SchemaRefused(InvalidRequest):
+class SchemaRefused(errors.InvalidRequest):
     """The body does not match the schema; ``details["detail"]`` has the fields of :class:`CloudFinding`."""
 
     status = 422
@@ -82,28 +62,28 @@ READ_ONLY = Row(403, "ERR_READ_ONLY_API_KEY")
 NOT_LIVE = Row(400, "ERR_INVALID_FACE_FOR_LIVENESS")
 REFUSED = 422
 
-ROWS: Mapping[type[FacegraphError], Row] = {
-    AuthError: Row(401, "ERR_INVALID_API_KEY"),
-    RoleInsufficient: Row(403, "ERR_RESTRICTED_API"),
-    RateLimited: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
-    Overloaded: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
-    NotFound: Row(404, "ERR_ENTITY_NOT_FOUND"),
-    Conflict: Row(409, "ERR_DUPLICATE_ENTITY"),
-    FaceCountRefused: TOO_MANY_THUMBNAILS,
-    NoFaceDetected: Row(400, "ERR_NO_FACES_FOUND"),
-    TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
-    FaceRejected: NOT_LIVE,
-    QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the vendor's nearest code
-    FaceNotLive: NOT_LIVE,
-    LivenessRequired: NOT_LIVE,
-    NotACrop: Row(400, "ERR_NOT_STANDARD_CROP"),
-    ImageError: Row(400, "ERR_IMAGE_COULD_NOT_BE_DECODED"),
-    LivenessUnavailable: Row(501, "ERR_RESTRICTED_API"),
-    Unavailable: Row(503, "ERR_MAINTENANCE_MODE"),
+ROWS: Mapping[type[errors.FacegraphError], Row] = {
+    errors.AuthError: Row(401, "ERR_INVALID_API_KEY"),
+    errors.RoleInsufficient: Row(403, "ERR_RESTRICTED_API"),
+    errors.RateLimited: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
+    errors.Overloaded: Row(429, "ERR_RATE_LIMIT_EXCEEDED"),
+    errors.NotFound: Row(404, "ERR_ENTITY_NOT_FOUND"),
+    errors.Conflict: Row(409, "ERR_DUPLICATE_ENTITY"),
+    errors.FaceCountRefused: TOO_MANY_THUMBNAILS,
+    errors.NoFaceDetected: Row(400, "ERR_NO_FACES_FOUND"),
+    errors.TooManyFaces: Row(400, "ERR_MULTIPLE_FACES"),
+    errors.FaceRejected: NOT_LIVE,
+    errors.QualityTooLow: Row(400, "ERR_BLURRY_IMAGE"),  # the vendor's nearest code
+    errors.FaceNotLive: NOT_LIVE,
+    errors.LivenessRequired: NOT_LIVE,
+    errors.NotACrop: Row(400, "ERR_NOT_STANDARD_CROP"),
+    errors.ImageError: Row(400, "ERR_IMAGE_COULD_NOT_BE_DECODED"),
+    errors.LivenessUnavailable: Row(501, "ERR_RESTRICTED_API"),
+    errors.Unavailable: Row(503, "ERR_MAINTENANCE_MODE"),
     # The following rows are ours: the vendor has no code for these errors.
     RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
     MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
-    FacegraphError: Row(500, "ERR_INTERNAL_ERROR"),
+    errors.FacegraphError: Row(500, "ERR_INTERNAL_ERROR"),
 }
 """A class that is missing here has the row of its nearest base class."""
 
@@ -120,17 +100,16 @@ QUALITY_CODES: Mapping[QualityCode, str] = {
 """Of several faults the first one here is reported, because its cure can cure the others."""
 
 
-def translate(request: Request, error: FacegraphError) -> Response:
+def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error."""
     error = presentable(request, error)
-    headers = error_headers(error)
     if _is_refusal(error):
-        return _answer(CloudValidationError(detail=_findings(request, error)), REFUSED, headers)
+        refusal = CloudValidationError(detail=_findings(request, error))
+        return _answer(refusal, REFUSED, error_headers(error, REFUSED))
     row = _row(request, error)
+    headers = error_headers(error, row.status)
     if row.status == 429:
         headers.setdefault("Retry-After", "1")
-    if row.status != 401:
-        headers.pop("WWW-Authenticate", None)
     return _answer(CloudError(code=row.code, message=error.message), row.status, headers)
 
 
@@ -139,11 +118,11 @@ def _answer(body: Answer, status: int, headers: dict[str, str]) -> Response:
     return Response(content, status, headers, media_type="application/json")
 
 
-def _is_refusal(error: FacegraphError) -> bool:
-    return isinstance(error, InvalidRequest) and _row_of(type(error)) is ROWS[FacegraphError]
+def _is_refusal(error: errors.FacegraphError) -> bool:
+    return isinstance(error, errors.InvalidRequest) and row_of(ROWS, type(error)) is ROWS[errors.FacegraphError]
 
 
-def _findings(request: Request, error: FacegraphError) -> list[CloudFinding]:
+def _findings(request: Request, error: errors.FacegraphError) -> list[CloudFinding]:
     if isinstance(error, SchemaRefused):
         return [CloudFinding(**finding) for finding in error.details["detail"]]
     named = error.details.get("errors")
@@ -159,42 +138,38 @@ def _findings(request: Request, error: FacegraphError) -> list[CloudFinding]:
     ]
 
 
-def _row(request: Request, error: FacegraphError) -> Row:
-    if isinstance(error, FaceCountRefused) and error.details["faces"] < error.details["min_faces"]:
+def _row(request: Request, error: errors.FacegraphError) -> Row:
+    if isinstance(error, errors.FaceCountRefused) and error.details["faces"] < error.details["min_faces"]:
         return NO_THUMBNAILS_LEFT if request.method == "DELETE" else NO_THUMBNAILS
-    if isinstance(error, FaceRejected) and error.details["codes"]:
+    if isinstance(error, errors.FaceRejected) and error.details["codes"]:
         code = next((code for word, code in QUALITY_CODES.items() if word in error.details["codes"]), NOT_LIVE.code)
         return Row(NOT_LIVE.status, code)
-    if isinstance(error, RoleInsufficient) and error.details.get("has") == Role.SEARCH:
+    if isinstance(error, errors.RoleInsufficient) and error.details.get("has") == Role.SEARCH:
         return READ_ONLY
-    return _row_of(type(error))
+    return row_of(ROWS, type(error))
 
 
-def _row_of(kind: type[FacegraphError]) -> Row:
-    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
+COMMON = (errors.AuthError, errors.RoleInsufficient, errors.RateLimited, InternalError, errors.Unavailable)
+"""Errors of every path."""
 
-
-COMMON = (AuthError, RoleInsufficient, RateLimited, InternalError, Unavailable)
-BODY = (*COMMON, RequestTooLarge)
 PICTURE = (
-    *BODY,
-    ImageError,
-    NoFaceDetected,
-    TooManyFaces,
-    FaceRejected,
-    QualityTooLow,
-    FaceNotLive,
-    LivenessUnavailable,
+    RequestTooLarge,
+    errors.ImageError,
+    errors.NoFaceDetected,
+    errors.TooManyFaces,
+    errors.FaceRejected,
+    errors.QualityTooLow,
+    errors.FaceNotLive,
+    errors.LivenessUnavailable,
 )
-THUMBNAILS = (FaceCountRefused, NO_THUMBNAILS)
+THUMBNAILS = (errors.FaceCountRefused, NO_THUMBNAILS)
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
-    """``responses`` of a path that may fail with these errors or rows, or with the schema's 422."""
-    rows = [error if isinstance(error, Row) else _row_of(error) for error in errors]
-    if RoleInsufficient in errors:
-        rows.append(READ_ONLY)
-    if FaceRejected in errors:
+def error_docs(*kinds: type[errors.FacegraphError] | Row) -> Responses:
+    """``responses`` of a path that may fail with these errors or rows, with common ones, or with the schema's 422."""
+    rows = [error if isinstance(error, Row) else row_of(ROWS, error) for error in (*COMMON, *kinds)]
+    rows.append(READ_ONLY)
+    if errors.FaceRejected in kinds:
         rows += [Row(NOT_LIVE.status, code) for code in QUALITY_CODES.values()]
     message = "What was expected and what came."
     table = error_table(

@@ -8,14 +8,9 @@ from functools import cache
 import numpy as np
 
 from serve_app.api.api_context import ApiContext
+from serve_app.api.dialects.opencv_cloud import responses
 from serve_app.api.dialects.opencv_cloud.requests import MAX_SET, CloudGender
-from serve_app.api.dialects.opencv_cloud.responses import (
-    CloudCollection,
-    CloudMatch,
-    CloudPerson,
-    CloudThumbnail,
-    to_base64,
-)
+from serve_app.api.dialects.opencv_cloud.responses import to_base64
 from serve_app.domain import Face, Match, Person
 from serve_app.vision.align import CROP_SIDE
 from serve_app.vision.image import encode_jpeg
@@ -25,26 +20,29 @@ NO_FACE = "0" * 32
 """Thumbnail id of a person without faces."""
 
 
-async def persons_of(context: ApiContext, tenant: str, persons: Sequence[Person]) -> list[CloudPerson]:
+async def persons_of(context: ApiContext, tenant: str, persons: Sequence[Person]) -> list[responses.CloudPerson]:
     """The persons with their thumbnails and collections."""
     collections = await _collections(context, tenant, persons)
     views = await thumbnails(context, tenant, [face for person in persons for face in person.faces[:MAX_SET]])
     return [_person(person, collections, views) for person in persons]
 
 
-async def person_of(context: ApiContext, tenant: str, person: Person) -> CloudPerson:
+async def person_of(context: ApiContext, tenant: str, person: Person) -> responses.CloudPerson:
     """The person with thumbnails and collections."""
     return (await persons_of(context, tenant, [person]))[0]
 
 
-async def matches_of(context: ApiContext, tenant: str, matches: Sequence[Match]) -> list[CloudMatch]:
+async def matches_of(context: ApiContext, tenant: str, matches: Sequence[Match]) -> list[responses.CloudMatch]:
     """The matches that have a person, in their order."""
     found = [(match.person, match.score) for match in matches if match.person is not None]
     views = await persons_of(context, tenant, [person for person, _ in found])
-    return [CloudMatch(**dict(view), score=score) for view, score in zip(views, (s for _, s in found), strict=True)]
+    return [
+        responses.CloudMatch(**dict(view), score=score)
+        for view, score in zip(views, (s for _, s in found), strict=True)
+    ]
 
 
-async def thumbnails(context: ApiContext, tenant: str, faces: Sequence[Face]) -> dict[str, CloudThumbnail]:
+async def thumbnails(context: ApiContext, tenant: str, faces: Sequence[Face]) -> dict[str, responses.CloudThumbnail]:
     """Face id -> thumbnail; a grey image if the storage policy kept none."""
     ids = list(dict.fromkeys(face.id for face in faces))
     images: list[bytes | None] = []
@@ -52,29 +50,31 @@ async def thumbnails(context: ApiContext, tenant: str, faces: Sequence[Face]) ->
         batch = ids[start : start + IMAGES_AT_ONCE]
         images += await context.service.matcher.face_images(tenant, batch, "thumbnail")
     return {
-        id_: CloudThumbnail(id=id_, thumbnail=to_base64(image) if image else placeholder())
+        id_: responses.CloudThumbnail(id=id_, thumbnail=to_base64(image) if image else placeholder())
         for id_, image in zip(ids, images, strict=True)
     }
 
 
-async def _collections(context: ApiContext, tenant: str, persons: Sequence[Person]) -> dict[str, CloudCollection]:
+async def _collections(
+    context: ApiContext, tenant: str, persons: Sequence[Person]
+) -> dict[str, responses.CloudCollection]:
     names = {name for person in persons for name in person.collections}
     found = await context.service.matcher.collections_named(tenant, sorted(names)) if names else ()
-    return {collection.name: CloudCollection.of(collection) for collection in found}
+    return {collection.name: responses.CloudCollection.of(collection) for collection in found}
 
 
 def _person(
-    person: Person, collections: Mapping[str, CloudCollection], views: Mapping[str, CloudThumbnail]
-) -> CloudPerson:
+    person: Person, collections: Mapping[str, responses.CloudCollection], views: Mapping[str, responses.CloudThumbnail]
+) -> responses.CloudPerson:
     faces = [views[face.id] for face in person.faces[:MAX_SET]]
-    return CloudPerson(
+    return responses.CloudPerson(
         id=person.id,
         name=person.name[:100] or None,
         gender=_gender(person.gender),
         date_of_birth=person.date_of_birth,
         nationality=person.nationality or None,
         notes=person.notes[:500] or None,
-        thumbnails=faces or [CloudThumbnail(id=NO_FACE, thumbnail=placeholder())],
+        thumbnails=faces or [responses.CloudThumbnail(id=NO_FACE, thumbnail=placeholder())],
         collections=[collections[name] for name in person.collections if name in collections],
         create_date=person.created,
         modified_date=person.modified,

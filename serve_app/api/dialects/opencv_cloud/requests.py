@@ -5,16 +5,17 @@ Unknown fields are ignored and numbers are also read from texts, because clients
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query, Request
 from pydantic import ConfigDict, Field, ValidationError
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
+from serve_app.api.request_images import all_of
 from serve_app.api.schemas.base import Body, PersonId, Text
 from serve_app.domain import PersonFields, PersonOrder
 
@@ -25,7 +26,7 @@ LIVE_SCORE = 0.5
 MAX_SET = 3
 MAX_FINDINGS = 20
 
-EXAMPLE_PICTURE = base64.b64encode(binascii.unhexlify("ffd8ffe0")).decode()
+EXAMPLE_PICTURE = "/9j/4A=="
 EXAMPLE_ID = "5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"
 
 
@@ -39,11 +40,7 @@ B = TypeVar("B", bound=CloudBody)
 
 
 async def read(request: Request, model: type[B]) -> B:
-    """Read the request's JSON body.
-
-    Raises:
-        SchemaRefused, RequestTooLarge.
-    """
+    """Read the request's JSON body. Raises SchemaRefused or RequestTooLarge."""
     try:
         return model.model_validate_json(await request.body() or b"{}")
     except ValidationError as error:
@@ -51,6 +48,11 @@ async def read(request: Request, model: type[B]) -> B:
         detail = [{"loc": ["body", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found[:MAX_FINDINGS]]
         text = "; ".join(f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}" for finding in detail)
         raise SchemaRefused(text, detail=detail) from None
+
+
+async def pictures(context: ApiContext, texts: Sequence[str] | None) -> list[bytes]:
+    """The images of a set. Raises ImageError with ``details["image"]``, the position from 0."""
+    return await all_of(context, [("image_base64", text) for text in texts or ()])
 
 
 class CloudSearchMode(StrEnum):
@@ -77,9 +79,7 @@ class CloudGender(StrEnum):
 
 Picture = Annotated[str, Field(description="An image as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
 PictureSet = Annotated[list[Picture], Field(min_length=1, max_length=MAX_SET, description="Images of one person.")]
-CollectionId = Annotated[
-    str, Field(min_length=36, max_length=36, examples=["5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"], description="A UUID.")
-]
+CollectionId = Annotated[str, Field(min_length=36, max_length=36, examples=[EXAMPLE_ID], description="A UUID.")]
 CollectionName = Annotated[Text, Field(min_length=1, max_length=50, examples=["Visitors of 2026"])]
 Description = Annotated[Text, Field(max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1, description="0 to 1; can be sent as a text.")]
@@ -279,11 +279,6 @@ class _Listing(CloudBody):
     skip: int = Field(0, ge=0, le=10**9, description="Number of items to skip.")
     take: int = Field(20, ge=0, le=100, description="Maximum number of items.")
     order: CloudOrder = Field(CloudOrder.ASC, description="Direction.")
-
-    @property
-    def descending(self) -> bool:
-        """Whether the order is descending."""
-        return self.order is CloudOrder.DESC
 
 
 class CloudListing(_Listing):

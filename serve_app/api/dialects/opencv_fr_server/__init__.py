@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from serve_app.api.dialect import Dialect
 from serve_app.api.dialects.opencv_fr_server.errors import translate
-from serve_app.api.dialects.opencv_fr_server.routes import routers
+from serve_app.api.dialects.opencv_fr_server.routes import collections, persons, search
 
 opencv_fr_server = Dialect(
-    name="opencv-fr-server",
-    routers=routers,
-    translate=translate,
-    tag="OpenCV FR Server",
+    "opencv-fr-server", (search.router, collections.router, persons.router), translate, tag="OpenCV FR Server"
 )

@@ -9,15 +9,10 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from serve_app.api.api_context import ApiContext
+from serve_app.api.dialects.opencv_fr_server import requests
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, known, status_and_body
-from serve_app.api.dialects.opencv_fr_server.requests import (
-    EnrolmentOptions,
-    FrServerPersonItem,
-    UncheckedPersons,
-    faults,
-)
 from serve_app.api.errors import from_pydantic
-from serve_app.api.request_images import one_of
+from serve_app.api.request_images import load
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
 
@@ -27,34 +22,34 @@ WORKERS = 4
 DONE = "SUCCESS"
 
 
-async def enroll(context: ApiContext, tenant: str, person: FrServerPersonItem, options: EnrolmentOptions) -> Enrolment:
-    """Create or update a person.
-
-    Raises:
-        CollectionNotFound, ImageError, FaceError, DuplicateFace.
-    """
+async def enroll(
+    context: ApiContext, tenant: str, person: requests.FrServerPersonItem, options: requests.EnrolmentOptions
+) -> Enrolment:
+    """Create or update a person. Raises CollectionNotFound, ImageError, FaceError or DuplicateFace."""
     return await context.service.enroll(
         tenant,
         person.person_id,
         options.collection_name,
-        [await one_of(context, {"face_base_64": person.face_base_64})],
+        [await load(context, "face_base_64", person.face_base_64)],
         person.fields(),
         liveness=True if options.check_liveness else None,
         image_storage=options.face_storage_type.to_domain(),
-        reject=faults(options.check_liveness),
+        reject=requests.faults(options.check_liveness),
         check_duplicates=options.check_duplicates,
         duplicate_min_score=options.duplicate_check_min_similarity if options.check_duplicates else None,
     )
 
 
-async def enroll_all(request: Request, context: ApiContext, tenant: str, body: UncheckedPersons) -> list[FrServerError]:
+async def enroll_all(
+    request: Request, context: ApiContext, tenant: str, body: requests.UncheckedPersons
+) -> list[FrServerError]:
     """Create or update each person separately; returns one result per person, in the order of the request.
 
     Several entries with the same id are written in their order. With ``check_duplicates`` all entries are, so that each
     person is compared with the previous ones.
     """
     results: dict[int, FrServerError] = {}
-    orders: dict[str, list[tuple[int, FrServerPersonItem]]] = {}
+    orders: dict[str, list[tuple[int, requests.FrServerPersonItem]]] = {}
     for index, sent in enumerate(body.persons):
         try:
             person = _checked(sent)
@@ -64,7 +59,7 @@ async def enroll_all(request: Request, context: ApiContext, tenant: str, body: U
             orders.setdefault("" if body.check_duplicates else person.person_id, []).append((index, person))
     free = asyncio.Semaphore(WORKERS)
 
-    async def work(order: list[tuple[int, FrServerPersonItem]]) -> None:
+    async def work(order: list[tuple[int, requests.FrServerPersonItem]]) -> None:
         async with free:
             for index, person in order:
                 try:
@@ -79,9 +74,9 @@ async def enroll_all(request: Request, context: ApiContext, tenant: str, body: U
     return [results[index] for index in range(len(body.persons))]
 
 
-def _checked(sent: Any) -> FrServerPersonItem:
+def _checked(sent: Any) -> requests.FrServerPersonItem:
     try:
-        return FrServerPersonItem.model_validate(sent)
+        return requests.FrServerPersonItem.model_validate(sent)
     except ValidationError as error:
         raise from_pydantic(error) from None
 

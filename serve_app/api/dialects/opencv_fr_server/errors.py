@@ -10,41 +10,12 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from serve_app import errors
+from serve_app.api import errors as http_errors
 from serve_app.api.error_docs import ErrorExample, Responses, error_table
-from serve_app.api.errors import (
-    InternalError,
-    MediaTypeUnsupported,
-    MethodNotAllowed,
-    RequestTooLarge,
-    error_headers,
-    internal_error,
-    presentable,
-)
+from serve_app.api.errors import error_headers, internal_error, presentable, row_of
 from serve_app.api.schemas.base import Answer
 from serve_app.domain import QualityCode
-from serve_app.errors import (
-    Conflict,
-    DuplicateFace,
-    FacegraphError,
-    FaceNotLive,
-    FaceRejected,
-    ImageDimensions,
-    ImageError,
-    ImageTooLarge,
-    ImageUndecodable,
-    InvalidRequest,
-    KeyInvalid,
-    KeyMissing,
-    LivenessUnavailable,
-    NoFaceDetected,
-    NotFound,
-    Overloaded,
-    RateLimited,
-    RoleInsufficient,
-    StoreUnavailable,
-    TooManyFaces,
-    Unavailable,
-)
 
 
 class FrServerError(Answer):
@@ -75,19 +46,13 @@ BAD_KEY = Row(403, "ERR_API_KEY_NOT_VALID", "The API key is not valid.")
 NOT_FOUND = Row(404, "ERR_NOT_FOUND", "The requested entity could not be found.")
 EXISTS = Row(409, "ERR_ALREADY_EXISTS", "Another entity already exists with the same ID.")
 LIVENESS = Row(
-    412,
-    "ERR_LIVENESS_ERROR",
-    "A liveness error occurred. Please check the supplied image and the error metadata.",
+    412, "ERR_LIVENESS_ERROR", "A liveness error occurred. Please check the supplied image and the error metadata."
 )
 BAD_IMAGE = Row(
-    422,
-    "ERR_BASE64_IMAGE_CANNOT_BE_DECODED",
-    "The posted Base64 image(s) could not be decoded as JPEG/PNG bytes.",
+    422, "ERR_BASE64_IMAGE_CANNOT_BE_DECODED", "The posted Base64 image(s) could not be decoded as JPEG/PNG bytes."
 )
 DATABASE = Row(
-    503,
-    "ERR_DATABASE_ERROR",
-    "An error occurred while connecting with the database, please retry your request later.",
+    503, "ERR_DATABASE_ERROR", "An error occurred while connecting with the database, please retry your request later."
 )
 
 # The following rows are ours: the vendor publishes none for these errors.
@@ -95,29 +60,29 @@ BAD_REQUEST = Row(400, "ERR_INVALID_REQUEST")
 BUSY = Row(429, "ERR_RATE_LIMIT_EXCEEDED")
 INTERNAL = Row(500, "ERR_INTERNAL_ERROR", "The service failed on this request.")
 
-ROWS: Mapping[type[FacegraphError], Row] = {
-    KeyMissing: NO_KEY,
-    KeyInvalid: BAD_KEY,
-    RoleInsufficient: BAD_KEY,
-    NotFound: NOT_FOUND,
-    Conflict: EXISTS,
-    NoFaceDetected: NO_FACE,
-    ImageDimensions: NO_FACE,
-    TooManyFaces: LIVENESS,
-    FaceRejected: LIVENESS,
-    FaceNotLive: LIVENESS,
-    LivenessUnavailable: LIVENESS,
-    ImageTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
-    ImageError: BAD_IMAGE,
-    InvalidRequest: BAD_REQUEST,
-    RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
-    MediaTypeUnsupported: Row(415, "ERR_INVALID_REQUEST"),
-    MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
-    RateLimited: BUSY,
-    Overloaded: BUSY,
-    StoreUnavailable: DATABASE,
-    Unavailable: Row(503, "ERR_SERVICE_UNAVAILABLE"),
-    FacegraphError: INTERNAL,
+ROWS: Mapping[type[errors.FacegraphError], Row] = {
+    errors.KeyMissing: NO_KEY,
+    errors.KeyInvalid: BAD_KEY,
+    errors.RoleInsufficient: BAD_KEY,
+    errors.NotFound: NOT_FOUND,
+    errors.Conflict: EXISTS,
+    errors.NoFaceDetected: NO_FACE,
+    errors.ImageDimensions: NO_FACE,
+    errors.TooManyFaces: LIVENESS,
+    errors.FaceRejected: LIVENESS,
+    errors.FaceNotLive: LIVENESS,
+    errors.LivenessUnavailable: LIVENESS,
+    errors.ImageTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    errors.ImageError: BAD_IMAGE,
+    errors.InvalidRequest: BAD_REQUEST,
+    http_errors.RequestTooLarge: Row(413, "ERR_REQUEST_TOO_LARGE"),
+    http_errors.MediaTypeUnsupported: Row(415, "ERR_INVALID_REQUEST"),
+    http_errors.MethodNotAllowed: Row(405, "ERR_METHOD_NOT_ALLOWED"),
+    errors.RateLimited: BUSY,
+    errors.Overloaded: BUSY,
+    errors.StoreUnavailable: DATABASE,
+    errors.Unavailable: Row(503, "ERR_SERVICE_UNAVAILABLE"),
+    errors.FacegraphError: INTERNAL,
 }
 """A class that is missing here has the row of its nearest base class."""
 
@@ -144,80 +109,78 @@ MAX_FIELDS = 20
 """Maximum number of refused fields in a response."""
 
 
-def status_and_body(error: FacegraphError) -> tuple[int, FrServerError]:
+def status_and_body(error: errors.FacegraphError) -> tuple[int, FrServerError]:
     """Status and body of an error."""
     row = _row(error)
     message = error.message if row.message is None else row.message
     return row.status, FrServerError(code=row.code, message=message, metadata=_metadata(error, row) or None)
 
 
-def known(request: Request, error: Exception) -> FacegraphError:
+def known(request: Request, error: Exception) -> errors.FacegraphError:
     """The error if callers may see it; otherwise it is logged and replaced by an InternalError."""
-    return presentable(request, error) if isinstance(error, FacegraphError) else internal_error(request, error)
+    return presentable(request, error) if isinstance(error, errors.FacegraphError) else internal_error(request, error)
 
 
-def translate(request: Request, error: FacegraphError) -> Response:
+def translate(request: Request, error: errors.FacegraphError) -> Response:
     """The response to an error."""
     error = known(request, error)
     status, body = status_and_body(error)
-    headers = error_headers(error)
-    if status != 401:
-        headers.pop("WWW-Authenticate", None)
     content = json.dumps(body.model_dump(exclude_none=True))
-    return Response(content, status, headers, media_type="application/json")
+    return Response(content, status, error_headers(error, status), media_type="application/json")
 
 
-def _row(error: FacegraphError) -> Row:
-    if type(error) is InvalidRequest:
+def _row(error: errors.FacegraphError) -> Row:
+    if type(error) is errors.InvalidRequest:
         rows = {FIELD_ROWS.get(finding["field"], BAD_REQUEST) for finding in error.details.get("errors", ())}
         return rows.pop() if len(rows) == 1 else BAD_REQUEST
-    return _row_of(type(error))
+    return row_of(ROWS, type(error))
 
 
-def _row_of(kind: type[FacegraphError]) -> Row:
-    return next(ROWS[base] for base in kind.__mro__ if base in ROWS)
-
-
-def _metadata(error: FacegraphError, row: Row) -> dict[str, str]:
+def _metadata(error: errors.FacegraphError, row: Row) -> dict[str, str]:
     if row is LIVENESS:
         return {"code": _liveness_code(error)}
-    if isinstance(error, DuplicateFace):
+    if isinstance(error, errors.DuplicateFace):
         return {"person_id": error.details["person_id"], "similarity_score": f"{error.details['score']:.4f}"}
-    if isinstance(error, RoleInsufficient):
+    if isinstance(error, errors.RoleInsufficient):
         return {"reason": error.message}
     if row is BAD_REQUEST:
         return {finding["field"]: finding["message"] for finding in error.details.get("errors", ())[:MAX_FIELDS]}
     return {}
 
 
-def _liveness_code(error: FacegraphError) -> str:
-    if isinstance(error, FaceRejected):
+def _liveness_code(error: errors.FacegraphError) -> str:
+    if isinstance(error, errors.FaceRejected):
         return next((str(code) for code in LIVENESS_CODES if code in error.details["codes"]), "UNKNOWN_ERROR")
-    codes: dict[type[FacegraphError], str] = {TooManyFaces: "TOO_MANY_FACES", FaceNotLive: "FACE_NOT_LIVE"}
+    codes: dict[type[errors.FacegraphError], str] = {
+        errors.TooManyFaces: "TOO_MANY_FACES",
+        errors.FaceNotLive: "FACE_NOT_LIVE",
+    }
     return codes.get(type(error), "UNKNOWN_ERROR")
 
 
 COMMON_ERRORS = (
-    InvalidRequest,
-    KeyMissing,
-    KeyInvalid,
-    Overloaded,
-    InternalError,
-    StoreUnavailable,
-    Unavailable,
+    errors.InvalidRequest,
+    errors.KeyMissing,
+    errors.KeyInvalid,
+    errors.Overloaded,
+    http_errors.InternalError,
+    errors.StoreUnavailable,
+    errors.Unavailable,
 )
-BODY_ERRORS = (*COMMON_ERRORS, RequestTooLarge, MediaTypeUnsupported)
-PICTURE_ERRORS = (*BODY_ERRORS, NoFaceDetected, ImageUndecodable, ImageTooLarge)
-LIVENESS_ERRORS = (*PICTURE_ERRORS, FaceNotLive, FaceRejected)
+"""Errors of every path."""
+
+BODY_ERRORS = (http_errors.RequestTooLarge, http_errors.MediaTypeUnsupported)
+PICTURE_ERRORS = (*BODY_ERRORS, errors.NoFaceDetected, errors.ImageUndecodable, errors.ImageTooLarge)
+LIVENESS_ERRORS = (*PICTURE_ERRORS, errors.FaceNotLive, errors.FaceRejected)
 
 
-def error_docs(*errors: type[FacegraphError] | Row) -> Responses:
-    """``responses`` of a path that may fail with these errors or rows."""
+def error_docs(*kinds: type[errors.FacegraphError] | Row) -> Responses:
+    """``responses`` of a path that may fail with these errors or rows, or with the common ones."""
 
     def example(row: Row) -> ErrorExample:
         message = row.message or "What was expected and what came."
         metadata = {"metadata": {"code": "FACE_NOT_LIVE"}} if row is LIVENESS else {}
         return ErrorExample(row.status, row.code, message, {"code": row.code, "message": message, **metadata})
 
-    rows = dict.fromkeys(error if isinstance(error, Row) else _row_of(error) for error in errors)
-    return error_table(FrServerError, map(example, rows))
+    rows = (error if isinstance(error, Row) else row_of(ROWS, error) for error in (*COMMON_ERRORS, *kinds))
+    return error_table(FrServerError, map(example, dict.fromkeys(rows)))

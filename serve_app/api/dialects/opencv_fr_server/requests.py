@@ -145,9 +145,7 @@ LIVENESS_FAULTS = frozenset(QualityCode) - {QualityCode.FACE_BLURRED}
 """With ``check_liveness`` the vendor refuses an image for each of these, and so do we, as far as they are detected. The
 vendor has no code for blur."""
 
-NO_FAULTS: frozenset[QualityCode] = frozenset()
-
 
 def faults(check_liveness: bool) -> frozenset[QualityCode]:
     """The faults for which the request refuses an image."""
-    return LIVENESS_FAULTS if check_liveness else NO_FAULTS
+    return LIVENESS_FAULTS if check_liveness else frozenset()

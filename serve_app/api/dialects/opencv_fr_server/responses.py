@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+
 from pydantic import Field, RootModel
 
+from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError
 from serve_app.api.schemas.base import Answer, NextPage
-from serve_app.domain import Collection, Face, Match, Person
+from serve_app.domain import Collection, Match, Person
 
 STORED_FACE = "The stored thumbnail, a JPEG of 112x112 pixels; empty if the storage type kept none."
 
@@ -101,6 +105,14 @@ class FrServerBulkAnswer(RootModel[list[FrServerError]]):
     """One result per person, in the order of the request."""
 
 
-def shown_face(person: Person) -> Face | None:
-    """The face that represents a person: the newest."""
-    return person.faces[-1] if person.faces else None
+def to_base64(image: bytes | None) -> str:
+    """An image as base64; empty for None."""
+    return base64.b64encode(image or b"").decode()
+
+
+async def thumbnails(context: ApiContext, tenant: str, face_ids: Sequence[str]) -> list[str]:
+    """The stored thumbnails of faces as base64; empty for a face without one."""
+    if not face_ids:
+        return []
+    images = await context.service.matcher.face_images(tenant, face_ids, "thumbnail")
+    return [to_base64(image) for image in images]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from serve_app.api.dialects.opencv_cloud.routes import collections, images, persons, pictures, search
+from serve_app.api.dialects.opencv_cloud.routes import collections, persons, pictures, search
 
 
 def _with_double_slash(routers: Sequence[APIRouter]) -> APIRouter:
@@ -22,6 +22,6 @@ def _with_double_slash(routers: Sequence[APIRouter]) -> APIRouter:
     return doubled
 
 
-_ROUTERS = (pictures.router, collections.router, images.router, persons.router, search.router)
+_ROUTERS = (pictures.router, collections.router, persons.router, search.router)
 
 routers = (*_ROUTERS, _with_double_slash(_ROUTERS))

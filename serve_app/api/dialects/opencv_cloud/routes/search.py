@@ -7,24 +7,15 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.api.auth import SearchKey
+from serve_app.api.dialects.opencv_cloud import requests
 from serve_app.api.dialects.opencv_cloud.errors import PICTURE, error_docs
 from serve_app.api.dialects.opencv_cloud.identifiers import searched
 from serve_app.api.dialects.opencv_cloud.person_views import matches_of
-from serve_app.api.dialects.opencv_cloud.requests import (
-    EXAMPLE_ID,
-    EXAMPLE_PICTURE,
-    MATCH_SCORE,
-    CloudDetect,
-    CloudLiveSearch,
-    CloudSearch,
-    CloudSearchOptions,
-    CloudVerify,
-    read,
-)
+from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, EXAMPLE_PICTURE, pictures, read
 from serve_app.api.dialects.opencv_cloud.responses import CloudFace, CloudLiveMatches, CloudMatch, CloudVerified
-from serve_app.api.dialects.opencv_cloud.sent_images import picture, pictures
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
+from serve_app.api.request_images import load
 from serve_app.domain import DetectOptions, Match, ThresholdRequest
 from serve_app.errors import NotACrop, NotFound, PersonNotFound
 
@@ -35,11 +26,11 @@ SEARCH = {"images": [EXAMPLE_PICTURE], "collection_id": EXAMPLE_ID, "max_results
 
 
 def _threshold(min_score: float | None) -> ThresholdRequest:
-    return ThresholdRequest(MATCH_SCORE if min_score is None else min_score)
+    return ThresholdRequest(requests.MATCH_SCORE if min_score is None else min_score)
 
 
 async def _search(request: Request, context: ApiContext, tenant: str, *, crops: bool) -> Response:
-    body = await read(request, CloudSearch)
+    body = await read(request, requests.CloudSearch)
     matches, _ = await context.service.search_set(
         tenant,
         await pictures(context, body.images),
@@ -56,7 +47,7 @@ async def _search(request: Request, context: ApiContext, tenant: str, *, crops: 
     summary="Search for a person",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound),
-    openapi_extra=body_docs(CloudSearch, SEARCH),
+    openapi_extra=body_docs(requests.CloudSearch, SEARCH),
 )
 async def search(request: Request, context: Context, key: SearchKey) -> Response:
     """Searches with 1 to 3 images of one person, of which the best counts; can find none. Needs the role `search`."""
@@ -68,7 +59,7 @@ async def search(request: Request, context: Context, key: SearchKey) -> Response
     summary="Search for face crops",
     response_model=list[CloudMatch],
     responses=error_docs(*PICTURE, NotFound, NotACrop),
-    openapi_extra=body_docs(CloudSearch, SEARCH),
+    openapi_extra=body_docs(requests.CloudSearch, SEARCH),
 )
 async def search_crops(request: Request, context: Context, key: SearchKey) -> Response:
     """As `/search`, with thumbnails of `/detect` as images. Needs the role `search`."""
@@ -80,14 +71,14 @@ async def search_crops(request: Request, context: Context, key: SearchKey) -> Re
     summary="Search for the person in front of the camera",
     response_model=CloudLiveMatches,
     responses=error_docs(*PICTURE, NotFound),
-    openapi_extra=body_docs(CloudLiveSearch, {"image": EXAMPLE_PICTURE, "min_score": 0.81}),
+    openapi_extra=body_docs(requests.CloudLiveSearch, {"image": EXAMPLE_PICTURE, "min_score": 0.81}),
 )
 async def search_live_face(request: Request, context: Context, key: SearchKey) -> Response:
     """The matches and the liveness of the face, which the caller has to judge. No match is a 404. Needs `search`."""
-    body = await read(request, CloudLiveSearch)
+    body = await read(request, requests.CloudLiveSearch)
     matches, liveness = await context.service.search_set(
         key.tenant_id,
-        [await picture(context, body.image)],
+        [await load(context, "image_base64", body.image)],
         await searched(context, key.tenant_id, body.collection_id),
         max_results=body.max_results or MAX_RESULTS,
         threshold=_threshold(body.min_score),
@@ -104,12 +95,12 @@ async def search_live_face(request: Request, context: Context, key: SearchKey) -
     summary="Detect faces and search for them",
     response_model=list[CloudFace],
     responses=error_docs(*PICTURE, NotFound),
-    openapi_extra=body_docs(CloudDetect, {"image": EXAMPLE_PICTURE, "search": {"min_score": 0.81}}),
+    openapi_extra=body_docs(requests.CloudDetect, {"image": EXAMPLE_PICTURE, "search": {"min_score": 0.81}}),
 )
 async def detect(request: Request, context: Context, key: SearchKey) -> Response:
     """All faces, largest first; with `search` also their matches. Needs the role `search`."""
-    body = await read(request, CloudDetect)
-    image = await picture(context, body.image)
+    body = await read(request, requests.CloudDetect)
+    image = await load(context, "image_base64", body.image)
     if body.search is None:
         options = DetectOptions(max_faces=context.service.max_faces, every=True)
         detection = await context.service.detector.detect(image, options)
@@ -118,7 +109,7 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
 
 
 async def _detect_and_search(
-    context: ApiContext, tenant: str, image: bytes, options: CloudSearchOptions
+    context: ApiContext, tenant: str, image: bytes, options: requests.CloudSearchOptions
 ) -> list[CloudFace]:
     result = await context.service.search(
         tenant,
@@ -143,13 +134,13 @@ async def _detect_and_search(
     summary="Verify a person",
     response_model=CloudVerified,
     responses=error_docs(*PICTURE, NotFound),
-    openapi_extra=body_docs(CloudVerify, {"id": "p-17", "images": [EXAMPLE_PICTURE]}),
+    openapi_extra=body_docs(requests.CloudVerify, {"id": "p-17", "images": [EXAMPLE_PICTURE]}),
 )
 async def verify(request: Request, context: Context, key: SearchKey) -> Response:
     """Whether the images show this person; `match` is null if they do not. Needs the role `search`."""
-    body = await read(request, CloudVerify)
+    body = await read(request, requests.CloudVerify)
     service, images = context.service, await pictures(context, body.images)
-    least = MATCH_SCORE if body.min_score is None else body.min_score
+    least = requests.MATCH_SCORE if body.min_score is None else body.min_score
     found = await service.verify_set(key.tenant_id, images, body.id, min_score=least)
     if found is None:
         return reply(CloudVerified(match=None))

@@ -9,10 +9,10 @@ from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
 from serve_app.api.auth import AdminKey, SearchKey
-from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, COMMON_ERRORS, error_docs
+from serve_app.api.dialects.opencv_fr_server.errors import BAD_COLLECTION_NAME, BODY_ERRORS, error_docs
 from serve_app.api.dialects.opencv_fr_server.requests import FrServerCollectionBody, FrServerNewCollectionBody
 from serve_app.api.dialects.opencv_fr_server.responses import FrServerCollection, FrServerCollections
-from serve_app.api.native.parameters import Cursor
+from serve_app.api.parameters import Cursor
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.domain import NewCollection
@@ -53,12 +53,7 @@ async def delete_collection(request: Request, context: Context, key: AdminKey) -
     return reply(FrServerCollection.of(collection))
 
 
-@router.get(
-    "/collections",
-    summary="List collections",
-    response_model=FrServerCollections,
-    responses=error_docs(*COMMON_ERRORS),
-)
+@router.get("/collections", summary="List collections", response_model=FrServerCollections, responses=error_docs())
 async def list_collections(
     context: Context,
     key: SearchKey,

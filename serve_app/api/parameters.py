@@ -1,4 +1,4 @@
-"""Escaped slashes in paths.
+"""Path and query parameters that several paths take, and escaped slashes in paths.
 
 The caller chooses the ids of persons, and they may contain a slash: ``a%2Fb`` in a path. Servers decode the path before
 routes are matched, and a decoded slash looks like a separator. So another character stands for it until the path is
@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from serve_app.api.schemas.base import PersonId
+from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
 
 KEPT_SLASH = "\ufdd0"
 """A Unicode noncharacter, which is reserved for internal use by programs."""
@@ -39,3 +39,9 @@ InPathPerson = Annotated[
     BeforeValidator(_with_slashes),
     Path(description="The person's id, chosen by the caller; send a slash in it as `%2F`."),
 ]
+InPathCollection = Annotated[CollectionName, Path(description="A collection's name.")]
+InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
+InPathTask = Annotated[FaceId, Path(description="A task's id.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
+Filter = Annotated[Text, Query(max_length=200, description="Only items whose id, name or title contains this text.")]

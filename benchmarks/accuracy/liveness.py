@@ -33,7 +33,7 @@ from benchmarks.common.models import open_analyser, shipped_settings
 from benchmarks.common.report import Report
 from benchmarks.common.statistics import error_rate
 from serve_app.domain import DetectOptions
-from serve_app.service.refusals import LIVENESS_UNUSABLE
+from serve_app.service.face_checks import LIVENESS_UNUSABLE
 from serve_app.settings import Settings
 from serve_app.vision.image import encode_jpeg, read_image
 from serve_app.vision.liveness_ensemble import LivenessEnsemble, open_ensemble

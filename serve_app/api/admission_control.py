@@ -13,6 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+ALWAYS_ADMITTED = frozenset({"/healthz", "/readyz"})
+"""Paths that are exempt: the health checks, because an overloaded service is not a dead one."""
+
 WINDOW_S = 2.0
 """Length of the windows in which refusals are counted during an overload: twice the time that refused clients are asked
 to wait."""

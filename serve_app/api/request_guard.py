@@ -17,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.admission_control import Admission
+from serve_app.api.admission_control import ALWAYS_ADMITTED, Admission
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.key_limits import request_scope
@@ -28,10 +28,7 @@ from serve_app.request_context import RequestContext, accepted_request_id, enter
 
 logger = logging.getLogger(__name__)
 
-ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz"})
-"""Health checks, which are exempt from admission control: an overloaded service is not a dead one."""
-
-WATCHERS = frozenset({*ALWAYS_ANSWERED, "/", "/v1/status", "/v1/info"})
+WATCHERS = frozenset({*ALWAYS_ADMITTED, "/", "/v1/status", "/v1/info"})
 """Paths that observe the service; they do not count as its traffic."""
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -95,7 +92,7 @@ class RequestGuard:
         if counted:
             counted.in_flight += 1
         try:
-            if scope["path"] in ALWAYS_ANSWERED:
+            if scope["path"] in ALWAYS_ADMITTED:
                 await self._within(bounds.timeout_s, scope, bounded, send_with_id)
             else:
                 with self._admitted(scope, bounded, bounds) as admitted:

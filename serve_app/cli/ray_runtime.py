@@ -20,15 +20,14 @@ from serve_app.process_environment import RAY_ENVIRONMENT
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
-READY_WITHIN_S = 240  # a busy machine takes minutes
 
-
-def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None = None) -> int:
+def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, ready_within_s: float) -> int:
     """Run the application until SIGTERM; returns 0 after an orderly stop.
 
     Args:
         http_options: options of Serve's proxy, with ``host`` and ``port``.
         metrics_port: loopback port of the Prometheus endpoint; None takes a free one.
+        ready_within_s: seconds after which a start that is not complete is given up.
 
     Raises ConfigurationError if the application cannot start; the message says why.
     """
@@ -42,7 +41,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     def life() -> None:
         try:
             _start(file, http_options, metrics_port, listener)
-            _wait_until_ready(address, stop)
+            _wait_until_ready(address, stop, ready_within_s)
             ready.set()
             stop.wait()
             _shut_down()
@@ -147,8 +146,8 @@ def _shut_down() -> None:
     ray.shutdown()
 
 
-def _wait_until_ready(address: str, stop: threading.Event) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
+def _wait_until_ready(address: str, stop: threading.Event, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     last = "no answer"
     while time.monotonic() < deadline and not stop.is_set():
         try:
@@ -160,4 +159,4 @@ def _wait_until_ready(address: str, stop: threading.Event) -> None:
             last = str(error)
         stop.wait(0.2)
     if not stop.is_set():
-        raise ConfigurationError(f"The service did not become ready within {READY_WITHIN_S} s: {last}")
+        raise ConfigurationError(f"The service did not become ready within {within_s:g} s: {last}")

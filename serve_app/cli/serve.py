@@ -22,6 +22,9 @@ from serve_app.settings.serve_file import read_serve_file
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
+READY_WITHIN_S = 240
+"""Seconds after which a start is given up; a busy machine takes minutes."""
+
 STOP_WITHIN_S = 25
 """Seconds after a stop signal until the service is killed."""
 
@@ -53,7 +56,7 @@ def serve(
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
             _prepare(file.settings)
-            return run_graph(file, options, metrics_port)
+            return run_graph(file, options, metrics_port, READY_WITHIN_S)
         except FacegraphError as error:
             return fail(error.message).exit_code
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve_app.domain import EmbeddersInUse
+from serve_app.service.face_checks import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.image_sets import SetOperations
 from serve_app.service.pictures import PictureOperations
-from serve_app.service.refusals import EnrolmentChoice, FaceChoice, ProbeChoice, refuse_not_live
 from serve_app.service.search import SearchOperations
 from serve_app.service.unassigned_faces import RegisteringOperations
 

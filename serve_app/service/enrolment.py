@@ -22,9 +22,9 @@ from serve_app.domain import (
 )
 from serve_app.errors import DuplicateFace
 from serve_app.score import check_threshold
+from serve_app.service.face_checks import NOTHING, EnrolmentChoice, refuse_not_live, refuse_poor, refuse_unfit
 from serve_app.service.new_faces import new_face
 from serve_app.service.operations import Operations
-from serve_app.service.refusals import NOTHING, EnrolmentChoice, refuse_not_live, refuse_poor, refuse_unfit
 
 
 class EnrolmentOperations(Operations):

@@ -33,8 +33,8 @@ from serve_app.domain import (
 from serve_app.errors import ImageDimensions, ImageError, ImageTooLarge, InvalidRequest, NotACrop
 from serve_app.score import check_threshold
 from serve_app.service.enrolment import EnrolmentOperations
+from serve_app.service.face_checks import refuse_not_live
 from serve_app.service.new_faces import new_face
-from serve_app.service.refusals import refuse_not_live
 from serve_app.settings import Limits
 from serve_app.vision.align import CROP_SIDE, REFERENCE
 from serve_app.vision.image import read_image

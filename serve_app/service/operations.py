@@ -12,8 +12,8 @@ from serve_app.contracts import Detector, Embedder, LivenessScorer, Matcher
 from serve_app.domain import CheckedFace, DetectedFace, Detection, DetectOptions, EmbeddersInUse, Vectors
 from serve_app.errors import ImageError, LivenessRequired, Overloaded, StoreUnavailable, Unavailable
 from serve_app.score import Calibration
+from serve_app.service.face_checks import EnrolmentChoice, ProbeChoice, main_face
 from serve_app.service.new_faces import NewTemplates
-from serve_app.service.refusals import EnrolmentChoice, ProbeChoice, main_face
 
 Result = TypeVar("Result")
 

@@ -7,8 +7,15 @@ from collections.abc import Collection
 
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Detection, DetectOptions, Liveness, QualityCode
 from serve_app.score import DEFAULT_MIN_SCORE, score_to_fmr
+from serve_app.service.face_checks import (
+    LIVENESS_UNUSABLE,
+    NOTHING,
+    EnrolmentChoice,
+    FaceChoice,
+    main_face,
+    refuse_unfit,
+)
 from serve_app.service.operations import Embedded, Operations
-from serve_app.service.refusals import LIVENESS_UNUSABLE, NOTHING, EnrolmentChoice, FaceChoice, main_face, refuse_unfit
 
 
 class PictureOperations(Operations):

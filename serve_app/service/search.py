@@ -22,7 +22,7 @@ from serve_app.domain import (
 )
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.score import check_threshold
-from serve_app.service.refusals import NOTHING, ProbeChoice, main_face, refuse_unfit
+from serve_app.service.face_checks import NOTHING, ProbeChoice, main_face, refuse_unfit
 from serve_app.service.unknown_capture import KeepingOperations
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)

@@ -10,7 +10,7 @@ from serve_app.errors import LivenessUnavailable
 from serve_app.observability.metrics import Metrics
 from serve_app.settings import Settings
 from serve_app.stages.batching import Batcher
-from serve_app.vision.liveness_ensemble import open_ensemble
+from serve_app.vision.liveness_ensemble import combined, open_ensemble
 
 Crops = Mapping[str, Pixels]
 
@@ -52,7 +52,7 @@ class LivenessStage:
         with self._metrics.operation("liveness"):
             probabilities = await self._batcher.submit([face.liveness_crops for face in faces])
         wanted = self._threshold if threshold is None else threshold
-        scored = [Liveness(sum(votes.values()) / len(votes), votes, wanted) for votes in probabilities]
+        scored = [Liveness(combined(votes), votes, wanted) for votes in probabilities]
         self._metrics.outcomes("live" if liveness.is_live else "spoof" for liveness in scored)
         return scored
 

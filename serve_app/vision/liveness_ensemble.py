@@ -97,6 +97,11 @@ class LivenessEnsemble:
         return np.asarray(exponentials[:, liveness_spec(entry).live_index] / exponentials.sum(axis=1), np.float32)
 
 
+def combined(votes: Mapping[str, float]) -> float:
+    """The ensemble's probability of a live person: the mean of those of its models."""
+    return sum(votes.values()) / len(votes)
+
+
 def liveness_spec(entry: ModelEntry) -> LivenessSpec:
     """The liveness part of a catalogue entry. Raises ConfigurationError if the entry is not a liveness model."""
     if entry.liveness is None:

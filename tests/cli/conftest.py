@@ -22,6 +22,7 @@ from serve_app.cli import app
 from serve_app.client import Client
 from serve_app.domain import Role
 from serve_app.settings import Limits
+from serve_app.stages import matcher
 from tests.service_parts import ServiceParts, empty_state
 
 LIMITS = Limits(max_image_bytes=20_000, max_body_bytes=100_000, max_images_per_request=4, max_results=50)
@@ -128,8 +129,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def service(server: Server) -> Iterator[Service]:
+def service(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service without collections. Shadows the real one of the whole suite."""
+    monkeypatch.setattr(matcher, "UPKEEP_PERIOD_S", 0.05)  # commands wait for background work
     made = server.service = Service(server.url)
     yield made
     server.service = None

@@ -9,13 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from serve_app.domain import (
-    ErasureReceipt,
-    Face,
-    GalleryAnswer,
-    GalleryQuery,
-    Vectors,
-)
+from serve_app.domain import ErasureReceipt, Face, GalleryAnswer, GalleryQuery, Vectors
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.blobs import BlobStore

@@ -44,12 +44,7 @@ class KeyStore:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="facegraph-keys")
 
     def create(
-        self,
-        tenant: str,
-        name: str,
-        role: Role,
-        expires: dt.datetime | None = None,
-        rate_limit: float | None = None,
+        self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
     ) -> tuple[ApiKey, str]:
         """Create a key; the key and its secret, which cannot be read again.
 

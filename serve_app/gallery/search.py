@@ -107,11 +107,7 @@ class Searcher:
         return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
 
     def _record(
-        self,
-        tenant: str,
-        query: GalleryQuery,
-        searched: Sequence[Collection],
-        found: Sequence[Mapping[Subject, Hit]],
+        self, tenant: str, query: GalleryQuery, searched: Sequence[Collection], found: Sequence[Mapping[Subject, Hit]]
     ) -> None:
         if not query.trace:
             return

@@ -176,9 +176,7 @@ class _Import:
     def _plan(
         self, tenant: str, part: list[dict[str, Any]], images: Mapping[str, FaceImages], chosen: set[str]
     ) -> Plan[tuple[Changes, int, int]]:
-        def plan(
-            connection: sa.Connection,
-        ) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
+        def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
             changes, kept, erased_persons = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
                 raise LostRace("The gallery changed during the import; run it again.")

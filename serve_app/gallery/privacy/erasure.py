@@ -77,8 +77,7 @@ class Eraser:
             models = {face.id: face.model for face in changes.drop_faces}
             self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
             raise StoreUnavailable(
-                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.",
-                residue=left,
+                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.", residue=left
             )
 
     def residue(self, changes: Changes) -> dict[str, int]:

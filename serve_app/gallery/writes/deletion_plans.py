@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, Deletion
-from serve_app.errors import (
-    CollectionNotEmpty,
-)
+from serve_app.errors import CollectionNotEmpty
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.changes import Changes, Membership

@@ -9,9 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import NewFace
-from serve_app.errors import (
-    FaceIdNotFound,
-)
+from serve_app.errors import FaceIdNotFound
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records import faces
 from serve_app.gallery.sql.records.changes import Changes, DroppedFace

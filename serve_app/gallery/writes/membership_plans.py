@@ -10,9 +10,7 @@ import sqlalchemy as sa
 
 from serve_app.domain import Collection as StoredCollection
 from serve_app.domain import Person, PersonFields
-from serve_app.errors import (
-    InvalidRequest,
-)
+from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, distinct_persons, faces, persons
@@ -113,10 +111,7 @@ def move(
 
 
 def _attach_and_detach(
-    changes: Changes,
-    rows: Sequence[sa.Row[Any]],
-    joined: Sequence[StoredCollection],
-    left: Sequence[StoredCollection],
+    changes: Changes, rows: Sequence[sa.Row[Any]], joined: Sequence[StoredCollection], left: Sequence[StoredCollection]
 ) -> None:
     for row in rows:
         vector = faces.to_vector(row.template)

@@ -10,10 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from serve_app.domain import Enrolment, NewFace, PersonFields, PersonUpdate
-from serve_app.errors import (
-    FaceCountRefused,
-    PersonExists,
-)
+from serve_app.errors import FaceCountRefused, PersonExists
 from serve_app.gallery import checks
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons

@@ -8,11 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, NewFace
-from serve_app.errors import (
-    FaceNotLive,
-    LivenessRequired,
-    QualityTooLow,
-)
+from serve_app.errors import FaceNotLive, LivenessRequired, QualityTooLow
 
 
 def check_policies(

@@ -125,12 +125,7 @@ def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
     """The inverse of :func:`plain`. Raises KeyError, TypeError, ValueError."""
     time = dt.datetime.fromisoformat(facts["time"])
     return AuditEntry(
-        **{
-            **facts,
-            "time": time,
-            "subjects": tuple(facts["subjects"]),
-            "collections": tuple(facts["collections"]),
-        }
+        **{**facts, "time": time, "subjects": tuple(facts["subjects"]), "collections": tuple(facts["collections"])}
     )
 
 

@@ -215,10 +215,7 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
     if unknown:
         raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.quoted(unknown)}.")
     stored = get(connection, tenant, name, "update")
-    new = dataclasses.replace(
-        NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
-        **changes,
-    )
+    new = dataclasses.replace(NewCollection(**{field: getattr(stored, field) for field in _FIELDS}), **changes)
     values = to_values(new)
     if new.name != name and _row(connection, tenant, new.name) is not None:
         raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)

@@ -10,14 +10,16 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.domain.names import NAME_RULE, is_name
 from serve_app.errors import InvalidRequest
+
+T = TypeVar("T")
 
 MAX_PAGE = 1000
 MAX_OFFSET = 10**15
@@ -165,16 +167,12 @@ def check_model(model: object) -> str:
 
 def check_limit(limit: object) -> int:
     """1 to :data:`MAX_PAGE`."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {quoted(limit)}.")
-    return limit
+    return check_whole("limit", limit, 1, MAX_PAGE)
 
 
 def check_offset(offset: object) -> int:
     """0 to :data:`MAX_OFFSET`."""
-    if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
-        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {quoted(offset)}.")
-    return offset
+    return check_whole("offset", offset, 0, MAX_OFFSET)
 
 
 def check_slice(limit: int, offset: int) -> tuple[int, int]:
@@ -187,8 +185,11 @@ def encode_cursor(key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None) -> str | None:
-    """The key that :func:`encode_cursor` was given; None without a cursor."""
+def decode_cursor(cursor: str | None, parse: Callable[[str], T]) -> T | None:
+    """What ``parse`` makes of the key that :func:`encode_cursor` was given; None without a cursor.
+
+    Raises InvalidRequest if the cursor is no such text, or ``parse`` raises ValueError.
+    """
     if cursor is None:
         return None
     try:
@@ -196,9 +197,16 @@ def decode_cursor(cursor: str | None) -> str | None:
         version, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if version != 1:
             raise ValueError
-        return check_text("cursor", key, 200)
+        return parse(check_text("cursor", key, 200))
     except (ValueError, TypeError, binascii.Error, InvalidRequest):
         raise InvalidRequest("cursor must be one that the previous page returned.") from None
+
+
+def whole(text: str) -> int:
+    """The whole number that 1 to 15 digits stand for. Raises ValueError."""
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise ValueError
+    return int(text)
 
 
 def quoted(value: Any) -> str:

@@ -18,6 +18,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, journal, secondary_templates
+from serve_app.gallery.sql.records.statements import BATCH, batches
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Repairer:
             StoreUnavailable: the store is still away.
         """
         settled = 0
-        for batch in faces.batches(sorted(self._given_up)):
+        for batch in batches(sorted(self._given_up)):
             settled += self.settle_journal(ids=batch)
             self._given_up.difference_update(batch)
         return settled
@@ -107,7 +108,7 @@ class Repairer:
                     return settled
             with self._database.write() as connection:
                 self._index.attend(connection)
-                entries = journal.pending(connection, faces.BATCH, before, ids)
+                entries = journal.pending(connection, BATCH, before, ids)
                 tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
                 faces.lock(connection, tenant_of)
                 secondary = secondary_templates.models_of(connection, tenant_of)
@@ -118,7 +119,7 @@ class Repairer:
                 self._erase_images(connection, tenant_of)
                 journal.remove(connection, [entry.id for entry in entries])
             settled += len(entries)
-            if len(entries) < faces.BATCH:
+            if len(entries) < BATCH:
                 return settled
 
     def _agree(self, connection: sa.Connection, model: str, face_ids: Iterable[str]) -> None:
@@ -161,8 +162,8 @@ class Repairer:
         with self._database.read() as connection:
             right = set(faces.all_memberships(connection, model))
         present = set(self._index.keys(model))
-        added = sum(self.add(model, batch) for batch in faces.batches(sorted(right - present)))
-        removed = sum(self._remove(model, batch) for batch in faces.batches(sorted(present - right)))
+        added = sum(self.add(model, batch) for batch in batches(sorted(right - present)))
+        removed = sum(self._remove(model, batch) for batch in batches(sorted(present - right)))
         return added, removed
 
     def add(self, model: str, keys: Sequence[RowKey]) -> int:
@@ -199,7 +200,7 @@ class Repairer:
             self._index.drop(name)
             with self._database.read() as connection:
                 keys = list(faces.all_memberships(connection, name))
-            for batch in faces.batches(keys):
+            for batch in batches(keys):
                 done += self.add(name, batch)
                 if progress is not None:
                     progress(done, total)

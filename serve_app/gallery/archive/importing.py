@@ -24,7 +24,8 @@ from serve_app.gallery.sql.database import Database, LostRace
 from serve_app.gallery.sql.records import collections as collection_records
 from serve_app.gallery.sql.records import distinct_persons, tombstones
 from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.sql.records.faces import batches, to_vector
+from serve_app.gallery.sql.records.faces import to_vector
+from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
 from serve_app.gallery.writes.writer import Plan, Writer
 
@@ -199,12 +200,8 @@ class _Import:
         ids = [each["id"] for each in (*people, *entries)]
         erased_ids = tombstones.among(connection, ids)
         existing = _existing(connection, persons.c.id, ids) | _existing(connection, faces.c.id, ids)
-        named = sa.select(persons.c.external_id).where(persons.c.tenant_id == tenant)
-        taken_names = {
-            name
-            for batch in batches(person["external_id"] for person in people)
-            for name in connection.execute(named.where(persons.c.external_id.in_(batch))).scalars()
-        }
+        here = persons.c.tenant_id == tenant
+        taken_names = _existing(connection, persons.c.external_id, (person["external_id"] for person in people), here)
         pool = collection_records.get_pool(connection, tenant).id
         changes, kept, erased_persons = Changes(tenant, "import"), 0, 0
         for record in part:
@@ -270,12 +267,10 @@ def _check_format(content: bytes) -> None:
         )
 
 
-def _existing(connection: sa.Connection, column: sa.Column[str], ids: Iterable[str]) -> set[str]:
-    return {
-        id_
-        for batch in batches(ids)
-        for id_ in connection.execute(sa.select(column).where(column.in_(batch))).scalars()
-    }
+def _existing(
+    connection: sa.Connection, column: sa.Column[str], values: Iterable[str], *conditions: sa.ColumnElement[bool]
+) -> set[str]:
+    return {row[0] for row in rows_in(connection, sa.select(column).where(*conditions), column, values)}
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -34,6 +34,8 @@ from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.records import embedder_state, faces, secondary_templates
 from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.records.statements import lease
+from serve_app.gallery.sql.schema import embedders
 from serve_app.gallery.writes.face_changes import face_not_found
 from serve_app.gallery.writes.writer import Plan, Writer
 from serve_app.score import Calibration
@@ -120,7 +122,7 @@ class EmbedderChanges(EmbedderState):
             waiting = embedder_state.to_embed(connection, goal, after, limit)
         if not waiting and row.target is None:
             return None
-        if not self._database.transact(lambda c: embedder_state.lease(c, worker, now + LEASE, now)):
+        if not self._database.transact(lambda c: lease(c, embedders, worker, now + LEASE, now)):
             return None
         if not waiting:
             self._database.transact(lambda connection: _end_pass(connection, goal, now))

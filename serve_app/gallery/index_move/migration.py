@@ -32,6 +32,8 @@ from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, index_location
 from serve_app.gallery.sql.records.index_location import IndexMove, MoveState
+from serve_app.gallery.sql.records.statements import lease
+from serve_app.gallery.sql.schema import index_place
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +134,7 @@ class IndexMigrator:
         if row.state is MoveState.KEPT_UP and now < row.since + self._kept_up(row):
             return False
         if not self._database.transact(
-            lambda connection: index_location.lease(connection, self._worker, now + LEASE, now)
+            lambda connection: lease(connection, index_place, self._worker, now + LEASE, now)
         ):
             return False
         if row.state is MoveState.COPYING:

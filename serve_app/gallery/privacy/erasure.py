@@ -17,8 +17,9 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.privacy.signing import Signer
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import faces, journal
+from serve_app.gallery.sql.records import journal
 from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import face_collections, face_templates, person_collections, persons
 from serve_app.gallery.sql.schema import faces as face_table
 from serve_app.gallery.writes.writer import Plan, Writer
@@ -130,4 +131,4 @@ class _RecordingPlan:
 
 def _count(connection: sa.Connection, column: sa.Column[Any], ids: Sequence[str]) -> int:
     query = sa.select(sa.func.count()).select_from(column.table)
-    return sum(connection.execute(query.where(column.in_(batch))).scalar_one() for batch in faces.batches(ids))
+    return sum(connection.execute(query.where(column.in_(batch))).scalar_one() for batch in batches(ids))

@@ -15,6 +15,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons, unknowns
 from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import faces as face_table
 from serve_app.gallery.writes.face_changes import columns_of, drop
 from serve_app.gallery.writes.membership_plans import move
@@ -148,9 +149,7 @@ def discard(tenant: str, name: str, unknown_id: str | None) -> Plan[Deletion]:
         if unknown_id is not None and not existing:
             raise unknowns.not_found(unknown_id, name)
         rows = unknowns.face_rows(connection, existing)
-        changes = Changes(
-            tenant, "discard_unknown", statements=[unknowns.forget(batch) for batch in faces.batches(existing)]
-        )
+        changes = Changes(tenant, "discard_unknown", statements=[unknowns.forget(batch) for batch in batches(existing)])
         drop(connection, changes, rows)
         return changes, lambda _: Deletion(faces=len(rows), erased=True)
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from serve_app.domain import Task, TaskState
 from serve_app.errors import TaskNotFound
 from serve_app.gallery import checks
+from serve_app.gallery.sql.records.statements import to_value
 from serve_app.gallery.sql.schema import bulk_entries, tasks
 
 KEPT = dt.timedelta(days=7)
@@ -173,18 +174,7 @@ def forget(connection: sa.Connection, now: dt.datetime) -> int:
 
 def to_task(row: sa.Row[Any]) -> Task:
     """A row of the table as a domain value."""
-    return Task(
-        row.id,
-        row.kind,
-        row.result,
-        row.created,
-        TaskState(row.state),
-        row.arguments,
-        row.done,
-        row.total,
-        row.error,
-        row.finished,
-    )
+    return to_value(Task, row, state=TaskState(row.state))
 
 
 def _update_claimed(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:

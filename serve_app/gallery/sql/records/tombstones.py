@@ -8,7 +8,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import erased
 
 Kind = Literal["collection", "person", "face"]
@@ -23,5 +23,4 @@ def add(connection: sa.Connection, tenant: str, kind: Kind, ids: Iterable[str]) 
 
 def among(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
     """Those of the ids that have a tombstone."""
-    query = sa.select(erased.c.id)
-    return {id_ for batch in batches(ids) for id_ in connection.execute(query.where(erased.c.id.in_(batch))).scalars()}
+    return {row.id for row in rows_in(connection, sa.select(erased.c.id), erased.c.id, ids)}

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.gallery.checks import is_id
-from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import face_collections, faces, unknown_faces
 
 
@@ -30,7 +30,7 @@ def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dic
         .with_for_update()
     )
     wanted = sorted({face_id for face_id in face_ids if is_id(face_id)})
-    return {row.id: row for batch in batches(wanted) for row in connection.execute(query.where(faces.c.id.in_(batch)))}
+    return {row.id: row for row in rows_in(connection, query, faces.c.id, wanted)}
 
 
 def in_collection(connection: sa.Connection, collection_id: str) -> list[str]:

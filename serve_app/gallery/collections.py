@@ -81,7 +81,9 @@ class Collections:
     ) -> Deletion:
         if keep_persons:
             self._ensure_pool(tenant)
-        return self._writer.run(deletion_plans.delete_collection(tenant, name, only_if_empty, keep_persons))
+        return self._writer.run(
+            lambda c: deletion_plans.delete_collection(c, tenant, name, only_if_empty, keep_persons)
+        )
 
     def _ensure_pool(self, tenant: str) -> None:
         with self._database.read() as connection:

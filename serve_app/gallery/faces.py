@@ -62,7 +62,9 @@ class Faces:
         collection: str | None = None,
         with_person: bool = False,
     ) -> Deletion:
-        return self._writer.run(deletion_plans.delete_face(tenant, face_id, person_id, collection, with_person))
+        return self._writer.run(
+            lambda c: deletion_plans.delete_face(c, tenant, face_id, person_id, collection, with_person)
+        )
 
     def face_image(self, tenant: str, face_id: str, kind: Kind) -> bytes:
         _check_kind(kind)

@@ -76,7 +76,7 @@ class Unknowns:
             new = {
                 each.face_id: face for each, face in zip(assignments, faces, strict=True) if each.face_id is not None
             }
-            return self._writer.run(unknown_plans.keep(tenant, collection, assignments, new), images=new)
+            return self._writer.run(lambda c: unknown_plans.keep(c, tenant, collection, assignments, new), new)
 
     def _assign(self, collection: Collection, faces: Sequence[NewFace]) -> list[Assignment]:
         with self._database.read() as connection:
@@ -129,7 +129,7 @@ class Unknowns:
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         return self._writer.run(
-            unknown_plans.name_unknown(tenant, collection, unknown_id, person_id, fields, must_be_new)
+            lambda c: unknown_plans.name_unknown(c, tenant, collection, unknown_id, person_id, fields, must_be_new)
         )
 
     def merge_unknowns(self, tenant: str, collection: str, unknown_id: str, others: Sequence[str]) -> Unknown:
@@ -150,7 +150,7 @@ class Unknowns:
             return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
-        return self._writer.run(unknown_plans.discard(tenant, collection, unknown_id))
+        return self._writer.run(lambda c: unknown_plans.discard(c, tenant, collection, unknown_id))
 
     def forget_unknowns(self) -> int:
         """Delete unknowns whose faces have all expired; the number deleted. Part of maintenance."""

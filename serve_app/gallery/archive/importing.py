@@ -27,7 +27,7 @@ from serve_app.gallery.sql.records.changes import Changes, Membership
 from serve_app.gallery.sql.records.faces import to_vector
 from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.writer import Plan, Planned, Writer
 
 
 @dataclass
@@ -177,7 +177,7 @@ class _Import:
     def _plan(
         self, tenant: str, part: list[dict[str, Any]], images: Mapping[str, FaceImages], chosen: set[str]
     ) -> Plan[tuple[Changes, int, int]]:
-        def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
+        def plan(connection: sa.Connection) -> Planned[tuple[Changes, int, int]]:
             changes, kept, erased_persons = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
                 raise LostRace("The gallery changed during the import; run it again.")

@@ -18,8 +18,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import lease
 from serve_app.gallery.sql.schema import embedders
 from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.writer import Planned, Writer
 from serve_app.score import Calibration
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,10 @@ class EmbedderChanges(EmbedderState):
         by_tenant: dict[str, dict[str, NDArray[np.float32]]] = defaultdict(dict)
         for face_id, tenant in lacking.items():
             by_tenant[tenant][face_id] = made[face_id]
-        return sum(self._writer.run(_add_templates(tenant, model, some)) for tenant, some in by_tenant.items())
+        return sum(
+            self._writer.run(partial(_add_templates, tenant=tenant, model=model, made=some))
+            for tenant, some in by_tenant.items()
+        )
 
     # -- called by maintenance
 
@@ -188,10 +192,9 @@ def _forget_previous(connection: sa.Connection, previous: str) -> None:
         embedder_state.update(connection, previous=None, switched=None)
 
 
-def _add_templates(tenant: str, model: str, made: Mapping[str, NDArray[np.float32]]) -> Plan[int]:
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
-        lacking = embedder_state.lacking(connection, model, list(made))
-        changes = Changes(tenant, templates={face_id: {model: made[face_id]} for face_id in lacking})
-        return changes, lambda _: len(lacking)
-
-    return plan
+def _add_templates(
+    connection: sa.Connection, tenant: str, model: str, made: Mapping[str, NDArray[np.float32]]
+) -> Planned[int]:
+    lacking = embedder_state.lacking(connection, model, list(made))
+    changes = Changes(tenant, templates={face_id: {model: made[face_id]} for face_id in lacking})
+    return changes, lambda _: len(lacking)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import face_collections, face_templates, person_collections, persons
 from serve_app.gallery.sql.schema import faces as face_table
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.writer import Plan, Planned, Writer
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +53,14 @@ class Eraser:
                 repair erases it (``details["residue"]``). If a store went away after the deletion, the deletion was
                 made but there is no receipt (``details["pending"]``).
         """
-        recording = _RecordingPlan(plan)
+        changes = Changes(tenant)
+
+        def recording(connection: sa.Connection) -> Planned[Deletion]:
+            nonlocal changes
+            changes, result = plan(connection)  # those of the last run are the ones that were made
+            return changes, result
+
         outcome = self._writer.run(recording)
-        changes = recording.changes
         if not changes.drop_persons:
             return outcome
         try:
@@ -114,19 +119,6 @@ class Eraser:
                 "entries": [entry.hash for entry in changes.recorded],
             }
         )
-
-
-class _RecordingPlan:
-    """A plan that remembers the changes of its last run, which are the ones that were made."""
-
-    changes: Changes
-
-    def __init__(self, plan: Plan[Deletion]) -> None:
-        self._plan = plan
-
-    def __call__(self, connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
-        self.changes, result = self._plan(connection)
-        return self.changes, result
 
 
 def _count(connection: sa.Connection, column: sa.Column[Any], ids: Sequence[str]) -> int:

@@ -36,9 +36,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
-"""A function that reads (and locks) what it needs, raises an error if the request must be refused, and returns what to
-change and a function that reads the result afterwards. It is called more than once for one request."""
+Planned = tuple[Changes, Callable[[sa.Connection], T]]
+"""What to change, and a function that reads the result afterwards."""
+
+Plan = Callable[[sa.Connection], Planned[T]]
+"""A function that reads (and locks) what it needs, and raises an error if the request must be refused. It is called
+more than once for one request."""
 
 
 class Images(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -10,12 +9,17 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from serve_app.domain import Enrolment, NewFace, PersonFields, PersonUpdate
-from serve_app.errors import FaceCountRefused, PersonExists
-from serve_app.gallery import checks
-from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.errors import FaceCountRefused
 from serve_app.gallery.sql.records import collections, faces, persons
-from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.writes.face_changes import columns_of, drop, face_not_found, secondary_templates_of
+from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.writes.face_changes import (
+    drop,
+    enrolment,
+    face_not_found,
+    find_person,
+    insert_faces,
+    write_person,
+)
 from serve_app.gallery.writes.membership_plans import move, without
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
@@ -33,9 +37,7 @@ def put_person(
 ) -> Planned[Enrolment]:
     """See ``Persons.put_person``; ``new`` has the faces by their future ids."""
     named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
-    present = persons.find(connection, tenant, person_id, lock=True)
-    if present is not None and must_be_new:
-        raise PersonExists(f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id)
+    present = find_person(connection, tenant, person_id, must_be_new)
     if present is None and not named:
         named = [collections.get_pool(connection, tenant)]
     internal_id = present.id if present is not None else uuid.uuid4().hex
@@ -44,42 +46,16 @@ def put_person(
     everywhere = [*collections.by_ids(connection, already, "share"), *joined]
     left = [c for c in everywhere if c.name == collections.POOL] if len(everywhere) > 1 else []
     everywhere = [collection for collection in everywhere if collection not in left]
-    old = faces.of_persons(connection, [internal_id])
+    old = faces.of_persons(connection, [internal_id], template=True)
     kept = [] if new and mode == "replace" else old
     check_policies(new, everywhere, kept, joined)
-
-    now = dt.datetime.now(dt.UTC)
-    changes = Changes(
-        tenant,
-        "enrol" if new or present is None else "change_person",
-        joins=[Membership(collection.id, internal_id) for collection in joined],
-        leaves=[Membership(collection.id, internal_id) for collection in left],
-    )
-    columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, present)}
-    if present is None:
-        changes.insert_persons = [{**columns, "tenant_id": tenant, "external_id": person_id, "created": now}]
-    else:
-        changes.update_person = columns
-    for position, (face_id, face) in enumerate(new.items()):
-        changes.insert_faces.append(columns_of(tenant, internal_id, face_id, face, position, now))
-        changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
-    changes.templates = secondary_templates_of(new)
-    if kept and joined:
-        templates = faces.templates(connection, internal_id)
-        for row in kept:
-            vector = templates[row.id]
-            changes.attach[row.model] += [IndexRow(RowKey(c.id, row.id), vector) for c in joined]
-    for row in kept:
-        changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]
+    changes = Changes(tenant, "enrol" if new or present is None else "change_person")
+    write_person(changes, internal_id, person_id, fields, present)
+    insert_faces(changes, internal_id, new, everywhere)
+    move(changes, internal_id, kept, joined, left)
     if old and not kept:
         drop(connection, changes, old)
-
-    def result(connection: sa.Connection) -> Enrolment:
-        person = persons.load(connection, [internal_id])[internal_id]
-        added = tuple(face for face in person.faces if face.id in new)
-        return Enrolment(person, created=present is None, faces=added)
-
-    return changes, result
+    return changes, enrolment(internal_id, present is None, new)
 
 
 def update_person(
@@ -100,23 +76,12 @@ def update_person(
     kept = [row for row in old if row.id not in removed]
     _check_count(update, len(old), len(kept), len(kept) + len(new))
     check_policies(new, after, kept, joined)
-
-    now = dt.datetime.now(dt.UTC)
-    columns = persons.values(person_id, update.fields, person)
-    action = "enrol" if new else "change_person"
-    changes = Changes(tenant, action, update_person={"id": person.id, "modified": now, **columns})
+    changes = Changes(tenant, "enrol" if new else "change_person")
+    write_person(changes, person.id, person_id, update.fields, person)
     drop(connection, changes, [row for row in old if row.id in removed])
-    for position, (face_id, face) in enumerate(new.items()):
-        changes.insert_faces.append(columns_of(tenant, person.id, face_id, face, position, now))
-        changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
-    changes.templates = secondary_templates_of(new)
+    insert_faces(changes, person.id, new, after)
     move(changes, person.id, kept, joined, without(before, after))
-
-    def result(connection: sa.Connection) -> Enrolment:
-        changed = persons.load(connection, [person.id])[person.id]
-        return Enrolment(changed, created=False, faces=tuple(face for face in changed.faces if face.id in new))
-
-    return changes, result
+    return changes, enrolment(person.id, False, new)
 
 
 def _removed(person_id: str, old: Sequence[sa.Row[Any]], update: PersonUpdate) -> Collection[str]:

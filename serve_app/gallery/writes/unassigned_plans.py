@@ -11,7 +11,7 @@ from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, unassigned_faces
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.face_changes import columns_of, drop, secondary_templates_of
+from serve_app.gallery.writes.face_changes import drop, insert_faces
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
 
@@ -23,10 +23,8 @@ def add_faces(
     connection: sa.Connection, tenant: str, new: Mapping[str, NewFace], lifetime: dt.timedelta
 ) -> Planned[tuple[Face, ...]]:
     """See ``UnassignedFaces.add_faces``; ``new`` has the faces by their future ids."""
-    now = dt.datetime.now(dt.UTC)
-    rows = [columns_of(tenant, None, id_, face, position, now) for position, (id_, face) in enumerate(new.items())]
-    rows = [{**row, "expires": now + lifetime} for row in rows]
-    changes = Changes(tenant, "add_faces", insert_faces=rows, templates=secondary_templates_of(new))
+    changes = Changes(tenant, "add_faces")
+    insert_faces(changes, None, new, [], lifetime)
 
     def result(connection: sa.Connection) -> tuple[Face, ...]:
         found = {row.id: faces.to_face(row, None) for row in faces.of_ids(connection, new)}

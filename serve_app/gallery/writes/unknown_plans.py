@@ -10,14 +10,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, Deletion, Enrolment, NewFace, PersonFields, Sighting
-from serve_app.errors import PersonExists, UnknownsNotKept
-from serve_app.gallery import checks
+from serve_app.errors import UnknownsNotKept
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons, unknowns
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import faces as face_table
-from serve_app.gallery.writes.face_changes import columns_of, drop
+from serve_app.gallery.writes.face_changes import columns_of, drop, enrolment, find_person, write_person
 from serve_app.gallery.writes.membership_plans import move
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
@@ -74,8 +73,8 @@ def keep(
         answer.append(sighting)
         if each.face_id is not None:
             face = new[each.face_id]
-            row = columns_of(tenant, None, each.face_id, face, position, now)
-            changes.insert_faces.append({**row, "expires": now + lifetime})
+            row = columns_of(tenant, None, each.face_id, face, position, now, now + lifetime)
+            changes.insert_faces.append(row)
             changes.attach[face.model].append(IndexRow(RowKey(hidden.id, each.face_id), face.template))
             changes.statements.append(unknowns.join(each.face_id, sighting.id))
     return changes, lambda _: tuple(answer)
@@ -92,9 +91,7 @@ def name_unknown(
 ) -> Planned[Enrolment]:
     """See ``Unknowns.name_unknown``."""
     collection = collections.get(connection, tenant, name, "share")
-    person = persons.find(connection, tenant, person_id, lock=True)
-    if person is not None and must_be_new:
-        raise PersonExists(f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id)
+    person = find_person(connection, tenant, person_id, must_be_new)
     found = unknowns.face_rows(connection, unknowns.lock(connection, collection.id, [unknown_id]))
     if not found:
         raise unknowns.not_found(unknown_id, name)
@@ -107,14 +104,8 @@ def name_unknown(
     everywhere = [*(each for each in before if each not in left), *joined]
     check_policies({}, [], found, everywhere)
     check_policies({}, [], old, joined)
-
-    now = dt.datetime.now(dt.UTC)
     changes = Changes(tenant, "name_unknown")
-    columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, person)}
-    if person is None:
-        changes.insert_persons = [{**columns, "tenant_id": tenant, "external_id": person_id, "created": now}]
-    else:
-        changes.update_person = columns
+    write_person(changes, internal_id, person_id, fields, person)
     move(changes, internal_id, old, joined, left)
     for row in found:
         vector = faces.to_vector(row.template)
@@ -122,16 +113,9 @@ def name_unknown(
         changes.detach[row.model].append(RowKey(hidden.id, row.id))
         changes.expire[row.id] = None
     ids = [row.id for row in found]
-    changes.statements = [
-        face_table.update().where(face_table.c.id.in_(ids)).values(person_id=internal_id),
-        unknowns.forget([unknown_id]),
-    ]
-
-    def result(connection: sa.Connection) -> Enrolment:
-        changed = persons.load(connection, [internal_id])[internal_id]
-        return Enrolment(changed, person is None, tuple(face for face in changed.faces if face.id in ids))
-
-    return changes, result
+    own = face_table.update().where(face_table.c.id.in_(ids)).values(person_id=internal_id)
+    changes.statements = [own, unknowns.forget([unknown_id])]
+    return changes, enrolment(internal_id, person is None, ids)
 
 
 def discard(connection: sa.Connection, tenant: str, name: str, unknown_id: str | None) -> Planned[Deletion]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -89,16 +88,11 @@ def of_collection_without_person(connection: sa.Connection, collection_id: str) 
     return list(connection.execute(query))
 
 
-def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
-    """Face id -> template of a person's faces: each face's first template, or those by ``model``."""
-    if model is None:
-        rows = connection.execute(sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id))
-    else:
-        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
-        rows = connection.execute(
-            by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None)), {"model": model}
-        )
-    return {row.id: to_vector(row.template) for row in rows}
+def templates(connection: sa.Connection, person_id: str, model: str) -> dict[str, NDArray[np.float32]]:
+    """Face id -> template by this model, of a person's faces."""
+    by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
+    query = by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None))
+    return {row.id: to_vector(row.template) for row in connection.execute(query, {"model": model})}
 
 
 def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
@@ -201,11 +195,6 @@ def to_face(row: Any, external_id: str | None) -> Face:
         storage=ImageStorage(row.storage),
         appearance=_to_appearance(row.appearance),
     )
-
-
-def to_json(appearance: Appearance | None) -> dict[str, Any] | None:
-    """An appearance as it is stored."""
-    return None if appearance is None else dataclasses.asdict(appearance)
 
 
 def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:

@@ -14,17 +14,13 @@ import sqlalchemy as sa
 
 from serve_app.domain import Collection, Deletion, NewCollection, Page, Slice
 from serve_app.gallery import checks
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, persons
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.writer import Writer
+from serve_app.gallery.writes.writer import Stores
 
 
-class Collections:
+class Collections(Stores):
     """Implements :class:`~serve_app.contracts.collections.Collections`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _writer: Writer
 
     def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         def work(connection: sa.Connection) -> Collection:

@@ -14,11 +14,10 @@ from functools import partial
 from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, unassigned_faces
 from serve_app.gallery.writes import unassigned_plans
 from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Writer
+from serve_app.gallery.writes.writer import Stores
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)
 """Lifetime of a face in no collection."""
@@ -27,11 +26,9 @@ MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
 MAX_USER_ID = 255
 
 
-class UnassignedFaces:
+class UnassignedFaces(Stores):
     """Implements :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`, synchronously. Part of ``Gallery``."""
 
-    _database: Database
-    _writer: Writer
     _lifetime: dt.timedelta
 
     def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:

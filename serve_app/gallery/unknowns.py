@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,13 +25,11 @@ from serve_app.domain import (
 )
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.index.base import VectorIndex
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, unknowns
 from serve_app.gallery.writes import unknown_plans
 from serve_app.gallery.writes.unknown_plans import Assignment
-from serve_app.gallery.writes.writer import Writer
-from serve_app.score import Calibration, resolve_threshold
+from serve_app.gallery.writes.writer import Stores
+from serve_app.score import resolve_threshold
 
 MAX_FACES = 20
 """Most faces that are kept of one unknown; further sightings are only counted, until faces have expired."""
@@ -46,13 +44,8 @@ NEIGHBOURS = 50
 MAX_MERGED = 100
 
 
-class Unknowns:
+class Unknowns(Stores):
     """Implements :class:`~serve_app.contracts.unknowns.Unknowns`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _index: VectorIndex
-    _writer: Writer
-    _calibrations: Mapping[str, Calibration]
 
     def __init__(self) -> None:
         super().__init__()

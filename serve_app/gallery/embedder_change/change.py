@@ -29,17 +29,14 @@ from numpy.typing import NDArray
 from serve_app.domain import CropsToEmbed, EmbeddersInUse, Face, Vectors
 from serve_app.errors import ConfigurationError
 from serve_app.gallery import checks
-from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.embedder_change.state import KEPT_UP, EmbedderState, state_of, switch_if_complete
-from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.records import embedder_state, faces, secondary_templates
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import lease
 from serve_app.gallery.sql.schema import embedders
 from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Planned, Writer
-from serve_app.score import Calibration
+from serve_app.gallery.writes.writer import Planned, Stores
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +47,10 @@ AT_ONCE = 500
 """Faces whose templates one transaction of the finish changes."""
 
 
-class EmbedderChanges(EmbedderState):
+class EmbedderChanges(EmbedderState, Stores):
     """Implements :class:`~serve_app.contracts.embedder_change.EmbedderChanges`, synchronously. Part of ``Gallery``."""
 
-    _index: VectorIndex
-    _blobs: BlobStore
-    _writer: Writer
     _repairer: Repairer
-    _calibrations: Mapping[str, Calibration]
     _must_clear_index = False
 
     def aim(self, model: str) -> EmbeddersInUse:

@@ -22,10 +22,9 @@ import sqlalchemy as sa
 
 from serve_app.domain import BulkPerson, BulkWork, Page, Task, TaskState
 from serve_app.errors import TaskNotFound, TaskRunning
-from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.jobs.tasks import MAX_ATTEMPTS, TIME_LIMIT
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, bulk_uploads, collections, tasks
+from serve_app.gallery.writes.writer import Stores
 from serve_app.request_context import current
 
 KIND = "bulk"
@@ -40,11 +39,8 @@ ERASED_AT_ONCE = 1000
 """Blobs that one run of maintenance erases."""
 
 
-class BulkUploads:
+class BulkUploads(Stores):
     """Implements :class:`~serve_app.contracts.bulk_uploads.BulkUploads`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _blobs: BlobStore
 
     def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
         """The caller of this method is recorded as the actor of the enrolments."""

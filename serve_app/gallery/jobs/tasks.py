@@ -20,10 +20,10 @@ from serve_app.domain import DuplicatePair, EnrolledFace, Page, Task, TaskState,
 from serve_app.errors import InvalidRequest, StoreUnavailable, TaskNotFound, TaskRunning
 from serve_app.gallery import checks
 from serve_app.gallery.jobs.duplicate_scan import Scan, TooManyPairs
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, distinct_persons, duplicates, faces, persons, tasks
 from serve_app.gallery.sql.schema import collections as collections_table
-from serve_app.score import Calibration, check_threshold, resolve_threshold
+from serve_app.gallery.writes.writer import Stores
+from serve_app.score import check_threshold, resolve_threshold
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,11 @@ TIME_LIMIT = dt.timedelta(hours=24)
 """Age at which an unfinished task fails."""
 
 
-class Tasks:
+class Tasks(Stores):
     """Implements :class:`~serve_app.contracts.tasks.Tasks`, synchronously. Part of ``Gallery``.
 
     :meth:`work` does the tasks.
     """
-
-    _database: Database
-    _calibrations: Mapping[str, Calibration]
 
     def __init__(self) -> None:
         self._worker = uuid.uuid4().hex

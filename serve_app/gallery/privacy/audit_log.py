@@ -20,6 +20,7 @@ from serve_app.gallery.privacy.signing import Signer, is_genuine
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.writes.writer import Stores
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,9 @@ class AuditQueue:
         return len(taken)
 
 
-class Privacy:
+class Privacy(Stores):
     """Implements :class:`~serve_app.contracts.privacy.Privacy`, synchronously. Part of ``Gallery``."""
 
-    _database: Database
     _audit: AuditQueue
     _signer: Signer
 

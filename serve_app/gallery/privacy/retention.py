@@ -16,12 +16,11 @@ import sqlalchemy as sa
 from serve_app.domain import Deletion
 from serve_app.errors import NotFound
 from serve_app.gallery.privacy.erasure import Eraser
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import persons as person_records
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.schema import collections, face_collections, faces, person_collections, persons
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.writer import Planned
+from serve_app.gallery.writes.writer import Planned, Stores
 
 AT_ONCE = 200
 """Persons, and unassigned faces, of each collection that one run of maintenance handles; the next run continues."""
@@ -29,10 +28,9 @@ AT_ONCE = 200
 StillDue = Callable[[Any], bool]
 
 
-class Retention:
+class Retention(Stores):
     """Applies retention periods and consents. Part of ``Gallery``."""
 
-    _database: Database
     _eraser: Eraser
 
     def expire_persons(self, now: dt.datetime | None = None) -> int:

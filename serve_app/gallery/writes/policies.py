@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, NewFace
 from serve_app.errors import FaceNotLive, LivenessRequired, QualityTooLow
 
-
 Checked = Sequence[tuple[str, Mapping[str, Any], Any]]
 """Faces for checks: a name, the details that name the face in an error, and an object with its measurements."""
 

@@ -31,6 +31,7 @@ from serve_app.gallery.sql.records import audit_chain, faces, journal
 from serve_app.gallery.sql.records import changes as change_records
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.writes.secondary_templates import IndexChanges, index_changes, of_models_in_use
+from serve_app.score import Calibration
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,16 @@ class Writer:
                 except StoreUnavailable as error:
                     # The rows are stored; searches see them within the index's staleness bound, which is seconds.
                     log.warning("could not wait until a write became searchable: %s", error)
+
+
+class Stores:
+    """What the parts of ``Gallery`` share. ``_calibrations`` has those of all models that searches use, by model id."""
+
+    _database: Database
+    _index: VectorIndex
+    _blobs: BlobStore
+    _writer: Writer
+    _calibrations: Mapping[str, Calibration]
 
 
 class _Progress:

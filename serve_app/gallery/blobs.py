@@ -32,12 +32,8 @@ KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
 class BlobStore:
     """Blobs by tenant, face and kind.
 
-    Args:
-        url: an fsspec URL of a folder, which is created.
-        cipher: encrypts what is written; None writes it in the clear.
-
-    Raises:
-        ConfigurationError: there is no such file system, or the folder cannot be created or written to.
+    ``url`` is an fsspec URL of a folder, which is created. ``cipher`` encrypts what is written; None writes it in the
+    clear. Raises ConfigurationError: there is no such file system, or the folder cannot be created or written to.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:

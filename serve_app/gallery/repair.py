@@ -63,8 +63,7 @@ class Repairer:
     def settle_given_up(self) -> int:
         """Settle the journal entries that writers of this process left because a store was away; the number settled.
 
-        Raises:
-            StoreUnavailable: the store is still away.
+        Raises StoreUnavailable: the store is still away.
         """
         settled = 0
         for batch in batches(sorted(self._given_up)):
@@ -75,11 +74,7 @@ class Repairer:
     def settle_doubts(self, thorough: bool) -> None:
         """If calls to the index have failed, compare it with the records, every few seconds until that succeeds.
 
-        Args:
-            thorough: see :meth:`recover`.
-
-        Raises:
-            StoreUnavailable: the store is still away.
+        ``thorough`` is as for :meth:`recover`. Raises StoreUnavailable: the store is still away.
         """
         self._doubtful = self._index.doubtful() or self._doubtful
         if self._doubtful and time.monotonic() >= self._compare_due:
@@ -90,15 +85,8 @@ class Repairer:
     def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
         """Make index and images agree with the records for the faces in the journal, and remove their entries.
 
-        Args:
-            age: only entries that are at least this old.
-            ids: only these entries, of any age.
-
-        Returns:
-            The number of entries settled.
-
-        Raises:
-            StoreUnavailable: the remaining entries stay in the journal.
+        Only entries that are at least of this age; or only those with these ids, of any age. Returns the number of
+        entries settled. If it raises StoreUnavailable, the remaining entries stay in the journal.
         """
         settled = 0
         before = dt.datetime.now(dt.UTC) - age if ids is None else None

@@ -22,8 +22,8 @@ from serve_app.gallery.archive.rows import from_json, records
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.database import Database, LostRace
 from serve_app.gallery.sql.records import collections as collection_records
-from serve_app.gallery.sql.records import distinct_persons, tombstones
-from serve_app.gallery.sql.records.changes import Changes, Membership
+from serve_app.gallery.sql.records import distinct_persons
+from serve_app.gallery.sql.records.changes import Changes, Membership, erased_among
 from serve_app.gallery.sql.records.faces import to_vector
 from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
@@ -129,7 +129,7 @@ class _Import:
 
     def _add_tombstones(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         # They keep the tenant ids of the archive, which can differ here; ids of erased things are the same everywhere.
-        known = tombstones.among(connection, (row["id"] for row in rows))
+        known = erased_among(connection, (row["id"] for row in rows))
         _insert(connection, erased, [from_json(row, erased) for row in rows if row["id"] not in known])
 
     def _add_tenants(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
@@ -148,7 +148,7 @@ class _Import:
 
     def _add_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         self._collections = {}
-        erased_ids = tombstones.among(connection, (row["id"] for row in rows))
+        erased_ids = erased_among(connection, (row["id"] for row in rows))
         query = sa.select(collections.c.tenant_id, collections.c.name, collections.c.id)
         present = {(row.tenant_id, row.name): row.id for row in connection.execute(query)}
         for row in rows:
@@ -198,7 +198,7 @@ class _Import:
         people = [record["person"] for record in part if "person" in record]
         entries = [entry["face"] for record in part for entry in record["faces"]]
         ids = [each["id"] for each in (*people, *entries)]
-        erased_ids = tombstones.among(connection, ids)
+        erased_ids = erased_among(connection, ids)
         existing = _existing(connection, persons.c.id, ids) | _existing(connection, faces.c.id, ids)
         here = persons.c.tenant_id == tenant
         taken_names = _existing(connection, persons.c.external_id, (person["external_id"] for person in people), here)

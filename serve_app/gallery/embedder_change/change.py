@@ -57,10 +57,8 @@ class EmbedderChanges(EmbedderState, Stores):
         """Set the embedder that the gallery must use. Called at a start with the configured model.
 
         Without faces the model is active at once. Otherwise it becomes the target of a change, and is active when it
-        has embedded all faces. Naming the active model abandons a change.
-
-        Raises:
-            ConfigurationError: the active model, which embedded the stored faces, is not in the catalogue.
+        has embedded all faces. Naming the active model abandons a change. Raises ConfigurationError: the active model,
+        which embedded the stored faces, is not in the catalogue.
         """
         checks.check_model(model)
 
@@ -106,8 +104,7 @@ class EmbedderChanges(EmbedderState, Stores):
     def crops_to_embed(self, worker: str, after: str = "", limit: int = 32) -> CropsToEmbed | None:
         """None at the end of a pass over all faces, or while another worker has the lease.
 
-        Args:
-            worker: 32 hex digits that identify the calling process.
+        ``worker`` identifies the calling process: 32 hex digits.
         """
         now = dt.datetime.now(dt.UTC)
         with self._database.read() as connection:

@@ -57,16 +57,12 @@ class Layout:
 class DualWriteIndex:
     """Implements :class:`~serve_app.gallery.index.base.VectorIndex` at one or two locations.
 
+    ``configured`` is the location of the settings. If the index was moved away from there, the location in the records
+    takes precedence. Raises ConfigurationError, StoreUnavailable: the index cannot be opened.
+
     Attributes:
         row: as it was read last, about a second ago.
         backends: open and remove indexes.
-
-    Args:
-        configured: the location of the settings. If the index was moved away from there, the location in the records
-            takes precedence.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: the index cannot be opened.
     """
 
     def __init__(self, database: Database, backends: IndexBackends, configured: IndexLocation) -> None:

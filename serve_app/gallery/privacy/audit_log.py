@@ -49,11 +49,7 @@ class AuditQueue:
                 self._dropped[tenant] += 1
 
     def flush(self) -> int:
-        """Write the queued entries to the log; their number.
-
-        Raises:
-            StoreUnavailable: the entries stay queued.
-        """
+        """Write the queued entries to the log; their number. If it raises StoreUnavailable, the entries stay queued."""
         with self._lock:
             taken, dropped = self._queued, dict(self._dropped)
             self._queued = []

@@ -45,13 +45,10 @@ class Eraser:
     def run(self, tenant: str, plan: Plan[Deletion], person_ids: Sequence[str]) -> Deletion:
         """Execute a deletion. If it erases persons, check that nothing of them is left, and sign a receipt.
 
-        Args:
-            person_ids: the persons' external ids, for the receipt.
-
-        Raises:
-            StoreUnavailable: nothing was written, with two exceptions. If something is left of the persons, the next
-                repair erases it (``details["residue"]``). If a store went away after the deletion, the deletion was
-                made but there is no receipt (``details["pending"]``).
+        ``person_ids`` are the persons' external ids, for the receipt. If StoreUnavailable is raised, nothing was
+        written, with two exceptions. If something is left of the persons, the next repair erases it
+        (``details["residue"]``). If a store went away after the deletion, the deletion was made but there is no receipt
+        (``details["pending"]``).
         """
         changes = Changes(tenant)
 

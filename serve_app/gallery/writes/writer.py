@@ -65,16 +65,11 @@ class Writer:
         self._repairer = repairer
 
     def run(self, plan: Plan[T], images: Mapping[str, Images] | None = None) -> T:
-        """Execute a plan, completely or not at all.
+        """Execute a plan, completely or not at all; ``images`` are those of new faces to store, by face id.
 
-        Args:
-            plan: see :data:`Plan`.
-            images: face id -> images to store, for new faces.
-
-        Raises:
-            StoreUnavailable: nothing was written, with two exceptions. If only the erasure of images failed, the
-                records are deleted and the erasure is completed later (``details["pending"]``). If the database was
-                lost during the commit, everything or nothing was written (``details["outcome"]`` is ``unknown``).
+        If StoreUnavailable is raised, nothing was written, with two exceptions. If only the erasure of images failed,
+        the records are deleted and the erasure is completed later (``details["pending"]``). If the database was lost
+        during the commit, everything or nothing was written (``details["outcome"]`` is ``unknown``).
         """
         return retried(lambda: self._attempt(plan, images or {}))
 

@@ -19,10 +19,16 @@ from numpy.typing import NDArray
 
 from serve_app.domain import AuditEntry
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records import tombstones
 from serve_app.gallery.sql.records.faces import to_bytes
-from serve_app.gallery.sql.records.statements import batches, delete_in
-from serve_app.gallery.sql.schema import collections, face_collections, face_templates, faces, person_collections
+from serve_app.gallery.sql.records.statements import batches, delete_in, rows_in
+from serve_app.gallery.sql.schema import (
+    collections,
+    erased,
+    face_collections,
+    face_templates,
+    faces,
+    person_collections,
+)
 from serve_app.gallery.sql.schema import persons as person_table
 
 
@@ -129,10 +135,15 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
     face_ids = [face.id for face in changes.drop_faces]
     delete_in(connection, faces, "id", face_ids)
     delete_in(connection, person_table, "id", changes.drop_persons)
-    tombstones.add(connection, changes.tenant, "face", face_ids)
-    tombstones.add(connection, changes.tenant, "person", changes.drop_persons)
-    tombstones.add(connection, changes.tenant, "collection", changes.drop_collections)
+    dropped = {"face": face_ids, "person": changes.drop_persons, "collection": changes.drop_collections}
+    facts = {"tenant_id": changes.tenant, "created": dt.datetime.now(dt.UTC)}
+    _insert(connection, erased, [{**facts, "id": id_, "kind": kind} for kind, ids in dropped.items() for id_ in ids])
     return counts
+
+
+def erased_among(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Those of the ids that have a tombstone, so that restoring a backup does not bring back what was erased."""
+    return {row.id for row in rows_in(connection, sa.select(erased.c.id), erased.c.id, ids)}
 
 
 def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:

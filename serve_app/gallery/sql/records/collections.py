@@ -129,9 +129,8 @@ def by_names(
 ) -> list[Collection]:
     """Visible collections, in the order of the names. Raises CollectionNotFound for the first that does not exist.
 
-    Args:
-        lock: held until the transaction ends. ``share`` (FOR KEY SHARE) keeps the collections from being renamed or
-            deleted, and lets other transactions change their counts; ``update`` excludes all other locks.
+    ``lock`` is held until the transaction ends. ``share`` (FOR KEY SHARE) keeps the collections from being renamed or
+    deleted, and lets other transactions change their counts; ``update`` excludes all other locks.
     """
     found = {collection.name: collection for collection in present(connection, tenant, names, lock)}
     for name in names:

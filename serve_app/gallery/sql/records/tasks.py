@@ -35,11 +35,7 @@ def add(
     work: Mapping[str, Any] | None = None,
     total: int = 0,
 ) -> Task:
-    """Insert a record of finished work, or of work to do.
-
-    Args:
-        work: the worker's input and progress.
-    """
+    """Insert a record of finished work, or of work to do; ``work`` is the worker's input and progress."""
     now = dt.datetime.now(dt.UTC)
     task = Task(
         uuid.uuid4().hex,

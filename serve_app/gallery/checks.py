@@ -27,7 +27,7 @@ MAX_OFFSET = 10**15
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: neither database stores them
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PERSON_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
 """Text fields of a person, and the most characters of each."""
@@ -43,17 +43,8 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and HEX_ID.fullmatch(value) is not None
 
 
-def check_collection_name(name: object) -> str:
-    """`domain.names.NAME_RULE`."""
-    return _check_name(name, "A collection's name")
-
-
-def check_tenant_name(name: object) -> str:
-    """`domain.names.NAME_RULE`."""
-    return _check_name(name, "A tenant's name")
-
-
-def _check_name(name: object, what: str) -> str:
+def check_name(name: object, what: str) -> str:
+    """The name of a collection or tenant, `domain.names.NAME_RULE`; ``what`` it is begins the error message."""
     if not isinstance(name, str) or not is_name(name):
         raise InvalidRequest(f"{what} is {NAME_RULE}; got {quoted(name)}.")
     return name
@@ -61,12 +52,7 @@ def _check_name(name: object, what: str) -> str:
 
 def check_person_id(person_id: object) -> str:
     """1 to 100 characters without control characters; not ``.`` or ``..``, which paths cannot have as a part."""
-    if (
-        not isinstance(person_id, str)
-        or not 1 <= len(person_id) <= 100
-        or _CONTROL.search(person_id)
-        or person_id in (".", "..")
-    ):
+    if not isinstance(person_id, str) or not _PERSON_ID.fullmatch(person_id) or person_id in (".", ".."):
         raise InvalidRequest(
             "A person's id is 1 to 100 characters without control characters, and neither . nor ..; "
             f"got {quoted(person_id)}."

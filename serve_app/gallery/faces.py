@@ -11,7 +11,7 @@ from serve_app.domain import Collection, Deletion, EnrolledFace, Face, Slice
 from serve_app.errors import ImageNotStored, InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.privacy.audit_log import AuditQueue
-from serve_app.gallery.sql.records import collections, faces, persons, unassigned_faces
+from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.writes import deletion_plans
 from serve_app.gallery.writes.face_changes import face_not_found
@@ -46,7 +46,8 @@ class Faces(Stores):
     def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
         self._row(tenant, face_id)
         with self._database.read() as connection:
-            found = collections.by_ids(connection, unassigned_faces.collection_ids(connection, face_id))
+            memberships = faces.memberships(connection, [face_id])
+            found = collections.by_ids(connection, (key.collection_id for key in memberships))
         return tuple(c for c in found if not collections.is_hidden(c.name))
 
     def delete_face(

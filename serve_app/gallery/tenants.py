@@ -23,7 +23,7 @@ class TenantStore:
 
     def create(self, name: str) -> Tenant:
         """Create a tenant, without keys or collections. Raises InvalidRequest (``NAME_RULE``), TenantExists."""
-        checks.check_tenant_name(name)
+        checks.check_name(name, "A tenant's name")
         tenant = Tenant(uuid.uuid4().hex, name, dt.datetime.now(dt.UTC))
 
         def work(connection: sa.Connection) -> None:

@@ -82,19 +82,17 @@ def import_archive(
     return _Import(database, writer, with_keys, progress or (lambda _: None)).run(archive)
 
 
+@dataclass
 class _Import:
-    def __init__(
-        self, database: Database, writer: Writer, with_keys: bool, progress: Callable[[Imported], None]
-    ) -> None:
-        self._database = database
-        self._writer = writer
-        self._with_keys = with_keys
-        self._progress = progress
-        self._done = Imported()
-        self._tenants: dict[str, str] = {}  # id in the archive -> id here
-        self._collections: dict[str, str] = {}
-        self._part: list[dict[str, Any]] = []
-        self._images: dict[str, FaceImages] = {}
+    _database: Database
+    _writer: Writer
+    _with_keys: bool
+    _progress: Callable[[Imported], None]
+    _done: Imported = field(default_factory=Imported)
+    _tenants: dict[str, str] = field(default_factory=dict)  # id in the archive -> id here
+    _collections: dict[str, str] = field(default_factory=dict)
+    _part: list[dict[str, Any]] = field(default_factory=list)
+    _images: dict[str, FaceImages] = field(default_factory=dict)
 
     def run(self, archive: ArchiveReader) -> Imported:
         for name, content in archive.members():

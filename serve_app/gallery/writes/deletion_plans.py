@@ -80,7 +80,7 @@ def delete_collection(
 ) -> Planned[Deletion]:
     """See ``Collections.delete_collection``."""
     collection = collections.get(connection, tenant, name, "update")
-    members = persons.in_collection(connection, collection.id, lock=True)
+    members = persons.lock_in_collection(connection, collection.id)
     unassigned = faces.of_collection_without_person(connection, collection.id)
     if only_if_empty and (members or unassigned):
         raise CollectionNotEmpty(

@@ -64,8 +64,9 @@ def detach_faces(
 ) -> Planned[UnassignedFacesChange]:
     """See ``UnassignedFaces.detach_faces``."""
     collection = collections.get(connection, tenant, name, "share")
-    given = unassigned_faces.in_collection(connection, collection.id) if face_ids is None else face_ids
-    wanted = list(dict.fromkeys(given))
+    if face_ids is None:
+        face_ids = [row.id for row in faces.of_collection_without_person(connection, collection.id)]
+    wanted = list(dict.fromkeys(face_ids))
     found = unassigned_faces.take(connection, tenant, wanted)
     memberships = faces.memberships(connection, found)
     members = {key.face_id for key in memberships if key.collection_id == collection.id}

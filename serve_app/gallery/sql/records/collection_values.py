@@ -32,7 +32,7 @@ def to_values(new: NewCollection) -> dict[str, Any]:
         return checks.check_number(f"policy.{field}", getattr(policy, field), low, high)
 
     return {
-        "name": checks.check_collection_name(new.name),
+        "name": checks.check_name(new.name, "A collection's name"),
         "title": checks.check_text("title", new.title, 256),
         "description": checks.check_text("description", new.description, 10_000),
         "search_text": search_text(new.name, new.title),

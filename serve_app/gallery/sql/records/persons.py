@@ -118,17 +118,16 @@ def slice_of(
     return Slice(tuple(_with_relations(connection, rows).values()), count(connection, query))
 
 
-def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
-    """Internal id -> external id of a collection's persons; ``lock`` locks them in the order of the internal ids."""
+def lock_in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
+    """Lock a collection's persons in the order of their internal ids, and return these."""
     query = (
-        sa.select(persons.c.id, persons.c.external_id)
+        sa.select(persons.c.id)
         .join(person_collections, person_collections.c.person_id == persons.c.id)
         .where(person_collections.c.collection_id == collection_id)
         .order_by(persons.c.id)
+        .with_for_update(of=persons)
     )
-    if lock:
-        query = query.with_for_update(of=persons)
-    return {row.id: row.external_id for row in connection.execute(query)}
+    return list(connection.execute(query).scalars())
 
 
 def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:

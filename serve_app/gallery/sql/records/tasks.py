@@ -37,31 +37,18 @@ def add(
 ) -> Task:
     """Insert a record of finished work, or of work to do; ``work`` is the worker's input and progress."""
     now = dt.datetime.now(dt.UTC)
-    task = Task(
-        uuid.uuid4().hex,
-        checks.check_text("kind", kind, 50),
-        result,
-        now,
-        state,
-        arguments or {},
-        total=total,
-        finished=now if state.is_final else None,
-    )
+    fresh = {"id": uuid.uuid4().hex, "tenant_id": tenant, "created": now, "state": str(state), "total": total}
     connection.execute(
         tasks.insert().values(
-            id=task.id,
-            tenant_id=tenant,
-            kind=task.kind,
+            **fresh,
+            kind=checks.check_text("kind", kind, 50),
             result=dict(result),
-            created=now,
-            state=str(state),
-            arguments=dict(task.arguments),
+            arguments=dict(arguments or {}),
             work=dict(work or {}),
-            total=total,
-            finished=task.finished,
+            finished=now if state.is_final else None,
         )
     )
-    return task
+    return get(connection, tenant, str(fresh["id"]))
 
 
 def get(connection: sa.Connection, tenant: str, task_id: str) -> Task:

@@ -85,4 +85,4 @@ class Collections(Stores):
         with self._database.read() as connection:
             if collections.pool(connection, tenant) is not None:
                 return
-        self._database.transact(lambda connection: collections.make_pool(connection, tenant))
+        self._database.transact(lambda c: collections.make_pool(c, tenant))

@@ -48,9 +48,7 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         try:
             return _open(settings, calibrations, recover, database, backends)
         except IndexUnavailable:
-            location = database.transact(
-                lambda connection: index_location.settled(connection, settings.milvus_uri)
-            ).location
+            location = database.transact(lambda c: index_location.settled(c, settings.milvus_uri)).location
             uri = settings.milvus_uri if location is None else location.uri
             if not is_embedded(uri):
                 raise

@@ -61,7 +61,7 @@ class Unknowns(Stores):
             unknown_plans.check_keeps(stored)
             hidden = collections.unknowns_collection(connection, stored)
         if hidden is None:
-            self._database.transact(lambda connection: collections.make_unknowns_collection(connection, stored))
+            self._database.transact(lambda c: collections.make_unknowns_collection(c, stored))
         if not faces:
             return ()
         with self._assigning:

@@ -123,7 +123,7 @@ class _Import:
         if name not in readers:
             raise ConfigurationError(f"The archive has a part that this version does not know: {name}.")
         rows = list(records(content))
-        self._database.transact(lambda connection: readers[name](connection, rows))
+        self._database.transact(lambda c: readers[name](c, rows))
 
     def _add_tombstones(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         # They keep the tenant ids of the archive, which can differ here; ids of erased things are the same everywhere.

@@ -116,7 +116,7 @@ class EmbedderChanges(EmbedderState, Stores):
         if not self._database.transact(lambda c: lease(c, embedders, worker, now + LEASE, now)):
             return None
         if not waiting:
-            self._database.transact(lambda connection: _end_pass(connection, goal, now))
+            self._database.transact(lambda c: _end_pass(c, goal, now))
             return None
         crops = {}
         for face in waiting:
@@ -153,14 +153,12 @@ class EmbedderChanges(EmbedderState, Stores):
             return False
         if has_secondary:
             self._must_clear_index = True  # if a crash loses this, the next start compares index and records
-            if not self._database.transact(
-                lambda connection: secondary_templates.promote(connection, row.active, AT_ONCE)
-            ):
-                self._database.transact(lambda connection: secondary_templates.discard(connection, row.active, AT_ONCE))
+            if not self._database.transact(lambda c: secondary_templates.promote(c, row.active, AT_ONCE)):
+                self._database.transact(lambda c: secondary_templates.discard(c, row.active, AT_ONCE))
             return True
         if self._must_clear_index or row.previous is not None:
             self._clear_index(row.active)
-            self._database.transact(lambda connection: _forget_previous(connection, row.previous))
+            self._database.transact(lambda c: _forget_previous(c, row.previous))
             self._must_clear_index = False
         return False
 

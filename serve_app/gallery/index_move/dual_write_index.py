@@ -73,7 +73,7 @@ class DualWriteIndex:
         self._counting = threading.Lock()
         self._former: list[Layout] = []
         self._failed: tuple[int, str] | None = None
-        self.row = database.transact(lambda connection: index_location.settled(connection, configured.uri))
+        self.row = database.transact(lambda c: index_location.settled(c, configured.uri))
         self._layout = self._open(self.row, None)
         self.refresh()
 
@@ -96,7 +96,7 @@ class DualWriteIndex:
         """Read and follow the row; give up a move whose target failed in this process. Returns the row."""
         if self._failed is not None:
             version, reason = self._failed
-            self._database.transact(lambda connection: index_location.give_up(connection, version, reason))
+            self._database.transact(lambda c: index_location.give_up(c, version, reason))
             self._failed = None
         with self._database.read() as connection:
             row = index_location.get(connection)

@@ -94,9 +94,7 @@ class BulkUploads(Stores):
         """Takes the oldest upload that no other living worker has claimed."""
         now = dt.datetime.now(dt.UTC)
         row = self._database.transact(
-            lambda connection: (
-                tasks.held(connection, worker, [KIND], now) or tasks.claim(connection, worker, [KIND], now)
-            )
+            lambda c: tasks.held(c, worker, [KIND], now) or tasks.claim(c, worker, [KIND], now)
         )
         if row is None:
             return None
@@ -153,11 +151,11 @@ class BulkUploads(Stores):
         for row in rows:
             self._blobs.delete(row.tenant_id, row.blob, ("upload",))
         if rows:
-            self._database.transact(lambda connection: bulk_uploads.erased(connection, rows))
+            self._database.transact(lambda c: bulk_uploads.erased(c, rows))
         return len(rows)
 
     def _end_bulk(self, worker: str, task_id: str, state: TaskState, counts: Mapping[str, int], error: str) -> None:
-        self._database.transact(lambda connection: tasks.finish(connection, worker, task_id, state, counts, error))
+        self._database.transact(lambda c: tasks.finish(c, worker, task_id, state, counts, error))
         self.erase_uploads()
 
 

@@ -52,7 +52,7 @@ class Tasks(Stores):
         self._working = threading.Lock()
 
     def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        return self._database.transact(lambda connection: tasks.add(connection, tenant, kind, result))
+        return self._database.transact(lambda c: tasks.add(c, tenant, kind, result))
 
     def task(self, tenant: str, task_id: str) -> Task:
         with self._database.read() as connection:
@@ -64,11 +64,11 @@ class Tasks(Stores):
 
     def cancel_task(self, tenant: str, task_id: str) -> Task:
         """A step that is in progress can end after this has returned; its results are discarded."""
-        return self._database.transact(lambda connection: tasks.cancel(connection, tenant, task_id))
+        return self._database.transact(lambda c: tasks.cancel(c, tenant, task_id))
 
     def forget_tasks(self, now: dt.datetime | None = None) -> int:
         """Delete records of tasks that are more than a week old; the number deleted. Part of maintenance."""
-        return self._database.transact(lambda connection: tasks.forget(connection, now or dt.datetime.now(dt.UTC)))
+        return self._database.transact(lambda c: tasks.forget(c, now or dt.datetime.now(dt.UTC)))
 
     # -- duplicates
 
@@ -182,7 +182,7 @@ class Tasks(Stores):
 
     def _claim(self) -> tuple[str, dt.datetime, Scan] | None:
         now = dt.datetime.now(dt.UTC)
-        row = self._database.transact(lambda connection: tasks.claim(connection, self._worker, [DUPLICATES], now))
+        row = self._database.transact(lambda c: tasks.claim(c, self._worker, [DUPLICATES], now))
         if row is None:
             return None
         if row.attempts >= MAX_ATTEMPTS:
@@ -223,9 +223,7 @@ class Tasks(Stores):
         return self._database.transact(note)
 
     def _fail(self, task_id: str, error: str) -> bool:
-        self._database.transact(
-            lambda connection: tasks.finish(connection, self._worker, task_id, TaskState.FAILED, {}, error)
-        )
+        self._database.transact(lambda c: tasks.finish(c, self._worker, task_id, TaskState.FAILED, {}, error))
         return False
 
 

@@ -62,9 +62,7 @@ class AuditQueue:
         if not by_tenant:
             return 0
         try:
-            self._database.transact(
-                lambda connection: [audit_chain.append(connection, *each) for each in sorted(by_tenant.items())]
-            )
+            self._database.transact(lambda c: [audit_chain.append(c, *each) for each in sorted(by_tenant.items())])
         except StoreUnavailable:
             with self._lock:
                 self._queued = taken + self._queued
@@ -114,7 +112,7 @@ class Privacy(Stores):
     def forget_audit(self, now: dt.datetime | None = None, kept: dt.timedelta = KEPT) -> int:
         """Erase entries that are older than ``kept``; the number erased. Part of maintenance."""
         before = (now or dt.datetime.now(dt.UTC)) - kept
-        return self._database.transact(lambda connection: audit_chain.forget(connection, before))
+        return self._database.transact(lambda c: audit_chain.forget(c, before))
 
 
 def _texts(statement: Any, name: str) -> Sequence[str]:

@@ -78,7 +78,7 @@ class Eraser:
         if any(left.values()):
             log.error("an erasure is incomplete; left: %s", left)
             models = {face.id: face.model for face in changes.drop_faces}
-            self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
+            self._database.transact(lambda c: journal.add(c, changes.tenant, models))
             raise StoreUnavailable(
                 "The erasure is incomplete, so there is no receipt; it will be completed within minutes.", residue=left
             )

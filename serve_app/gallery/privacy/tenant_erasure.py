@@ -60,7 +60,7 @@ def erase_tenant(
         chain = installation_id(connection)
     if row is None:
         raise TenantNotFound(f"There is no tenant with the id {tenant}.")
-    database.transact(lambda connection: connection.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))
+    database.transact(lambda c: c.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))
 
     counts = {"persons": 0, "faces": 0}
     with database.read() as connection:

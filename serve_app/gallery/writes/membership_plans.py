@@ -44,7 +44,7 @@ def link_persons(
         else:
             pool = [] if len(before) > 1 else [collections.get_pool(connection, tenant)]
             move(changes, person.id, kept, pool, [collection])
-    return changes, lambda connection: collections.get(connection, tenant, name)
+    return changes, lambda c: collections.get(c, tenant, name)
 
 
 def merge_persons(
@@ -81,7 +81,7 @@ def merge_persons(
     changes.leaves += [Membership(each.id, other.id) for each in others_collections]
     changes.statements += distinct_persons.inheritance(connection, tenant, person.id, other.id)
     changes.drop_persons = [other.id]
-    return changes, lambda connection: persons.load(connection, [person.id])[person.id]
+    return changes, lambda c: persons.load(c, [person.id])[person.id]
 
 
 def _gaps_filled(person: sa.Row[Any], other: sa.Row[Any]) -> PersonFields:

@@ -14,7 +14,7 @@ from serve_app.gallery.privacy.audit_log import AuditQueue
 from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.face_changes import face_not_found
+from serve_app.gallery.writes.plan_parts import face_not_found
 from serve_app.gallery.writes.writer import Stores
 
 Kind = Literal["thumbnail", "photograph"]

@@ -16,7 +16,7 @@ from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records import faces, unassigned_faces
 from serve_app.gallery.writes import unassigned_plans
-from serve_app.gallery.writes.face_changes import face_not_found
+from serve_app.gallery.writes.plan_parts import face_not_found
 from serve_app.gallery.writes.writer import Stores
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)

@@ -35,7 +35,7 @@ from serve_app.gallery.sql.records import embedder_state, faces, secondary_templ
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import lease
 from serve_app.gallery.sql.schema import embedders
-from serve_app.gallery.writes.face_changes import face_not_found
+from serve_app.gallery.writes.plan_parts import face_not_found
 from serve_app.gallery.writes.writer import Planned, Stores
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from serve_app.gallery.sql.schema import (
 from serve_app.gallery.sql.schema import faces as face_table
 from serve_app.gallery.tenants import installation_id
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.face_changes import drop
+from serve_app.gallery.writes.plan_parts import drop
 from serve_app.gallery.writes.writer import Planned, Writer
 
 STATEMENT = "facegraph tenant erasure 1"

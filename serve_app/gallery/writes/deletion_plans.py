@@ -12,7 +12,7 @@ from serve_app.errors import CollectionNotEmpty
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.writes.face_changes import drop, face_not_found
+from serve_app.gallery.writes.plan_parts import drop, face_not_found
 from serve_app.gallery.writes.writer import Planned
 
 

@@ -12,15 +12,8 @@ from serve_app.domain import Enrolment, NewFace, PersonFields, PersonUpdate
 from serve_app.errors import FaceCountRefused
 from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.face_changes import (
-    drop,
-    enrolment,
-    face_not_found,
-    find_person,
-    insert_faces,
-    write_person,
-)
 from serve_app.gallery.writes.membership_plans import move, without
+from serve_app.gallery.writes.plan_parts import drop, enrolment, face_not_found, find_person, insert_faces, write_person
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
 

@@ -11,7 +11,7 @@ from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.records import collections, faces, unassigned_faces
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.face_changes import drop, insert_faces
+from serve_app.gallery.writes.plan_parts import drop, insert_faces
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
 

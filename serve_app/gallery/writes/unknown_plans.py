@@ -16,8 +16,8 @@ from serve_app.gallery.sql.records import collections, faces, persons, unknowns
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import faces as face_table
-from serve_app.gallery.writes.face_changes import columns_of, drop, enrolment, find_person, write_person
 from serve_app.gallery.writes.membership_plans import move
+from serve_app.gallery.writes.plan_parts import columns_of, drop, enrolment, find_person, write_person
 from serve_app.gallery.writes.policies import check_policies
 from serve_app.gallery.writes.writer import Planned
 

@@ -13,25 +13,15 @@ from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, S
 from serve_app.errors import PersonNotFound
 from serve_app.gallery.checks import PERSON_TEXTS, is_text, quoted
 from serve_app.gallery.sql.records import faces as face_records
+from serve_app.gallery.sql.records import statements
 from serve_app.gallery.sql.records.collections import POOL
-from serve_app.gallery.sql.records.statements import (
-    IDS,
-    batches,
-    by_code_point,
-    containing,
-    count,
-    page_of,
-    rows_in,
-    search_text,
-    to_value,
-)
 from serve_app.gallery.sql.schema import collections, person_collections, persons
 
-_BY_ID = sa.select(persons).where(persons.c.id.in_(IDS))
+_BY_ID = sa.select(persons).where(persons.c.id.in_(statements.IDS))
 _COLLECTION_NAMES = (
     sa.select(person_collections.c.person_id, collections.c.name)
     .join(collections, collections.c.id == person_collections.c.collection_id)
-    .where(person_collections.c.person_id.in_(IDS), collections.c.name != POOL)
+    .where(person_collections.c.person_id.in_(statements.IDS), collections.c.name != POOL)
     .order_by(collections.c.name)
 )
 
@@ -59,7 +49,7 @@ def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str])
     """
     wanted = list(dict.fromkeys(external_ids))
     query = sa.select(persons).where(persons.c.tenant_id == tenant).order_by(persons.c.id).with_for_update()
-    rows = rows_in(connection, query, persons.c.external_id, filter(is_text, wanted))
+    rows = statements.rows_in(connection, query, persons.c.external_id, filter(is_text, wanted))
     found = {row.external_id: row for row in rows}
     for external_id in wanted:
         if external_id not in found:
@@ -84,7 +74,7 @@ def collection_ids(connection: sa.Connection, person_id: str) -> set[str]:
 def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
     """Complete persons by internal id: with faces and names of collections. Three statements for each 1,000 persons."""
     loaded: dict[str, Person] = {}
-    for batch in batches(ids):
+    for batch in statements.batches(ids):
         loaded |= _with_relations(connection, connection.execute(_BY_ID, {"ids": batch}).all())
     return loaded
 
@@ -93,7 +83,9 @@ def page(
     connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
 ) -> Page[Person]:
     """A page of persons, by external id. Raises InvalidRequest (cursor, limit)."""
-    rows, following = page_of(connection, _listed(tenant, collection_id, q), persons.c.external_id, limit, cursor)
+    rows, following = statements.page_of(
+        connection, _listed(tenant, collection_id, q), persons.c.external_id, limit, cursor
+    )
     return Page(tuple(_with_relations(connection, rows).values()), following)
 
 
@@ -110,12 +102,12 @@ def slice_of(
     """See :meth:`~serve_app.contracts.persons.Persons.persons_slice`."""
     query = _listed(tenant, collection_id, q)
     column = persons.c[str(order)]
-    key = by_code_point(connection, column) if isinstance(column.type, sa.Text) else column
+    key = statements.by_code_point(connection, column) if isinstance(column.type, sa.Text) else column
     empty = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
     empty_last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((empty, 1), else_=0)]
     ordered = query.order_by(*empty_last, key.desc() if descending else key, persons.c.external_id)
     rows = connection.execute(ordered.limit(limit).offset(offset)).all()
-    return Slice(tuple(_with_relations(connection, rows).values()), count(connection, query))
+    return Slice(tuple(_with_relations(connection, rows).values()), statements.count(connection, query))
 
 
 def lock_in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
@@ -154,12 +146,12 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     if (consent := fields.consent) is not None:
         result["consent"] = _to_json(consent) if consent.basis else None
         result["consent_expires"] = consent.expires if consent.basis else None
-    result["search_text"] = search_text(external_id, result["name"])
+    result["search_text"] = statements.search_text(external_id, result["name"])
     return result
 
 
 def _listed(tenant: str, collection_id: str | None, q: str) -> sa.Select[Any]:
-    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, *statements.containing(persons.c.search_text, q))
     if collection_id is None:
         return query
     return query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
@@ -179,7 +171,7 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
     for face in face_records.of_persons(connection, external_ids):
         faces[face.person_id].append(face_records.to_face(face, external_ids[face.person_id]))
     return {
-        row.id: to_value(
+        row.id: statements.to_value(
             Person,
             row,
             id=row.external_id,

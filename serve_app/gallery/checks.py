@@ -44,7 +44,7 @@ def is_id(value: object) -> bool:
 
 
 def check_name(name: object, what: str) -> str:
-    """The name of a collection or tenant, `domain.names.NAME_RULE`; ``what`` it is begins the error message."""
+    """The name of a collection or tenant, `domain.names.NAME_RULE`; ``what`` is how the error message calls it."""
     if not isinstance(name, str) or not is_name(name):
         raise InvalidRequest(f"{what} is {NAME_RULE}; got {quoted(name)}.")
     return name

@@ -32,12 +32,8 @@ KINDS: tuple[Kind, ...] = ("thumbnail", "photograph")
 class BlobStore:
     """Blobs by tenant, face and kind.
 
-    Args:
-        url: an fsspec URL of a folder, which is created.
-        cipher: encrypts what is written; None writes it in the clear.
-
-    Raises:
-        ConfigurationError: there is no such file system, or the folder cannot be created or written to.
+    ``url`` is an fsspec URL of a folder, which is created. ``cipher`` encrypts what is written; None writes it in the
+    clear. Raises ConfigurationError: there is no such file system, or the folder cannot be created or written to.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:
@@ -96,15 +92,13 @@ class BlobStore:
     def count(self, tenant: str) -> int:
         """Number of blobs of a tenant. Raises StoreUnavailable."""
         with _outages(), tracing.span("images count"):
-            if not self._local:
-                self._fs.invalidate_cache()
+            self._fs.invalidate_cache()
             return len(self._fs.find(self._folder(tenant)))
 
     def count_of_face(self, tenant: str, face_id: str) -> int:
         """Number of blobs of a face. Raises StoreUnavailable."""
         with _outages(), tracing.span("images count"):
-            if not self._local:
-                self._fs.invalidate_cache()
+            self._fs.invalidate_cache()
             return sum(self._fs.exists(self._path(tenant, face_id, kind)) for kind in KINDS)
 
     def _folder(self, tenant: str) -> str:

@@ -10,8 +10,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,13 +19,15 @@ from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.domain.names import NAME_RULE, is_name
 from serve_app.errors import InvalidRequest
 
+T = TypeVar("T")
+
 MAX_PAGE = 1000
 MAX_OFFSET = 10**15
 
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: neither database stores them
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PERSON_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
 """Text fields of a person, and the most characters of each."""
@@ -41,17 +43,8 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and HEX_ID.fullmatch(value) is not None
 
 
-def check_collection_name(name: object) -> str:
-    """`domain.names.NAME_RULE`."""
-    return _check_name(name, "A collection's name")
-
-
-def check_tenant_name(name: object) -> str:
-    """`domain.names.NAME_RULE`."""
-    return _check_name(name, "A tenant's name")
-
-
-def _check_name(name: object, what: str) -> str:
+def check_name(name: object, what: str) -> str:
+    """The name of a collection or tenant, `domain.names.NAME_RULE`; ``what`` is how the error message calls it."""
     if not isinstance(name, str) or not is_name(name):
         raise InvalidRequest(f"{what} is {NAME_RULE}; got {quoted(name)}.")
     return name
@@ -59,12 +52,7 @@ def _check_name(name: object, what: str) -> str:
 
 def check_person_id(person_id: object) -> str:
     """1 to 100 characters without control characters; not ``.`` or ``..``, which paths cannot have as a part."""
-    if (
-        not isinstance(person_id, str)
-        or not 1 <= len(person_id) <= 100
-        or _CONTROL.search(person_id)
-        or person_id in (".", "..")
-    ):
+    if not isinstance(person_id, str) or not _PERSON_ID.fullmatch(person_id) or person_id in (".", ".."):
         raise InvalidRequest(
             "A person's id is 1 to 100 characters without control characters, and neither . nor ..; "
             f"got {quoted(person_id)}."
@@ -165,16 +153,12 @@ def check_model(model: object) -> str:
 
 def check_limit(limit: object) -> int:
     """1 to :data:`MAX_PAGE`."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_PAGE}, got {quoted(limit)}.")
-    return limit
+    return check_whole("limit", limit, 1, MAX_PAGE)
 
 
 def check_offset(offset: object) -> int:
     """0 to :data:`MAX_OFFSET`."""
-    if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
-        raise InvalidRequest(f"offset must be a whole number from 0 to {MAX_OFFSET}, got {quoted(offset)}.")
-    return offset
+    return check_whole("offset", offset, 0, MAX_OFFSET)
 
 
 def check_slice(limit: int, offset: int) -> tuple[int, int]:
@@ -187,8 +171,11 @@ def encode_cursor(key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([1, key]).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None) -> str | None:
-    """The key that :func:`encode_cursor` was given; None without a cursor."""
+def decode_cursor(cursor: str | None, parse: Callable[[str], T]) -> T | None:
+    """What ``parse`` makes of the key that :func:`encode_cursor` was given; None without a cursor.
+
+    Raises InvalidRequest if the cursor is no such text, or ``parse`` raises ValueError.
+    """
     if cursor is None:
         return None
     try:
@@ -196,9 +183,16 @@ def decode_cursor(cursor: str | None) -> str | None:
         version, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if version != 1:
             raise ValueError
-        return check_text("cursor", key, 200)
+        return parse(check_text("cursor", key, 200))
     except (ValueError, TypeError, binascii.Error, InvalidRequest):
         raise InvalidRequest("cursor must be one that the previous page returned.") from None
+
+
+def whole(text: str) -> int:
+    """The whole number that 1 to 15 digits stand for. Raises ValueError."""
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise ValueError
+    return int(text)
 
 
 def quoted(value: Any) -> str:

@@ -14,17 +14,13 @@ import sqlalchemy as sa
 
 from serve_app.domain import Collection, Deletion, NewCollection, Page, Slice
 from serve_app.gallery import checks
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, persons
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.writer import Writer
+from serve_app.gallery.writes.writer import Stores
 
 
-class Collections:
+class Collections(Stores):
     """Implements :class:`~serve_app.contracts.collections.Collections`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _writer: Writer
 
     def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         def work(connection: sa.Connection) -> Collection:
@@ -81,10 +77,12 @@ class Collections:
     ) -> Deletion:
         if keep_persons:
             self._ensure_pool(tenant)
-        return self._writer.run(deletion_plans.delete_collection(tenant, name, only_if_empty, keep_persons))
+        return self._writer.run(
+            lambda c: deletion_plans.delete_collection(c, tenant, name, only_if_empty, keep_persons)
+        )
 
     def _ensure_pool(self, tenant: str) -> None:
         with self._database.read() as connection:
             if collections.pool(connection, tenant) is not None:
                 return
-        self._database.transact(lambda connection: collections.make_pool(connection, tenant))
+        self._database.transact(lambda c: collections.make_pool(c, tenant))

@@ -10,27 +10,22 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, Deletion, EnrolledFace, Face, Slice
 from serve_app.errors import ImageNotStored, InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.privacy.audit_log import AuditQueue
-from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import collections, faces, persons, unassigned_faces
+from serve_app.gallery.sql.records import collections, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Writer
+from serve_app.gallery.writes.plan_parts import face_not_found
+from serve_app.gallery.writes.writer import Stores
 
 Kind = Literal["thumbnail", "photograph"]
 
 
-class Faces:
+class Faces(Stores):
     """Implements :class:`~serve_app.contracts.faces.Faces`, synchronously. Part of ``Gallery``.
 
     Reading an image is recorded in the audit log as a search is: the entry is queued, and the caller does not wait.
     """
 
-    _database: Database
-    _writer: Writer
-    _blobs: BlobStore
     _audit: AuditQueue
 
     def face(self, tenant: str, face_id: str) -> Face:
@@ -51,7 +46,8 @@ class Faces:
     def face_collections(self, tenant: str, face_id: str) -> tuple[Collection, ...]:
         self._row(tenant, face_id)
         with self._database.read() as connection:
-            found = collections.by_ids(connection, unassigned_faces.collection_ids(connection, face_id))
+            memberships = faces.memberships(connection, [face_id])
+            found = collections.by_ids(connection, (key.collection_id for key in memberships))
         return tuple(c for c in found if not collections.is_hidden(c.name))
 
     def delete_face(
@@ -62,7 +58,9 @@ class Faces:
         collection: str | None = None,
         with_person: bool = False,
     ) -> Deletion:
-        return self._writer.run(deletion_plans.delete_face(tenant, face_id, person_id, collection, with_person))
+        return self._writer.run(
+            lambda c: deletion_plans.delete_face(c, tenant, face_id, person_id, collection, with_person)
+        )
 
     def face_image(self, tenant: str, face_id: str, kind: Kind) -> bytes:
         _check_kind(kind)

@@ -9,13 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from serve_app.domain import (
-    ErasureReceipt,
-    Face,
-    GalleryAnswer,
-    GalleryQuery,
-    Vectors,
-)
+from serve_app.domain import ErasureReceipt
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.archive import ArchiveReader, Imported, import_archive
 from serve_app.gallery.blobs import BlobStore
@@ -32,10 +26,9 @@ from serve_app.gallery.privacy.retention import Retention
 from serve_app.gallery.privacy.signing import load_signer
 from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
-from serve_app.gallery.search import Searcher
+from serve_app.gallery.search import Search
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import tasks
-from serve_app.gallery.status import GalleryStatus
+from serve_app.gallery.sql.records import collections, tasks
 from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
 from serve_app.gallery.unknowns import Unknowns
 from serve_app.gallery.writes.writer import Writer
@@ -48,8 +41,15 @@ EXPIRY_PERIOD_S = 60.0
 CHANGE_PERIOD_S = 5.0
 """Seconds between the parts of maintenance that do not run every time."""
 
+OUTGROWN = (
+    "The gallery has {faces} faces, more than the {capacity} that milvus-lite is meant for (each start and each search "
+    "reads all of them): move the index to a Milvus server with 'facegraph index move --to URL'."
+)
 
-class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention):
+
+class Gallery(
+    Search, Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention
+):
     """Records, index and images as one store.
 
     Implements :class:`~serve_app.contracts.matcher.Matcher`, synchronously. The contract documents the methods; the
@@ -86,34 +86,45 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._alone = alone
         self._lifetime = lifetime
         self._migrator = migrator
-        self._status = GalleryStatus(database, index, migrator)
+        self._logged_warnings: set[str] = set()
         self._repairer = Repairer(database, index, blobs)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
         self._eraser = Eraser(database, index, blobs, self._writer, self._signer)
         self._audit = AuditQueue(database)
         self._audit_kept = audit_kept
-        self._searcher = Searcher(database, index, calibrations, self._audit, allow_untraced)
+        self._allow_untraced = allow_untraced
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
         self._change_due = time.monotonic() + CHANGE_PERIOD_S
         self._maintaining = threading.Lock()
 
-    def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
-        return self._searcher.search(tenant, query)
-
-    def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
-        return self._searcher.verify(tenant, person_id, probe, model)
-
     def ready(self) -> dict[str, Any]:
         """Kinds and versions of the stores, counts of collections and memberships over all tenants, warnings by code.
 
-        Cheap.
-
-        Raises:
-            StoreUnavailable: a store does not answer.
+        Cheap. Raises StoreUnavailable if a store does not answer.
         """
-        return self._status.ready()
+        with self._database.read() as connection:
+            collection_count, person_count, face_count = collections.totals(connection)
+        warnings = {} if self._migrator is None else self._migrator.warnings()
+        capacity = self._index.capacity()
+        if capacity is not None and face_count > capacity:
+            warnings["index_outgrown"] = OUTGROWN.format(faces=face_count, capacity=capacity)
+        return {
+            "index": dict(self._index.facts()),
+            "database": {"kind": self._database.kind},
+            "collections": collection_count,
+            "persons": person_count,
+            "faces": face_count,
+            "warnings": warnings,
+        }
+
+    def _log_warnings(self) -> None:
+        """Log the warnings of :meth:`ready`; each is logged once for as long as it lasts. Raises StoreUnavailable."""
+        found: dict[str, str] = self.ready()["warnings"]
+        for code in found.keys() - self._logged_warnings:
+            log.warning("%s", found[code])
+        self._logged_warnings = set(found)
 
     def maintain(self) -> None:
         """Periodic maintenance; call it about every second. An outage of a store is logged, and the rest waits."""
@@ -135,7 +146,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
                 self.forget_tasks()
                 self.forget_audit(kept=self._audit_kept)
                 self.forget_unknowns()
-                self._status.log_warnings()
+                self._log_warnings()
             if time.monotonic() >= self._change_due:
                 while self.finish_change() and time.monotonic() < self._change_due + CHANGE_PERIOD_S:
                     continue
@@ -158,7 +169,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         if self._alone:
             self._database.transact(tasks.release)
         done = self._repairer.recover(self._alone, thorough=self._alone)
-        self._status.log_warnings()
+        self._log_warnings()
         return done
 
     def reindex(self, model: str | None = None, progress: Progress | None = None) -> int:

@@ -24,6 +24,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain
 from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.sql.records.statements import count, to_value
 from serve_app.gallery.sql.schema import api_keys
 
 log = logging.getLogger(__name__)
@@ -44,21 +45,12 @@ class KeyStore:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="facegraph-keys")
 
     def create(
-        self,
-        tenant: str,
-        name: str,
-        role: Role,
-        expires: dt.datetime | None = None,
-        rate_limit: float | None = None,
+        self, tenant: str, name: str, role: Role, expires: dt.datetime | None = None, rate_limit: float | None = None
     ) -> tuple[ApiKey, str]:
         """Create a key; the key and its secret, which cannot be read again.
 
-        Args:
-            expires: timezone-aware, in the future; None for never.
-            rate_limit: requests per second, over 0; None for no limit.
-
-        Raises:
-            InvalidRequest: an argument is not as above.
+        ``expires`` is timezone-aware, in the future; None for never. ``rate_limit`` is over 0, in requests per second;
+        None for no limit. Raises InvalidRequest.
         """
         checks.check_text("name", name, 200)
         if expires is not None and (expires.tzinfo is None or expires <= dt.datetime.now(dt.UTC)):
@@ -68,10 +60,10 @@ class KeyStore:
         secret = PREFIX + secrets.token_urlsafe(32)
 
         def work(connection: sa.Connection) -> ApiKey:
-            made = _insert(connection, tenant, name, role, secret, expires, rate_limit, installed=False)
-            audit_chain.append(
-                connection, tenant, [Draft("create_key", details={"key": made.id, "role": str(made.role)})]
-            )
+            limits = {"expires": expires, "rate_limit": rate_limit}
+            made = _insert(connection, tenant, name, role, secret, installed=False, **limits)
+            details = {"key": made.id, "role": str(made.role)}
+            audit_chain.append(connection, tenant, [Draft("create_key", details=details)])
             return made
 
         return self._database.transact(work), secret
@@ -79,57 +71,46 @@ class KeyStore:
     def install(self, tenant: str, name: str, role: Role, secret: str) -> ApiKey:
         """Make a given secret the tenant's installed key with this name, in place of an earlier one. Idempotent.
 
-        Raises:
-            InvalidRequest: the secret is too short, or already belongs to another key.
+        Raises InvalidRequest: the secret is too short, or already belongs to another key.
         """
         checks.check_text("secret", secret, 1000)
         if len(secret) < SHORTEST_SECRET:
             raise InvalidRequest(f"An API key has at least {SHORTEST_SECRET} characters, got {len(secret)}.")
 
         def work(connection: sa.Connection) -> ApiKey:
-            present = connection.execute(_LOOKUP, {"digest": digest(secret)}).first()
+            present = _find(connection, secret)
             if present is not None and not present.installed:
                 raise InvalidRequest(
                     "The API key to install was created as an ordinary key, which can be revoked; choose another one."
                 )
             mine = sa.and_(api_keys.c.tenant_id == tenant, api_keys.c.name == name, api_keys.c.installed)
-            if present is not None and (present.tenant_id, present.name) == (tenant, name):
-                connection.execute(api_keys.delete().where(mine, api_keys.c.id != present.id))
-                connection.execute(
-                    api_keys.update()
-                    .where(api_keys.c.id == present.id)
-                    .values(role=str(role), revoked=None, expires=None)
-                )
-                return to_key(connection.execute(_LOOKUP, {"digest": digest(secret)}).one())
-            if present is not None:
+            if present is None:
+                connection.execute(api_keys.delete().where(mine))
+                return _insert(connection, tenant, name, role, secret, installed=True)
+            if (present.tenant_id, present.name) != (tenant, name):
                 raise InvalidRequest("The API key to install is already installed under another name.")
-            connection.execute(api_keys.delete().where(mine))
-            return _insert(connection, tenant, name, role, secret, None, None, installed=True)
+            connection.execute(api_keys.delete().where(mine, api_keys.c.id != present.id))
+            valid = api_keys.update().where(api_keys.c.id == present.id).values(revoked=None, expires=None)
+            connection.execute(valid.values(role=str(role)))
+            return to_key(_find(connection, secret))
 
         return self._database.transact(work)
 
     def authenticate(self, secret: str) -> ApiKey:
-        """The key that a secret belongs to.
-
-        Raises:
-            KeyInvalid: the key is unknown, revoked or expired.
-        """
-        wanted = digest(secret)
+        """The key that a secret belongs to. Raises KeyInvalid: the key is unknown, revoked or expired."""
         with self._database.read() as connection:
-            row = connection.execute(_LOOKUP, {"digest": wanted}).first()
-        if row is None or not hmac.compare_digest(row.digest, wanted):
+            row = _find(connection, secret)
+        if row is None or not hmac.compare_digest(row.digest, digest(secret)):
             raise KeyInvalid("The API key is unknown.")
         return self._valid(row)
 
     def authenticate_pair(self, key_id: str, secret: str) -> ApiKey:
         """The key that a secret belongs to, if it has this id: for schemes that send an id together with the secret.
 
-        Raises:
-            KeyInvalid: the key is unknown, revoked or expired, or the id belongs to another key.
+        Raises KeyInvalid: the key is unknown, revoked or expired, or the id belongs to another key.
         """
-        wanted = digest(secret)
         with self._database.read() as connection:
-            row = connection.execute(sa.select(api_keys).where(api_keys.c.digest == wanted)).first()
+            row = _find(connection, secret)
         if row is None or not hmac.compare_digest(row.id.encode(), str(key_id).encode(errors="replace")):
             raise KeyInvalid("The API key's id or secret is unknown.")
         return self._valid(row)
@@ -165,7 +146,7 @@ class KeyStore:
         now = dt.datetime.now(dt.UTC)
         valid = sa.and_(api_keys.c.revoked.is_(None), sa.or_(api_keys.c.expires.is_(None), api_keys.c.expires > now))
         with self._database.read() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(api_keys).where(valid)).scalar_one())
+            return count(connection, sa.select(api_keys.c.id).where(valid))
 
     def close(self) -> None:
         """Release threads and connections."""
@@ -198,40 +179,15 @@ def digest(secret: str) -> str:
 
 def to_key(row: sa.Row[Any]) -> ApiKey:
     """A row of the table as a domain value."""
-    return ApiKey(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        name=row.name,
-        role=Role(row.role),
-        created=row.created,
-        expires=row.expires,
-        rate_limit=row.rate_limit,
-        last_used=row.last_used,
-    )
+    return to_value(ApiKey, row, role=Role(row.role))
 
 
-def _insert(
-    connection: sa.Connection,
-    tenant: str,
-    name: str,
-    role: Role,
-    secret: str,
-    expires: dt.datetime | None,
-    rate_limit: float | None,
-    *,
-    installed: bool,
-) -> ApiKey:
-    connection.execute(
-        api_keys.insert().values(
-            id=uuid.uuid4().hex,
-            tenant_id=tenant,
-            name=name,
-            role=str(Role(role)),
-            digest=digest(secret),
-            installed=installed,
-            rate_limit=rate_limit,
-            created=dt.datetime.now(dt.UTC),
-            expires=expires,
-        )
-    )
-    return to_key(connection.execute(_LOOKUP, {"digest": digest(secret)}).one())
+def _find(connection: sa.Connection, secret: str) -> Any:
+    return connection.execute(_LOOKUP, {"digest": digest(secret)}).first()
+
+
+def _insert(connection: sa.Connection, tenant: str, name: str, role: Role, secret: str, **values: Any) -> ApiKey:
+    values |= {"id": uuid.uuid4().hex, "tenant_id": tenant, "name": name, "role": str(Role(role))}
+    values |= {"digest": digest(secret), "created": dt.datetime.now(dt.UTC)}
+    connection.execute(api_keys.insert().values(values))
+    return to_key(_find(connection, secret))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
-from collections.abc import Mapping
+import logging.handlers
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from serve_app.folders import private_folder
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.gallery import Gallery
 from serve_app.gallery.index.locations import IndexBackends, IndexLocation, is_embedded
-from serve_app.gallery.index.log_handlers import log_handlers_kept
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.index_move.migration import IndexMigrator
 from serve_app.gallery.keys import KeyStore
@@ -31,16 +31,14 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
     A damaged embedded index is removed and rebuilt from the records.
 
     Args:
-        settings: ``storage`` and ``data_dir`` say where the stores are.
         calibrations: model id -> calibration, for all models that searches use.
         recover: False leaves the index as it is, for a caller that rebuilds it.
 
-    Raises:
-        ConfigurationError: a store cannot be opened as configured, or another process has the embedded index open.
-        StoreUnavailable: a server does not answer.
+    Raises ConfigurationError: a store cannot be opened as configured, or another process has the embedded index open;
+    StoreUnavailable: a server does not answer.
     """
     # Imported here because it imports grpc and pandas, which takes seconds: only a process that opens a gallery waits.
-    with log_handlers_kept():
+    with _log_handlers_kept():
         from serve_app.gallery.index.milvus_backends import IndexUnavailable, MilvusBackends
 
     database = open_database(settings)
@@ -50,9 +48,7 @@ def open_gallery(settings: Settings, calibrations: Mapping[str, Calibration], *,
         try:
             return _open(settings, calibrations, recover, database, backends)
         except IndexUnavailable:
-            location = database.transact(
-                lambda connection: index_location.settled(connection, settings.milvus_uri)
-            ).location
+            location = database.transact(lambda c: index_location.settled(c, settings.milvus_uri)).location
             uri = settings.milvus_uri if location is None else location.uri
             if not is_embedded(uri):
                 raise
@@ -95,20 +91,12 @@ def _open(
 
 
 def open_keys(settings: Settings) -> KeyStore:
-    """The API keys. Any number of processes can open them.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
-    """
+    """The API keys. Any number of processes can open them. Raises as :func:`open_gallery`."""
     return KeyStore(open_database(settings))
 
 
 def open_database(settings: Settings) -> Database:
-    """The records, with their schema up to date. Any number of processes can open them.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: as :func:`open_gallery`.
-    """
+    """The records, with their schema up to date. Any number of processes can open them. Raises as ``open_gallery``."""
     if not settings.storage.database_url:
         private_folder(settings.data_dir)
     database = Database(settings.database_url, cipher_from_settings(settings))
@@ -123,3 +111,25 @@ def open_database(settings: Settings) -> Database:
 def open_blobs(settings: Settings) -> BlobStore:
     """The images store. Raises ConfigurationError."""
     return BlobStore(settings.blobs_url, cipher_from_settings(settings))
+
+
+@contextmanager
+def _log_handlers_kept() -> Iterator[None]:
+    """Restore, at the end of the block, the targets of handlers that buffer log records.
+
+    Importing pymilvus calls :func:`logging.config.dictConfig`, which closes all handlers of the process. Handlers that
+    write files open them again. A :class:`logging.handlers.MemoryHandler` loses its target and then discards every
+    record. Ray Serve's log of a replica goes through such a handler.
+    """
+    loggers = [logging.root, *(each for each in logging.root.manager.loggerDict.values() if hasattr(each, "handlers"))]
+    buffering = {
+        handler: handler.target
+        for logger in loggers
+        for handler in logger.handlers
+        if isinstance(handler, logging.handlers.MemoryHandler)
+    }
+    try:
+        yield
+    finally:
+        for handler, target in buffering.items():
+            handler.setTarget(target)

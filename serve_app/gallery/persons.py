@@ -56,8 +56,9 @@ class Persons(Collections):
         if not collections:
             self._ensure_pool(tenant)
         new = {uuid.uuid4().hex: face for face in faces}
-        plan = person_plans.put_person(tenant, person_id, collections, fields, new, mode, must_be_new)
-        return self._writer.run(plan, images=new)
+        return self._writer.run(
+            lambda c: person_plans.put_person(c, tenant, person_id, collections, fields, new, mode, must_be_new), new
+        )
 
     def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
         with self._database.read() as connection:
@@ -96,7 +97,7 @@ class Persons(Collections):
         if update.collections is not None:
             self._ensure_pool(tenant)
         new = {uuid.uuid4().hex: face for face in update.new_faces}
-        return self._writer.run(person_plans.update_person(tenant, person_id, update, new), images=new)
+        return self._writer.run(lambda c: person_plans.update_person(c, tenant, person_id, update, new), new)
 
     def link_persons(
         self, tenant: str, collection: str, add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -104,17 +105,19 @@ class Persons(Collections):
         _check_number((*add, *remove))
         if remove:
             self._ensure_pool(tenant)
-        return self._writer.run(membership_plans.link_persons(tenant, collection, add, remove))
+        return self._writer.run(lambda c: membership_plans.link_persons(c, tenant, collection, add, remove))
 
     def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
-        return self._writer.run(membership_plans.merge_persons(tenant, person_id, other_id, collection))
+        return self._writer.run(lambda c: membership_plans.merge_persons(c, tenant, person_id, other_id, collection))
 
     def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
-        return self._eraser.run(tenant, deletion_plans.delete_person(tenant, person_id, collection), [person_id])
+        return self._eraser.run(
+            tenant, lambda c: deletion_plans.delete_person(c, tenant, person_id, collection), [person_id]
+        )
 
     def delete_persons(self, tenant: str, person_ids: Sequence[str]) -> Deletion:
         _check_number(person_ids)
-        return self._eraser.run(tenant, deletion_plans.delete_persons(tenant, person_ids), person_ids)
+        return self._eraser.run(tenant, lambda c: deletion_plans.delete_persons(c, tenant, person_ids), person_ids)
 
 
 def _check_number(person_ids: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, journal, secondary_templates
+from serve_app.gallery.sql.records.statements import BATCH, batches
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,10 @@ class Repairer:
     def settle_given_up(self) -> int:
         """Settle the journal entries that writers of this process left because a store was away; the number settled.
 
-        Raises:
-            StoreUnavailable: the store is still away.
+        Raises StoreUnavailable: the store is still away.
         """
         settled = 0
-        for batch in faces.batches(sorted(self._given_up)):
+        for batch in batches(sorted(self._given_up)):
             settled += self.settle_journal(ids=batch)
             self._given_up.difference_update(batch)
         return settled
@@ -74,11 +74,7 @@ class Repairer:
     def settle_doubts(self, thorough: bool) -> None:
         """If calls to the index have failed, compare it with the records, every few seconds until that succeeds.
 
-        Args:
-            thorough: see :meth:`recover`.
-
-        Raises:
-            StoreUnavailable: the store is still away.
+        ``thorough`` is as for :meth:`recover`. Raises StoreUnavailable: the store is still away.
         """
         self._doubtful = self._index.doubtful() or self._doubtful
         if self._doubtful and time.monotonic() >= self._compare_due:
@@ -89,15 +85,8 @@ class Repairer:
     def settle_journal(self, age: dt.timedelta = IN_FLIGHT, ids: Sequence[int] | None = None) -> int:
         """Make index and images agree with the records for the faces in the journal, and remove their entries.
 
-        Args:
-            age: only entries that are at least this old.
-            ids: only these entries, of any age.
-
-        Returns:
-            The number of entries settled.
-
-        Raises:
-            StoreUnavailable: the remaining entries stay in the journal.
+        Only entries that are at least of this age; or only those with these ids, of any age. Returns the number of
+        entries settled. If it raises StoreUnavailable, the remaining entries stay in the journal.
         """
         settled = 0
         before = dt.datetime.now(dt.UTC) - age if ids is None else None
@@ -107,7 +96,7 @@ class Repairer:
                     return settled
             with self._database.write() as connection:
                 self._index.attend(connection)
-                entries = journal.pending(connection, faces.BATCH, before, ids)
+                entries = journal.pending(connection, BATCH, before, ids)
                 tenant_of = {entry.face_id: entry.tenant_id for entry in entries}
                 faces.lock(connection, tenant_of)
                 secondary = secondary_templates.models_of(connection, tenant_of)
@@ -118,7 +107,7 @@ class Repairer:
                 self._erase_images(connection, tenant_of)
                 journal.remove(connection, [entry.id for entry in entries])
             settled += len(entries)
-            if len(entries) < faces.BATCH:
+            if len(entries) < BATCH:
                 return settled
 
     def _agree(self, connection: sa.Connection, model: str, face_ids: Iterable[str]) -> None:
@@ -161,8 +150,8 @@ class Repairer:
         with self._database.read() as connection:
             right = set(faces.all_memberships(connection, model))
         present = set(self._index.keys(model))
-        added = sum(self.add(model, batch) for batch in faces.batches(sorted(right - present)))
-        removed = sum(self._remove(model, batch) for batch in faces.batches(sorted(present - right)))
+        added = sum(self.add(model, batch) for batch in batches(sorted(right - present)))
+        removed = sum(self._remove(model, batch) for batch in batches(sorted(present - right)))
         return added, removed
 
     def add(self, model: str, keys: Sequence[RowKey]) -> int:
@@ -199,7 +188,7 @@ class Repairer:
             self._index.drop(name)
             with self._database.read() as connection:
                 keys = list(faces.all_memberships(connection, name))
-            for batch in faces.batches(keys):
+            for batch in batches(keys):
                 done += self.add(name, batch)
                 if progress is not None:
                     progress(done, total)

@@ -1,4 +1,4 @@
-"""Searches: nearest index rows first, then the persons that they stand for.
+"""Searches: nearest index rows first, then the persons that they stand for. Part of ``Gallery``.
 
 The index only has rows; the records say which person a row belongs to. A search fetches more rows than persons are
 wanted, because a person can have many faces and a face can be in several of the searched collections. If these rows are
@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
 from serve_app.errors import FaceIdNotFound, InvalidRequest, LivenessRequired
 from serve_app.gallery import checks
-from serve_app.gallery.index.base import Hit, RowKey, VectorIndex
+from serve_app.gallery.index.base import Hit, RowKey
 from serve_app.gallery.privacy.audit_log import AuditQueue
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, faces, persons
+from serve_app.gallery.writes.writer import Stores
 from serve_app.score import Calibration, check_threshold, resolve_threshold
 
 MAX_RESULTS = 1000
@@ -34,31 +34,16 @@ Subject = tuple[str, str]
 """What a row stands for: ``("person", internal id)``, or ``("face", face id)`` for an unassigned face."""
 
 
-class Searcher:
-    """Searches one gallery.
+class Search(Stores):
+    """Implements :class:`~serve_app.contracts.search.Search`, synchronously. Part of ``Gallery``.
 
-    Args:
-        calibrations: model id -> calibration, for all models that searches use.
-        log: the queue of the audit log, where every search is recorded.
-        allow_untraced: whether a query is allowed to be left out of the audit log.
+    Every search and verification is recorded in the audit log.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        index: VectorIndex,
-        calibrations: Mapping[str, Calibration],
-        log: AuditQueue,
-        allow_untraced: bool = True,
-    ) -> None:
-        self._log = log
-        self._allow_untraced = allow_untraced
-        self._database = database
-        self._index = index
-        self._calibrations = calibrations
+    _audit: AuditQueue
+    _allow_untraced: bool
 
     def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
-        """See ``Search.search``."""
         names = None if query.collections is None else list(dict.fromkeys(query.collections))
         if names is not None and not names:
             raise InvalidRequest("A search needs at least one collection, got none.")
@@ -77,23 +62,23 @@ class Searcher:
         liveness = _check_liveness(query, searched)
         threshold = _threshold(query, searched)
         if not len(query.probes):
-            self._record(tenant, query, searched, [])
+            self._record_search(tenant, query, searched, [])
             return GalleryAnswer((), threshold, liveness)
         calibration = self._calibrations.get(checks.check_model(query.model))
         if calibration is None:
             raise InvalidRequest(f"The gallery has no calibration for the model {query.model}.")
         probes = checks.check_template(query.probes)
         found = self._nearest(query, probes, searched, calibration.cosine(threshold.min_score))
-        self._record(tenant, query, searched, found)
+        self._record_search(tenant, query, searched, found)
         return GalleryAnswer(self._matches(found, searched, calibration, threshold), threshold, liveness)
 
     def verify(self, tenant: str, person_id: str, probe: Vectors, model: str) -> tuple[Face, float]:
-        """See ``Search.verify``. Exact: compares the templates in the records and does not use the index."""
+        """Exact: compares the templates in the records and does not use the index."""
         row = checks.check_template(probe).reshape(-1)
         checks.check_model(model)
         with self._database.read() as connection:
             person = persons.get(connection, tenant, person_id)
-            self._log.put(tenant, audit_chain.Draft("verify", [person.id]))
+            self._audit.put(tenant, audit_chain.Draft("verify", [person.id]))
             templates = faces.templates(connection, person.id, model)
             if not templates:
                 raise FaceIdNotFound(
@@ -106,19 +91,15 @@ class Searcher:
             (stored,) = faces.of_ids(connection, [best])
         return faces.to_face(stored, person.external_id), min(1.0, max(-1.0, cosines[best]))
 
-    def _record(
-        self,
-        tenant: str,
-        query: GalleryQuery,
-        searched: Sequence[Collection],
-        found: Sequence[Mapping[Subject, Hit]],
+    def _record_search(
+        self, tenant: str, query: GalleryQuery, searched: Sequence[Collection], found: Sequence[Mapping[Subject, Hit]]
     ) -> None:
         if not query.trace:
             return
         subjects = sorted({id_ for hits in found for kind, id_ in hits if kind == "person"})
         details = {"faces": len(query.probes), "matches": sum(map(len, found))}
         named = [collection.id for collection in searched] if query.collections is not None else []
-        self._log.put(tenant, audit_chain.Draft("search", subjects[: audit_chain.MOST_SUBJECTS], named, details))
+        self._audit.put(tenant, audit_chain.Draft("search", subjects[: audit_chain.MOST_SUBJECTS], named, details))
 
     def _nearest(
         self, query: GalleryQuery, probes: Vectors, searched: Sequence[Collection], lowest: float

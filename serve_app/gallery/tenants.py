@@ -22,15 +22,8 @@ class TenantStore:
         self._database = database
 
     def create(self, name: str) -> Tenant:
-        """Create a tenant, without keys or collections.
-
-        Args:
-            name: as a collection's name, see `domain.names.NAME_RULE`.
-
-        Raises:
-            InvalidRequest, TenantExists.
-        """
-        checks.check_tenant_name(name)
+        """Create a tenant, without keys or collections. Raises InvalidRequest (``NAME_RULE``), TenantExists."""
+        checks.check_name(name, "A tenant's name")
         tenant = Tenant(uuid.uuid4().hex, name, dt.datetime.now(dt.UTC))
 
         def work(connection: sa.Connection) -> None:

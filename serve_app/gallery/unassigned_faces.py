@@ -9,15 +9,15 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from functools import partial
 
 from serve_app.domain import Face, NewFace, UnassignedFacesChange
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, unassigned_faces
 from serve_app.gallery.writes import unassigned_plans
-from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Writer
+from serve_app.gallery.writes.plan_parts import face_not_found
+from serve_app.gallery.writes.writer import Stores
 
 DEFAULT_LIFETIME = dt.timedelta(hours=72)
 """Lifetime of a face in no collection."""
@@ -26,11 +26,9 @@ MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
 MAX_USER_ID = 255
 
 
-class UnassignedFaces:
+class UnassignedFaces(Stores):
     """Implements :class:`~serve_app.contracts.unassigned_faces.UnassignedFaces`, synchronously. Part of ``Gallery``."""
 
-    _database: Database
-    _writer: Writer
     _lifetime: dt.timedelta
 
     def add_faces(self, tenant: str, faces: Sequence[NewFace]) -> tuple[Face, ...]:
@@ -38,17 +36,21 @@ class UnassignedFaces:
         for face in faces:
             checks.check_new_face(face)
         new = {uuid.uuid4().hex: face for face in faces}
-        return self._writer.run(unassigned_plans.add_faces(tenant, new, self._lifetime), images=new) if new else ()
+        if not new:
+            return ()
+        return self._writer.run(lambda c: unassigned_plans.add_faces(c, tenant, new, self._lifetime), new)
 
     def attach_faces(
         self, tenant: str, collection: str, face_ids: Sequence[str], limit: int | None = None
     ) -> UnassignedFacesChange:
         _check_count(face_ids)
-        return self._writer.run(unassigned_plans.attach_faces(tenant, collection, face_ids, limit))
+        return self._writer.run(lambda c: unassigned_plans.attach_faces(c, tenant, collection, face_ids, limit))
 
     def detach_faces(self, tenant: str, collection: str, face_ids: Sequence[str] | None) -> UnassignedFacesChange:
         _check_count(face_ids or ())
-        return self._writer.run(unassigned_plans.detach_faces(tenant, collection, face_ids, self._lifetime))
+        return self._writer.run(
+            lambda c: unassigned_plans.detach_faces(c, tenant, collection, face_ids, self._lifetime)
+        )
 
     def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
         text = checks.check_text("user_id", user_id, MAX_USER_ID)
@@ -66,7 +68,7 @@ class UnassignedFaces:
             tenants = unassigned_faces.tenants_with_due(connection, now)
         erased = 0
         for tenant in tenants:
-            while number := self._writer.run(unassigned_plans.expire_faces(tenant, now)):
+            while number := self._writer.run(partial(unassigned_plans.expire_faces, tenant=tenant, now=now)):
                 erased += number
         return erased
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,13 +25,11 @@ from serve_app.domain import (
 )
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.index.base import VectorIndex
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, unknowns
 from serve_app.gallery.writes import unknown_plans
 from serve_app.gallery.writes.unknown_plans import Assignment
-from serve_app.gallery.writes.writer import Writer
-from serve_app.score import Calibration, resolve_threshold
+from serve_app.gallery.writes.writer import Stores
+from serve_app.score import resolve_threshold
 
 MAX_FACES = 20
 """Most faces that are kept of one unknown; further sightings are only counted, until faces have expired."""
@@ -46,13 +44,8 @@ NEIGHBOURS = 50
 MAX_MERGED = 100
 
 
-class Unknowns:
+class Unknowns(Stores):
     """Implements :class:`~serve_app.contracts.unknowns.Unknowns`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _index: VectorIndex
-    _writer: Writer
-    _calibrations: Mapping[str, Calibration]
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +61,7 @@ class Unknowns:
             unknown_plans.check_keeps(stored)
             hidden = collections.unknowns_collection(connection, stored)
         if hidden is None:
-            self._database.transact(lambda connection: collections.make_unknowns_collection(connection, stored))
+            self._database.transact(lambda c: collections.make_unknowns_collection(c, stored))
         if not faces:
             return ()
         with self._assigning:
@@ -76,7 +69,7 @@ class Unknowns:
             new = {
                 each.face_id: face for each, face in zip(assignments, faces, strict=True) if each.face_id is not None
             }
-            return self._writer.run(unknown_plans.keep(tenant, collection, assignments, new), images=new)
+            return self._writer.run(lambda c: unknown_plans.keep(c, tenant, collection, assignments, new), new)
 
     def _assign(self, collection: Collection, faces: Sequence[NewFace]) -> list[Assignment]:
         with self._database.read() as connection:
@@ -129,7 +122,7 @@ class Unknowns:
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
         return self._writer.run(
-            unknown_plans.name_unknown(tenant, collection, unknown_id, person_id, fields, must_be_new)
+            lambda c: unknown_plans.name_unknown(c, tenant, collection, unknown_id, person_id, fields, must_be_new)
         )
 
     def merge_unknowns(self, tenant: str, collection: str, unknown_id: str, others: Sequence[str]) -> Unknown:
@@ -150,7 +143,7 @@ class Unknowns:
             return merged
 
     def discard_unknown(self, tenant: str, collection: str, unknown_id: str | None = None) -> Deletion:
-        return self._writer.run(unknown_plans.discard(tenant, collection, unknown_id))
+        return self._writer.run(lambda c: unknown_plans.discard(c, tenant, collection, unknown_id))
 
     def forget_unknowns(self) -> int:
         """Delete unknowns whose faces have all expired; the number deleted. Part of maintenance."""

@@ -174,7 +174,7 @@ def observed(gallery: Gallery) -> Iterator[dict[str, bool]]:
             return call
 
     database.write = watched_write  # type: ignore[method-assign]
-    owners = [gallery, gallery._writer, gallery._repairer, gallery._eraser, gallery._searcher]
+    owners = [gallery, gallery._writer, gallery._repairer, gallery._eraser]
     for owner in owners:
         owner._index = WatchedIndex()  # type: ignore[assignment]
     try:

@@ -74,8 +74,7 @@ class ArchiveReader:
     def members(self) -> Iterator[tuple[str, bytes]]:
         """Names and contents of the members. The checksums are compared after the last one.
 
-        Raises:
-            ArchiveDamaged: it is not an archive, is cut off, or was changed.
+        Raises ArchiveDamaged: it is not an archive, is cut off, or was changed.
         """
         digest = hashlib.sha256()
         try:

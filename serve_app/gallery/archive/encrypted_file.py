@@ -66,11 +66,7 @@ class EncryptedWriter(io.RawIOBase):
 
 
 class EncryptedReader(io.RawIOBase):
-    """Decrypts a stream.
-
-    Raises:
-        ArchiveDamaged: when it is read: the passphrase is wrong, or the stream was changed or cut off.
-    """
+    """Decrypts a stream. Reads raise ArchiveDamaged: a wrong passphrase, or the stream was changed or cut off."""
 
     def __init__(self, stream: IO[bytes], passphrase: str) -> None:
         super().__init__()

@@ -55,13 +55,8 @@ def export_archive(
     """Write tenants, keys, collections, persons, faces, their images and tombstones to an archive.
 
     Unknowns, secondary templates, tasks and the audit log are left out. The service can run at the same time: all
-    records are read from one snapshot.
-
-    Args:
-        progress: called with the number of faces written.
-
-    Raises:
-        StoreUnavailable.
+    records are read from one snapshot. ``progress`` is called with the number of faces written. Raises
+    StoreUnavailable.
     """
     done = Exported()
     with database.snapshot() as connection:

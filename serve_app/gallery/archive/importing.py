@@ -22,11 +22,12 @@ from serve_app.gallery.archive.rows import from_json, records
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.database import Database, LostRace
 from serve_app.gallery.sql.records import collections as collection_records
-from serve_app.gallery.sql.records import distinct_persons, tombstones
-from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.sql.records.faces import batches, to_vector
+from serve_app.gallery.sql.records import distinct_persons
+from serve_app.gallery.sql.records.changes import Changes, Membership, erased_among
+from serve_app.gallery.sql.records.faces import to_vector
+from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.writer import Plan, Planned, Writer
 
 
 @dataclass
@@ -81,19 +82,17 @@ def import_archive(
     return _Import(database, writer, with_keys, progress or (lambda _: None)).run(archive)
 
 
+@dataclass
 class _Import:
-    def __init__(
-        self, database: Database, writer: Writer, with_keys: bool, progress: Callable[[Imported], None]
-    ) -> None:
-        self._database = database
-        self._writer = writer
-        self._with_keys = with_keys
-        self._progress = progress
-        self._done = Imported()
-        self._tenants: dict[str, str] = {}  # id in the archive -> id here
-        self._collections: dict[str, str] = {}
-        self._part: list[dict[str, Any]] = []
-        self._images: dict[str, FaceImages] = {}
+    _database: Database
+    _writer: Writer
+    _with_keys: bool
+    _progress: Callable[[Imported], None]
+    _done: Imported = field(default_factory=Imported)
+    _tenants: dict[str, str] = field(default_factory=dict)  # id in the archive -> id here
+    _collections: dict[str, str] = field(default_factory=dict)
+    _part: list[dict[str, Any]] = field(default_factory=list)
+    _images: dict[str, FaceImages] = field(default_factory=dict)
 
     def run(self, archive: ArchiveReader) -> Imported:
         for name, content in archive.members():
@@ -124,11 +123,11 @@ class _Import:
         if name not in readers:
             raise ConfigurationError(f"The archive has a part that this version does not know: {name}.")
         rows = list(records(content))
-        self._database.transact(lambda connection: readers[name](connection, rows))
+        self._database.transact(lambda c: readers[name](c, rows))
 
     def _add_tombstones(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         # They keep the tenant ids of the archive, which can differ here; ids of erased things are the same everywhere.
-        known = tombstones.among(connection, (row["id"] for row in rows))
+        known = erased_among(connection, (row["id"] for row in rows))
         _insert(connection, erased, [from_json(row, erased) for row in rows if row["id"] not in known])
 
     def _add_tenants(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
@@ -147,7 +146,7 @@ class _Import:
 
     def _add_collections(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
         self._collections = {}
-        erased_ids = tombstones.among(connection, (row["id"] for row in rows))
+        erased_ids = erased_among(connection, (row["id"] for row in rows))
         query = sa.select(collections.c.tenant_id, collections.c.name, collections.c.id)
         present = {(row.tenant_id, row.name): row.id for row in connection.execute(query)}
         for row in rows:
@@ -176,9 +175,7 @@ class _Import:
     def _plan(
         self, tenant: str, part: list[dict[str, Any]], images: Mapping[str, FaceImages], chosen: set[str]
     ) -> Plan[tuple[Changes, int, int]]:
-        def plan(
-            connection: sa.Connection,
-        ) -> tuple[Changes, Callable[[sa.Connection], tuple[Changes, int, int]]]:
+        def plan(connection: sa.Connection) -> Planned[tuple[Changes, int, int]]:
             changes, kept, erased_persons = self._changes(connection, tenant, part, images)
             if {row["id"] for row in changes.insert_faces} != chosen:
                 raise LostRace("The gallery changed during the import; run it again.")
@@ -199,14 +196,10 @@ class _Import:
         people = [record["person"] for record in part if "person" in record]
         entries = [entry["face"] for record in part for entry in record["faces"]]
         ids = [each["id"] for each in (*people, *entries)]
-        erased_ids = tombstones.among(connection, ids)
+        erased_ids = erased_among(connection, ids)
         existing = _existing(connection, persons.c.id, ids) | _existing(connection, faces.c.id, ids)
-        named = sa.select(persons.c.external_id).where(persons.c.tenant_id == tenant)
-        taken_names = {
-            name
-            for batch in batches(person["external_id"] for person in people)
-            for name in connection.execute(named.where(persons.c.external_id.in_(batch))).scalars()
-        }
+        here = persons.c.tenant_id == tenant
+        taken_names = _existing(connection, persons.c.external_id, (person["external_id"] for person in people), here)
         pool = collection_records.get_pool(connection, tenant).id
         changes, kept, erased_persons = Changes(tenant, "import"), 0, 0
         for record in part:
@@ -272,12 +265,10 @@ def _check_format(content: bytes) -> None:
         )
 
 
-def _existing(connection: sa.Connection, column: sa.Column[str], ids: Iterable[str]) -> set[str]:
-    return {
-        id_
-        for batch in batches(ids)
-        for id_ in connection.execute(sa.select(column).where(column.in_(batch))).scalars()
-    }
+def _existing(
+    connection: sa.Connection, column: sa.Column[str], values: Iterable[str], *conditions: sa.ColumnElement[bool]
+) -> set[str]:
+    return {row[0] for row in rows_in(connection, sa.select(column).where(*conditions), column, values)}
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

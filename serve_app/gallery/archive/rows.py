@@ -24,8 +24,7 @@ def to_json(row: sa.Row[Any], table: sa.Table) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any], table: sa.Table) -> dict[str, Any]:
     """The values to insert. A column that the version of the archive did not have gets an empty value.
 
-    Raises:
-        ConfigurationError: the archive has a column that this version does not have.
+    Raises ConfigurationError: the archive has a column that this version does not have.
     """
     unknown = sorted(values.keys() - table.c.keys())
     if unknown:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import sqlalchemy as sa
@@ -28,15 +29,14 @@ from numpy.typing import NDArray
 from serve_app.domain import CropsToEmbed, EmbeddersInUse, Face, Vectors
 from serve_app.errors import ConfigurationError
 from serve_app.gallery import checks
-from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.embedder_change.state import KEPT_UP, EmbedderState, state_of, switch_if_complete
-from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.records import embedder_state, faces, secondary_templates
 from serve_app.gallery.sql.records.changes import Changes
-from serve_app.gallery.writes.face_changes import face_not_found
-from serve_app.gallery.writes.writer import Plan, Writer
-from serve_app.score import Calibration
+from serve_app.gallery.sql.records.statements import lease
+from serve_app.gallery.sql.schema import embedders
+from serve_app.gallery.writes.plan_parts import face_not_found
+from serve_app.gallery.writes.writer import Planned, Stores
 
 log = logging.getLogger(__name__)
 
@@ -47,24 +47,18 @@ AT_ONCE = 500
 """Faces whose templates one transaction of the finish changes."""
 
 
-class EmbedderChanges(EmbedderState):
+class EmbedderChanges(EmbedderState, Stores):
     """Implements :class:`~serve_app.contracts.embedder_change.EmbedderChanges`, synchronously. Part of ``Gallery``."""
 
-    _index: VectorIndex
-    _blobs: BlobStore
-    _writer: Writer
     _repairer: Repairer
-    _calibrations: Mapping[str, Calibration]
     _must_clear_index = False
 
     def aim(self, model: str) -> EmbeddersInUse:
         """Set the embedder that the gallery must use. Called at a start with the configured model.
 
         Without faces the model is active at once. Otherwise it becomes the target of a change, and is active when it
-        has embedded all faces. Naming the active model abandons a change.
-
-        Raises:
-            ConfigurationError: the active model, which embedded the stored faces, is not in the catalogue.
+        has embedded all faces. Naming the active model abandons a change. Raises ConfigurationError: the active model,
+        which embedded the stored faces, is not in the catalogue.
         """
         checks.check_model(model)
 
@@ -110,8 +104,7 @@ class EmbedderChanges(EmbedderState):
     def crops_to_embed(self, worker: str, after: str = "", limit: int = 32) -> CropsToEmbed | None:
         """None at the end of a pass over all faces, or while another worker has the lease.
 
-        Args:
-            worker: 32 hex digits that identify the calling process.
+        ``worker`` identifies the calling process: 32 hex digits.
         """
         now = dt.datetime.now(dt.UTC)
         with self._database.read() as connection:
@@ -120,10 +113,10 @@ class EmbedderChanges(EmbedderState):
             waiting = embedder_state.to_embed(connection, goal, after, limit)
         if not waiting and row.target is None:
             return None
-        if not self._database.transact(lambda c: embedder_state.lease(c, worker, now + LEASE, now)):
+        if not self._database.transact(lambda c: lease(c, embedders, worker, now + LEASE, now)):
             return None
         if not waiting:
-            self._database.transact(lambda connection: _end_pass(connection, goal, now))
+            self._database.transact(lambda c: _end_pass(c, goal, now))
             return None
         crops = {}
         for face in waiting:
@@ -143,7 +136,10 @@ class EmbedderChanges(EmbedderState):
         by_tenant: dict[str, dict[str, NDArray[np.float32]]] = defaultdict(dict)
         for face_id, tenant in lacking.items():
             by_tenant[tenant][face_id] = made[face_id]
-        return sum(self._writer.run(_add_templates(tenant, model, some)) for tenant, some in by_tenant.items())
+        return sum(
+            self._writer.run(partial(_add_templates, tenant=tenant, model=model, made=some))
+            for tenant, some in by_tenant.items()
+        )
 
     # -- called by maintenance
 
@@ -157,14 +153,12 @@ class EmbedderChanges(EmbedderState):
             return False
         if has_secondary:
             self._must_clear_index = True  # if a crash loses this, the next start compares index and records
-            if not self._database.transact(
-                lambda connection: secondary_templates.promote(connection, row.active, AT_ONCE)
-            ):
-                self._database.transact(lambda connection: secondary_templates.discard(connection, row.active, AT_ONCE))
+            if not self._database.transact(lambda c: secondary_templates.promote(c, row.active, AT_ONCE)):
+                self._database.transact(lambda c: secondary_templates.discard(c, row.active, AT_ONCE))
             return True
         if self._must_clear_index or row.previous is not None:
             self._clear_index(row.active)
-            self._database.transact(lambda connection: _forget_previous(connection, row.previous))
+            self._database.transact(lambda c: _forget_previous(c, row.previous))
             self._must_clear_index = False
         return False
 
@@ -186,10 +180,9 @@ def _forget_previous(connection: sa.Connection, previous: str) -> None:
         embedder_state.update(connection, previous=None, switched=None)
 
 
-def _add_templates(tenant: str, model: str, made: Mapping[str, NDArray[np.float32]]) -> Plan[int]:
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
-        lacking = embedder_state.lacking(connection, model, list(made))
-        changes = Changes(tenant, templates={face_id: {model: made[face_id]} for face_id in lacking})
-        return changes, lambda _: len(lacking)
-
-    return plan
+def _add_templates(
+    connection: sa.Connection, tenant: str, model: str, made: Mapping[str, NDArray[np.float32]]
+) -> Planned[int]:
+    lacking = embedder_state.lacking(connection, model, list(made))
+    changes = Changes(tenant, templates={face_id: {model: made[face_id]} for face_id in lacking})
+    return changes, lambda _: len(lacking)

@@ -50,19 +50,15 @@ class VectorIndex(Protocol):
         The location is in the records and can change while the service runs; see
         :mod:`~serve_app.gallery.index_move.dual_write_index`.
         """
-        ...
 
     def upsert(self, model: str, rows: Sequence[IndexRow]) -> None:
         """Add or overwrite rows. Raises InvalidRequest if a vector does not have the dimension of the model's part."""
-        ...
 
     def delete(self, model: str, keys: Sequence[RowKey]) -> None:
         """Remove rows; rows that do not exist are ignored."""
-        ...
 
     def settle(self, model: str, key: RowKey) -> None:
         """Wait until searches in all processes find a row that was upserted before."""
-        ...
 
     def search(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]]:
         """The nearest rows for each probe, highest cosine first.
@@ -74,52 +70,39 @@ class VectorIndex(Protocol):
 
         Raises InvalidRequest if the probes do not have the dimension of the model's part.
         """
-        ...
 
     def warm_up(self) -> None:
         """Do the work that would otherwise slow down the first search."""
-        ...
 
     def models(self) -> list[str]:
         """Ids of the models that have a part; it can be empty."""
-        ...
 
     def count(self, model: str) -> int:
         """Number of a model's rows."""
-        ...
 
     def keys(self, model: str) -> Iterator[RowKey]:
         """Keys of all rows of a model, in no order."""
-        ...
 
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
         """Keys of a model's rows of these faces."""
-        ...
 
     def drop(self, model: str) -> None:
         """Remove a model's part with all its rows."""
-        ...
 
     def maintain(self) -> None:
         """Periodic maintenance, called about every second. Raises StoreUnavailable while the store does not answer."""
-        ...
 
     def doubtful(self) -> bool:
         """Whether a call has failed since this was last called, so that the rows may differ from the records."""
-        ...
 
     def facts(self) -> Mapping[str, Any]:
         """``kind`` and ``version`` of the store, JSON-ready. Cheap."""
-        ...
 
     def capacity(self) -> int | None:
         """Number of rows up to which this kind of index should be used; None without such a limit."""
-        ...
 
     def unindexed(self) -> int:
         """Number of rows that searches can miss because the server has not built the index of their vectors yet."""
-        ...
 
     def close(self) -> None:
         """Release files, threads and connections."""
-        ...

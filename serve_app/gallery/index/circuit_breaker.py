@@ -76,10 +76,7 @@ class CircuitBreaker:
     def probe(self) -> None:
         """While the breaker is open, ping the server, and close the breaker if it answers.
 
-        Call it about every second, and not inside a transaction.
-
-        Raises:
-            IndexUnavailable: the server still does not answer.
+        Call it about every second, and not inside a transaction. Raises IndexUnavailable: it still does not answer.
         """
         if not self._open:
             return

@@ -22,11 +22,7 @@ MOST_COSINES = 1 << 23
 
 
 class Rows:
-    """The rows of one collection, in no order. Not thread-safe.
-
-    Args:
-        dimension: of the vectors.
-    """
+    """The rows of one collection, with vectors of this dimension, in no order. Not thread-safe."""
 
     def __init__(self, dimension: int) -> None:
         self._vectors = np.empty((16, dimension), np.float32)

@@ -27,11 +27,9 @@ class IndexBackends(Protocol):
 
     def open(self, location: IndexLocation) -> VectorIndex:
         """The index at a location. Raises ConfigurationError or StoreUnavailable."""
-        ...
 
     def discard(self, location: IndexLocation) -> None:
         """Remove the index with all its rows. No process may have it open. Raises StoreUnavailable."""
-        ...
 
 
 def is_embedded(uri: str) -> bool:
@@ -47,8 +45,7 @@ def without_credentials(uri: str) -> str:
 def parse(text: str, token: str = "") -> IndexLocation:
     """Parse the location that an operator named as the target of a move.
 
-    Raises:
-        InvalidRequest: it is neither the URL of a server nor a path ending in ``.db`` that is unused.
+    Raises InvalidRequest: it is neither the URL of a server nor a path ending in ``.db`` that is unused.
     """
     if not is_embedded(text):
         if not re.fullmatch(r"(https?|tcp|grpc)://[^/@\s]+/?", text):

@@ -11,12 +11,7 @@ from serve_app.gallery.index.milvus_server import MilvusIndex
 
 
 class MilvusBackends:
-    """Implements :class:`~serve_app.gallery.index.locations.IndexBackends` on Milvus.
-
-    Args:
-        namespace: distinguishes the installations that share a server: hex digits.
-        timeout_s: after which a call fails.
-    """
+    """Implements :class:`~serve_app.gallery.index.locations.IndexBackends`; arguments as for ``MilvusIndex``."""
 
     def __init__(self, namespace: str, timeout_s: float) -> None:
         self._namespace = namespace

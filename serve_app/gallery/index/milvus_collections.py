@@ -1,17 +1,22 @@
-"""The Milvus collections of an index, one for each model: names, schema, creation and loading."""
+"""The Milvus collections of an index, one for each model: names, schema, keys of rows, creation and loading.
+
+Ids are checked before they are put into a filter expression, because expressions take no parameters.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pymilvus import DataType
 from pymilvus.client.types import LoadState
 from pymilvus.exceptions import MilvusException
 
-from serve_app.gallery.checks import check_model
+from serve_app.gallery.checks import check_model, is_id
+from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
 
 HNSW = {"M": 16, "efConstruction": 200}
@@ -32,8 +37,7 @@ class MilvusCollections:
     Args:
         client: a ``MilvusClient``.
         embedded: whether the client is connected to milvus-lite.
-        namespace: distinguishes the installations that share a server: hex digits.
-        timeout_s: of one call.
+        namespace, timeout_s: as for ``MilvusIndex``.
         breaker: guards the calls.
     """
 
@@ -144,3 +148,25 @@ class MilvusCollections:
 
     def _model(self, name: str) -> str:
         return re.sub("_([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name.removeprefix(self._prefix))
+
+
+def checked_id(value: str) -> str:
+    """The id itself. Raises ValueError if it is not 32 hex digits."""
+    if not is_id(value):
+        raise ValueError(f"an id of 32 hex digits was expected, got {value!r}")
+    return value
+
+
+def id_list(ids: Iterable[str]) -> str:
+    """Ids as the elements of a list in a filter expression. Raises ValueError."""
+    return ", ".join(f'"{checked_id(value)}"' for value in ids)
+
+
+def to_pk(key: RowKey) -> str:
+    """The primary key of a row: both ids, joined by an underscore."""
+    return f"{checked_id(key.collection_id)}_{checked_id(key.face_id)}"
+
+
+def to_key(pk: str) -> RowKey:
+    """The inverse of :func:`to_pk`."""
+    return RowKey(pk[:32], pk[33:])

@@ -24,9 +24,8 @@ for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
 def connect(uri: str, token: str, timeout_s: float) -> Any:
     """A connected ``MilvusClient``.
 
-    Raises:
-        ConfigurationError: another process has the embedded index open, or the path cannot be used.
-        StoreUnavailable: the server does not answer.
+    Raises ConfigurationError: another process has the embedded index open, or the path cannot be used;
+    StoreUnavailable: the server does not answer.
     """
     if is_embedded(uri):
         _prepare_folder(Path(uri))

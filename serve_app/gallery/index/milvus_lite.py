@@ -19,7 +19,7 @@ from serve_app.domain import Vectors
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.flat_rows import FlatRows
-from serve_app.gallery.index.milvus_keys import to_key
+from serve_app.gallery.index.milvus_collections import to_key
 from serve_app.gallery.index.milvus_server import MilvusIndex, Query
 from serve_app.gallery.index.search_batching import SearchBatcher
 from serve_app.observability import tracing
@@ -43,13 +43,9 @@ READ_TIMEOUT_S = 300
 class LiteIndex(MilvusIndex):
     """Implements :class:`~serve_app.gallery.index.base.VectorIndex` on milvus-lite.
 
-    Args:
-        path: of a folder; ends in ``.db``.
-        namespace, timeout_s: as for :class:`~.milvus_server.MilvusIndex`.
-
-    Raises:
-        ConfigurationError: another process has the folder open, or the path cannot be used.
-        StoreUnavailable: the stored index is damaged.
+    ``path`` is of a folder and ends in ``.db``; the other arguments are as for ``MilvusIndex``. Raises
+    ConfigurationError: another process has the folder open, or the path cannot be used; StoreUnavailable: the stored
+    index is damaged.
     """
 
     KIND = "milvus-lite"

@@ -48,9 +48,8 @@ the vectors or another one."""
 class Segments:
     """Seals segments, counts the rows that this process has written since, and remembers sizes. Thread-safe.
 
-    Args:
-        client: a ``MilvusClient`` connected to a server.
-        timeout_s: of a call; when sealing takes longer, the server still completes it.
+    ``client`` is a ``MilvusClient`` connected to a server. ``timeout_s`` is of a call; when sealing takes longer, the
+    server still completes it.
     """
 
     def __init__(self, client: Any, timeout_s: float) -> None:
@@ -100,12 +99,8 @@ class Segments:
         """Number of a collection's rows, by any process, that the server searches with its coarse index.
 
         An index is built first, then loaded, then used. So the segments count as indexed whose vector index has been
-        loaded for :data:`USED_AFTER_S`. The index of the ids is loaded long before and does not count.
-
-        Args:
-            rows: number of all rows of the collection.
-
-        Raises one of :data:`FAILURES`.
+        loaded for :data:`USED_AFTER_S`. The index of the ids is loaded long before and does not count. ``rows`` is the
+        number of all rows of the collection. Raises one of :data:`FAILURES`.
         """
         now = time.monotonic()
         # An index that is there before this process writes to the collection is in use.

@@ -19,9 +19,8 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
-from serve_app.gallery.index.milvus_collections import MilvusCollections
+from serve_app.gallery.index.milvus_collections import MilvusCollections, id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_connection import connect, disconnect
-from serve_app.gallery.index.milvus_keys import id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_segments import Segments
 from serve_app.observability import tracing
 
@@ -45,13 +44,11 @@ class MilvusIndex:
     """Implements :class:`~serve_app.gallery.index.base.VectorIndex` on a Milvus server.
 
     Args:
-        uri: the server's URL.
-        token: of that server; can be empty.
+        token: of the server; can be empty.
         namespace: distinguishes the installations that share a server: hex digits.
         timeout_s: after which a call fails.
 
-    Raises:
-        StoreUnavailable: the server does not answer.
+    Raises StoreUnavailable: the server does not answer.
     """
 
     KIND = "milvus"

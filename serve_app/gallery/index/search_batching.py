@@ -29,9 +29,8 @@ MAX_PROBES = 64
 class SearchBatcher(Generic[Key, Found]):
     """Combines concurrent searches with equal parameters (``key``). Thread-safe.
 
-    Args:
-        search: takes the key and the probes of all combined calls (n, dimension); returns one answer for each probe.
-            If it raises, every caller of that combined call gets the exception.
+    ``search`` takes the key and the probes of all combined calls (n, dimension), and returns one answer for each probe.
+    If it raises, every caller of that combined call gets the exception.
     """
 
     def __init__(self, search: Callable[[Key, Vectors], Sequence[Found]]) -> None:

@@ -57,16 +57,12 @@ class Layout:
 class DualWriteIndex:
     """Implements :class:`~serve_app.gallery.index.base.VectorIndex` at one or two locations.
 
+    ``configured`` is the location of the settings. If the index was moved away from there, the location in the records
+    takes precedence. Raises ConfigurationError, StoreUnavailable: the index cannot be opened.
+
     Attributes:
         row: as it was read last, about a second ago.
         backends: open and remove indexes.
-
-    Args:
-        configured: the location of the settings. If the index was moved away from there, the location in the records
-            takes precedence.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: the index cannot be opened.
     """
 
     def __init__(self, database: Database, backends: IndexBackends, configured: IndexLocation) -> None:
@@ -77,7 +73,7 @@ class DualWriteIndex:
         self._counting = threading.Lock()
         self._former: list[Layout] = []
         self._failed: tuple[int, str] | None = None
-        self.row = database.transact(lambda connection: index_location.settled(connection, configured.uri))
+        self.row = database.transact(lambda c: index_location.settled(c, configured.uri))
         self._layout = self._open(self.row, None)
         self.refresh()
 
@@ -100,7 +96,7 @@ class DualWriteIndex:
         """Read and follow the row; give up a move whose target failed in this process. Returns the row."""
         if self._failed is not None:
             version, reason = self._failed
-            self._database.transact(lambda connection: index_location.give_up(connection, version, reason))
+            self._database.transact(lambda c: index_location.give_up(c, version, reason))
             self._failed = None
         with self._database.read() as connection:
             row = index_location.get(connection)

@@ -32,6 +32,8 @@ from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, index_location
 from serve_app.gallery.sql.records.index_location import IndexMove, MoveState
+from serve_app.gallery.sql.records.statements import lease
+from serve_app.gallery.sql.schema import index_place
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +133,7 @@ class IndexMigrator:
             return False
         if row.state is MoveState.KEPT_UP and now < row.since + self._kept_up(row):
             return False
-        if not self._database.transact(
-            lambda connection: index_location.lease(connection, self._worker, now + LEASE, now)
-        ):
+        if not self._database.transact(lambda c: lease(c, index_place, self._worker, now + LEASE, now)):
             return False
         if row.state is MoveState.COPYING:
             return self._copy_some(row)
@@ -170,7 +170,7 @@ class IndexMigrator:
             if time.monotonic() >= until:
                 break
         self._database.transact(
-            lambda connection: index_location.advance(connection, row.version, min(copy.done, copy.total), copy.total)
+            lambda c: index_location.advance(c, row.version, min(copy.done, copy.total), copy.total)
         )
         copy.failing_since = None
         return bool(copy.models) or self._finish(row, copy, target, layout.other)
@@ -219,7 +219,7 @@ class IndexMigrator:
             log.warning("searches now use the vector index at %s", without_credentials(self._index.layout.location.uri))
         elif copy.attempts == ATTEMPTS:
             reason = f"the target has other rows than the records say, also after {ATTEMPTS} comparisons"
-            self._database.transact(lambda connection: index_location.give_up(connection, row.version, reason))
+            self._database.transact(lambda c: index_location.give_up(c, row.version, reason))
         return True
 
     def _note_failure(self, error: StoreUnavailable) -> None:
@@ -233,7 +233,7 @@ class IndexMigrator:
             reason = str(error)
             self._copy = None
             try:
-                self._database.transact(lambda connection: index_location.give_up(connection, copy.version, reason))
+                self._database.transact(lambda c: index_location.give_up(c, copy.version, reason))
             except StoreUnavailable:
                 self._copy = copy
 

@@ -28,12 +28,8 @@ class IndexMoves:
     def begin(self, configured: str, target: IndexLocation) -> None:
         """Begin a move. Any process of the gallery does the work.
 
-        Args:
-            configured: ``storage.milvus_uri`` of the service.
-            target: the caller has checked that it answers and is empty.
-
-        Raises:
-            InvalidRequest: the index is there already, or a move is in progress.
+        ``configured`` is ``storage.milvus_uri`` of the service. The caller has checked that the target answers and is
+        empty. Raises InvalidRequest: the index is there already, or a move is in progress.
         """
 
         def work(connection: sa.Connection) -> None:
@@ -55,8 +51,7 @@ class IndexMoves:
     def cancel(self) -> IndexMove:
         """Cancel a move before the switch, or the removal of a location that no longer answers; the row as it was.
 
-        Raises:
-            InvalidRequest: there is nothing to cancel.
+        Raises InvalidRequest: there is nothing to cancel.
         """
 
         def work(connection: sa.Connection) -> IndexMove:

@@ -22,10 +22,9 @@ import sqlalchemy as sa
 
 from serve_app.domain import BulkPerson, BulkWork, Page, Task, TaskState
 from serve_app.errors import TaskNotFound, TaskRunning
-from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.jobs.tasks import MAX_ATTEMPTS, TIME_LIMIT
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, bulk_uploads, collections, tasks
+from serve_app.gallery.writes.writer import Stores
 from serve_app.request_context import current
 
 KIND = "bulk"
@@ -40,11 +39,8 @@ ERASED_AT_ONCE = 1000
 """Blobs that one run of maintenance erases."""
 
 
-class BulkUploads:
+class BulkUploads(Stores):
     """Implements :class:`~serve_app.contracts.bulk_uploads.BulkUploads`, synchronously. Part of ``Gallery``."""
-
-    _database: Database
-    _blobs: BlobStore
 
     def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
         """The caller of this method is recorded as the actor of the enrolments."""
@@ -98,9 +94,7 @@ class BulkUploads:
         """Takes the oldest upload that no other living worker has claimed."""
         now = dt.datetime.now(dt.UTC)
         row = self._database.transact(
-            lambda connection: (
-                tasks.held(connection, worker, [KIND], now) or tasks.claim(connection, worker, [KIND], now)
-            )
+            lambda c: tasks.held(c, worker, [KIND], now) or tasks.claim(c, worker, [KIND], now)
         )
         if row is None:
             return None
@@ -157,11 +151,11 @@ class BulkUploads:
         for row in rows:
             self._blobs.delete(row.tenant_id, row.blob, ("upload",))
         if rows:
-            self._database.transact(lambda connection: bulk_uploads.erased(connection, rows))
+            self._database.transact(lambda c: bulk_uploads.erased(c, rows))
         return len(rows)
 
     def _end_bulk(self, worker: str, task_id: str, state: TaskState, counts: Mapping[str, int], error: str) -> None:
-        self._database.transact(lambda connection: tasks.finish(connection, worker, task_id, state, counts, error))
+        self._database.transact(lambda c: tasks.finish(c, worker, task_id, state, counts, error))
         self.erase_uploads()
 
 

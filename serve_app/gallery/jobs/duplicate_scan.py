@@ -53,13 +53,9 @@ class Scan:
     finished: bool = False
 
     def step(self, database: Database, most: int, seconds: float | None = None) -> dict[Pair, Likeness]:
-        """Continue for about this long; the pairs found, each with its most similar faces.
+        """Continue for about this long, by default :data:`STEP_S`; the pairs found, each with its most similar faces.
 
-        Args:
-            seconds: by default :data:`STEP_S`.
-
-        Raises:
-            TooManyPairs: there are more than ``most``.
+        Raises TooManyPairs: there are more than ``most``.
         """
         until = time.monotonic() + (STEP_S if seconds is None else seconds)
         found: dict[Pair, Likeness] = {}

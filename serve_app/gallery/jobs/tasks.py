@@ -20,10 +20,10 @@ from serve_app.domain import DuplicatePair, EnrolledFace, Page, Task, TaskState,
 from serve_app.errors import InvalidRequest, StoreUnavailable, TaskNotFound, TaskRunning
 from serve_app.gallery import checks
 from serve_app.gallery.jobs.duplicate_scan import Scan, TooManyPairs
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, collections, distinct_persons, duplicates, faces, persons, tasks
 from serve_app.gallery.sql.schema import collections as collections_table
-from serve_app.score import Calibration, check_threshold, resolve_threshold
+from serve_app.gallery.writes.writer import Stores
+from serve_app.score import check_threshold, resolve_threshold
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,11 @@ TIME_LIMIT = dt.timedelta(hours=24)
 """Age at which an unfinished task fails."""
 
 
-class Tasks:
+class Tasks(Stores):
     """Implements :class:`~serve_app.contracts.tasks.Tasks`, synchronously. Part of ``Gallery``.
 
     :meth:`work` does the tasks.
     """
-
-    _database: Database
-    _calibrations: Mapping[str, Calibration]
 
     def __init__(self) -> None:
         self._worker = uuid.uuid4().hex
@@ -55,7 +52,7 @@ class Tasks:
         self._working = threading.Lock()
 
     def add_task(self, tenant: str, kind: str, result: Mapping[str, Any]) -> Task:
-        return self._database.transact(lambda connection: tasks.add(connection, tenant, kind, result))
+        return self._database.transact(lambda c: tasks.add(c, tenant, kind, result))
 
     def task(self, tenant: str, task_id: str) -> Task:
         with self._database.read() as connection:
@@ -67,11 +64,11 @@ class Tasks:
 
     def cancel_task(self, tenant: str, task_id: str) -> Task:
         """A step that is in progress can end after this has returned; its results are discarded."""
-        return self._database.transact(lambda connection: tasks.cancel(connection, tenant, task_id))
+        return self._database.transact(lambda c: tasks.cancel(c, tenant, task_id))
 
     def forget_tasks(self, now: dt.datetime | None = None) -> int:
         """Delete records of tasks that are more than a week old; the number deleted. Part of maintenance."""
-        return self._database.transact(lambda connection: tasks.forget(connection, now or dt.datetime.now(dt.UTC)))
+        return self._database.transact(lambda c: tasks.forget(c, now or dt.datetime.now(dt.UTC)))
 
     # -- duplicates
 
@@ -185,7 +182,7 @@ class Tasks:
 
     def _claim(self) -> tuple[str, dt.datetime, Scan] | None:
         now = dt.datetime.now(dt.UTC)
-        row = self._database.transact(lambda connection: tasks.claim(connection, self._worker, [DUPLICATES], now))
+        row = self._database.transact(lambda c: tasks.claim(c, self._worker, [DUPLICATES], now))
         if row is None:
             return None
         if row.attempts >= MAX_ATTEMPTS:
@@ -226,9 +223,7 @@ class Tasks:
         return self._database.transact(note)
 
     def _fail(self, task_id: str, error: str) -> bool:
-        self._database.transact(
-            lambda connection: tasks.finish(connection, self._worker, task_id, TaskState.FAILED, {}, error)
-        )
+        self._database.transact(lambda c: tasks.finish(c, self._worker, task_id, TaskState.FAILED, {}, error))
         return False
 
 

@@ -20,6 +20,7 @@ from serve_app.gallery.privacy.signing import Signer, is_genuine
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.writes.writer import Stores
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +49,7 @@ class AuditQueue:
                 self._dropped[tenant] += 1
 
     def flush(self) -> int:
-        """Write the queued entries to the log; their number.
-
-        Raises:
-            StoreUnavailable: the entries stay queued.
-        """
+        """Write the queued entries to the log; their number. If it raises StoreUnavailable, the entries stay queued."""
         with self._lock:
             taken, dropped = self._queued, dict(self._dropped)
             self._queued = []
@@ -65,9 +62,7 @@ class AuditQueue:
         if not by_tenant:
             return 0
         try:
-            self._database.transact(
-                lambda connection: [audit_chain.append(connection, *each) for each in sorted(by_tenant.items())]
-            )
+            self._database.transact(lambda c: [audit_chain.append(c, *each) for each in sorted(by_tenant.items())])
         except StoreUnavailable:
             with self._lock:
                 self._queued = taken + self._queued
@@ -77,10 +72,9 @@ class AuditQueue:
         return len(taken)
 
 
-class Privacy:
+class Privacy(Stores):
     """Implements :class:`~serve_app.contracts.privacy.Privacy`, synchronously. Part of ``Gallery``."""
 
-    _database: Database
     _audit: AuditQueue
     _signer: Signer
 
@@ -118,7 +112,7 @@ class Privacy:
     def forget_audit(self, now: dt.datetime | None = None, kept: dt.timedelta = KEPT) -> int:
         """Erase entries that are older than ``kept``; the number erased. Part of maintenance."""
         before = (now or dt.datetime.now(dt.UTC)) - kept
-        return self._database.transact(lambda connection: audit_chain.forget(connection, before))
+        return self._database.transact(lambda c: audit_chain.forget(c, before))
 
 
 def _texts(statement: Any, name: str) -> Sequence[str]:

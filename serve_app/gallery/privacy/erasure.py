@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
 from serve_app.gallery.privacy.signing import Signer
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import faces, journal
+from serve_app.gallery.sql.records import journal
 from serve_app.gallery.sql.records.changes import Changes
+from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import face_collections, face_templates, person_collections, persons
 from serve_app.gallery.sql.schema import faces as face_table
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.writer import Plan, Planned, Writer
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +45,19 @@ class Eraser:
     def run(self, tenant: str, plan: Plan[Deletion], person_ids: Sequence[str]) -> Deletion:
         """Execute a deletion. If it erases persons, check that nothing of them is left, and sign a receipt.
 
-        Args:
-            person_ids: the persons' external ids, for the receipt.
-
-        Raises:
-            StoreUnavailable: nothing was written, with two exceptions. If something is left of the persons, the next
-                repair erases it (``details["residue"]``). If a store went away after the deletion, the deletion was
-                made but there is no receipt (``details["pending"]``).
+        ``person_ids`` are the persons' external ids, for the receipt. If StoreUnavailable is raised, nothing was
+        written, with two exceptions. If something is left of the persons, the next repair erases it
+        (``details["residue"]``). If a store went away after the deletion, the deletion was made but there is no receipt
+        (``details["pending"]``).
         """
-        recording = _RecordingPlan(plan)
+        changes = Changes(tenant)
+
+        def recording(connection: sa.Connection) -> Planned[Deletion]:
+            nonlocal changes
+            changes, result = plan(connection)  # those of the last run are the ones that were made
+            return changes, result
+
         outcome = self._writer.run(recording)
-        changes = recording.changes
         if not changes.drop_persons:
             return outcome
         try:
@@ -75,10 +78,9 @@ class Eraser:
         if any(left.values()):
             log.error("an erasure is incomplete; left: %s", left)
             models = {face.id: face.model for face in changes.drop_faces}
-            self._database.transact(lambda connection: journal.add(connection, changes.tenant, models))
+            self._database.transact(lambda c: journal.add(c, changes.tenant, models))
             raise StoreUnavailable(
-                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.",
-                residue=left,
+                "The erasure is incomplete, so there is no receipt; it will be completed within minutes.", residue=left
             )
 
     def residue(self, changes: Changes) -> dict[str, int]:
@@ -116,19 +118,6 @@ class Eraser:
         )
 
 
-class _RecordingPlan:
-    """A plan that remembers the changes of its last run, which are the ones that were made."""
-
-    changes: Changes
-
-    def __init__(self, plan: Plan[Deletion]) -> None:
-        self._plan = plan
-
-    def __call__(self, connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
-        self.changes, result = self._plan(connection)
-        return self.changes, result
-
-
 def _count(connection: sa.Connection, column: sa.Column[Any], ids: Sequence[str]) -> int:
     query = sa.select(sa.func.count()).select_from(column.table)
-    return sum(connection.execute(query.where(column.in_(batch))).scalar_one() for batch in faces.batches(ids))
+    return sum(connection.execute(query.where(column.in_(batch))).scalar_one() for batch in batches(ids))

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from serve_app.domain import Deletion
 from serve_app.errors import NotFound
 from serve_app.gallery.privacy.erasure import Eraser
-from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import persons as person_records
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.schema import collections, face_collections, faces, person_collections, persons
 from serve_app.gallery.writes import deletion_plans
+from serve_app.gallery.writes.writer import Planned, Stores
 
 AT_ONCE = 200
 """Persons, and unassigned faces, of each collection that one run of maintenance handles; the next run continues."""
@@ -28,10 +28,9 @@ AT_ONCE = 200
 StillDue = Callable[[Any], bool]
 
 
-class Retention:
+class Retention(Stores):
     """Applies retention periods and consents. Part of ``Gallery``."""
 
-    _database: Database
     _eraser: Eraser
 
     def expire_persons(self, now: dt.datetime | None = None) -> int:
@@ -59,20 +58,17 @@ class Retention:
                 done += self._expire(collection.tenant_id, external_id, collection.name, partial(_is_unchanged, before))
             for face_id in unassigned:
                 with contextlib.suppress(NotFound):
-                    self._eraser.run(
-                        collection.tenant_id,
-                        deletion_plans.delete_face(collection.tenant_id, face_id, None, None, False),
-                        [],
-                    )
+                    plan = partial(deletion_plans.delete_face, tenant=collection.tenant_id, face_id=face_id)
+                    self._eraser.run(collection.tenant_id, plan, [])
                     done += 1
         return done
 
     def _expire(self, tenant: str, external_id: str, collection: str | None, still_due: StillDue) -> int:
-        def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Deletion]]:
+        def plan(connection: sa.Connection) -> Planned[Deletion]:
             person = person_records.get(connection, tenant, external_id, lock=True)
             if not still_due(person):
                 return Changes(tenant), lambda _: Deletion()
-            changes, result = deletion_plans.delete_person(tenant, external_id, collection)(connection)
+            changes, result = deletion_plans.delete_person(connection, tenant, external_id, collection)
             changes.action = "retention"
             return changes, result
 

@@ -45,8 +45,7 @@ def is_genuine(receipt: ErasureReceipt, public_key: str) -> bool:
 def load_signer(database: Database) -> Signer:
     """The installation's signer. Generates the key if there is none; all processes get the same one.
 
-    Raises:
-        StoreUnavailable.
+    Raises StoreUnavailable.
     """
     column = installation.c.signing_key
 

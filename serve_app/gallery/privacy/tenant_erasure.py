@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -31,8 +31,8 @@ from serve_app.gallery.sql.schema import (
 from serve_app.gallery.sql.schema import faces as face_table
 from serve_app.gallery.tenants import installation_id
 from serve_app.gallery.writes import deletion_plans
-from serve_app.gallery.writes.face_changes import drop
-from serve_app.gallery.writes.writer import Plan, Writer
+from serve_app.gallery.writes.plan_parts import drop
+from serve_app.gallery.writes.writer import Planned, Writer
 
 STATEMENT = "facegraph tenant erasure 1"
 AT_ONCE = 500
@@ -60,7 +60,7 @@ def erase_tenant(
         chain = installation_id(connection)
     if row is None:
         raise TenantNotFound(f"There is no tenant with the id {tenant}.")
-    database.transact(lambda connection: connection.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))
+    database.transact(lambda c: c.execute(api_keys.delete().where(api_keys.c.tenant_id == tenant)))
 
     counts = {"persons": 0, "faces": 0}
     with database.read() as connection:
@@ -68,14 +68,14 @@ def erase_tenant(
         owned = sa.select(collections.c.name).where(collections.c.tenant_id == tenant)
         names = list(connection.execute(owned).scalars())
     while people := _some_persons(database, tenant):
-        done = writer.run(deletion_plans.delete_persons(tenant, people))
+        done = writer.run(lambda c: deletion_plans.delete_persons(c, tenant, people))
         counts["persons"] += done.persons
         counts["faces"] += done.faces
-    while number := writer.run(_unassigned_faces(tenant)):
+    while number := writer.run(lambda c: _unassigned_faces(c, tenant)):
         counts["faces"] += number
     for name in names:
         if name[0] not in (POOL, UNKNOWNS_PREFIX):
-            writer.run(deletion_plans.delete_collection(tenant, name, only_if_empty=False))
+            writer.run(partial(deletion_plans.delete_collection, tenant=tenant, name=name, only_if_empty=False))
     Repairer(database, index, blobs).settle_journal(ids=_journal(database, tenant))
     blobs.delete_tenant(tenant)
 
@@ -121,15 +121,12 @@ def _some_persons(database: Database, tenant: str) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def _unassigned_faces(tenant: str) -> Plan[int]:
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], int]]:
-        query = sa.select(face_table.c.id).where(face_table.c.tenant_id == tenant, face_table.c.person_id.is_(None))
-        rows = faces.of_ids(connection, connection.execute(query.limit(AT_ONCE)).scalars())
-        changes = Changes(tenant, "delete_faces")
-        drop(connection, changes, rows)
-        return changes, lambda _: len(rows)
-
-    return plan
+def _unassigned_faces(connection: sa.Connection, tenant: str) -> Planned[int]:
+    query = sa.select(face_table.c.id).where(face_table.c.tenant_id == tenant, face_table.c.person_id.is_(None))
+    rows = faces.of_ids(connection, connection.execute(query.limit(AT_ONCE)).scalars())
+    changes = Changes(tenant, "delete_faces")
+    drop(connection, changes, rows)
+    return changes, lambda _: len(rows)
 
 
 def _journal(database: Database, tenant: str) -> list[int]:

@@ -54,6 +54,6 @@ def tenant_column() -> sa.Column[str]:
     return sa.Column("tenant_id", Id, sa.ForeignKey("tenants.id"), nullable=False)
 
 
-def text_column(name: str) -> sa.Column[str]:
-    """A text column that is never null."""
-    return sa.Column(name, sa.Text, nullable=False)
+def texts(*names: str) -> list[sa.Column[str]]:
+    """Text columns that are never null."""
+    return [sa.Column(name, sa.Text, nullable=False) for name in names]

@@ -42,12 +42,8 @@ _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.DisconnectionError, ex
 class Database:
     """A SQLAlchemy engine with the settings that durability needs.
 
-    Args:
-        url: SQLAlchemy URL of SQLite (a file) or PostgreSQL.
-        cipher: for the encrypted columns; None stores them in the clear.
-
-    Raises:
-        ConfigurationError: the URL is not one of these, or the file cannot be opened.
+    ``url`` is SQLAlchemy's URL of SQLite (a file) or PostgreSQL; ``cipher`` is for the encrypted columns, None stores
+    them in the clear. Raises ConfigurationError: the URL is not one of these, or the file cannot be opened.
     """
 
     def __init__(self, url: str, cipher: Cipher | None = None) -> None:
@@ -68,21 +64,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for SELECT statements; on SQLite all of them see one snapshot.
-
-        Raises:
-            StoreUnavailable: the database does not answer.
-        """
+        """A connection for SELECT statements; on SQLite all of them see one snapshot. Raises StoreUnavailable."""
         with self._outages(), tracing.span("records read"), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection whose SELECT statements all see one moment of the database.
-
-        Raises:
-            StoreUnavailable: the database does not answer.
-        """
+        """A connection whose SELECT statements all see one moment of the database. Raises StoreUnavailable."""
         with self.read() as connection:
             if self.kind == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -92,9 +80,8 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """A transaction: committed durably at the end, rolled back on an exception.
 
-        Raises:
-            StoreUnavailable: the database does not answer. Nothing was written, unless the connection was lost during
-                the commit: then the transaction took effect completely or not at all.
+        If StoreUnavailable is raised, nothing was written, unless the connection was lost during the commit: then the
+        transaction took effect completely or not at all.
         """
         with self._outages(), tracing.span("records write"), self.engine.connect() as connection:
             connection = connection.execution_options(facegraph_write=True)
@@ -143,10 +130,7 @@ class LostRace(StoreUnavailable):
 def retried(attempt: Callable[[], T]) -> T:
     """Call ``attempt`` and return its result; call it again, after a random pause, if it lost a race.
 
-    The pauses double: 5 to 20 ms, 10 to 40 ms, and so on.
-
-    Raises:
-        LostRace: it lost :data:`ATTEMPTS` times.
+    The pauses double: 5 to 20 ms, 10 to 40 ms, and so on. Raises LostRace: it lost :data:`ATTEMPTS` times.
     """
     for pauses in range(ATTEMPTS - 1):
         try:

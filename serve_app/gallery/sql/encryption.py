@@ -28,11 +28,7 @@ HEADER = len(MAGIC) + LABEL_BYTES + NONCE_BYTES
 
 
 class Cipher:
-    """Encrypts and decrypts values.
-
-    Args:
-        keys: at least one, 32 bytes each; the first one encrypts.
-    """
+    """Encrypts and decrypts values with at least one key of 32 bytes; the first one encrypts."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._first = _label(keys[0])
@@ -41,9 +37,8 @@ class Cipher:
     def encrypt(self, content: bytes, context: bytes = b"") -> bytes:
         """Encrypt a value.
 
-        Args:
-            context: authenticated with the value, and needed again to decrypt it, so that a stored value cannot be
-                replaced by another one.
+        ``context`` is authenticated with the value, and needed again to decrypt it, so that a stored value cannot be
+        replaced by another one.
         """
         nonce = os.urandom(NONCE_BYTES)
         header = MAGIC + self._first + nonce
@@ -52,8 +47,7 @@ class Cipher:
     def decrypt(self, encrypted: bytes, context: bytes = b"") -> bytes:
         """The inverse of :meth:`encrypt`; a value that is not encrypted is returned unchanged.
 
-        Raises:
-            ConfigurationError: the key is not among those of this cipher, or the value or its context was changed.
+        Raises ConfigurationError: the key is not among those of this cipher, or the value or its context was changed.
         """
         if not encrypted.startswith(MAGIC):
             return encrypted
@@ -100,8 +94,7 @@ def decrypted(cipher: Cipher | None, stored: bytes, context: bytes = b"") -> byt
 def cipher_from_settings(settings: Settings) -> Cipher | None:
     """The cipher with the keys of the settings; None if they name no key.
 
-    Raises:
-        ConfigurationError: a key is not 32 bytes as base64, or the file cannot be read.
+    Raises ConfigurationError: a key is not 32 bytes as base64, or the file cannot be read.
     """
     text = settings.storage.encryption_key.get_secret_value().replace(",", "\n")
     if settings.storage.encryption_key_file is not None:

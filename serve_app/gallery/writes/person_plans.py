@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from serve_app.domain import Enrolment, NewFace, PersonFields, PersonUpdate
-from serve_app.errors import (
-    FaceCountRefused,
-    PersonExists,
-)
-from serve_app.gallery import checks
-from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.errors import FaceCountRefused
 from serve_app.gallery.sql.records import collections, faces, persons
-from serve_app.gallery.sql.records.changes import Changes, Membership
-from serve_app.gallery.writes.face_changes import columns_of, drop, face_not_found, secondary_templates_of
+from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.writes.membership_plans import move, without
+from serve_app.gallery.writes.plan_parts import drop, enrolment, face_not_found, find_person, insert_faces, write_person
 from serve_app.gallery.writes.policies import check_policies
-from serve_app.gallery.writes.writer import Plan
+from serve_app.gallery.writes.writer import Planned
 
 
 def put_person(
+    connection: sa.Connection,
     tenant: str,
     person_id: str,
     names: Sequence[str],
@@ -32,101 +27,54 @@ def put_person(
     new: Mapping[str, NewFace],
     mode: Literal["replace", "add"],
     must_be_new: bool,
-) -> Plan[Enrolment]:
+) -> Planned[Enrolment]:
     """See ``Persons.put_person``; ``new`` has the faces by their future ids."""
-
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
-        named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
-        present = persons.find(connection, tenant, person_id, lock=True)
-        if present is not None and must_be_new:
-            raise PersonExists(
-                f"There is already a person with the id {checks.quoted(person_id)}.", person_id=person_id
-            )
-        if present is None and not named:
-            named = [collections.get_pool(connection, tenant)]
-        internal_id = present.id if present is not None else uuid.uuid4().hex
-        already = persons.collection_ids(connection, internal_id)
-        joined = [collection for collection in named if collection.id not in already]
-        everywhere = [*collections.by_ids(connection, already, "share"), *joined]
-        left = [c for c in everywhere if c.name == collections.POOL] if len(everywhere) > 1 else []
-        everywhere = [collection for collection in everywhere if collection not in left]
-        old = faces.of_persons(connection, [internal_id])
-        kept = [] if new and mode == "replace" else old
-        check_policies(new, everywhere, kept, joined)
-
-        now = dt.datetime.now(dt.UTC)
-        changes = Changes(
-            tenant,
-            "enrol" if new or present is None else "change_person",
-            joins=[Membership(collection.id, internal_id) for collection in joined],
-            leaves=[Membership(collection.id, internal_id) for collection in left],
-        )
-        columns = {"id": internal_id, "modified": now, **persons.values(person_id, fields, present)}
-        if present is None:
-            changes.insert_persons = [{**columns, "tenant_id": tenant, "external_id": person_id, "created": now}]
-        else:
-            changes.update_person = columns
-        for position, (face_id, face) in enumerate(new.items()):
-            changes.insert_faces.append(columns_of(tenant, internal_id, face_id, face, position, now))
-            changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
-        changes.templates = secondary_templates_of(new)
-        if kept and joined:
-            templates = faces.templates(connection, internal_id)
-            for row in kept:
-                vector = templates[row.id]
-                changes.attach[row.model] += [IndexRow(RowKey(c.id, row.id), vector) for c in joined]
-        for row in kept:
-            changes.detach[row.model] += [RowKey(collection.id, row.id) for collection in left]
-        if old and not kept:
-            drop(connection, changes, old)
-
-        def result(connection: sa.Connection) -> Enrolment:
-            person = persons.load(connection, [internal_id])[internal_id]
-            added = tuple(face for face in person.faces if face.id in new)
-            return Enrolment(person, created=present is None, faces=added)
-
-        return changes, result
-
-    return plan
+    named = collections.by_names(connection, tenant, list(dict.fromkeys(names)), "share")
+    present = find_person(connection, tenant, person_id, must_be_new)
+    if present is None and not named:
+        named = [collections.get_pool(connection, tenant)]
+    internal_id = present.id if present is not None else uuid.uuid4().hex
+    already = persons.collection_ids(connection, internal_id)
+    joined = [collection for collection in named if collection.id not in already]
+    everywhere = [*collections.by_ids(connection, already, "share"), *joined]
+    left = [c for c in everywhere if c.name == collections.POOL] if len(everywhere) > 1 else []
+    everywhere = [collection for collection in everywhere if collection not in left]
+    old = faces.of_persons(connection, [internal_id], template=True)
+    kept = [] if new and mode == "replace" else old
+    check_policies(new, everywhere, kept, joined)
+    changes = Changes(tenant, "enrol" if new or present is None else "change_person")
+    write_person(changes, internal_id, person_id, fields, present)
+    insert_faces(changes, internal_id, new, everywhere)
+    move(changes, internal_id, kept, joined, left)
+    if old and not kept:
+        drop(connection, changes, old)
+    return changes, enrolment(internal_id, present is None, new)
 
 
-def update_person(tenant: str, person_id: str, update: PersonUpdate, new: Mapping[str, NewFace]) -> Plan[Enrolment]:
+def update_person(
+    connection: sa.Connection, tenant: str, person_id: str, update: PersonUpdate, new: Mapping[str, NewFace]
+) -> Planned[Enrolment]:
     """See ``Persons.update_person``; ``new`` has the new faces by their future ids."""
+    wanted = None
+    if update.collections is not None:
+        named = list(dict.fromkeys(update.collections))
+        wanted = collections.by_names(connection, tenant, named, "share") if named else []
+    person = persons.get(connection, tenant, person_id, lock=True)
+    before = collections.by_ids(connection, persons.collection_ids(connection, person.id), "share")
+    after = before if wanted is None else wanted or [collections.get_pool(connection, tenant)]
+    joined = without(after, before)
 
-    def plan(connection: sa.Connection) -> tuple[Changes, Callable[[sa.Connection], Enrolment]]:
-        wanted = None
-        if update.collections is not None:
-            named = list(dict.fromkeys(update.collections))
-            wanted = collections.by_names(connection, tenant, named, "share") if named else []
-        person = persons.get(connection, tenant, person_id, lock=True)
-        before = collections.by_ids(connection, persons.collection_ids(connection, person.id), "share")
-        after = before if wanted is None else wanted or [collections.get_pool(connection, tenant)]
-        joined = without(after, before)
-
-        old = faces.of_persons(connection, [person.id], template=True)
-        removed = _removed(person_id, old, update)
-        kept = [row for row in old if row.id not in removed]
-        _check_count(update, len(old), len(kept), len(kept) + len(new))
-        check_policies(new, after, kept, joined)
-
-        now = dt.datetime.now(dt.UTC)
-        columns = persons.values(person_id, update.fields, person)
-        action = "enrol" if new else "change_person"
-        changes = Changes(tenant, action, update_person={"id": person.id, "modified": now, **columns})
-        drop(connection, changes, [row for row in old if row.id in removed])
-        for position, (face_id, face) in enumerate(new.items()):
-            changes.insert_faces.append(columns_of(tenant, person.id, face_id, face, position, now))
-            changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in after]
-        changes.templates = secondary_templates_of(new)
-        move(changes, person.id, kept, joined, without(before, after))
-
-        def result(connection: sa.Connection) -> Enrolment:
-            changed = persons.load(connection, [person.id])[person.id]
-            return Enrolment(changed, created=False, faces=tuple(face for face in changed.faces if face.id in new))
-
-        return changes, result
-
-    return plan
+    old = faces.of_persons(connection, [person.id], template=True)
+    removed = _removed(person_id, old, update)
+    kept = [row for row in old if row.id not in removed]
+    _check_count(update, len(old), len(kept), len(kept) + len(new))
+    check_policies(new, after, kept, joined)
+    changes = Changes(tenant, "enrol" if new else "change_person")
+    write_person(changes, person.id, person_id, update.fields, person)
+    drop(connection, changes, [row for row in old if row.id in removed])
+    insert_faces(changes, person.id, new, after)
+    move(changes, person.id, kept, joined, without(before, after))
+    return changes, enrolment(person.id, False, new)
 
 
 def _removed(person_id: str, old: Sequence[sa.Row[Any]], update: PersonUpdate) -> Collection[str]:

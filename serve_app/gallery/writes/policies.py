@@ -8,11 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, NewFace
-from serve_app.errors import (
-    FaceNotLive,
-    LivenessRequired,
-    QualityTooLow,
-)
+from serve_app.errors import FaceNotLive, LivenessRequired, QualityTooLow
+
+Checked = Sequence[tuple[str, Mapping[str, Any], Any]]
+"""Faces for checks: a name, the details that name the face in an error, and an object with its measurements."""
 
 
 def check_policies(
@@ -29,49 +28,42 @@ def check_policies(
         kept: rows of existing faces; they must satisfy all of ``joined``.
         joined: collections that the person joins.
     """
-    _check_live([(str(i), face.liveness, i) for i, face in enumerate(new.values())], everywhere)
-    _check_live([(row.id, row.liveness, None) for row in kept], joined)
-    _check_quality([(str(i), face.quality, i) for i, face in enumerate(new.values())], everywhere)
-    _check_quality([(row.id, row.quality, None) for row in kept], joined)
+    added = [(str(i), {"image": i}, face) for i, face in enumerate(new.values())]
+    existing = [(row.id, {"face_id": row.id}, row) for row in kept]
+    for check in (_check_live, _check_quality):
+        check(added, everywhere)
+        check(existing, joined)
 
 
-def _check_live(probabilities: Sequence[tuple[str, float | None, int | None]], demanding: Sequence[Collection]) -> None:
+def _check_live(faces: Checked, demanding: Sequence[Collection]) -> None:
     thresholds = {c.policy.liveness_threshold: c.name for c in demanding if c.policy.liveness}
     if not thresholds:
         return
     threshold = max(thresholds)
-    for label, probability, image in probabilities:
-        details: dict[str, Any] = {"threshold": threshold, "collection": thresholds[threshold]}
-        if image is None:
-            details["face_id"] = label
-        else:
-            details["image"] = image
-        if probability is None:
+    name = thresholds[threshold]
+    for label, details, face in faces:
+        facts = {"threshold": threshold, "collection": name, **details}
+        if face.liveness is None:
             raise LivenessRequired(
-                f"The collection {thresholds[threshold]} demands a liveness check; the face {label} had none.",
-                **details,
+                f"The collection {name} demands a liveness check; the face {label} had none.", **facts
             )
-        if probability < threshold:
-            raise FaceNotLive(
-                f"The face {label} is not live: probability {probability:.2f}, needed {threshold:.2f}.",
-                probability=probability,
-                **details,
-            )
+        if face.liveness < threshold:
+            text = f"The face {label} is not live: probability {face.liveness:.2f}, needed {threshold:.2f}."
+            raise FaceNotLive(text, probability=face.liveness, **facts)
 
 
-def _check_quality(qualities: Sequence[tuple[str, float, int | None]], demanding: Sequence[Collection]) -> None:
+def _check_quality(faces: Checked, demanding: Sequence[Collection]) -> None:
     if not demanding:
         return
     strictest = max(demanding, key=lambda collection: collection.policy.reject_below)
     needed = strictest.policy.reject_below
-    for label, quality, image in qualities:
-        if quality < needed:
-            details: dict[str, Any] = {"face_id": label} if image is None else {"image": image}
+    for label, details, face in faces:
+        if face.quality < needed:
             raise QualityTooLow(
-                f"The face {label} is not good enough for the collection {strictest.name}: quality {quality:.2f}, "
+                f"The face {label} is not good enough for the collection {strictest.name}: quality {face.quality:.2f}, "
                 f"needed {needed:.2f}.",
                 codes=[],
-                quality=quality,
+                quality=face.quality,
                 needed=needed,
                 collection=strictest.name,
                 **details,

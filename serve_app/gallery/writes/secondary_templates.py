@@ -41,12 +41,11 @@ def index_changes(connection: sa.Connection, changes: Changes) -> IndexChanges:
     """The index rows to delete and to write. The faces must be locked, and the records must not be changed yet."""
     delete: dict[str, list[RowKey]] = defaultdict(list, {model: list(keys) for model, keys in changes.detach.items()})
     upsert: dict[str, list[IndexRow]] = defaultdict(list, {model: list(rows) for model, rows in changes.attach.items()})
-    leaving = [key for keys in changes.detach.values() for key in keys]
+    leaving, joining = changes.detached(), changes.attached()
     secondary_models = secondary_templates.models_of(connection, {key.face_id for key in leaving})
     for key in leaving:
         for model in secondary_models.get(key.face_id, ()):
             delete[model].append(key)
-    joining = [row.key for rows in changes.attach.values() for row in rows]
     for model, rows in secondary_templates.index_rows(connection, joining).items():
         upsert[model] += rows
     for key in (*joining, *faces.memberships(connection, changes.templates)):

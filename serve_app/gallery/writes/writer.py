@@ -31,14 +31,18 @@ from serve_app.gallery.sql.records import audit_chain, faces, journal
 from serve_app.gallery.sql.records import changes as change_records
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.writes.secondary_templates import IndexChanges, index_changes, of_models_in_use
+from serve_app.score import Calibration
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Plan = Callable[[sa.Connection], tuple[Changes, Callable[[sa.Connection], T]]]
-"""A function that reads (and locks) what it needs, raises an error if the request must be refused, and returns what to
-change and a function that reads the result afterwards. It is called more than once for one request."""
+Planned = tuple[Changes, Callable[[sa.Connection], T]]
+"""What to change, and a function that reads the result afterwards."""
+
+Plan = Callable[[sa.Connection], Planned[T]]
+"""A function that reads (and locks) what it needs, and raises an error if the request must be refused. It is called
+more than once for one request."""
 
 
 class Images(Protocol):
@@ -61,16 +65,11 @@ class Writer:
         self._repairer = repairer
 
     def run(self, plan: Plan[T], images: Mapping[str, Images] | None = None) -> T:
-        """Execute a plan, completely or not at all.
+        """Execute a plan, completely or not at all; ``images`` are those of new faces to store, by face id.
 
-        Args:
-            plan: see :data:`Plan`.
-            images: face id -> images to store, for new faces.
-
-        Raises:
-            StoreUnavailable: nothing was written, with two exceptions. If only the erasure of images failed, the
-                records are deleted and the erasure is completed later (``details["pending"]``). If the database was
-                lost during the commit, everything or nothing was written (``details["outcome"]`` is ``unknown``).
+        If StoreUnavailable is raised, nothing was written, with two exceptions. If only the erasure of images failed,
+        the records are deleted and the erasure is completed later (``details["pending"]``). If the database was lost
+        during the commit, everything or nothing was written (``details["outcome"]`` is ``unknown``).
         """
         return retried(lambda: self._attempt(plan, images or {}))
 
@@ -178,6 +177,16 @@ class Writer:
                 except StoreUnavailable as error:
                     # The rows are stored; searches see them within the index's staleness bound, which is seconds.
                     log.warning("could not wait until a write became searchable: %s", error)
+
+
+class Stores:
+    """What the parts of ``Gallery`` share. ``_calibrations`` has those of all models that searches use, by model id."""
+
+    _database: Database
+    _index: VectorIndex
+    _blobs: BlobStore
+    _writer: Writer
+    _calibrations: Mapping[str, Calibration]
 
 
 class _Progress:

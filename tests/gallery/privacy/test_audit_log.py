@@ -150,7 +150,7 @@ def test_a_search_may_leave_no_trace(tmp_path: Path) -> None:
         assert gallery.search(T, query(1, trace=False)).matches[0]
         gallery.maintain()
         assert _everything(gallery) == before
-        gallery._searcher._allow_untraced = False
+        gallery._allow_untraced = False
         with pytest.raises(InvalidRequest, match="allow_untraced"):
             gallery.search(T, query(1, trace=False))
 

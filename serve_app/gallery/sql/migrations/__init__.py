@@ -20,9 +20,8 @@ LOCK_TIMEOUT_S = 120
 def upgrade_database(database: Database) -> None:
     """Bring the schema to this version; processes that start at the same time wait for one another.
 
-    Raises:
-        ConfigurationError: the database was written by a newer facegraph.
-        StoreUnavailable: the database does not answer, or another process still upgrades it.
+    Raises ConfigurationError: the database was written by a newer facegraph; StoreUnavailable: the database does not
+    answer, or another process still upgrades it.
     """
     try:
         if database.kind == "sqlite":

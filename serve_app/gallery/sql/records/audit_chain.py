@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from serve_app.domain import AuditCheck, AuditEntry, Page, canonical
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.collections import owners_of_unknowns_collections
-from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.records.statements import batches, cut, to_value
 from serve_app.gallery.sql.schema import audit_heads, audit_log
 from serve_app.request_context import current
 
@@ -45,15 +44,11 @@ def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
 
     Instead of an unknowns collection, an entry names the collection that it belongs to.
     """
-    subjects = set(changes.drop_persons)
-    subjects.update(membership.person_id for membership in (*changes.joins, *changes.leaves))
-    subjects.update(columns["id"] for columns in changes.insert_persons)
-    if changes.update_person is not None:
-        subjects.add(changes.update_person["id"])
-    collections = {membership.collection_id for membership in (*changes.joins, *changes.leaves)}
-    collections.update(row.key.collection_id for rows in changes.attach.values() for row in rows)
-    collections.update(key.collection_id for keys in changes.detach.values() for key in keys)
-    collections.update(changes.drop_collections)
+    memberships = (*changes.joins, *changes.leaves)
+    written = (*changes.insert_persons, *filter(None, [changes.update_person]))
+    subjects = {*changes.drop_persons, *(each.person_id for each in memberships), *(each["id"] for each in written)}
+    keys = (*changes.attached(), *changes.detached())
+    collections = {*changes.drop_collections, *(collection_id for collection_id, _ in (*memberships, *keys))}
     owner_of = owners_of_unknowns_collections(connection, collections)
     collections = {owner_of.get(collection_id, collection_id) for collection_id in collections}
     counts = {
@@ -109,12 +104,10 @@ def digest(facts: Mapping[str, Any]) -> str:
 
 def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
     """An entry as JSON-ready values; the time in UTC to the microsecond."""
-    names = AuditEntry.__slots__
-    facts = entry if isinstance(entry, Mapping) else {name: getattr(entry, name) for name in names}
-    time = facts["time"].astimezone(dt.UTC).isoformat(timespec="microseconds")
+    facts = entry if isinstance(entry, Mapping) else {name: getattr(entry, name) for name in AuditEntry.__slots__}
     return {
         **facts,
-        "time": time,
+        "time": facts["time"].astimezone(dt.UTC).isoformat(timespec="microseconds"),
         "subjects": list(facts["subjects"]),
         "collections": list(facts["collections"]),
         "details": dict(facts["details"]),
@@ -123,15 +116,8 @@ def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
 
 def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
     """The inverse of :func:`plain`. Raises KeyError, TypeError, ValueError."""
-    time = dt.datetime.fromisoformat(facts["time"])
-    return AuditEntry(
-        **{
-            **facts,
-            "time": time,
-            "subjects": tuple(facts["subjects"]),
-            "collections": tuple(facts["collections"]),
-        }
-    )
+    texts = {name: tuple(facts[name]) for name in ("subjects", "collections")}
+    return AuditEntry(**{**facts, **texts, "time": dt.datetime.fromisoformat(facts["time"])})
 
 
 def page(
@@ -141,17 +127,13 @@ def page(
 
     Raises InvalidRequest (cursor, limit).
     """
-    limit = checks.check_limit(limit)
-    after = checks.decode_cursor(cursor)
-    query = sa.select(audit_log).where(audit_log.c.chain == chain)
+    query = sa.select(audit_log).where(audit_log.c.chain == chain).order_by(audit_log.c.sequence.desc())
     if subject is not None:
         query = query.where(sa.cast(audit_log.c.subjects, sa.Text).contains(subject, autoescape=True))
-    if after is not None:
-        known = re.fullmatch(r"[0-9]{1,15}", after)
-        query = query.where(audit_log.c.sequence < checks.check_offset(int(after) if known else after))
-    rows = connection.execute(query.order_by(audit_log.c.sequence.desc()).limit(limit + 1)).all()
-    following = checks.encode_cursor(str(rows[limit - 1].sequence)) if len(rows) > limit else None
-    return Page(tuple(to_entry(row) for row in rows[:limit]), following)
+    if (after := checks.decode_cursor(cursor, checks.whole)) is not None:
+        query = query.where(audit_log.c.sequence < after)
+    rows, following = cut(connection, query, limit, lambda row: str(row.sequence))
+    return Page(tuple(map(to_entry, rows)), following)
 
 
 def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
@@ -214,15 +196,4 @@ _LATER = audit_log.alias()
 
 def to_entry(row: sa.Row[Any]) -> AuditEntry:
     """A row of the table as a domain value."""
-    return AuditEntry(
-        chain=row.chain,
-        sequence=row.sequence,
-        time=row.time,
-        actor=row.actor,
-        action=row.action,
-        subjects=tuple(row.subjects),
-        collections=tuple(row.collections),
-        details=row.details,
-        previous=row.previous,
-        hash=row.hash,
-    )
+    return to_value(AuditEntry, row, subjects=tuple(row.subjects), collections=tuple(row.collections))

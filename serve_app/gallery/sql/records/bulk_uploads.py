@@ -8,7 +8,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import BulkPerson, Page, TaskState
-from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.sql.schema import bulk_entries as entries
 from serve_app.gallery.sql.schema import collections, tasks
@@ -79,12 +78,10 @@ def outcomes(
     connection: sa.Connection, task_id: str, limit: int, cursor: str | None, *, failures: bool
 ) -> Page[Mapping[str, Any]]:
     """A page of outcomes, by position; with ``failures``, which keeps those with errors, a page may be short."""
-    after = checks.decode_cursor(cursor) or "-1"
-    if not after.removeprefix("-").isdecimal() or len(after) > 10:
-        raise InvalidRequest("cursor must be one that the previous page returned.")
     query = sa.select(entries).where(entries.c.task_id == task_id, entries.c.outcome.is_not(None))
-    query = query.where(entries.c.position > int(after)).order_by(entries.c.position).limit(checks.check_limit(limit))
-    rows = list(connection.execute(query))
+    if (after := checks.decode_cursor(cursor, checks.whole)) is not None:
+        query = query.where(entries.c.position > after)
+    rows = connection.execute(query.order_by(entries.c.position).limit(checks.check_limit(limit))).all()
     items = tuple({"person": row.person, **row.outcome} for row in rows if row.outcome["errors"] or not failures)
     return Page(items, checks.encode_cursor(str(rows[-1].position)) if len(rows) == limit else None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from serve_app.domain import AuditEntry
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records import tombstones
-from serve_app.gallery.sql.records.faces import batches, to_bytes
+from serve_app.gallery.sql.records.faces import to_bytes
+from serve_app.gallery.sql.records.statements import batches, delete_in, rows_in
 from serve_app.gallery.sql.schema import (
     collections,
+    erased,
     face_collections,
     face_templates,
     faces,
     person_collections,
-    persons,
 )
+from serve_app.gallery.sql.schema import persons as person_table
 
 
 class Membership(NamedTuple):
@@ -92,6 +93,14 @@ class Changes:
         result.update((face.id, face.model) for face in self.drop_faces)
         return result
 
+    def attached(self) -> list[RowKey]:
+        """Memberships of faces that begin."""
+        return [row.key for rows in self.attach.values() for row in rows]
+
+    def detached(self) -> list[RowKey]:
+        """Memberships of faces that end."""
+        return [key for keys in self.detach.values() for key in keys]
+
 
 @dataclass(slots=True)
 class Counts:
@@ -104,105 +113,82 @@ class Counts:
 def write(connection: sa.Connection, changes: Changes) -> Counts:
     """Write everything except the rows of the collections themselves, see :func:`finish`; how their counts change."""
     counts = Counts()
-    if changes.insert_persons:
-        connection.execute(persons.insert(), changes.insert_persons)
+    _insert(connection, person_table, changes.insert_persons)
     if changes.update_person is not None:
         columns = dict(changes.update_person)
-        connection.execute(persons.update().where(persons.c.id == columns.pop("id")).values(**columns))
-    if changes.insert_faces:
-        connection.execute(faces.insert(), changes.insert_faces)
-    _add_templates(connection, changes)
-    _give_faces(connection, changes.give_faces)
-    _set_expiry(connection, changes.expire)
-    for statement in changes.statements:
-        connection.execute(statement)
-    _join_persons(connection, changes.joins, counts)
-    _attach_faces(connection, (row.key for rows in changes.attach.values() for row in rows), counts)
-    _detach_faces(connection, (key for keys in changes.detach.values() for key in keys), counts)
-    _leave_persons(connection, changes.leaves, counts)
-    for batch in batches([face.id for face in changes.drop_faces]):
-        connection.execute(faces.delete().where(faces.c.id.in_(batch)))
-    for batch in batches(changes.drop_persons):
-        connection.execute(persons.delete().where(persons.c.id.in_(batch)))
-    tombstones.add(connection, changes.tenant, "face", [face.id for face in changes.drop_faces])
-    tombstones.add(connection, changes.tenant, "person", changes.drop_persons)
-    tombstones.add(connection, changes.tenant, "collection", changes.drop_collections)
-    return counts
-
-
-def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
-    """Write the rows of the collections: last, because from here on all writers of a collection wait for each other."""
-    for collection_id in sorted({*counts.persons, *counts.faces}):
-        connection.execute(
-            collections.update()
-            .where(collections.c.id == collection_id)
-            .values(
-                person_count=collections.c.person_count + counts.persons[collection_id],
-                face_count=collections.c.face_count + counts.faces[collection_id],
-            )
-        )
-    for collection_id in changes.drop_collections:
-        connection.execute(collections.delete().where(collections.c.id == collection_id))
-
-
-def _add_templates(connection: sa.Connection, changes: Changes) -> None:
-    rows = [
+        connection.execute(person_table.update().where(person_table.c.id == columns.pop("id")).values(**columns))
+    _insert(connection, faces, changes.insert_faces)
+    templates = [
         {"face_id": face_id, "model": model, "template": to_bytes(vector)}
         for face_id, by_model in changes.templates.items()
         for model, vector in by_model.items()
     ]
+    _insert(connection, face_templates, templates)
+    _update_faces(connection, "person_id", changes.give_faces)
+    _update_faces(connection, "expires", changes.expire)
+    for statement in changes.statements:
+        connection.execute(statement)
+    _begin(connection, person_collections, changes.joins, counts.persons)
+    _begin(connection, face_collections, changes.attached(), counts.faces)
+    _end(connection, face_collections, "face_id", changes.detached(), counts.faces)
+    _end(connection, person_collections, "person_id", changes.leaves, counts.persons)
+    face_ids = [face.id for face in changes.drop_faces]
+    delete_in(connection, faces, "id", face_ids)
+    delete_in(connection, person_table, "id", changes.drop_persons)
+    dropped = {"face": face_ids, "person": changes.drop_persons, "collection": changes.drop_collections}
+    facts = {"tenant_id": changes.tenant, "created": dt.datetime.now(dt.UTC)}
+    _insert(connection, erased, [{**facts, "id": id_, "kind": kind} for kind, ids in dropped.items() for id_ in ids])
+    return counts
+
+
+def erased_among(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Those of the ids that have a tombstone, so that restoring a backup does not bring back what was erased."""
+    return {row.id for row in rows_in(connection, sa.select(erased.c.id), erased.c.id, ids)}
+
+
+def finish(connection: sa.Connection, changes: Changes, counts: Counts) -> None:
+    """Write the rows of the collections: last, because from here on all writers of a collection wait for each other."""
+    table = collections.c
+    for id_ in sorted({*counts.persons, *counts.faces}):
+        new = {
+            "person_count": table.person_count + counts.persons[id_],
+            "face_count": table.face_count + counts.faces[id_],
+        }
+        connection.execute(collections.update().where(table.id == id_).values(new))
+    delete_in(connection, collections, "id", changes.drop_collections)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        connection.execute(face_templates.insert(), rows)
+        connection.execute(table.insert(), rows)
 
 
-def _give_faces(connection: sa.Connection, give_faces: dict[str, str]) -> None:
-    by_person = defaultdict(list)
-    for face_id, person_id in give_faces.items():
-        by_person[person_id].append(face_id)
-    for person_id, face_ids in by_person.items():
+def _update_faces(connection: sa.Connection, column: str, values: Mapping[str, Any]) -> None:
+    """Set a column of faces (face id -> value)."""
+    by_value = defaultdict(list)
+    for face_id, value in values.items():
+        by_value[value].append(face_id)
+    for value, face_ids in by_value.items():
         for batch in batches(face_ids):
-            connection.execute(faces.update().where(faces.c.id.in_(batch)).values(person_id=person_id))
+            connection.execute(faces.update().where(faces.c.id.in_(batch)).values({column: value}))
 
 
-def _set_expiry(connection: sa.Connection, expire: dict[str, dt.datetime | None]) -> None:
-    by_time = defaultdict(list)
-    for face_id, when in expire.items():
-        by_time[when].append(face_id)
-    for when, face_ids in by_time.items():
-        for batch in batches(face_ids):
-            connection.execute(faces.update().where(faces.c.id.in_(batch)).values(expires=when))
+def _begin(
+    connection: sa.Connection, table: sa.Table, memberships: Sequence[Membership | RowKey], count: Counter[str]
+) -> None:
+    _insert(connection, table, [each._asdict() for each in memberships])
+    count.update(each.collection_id for each in memberships)
 
 
-def _join_persons(connection: sa.Connection, joins: list[Membership], counts: Counts) -> None:
-    if joins:
-        connection.execute(person_collections.insert(), [membership._asdict() for membership in joins])
-        counts.persons.update(membership.collection_id for membership in joins)
-
-
-def _attach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Counts) -> None:
-    rows = [key._asdict() for key in keys]
-    if rows:
-        connection.execute(face_collections.insert(), rows)
-        counts.faces.update(row["collection_id"] for row in rows)
-
-
-def _leave_persons(connection: sa.Connection, leaves: list[Membership], counts: Counts) -> None:
+def _end(
+    connection: sa.Connection,
+    table: sa.Table,
+    column: str,
+    memberships: Iterable[Membership | RowKey],
+    count: Counter[str],
+) -> None:
     by_collection = defaultdict(list)
-    for collection_id, person_id in leaves:
-        by_collection[collection_id].append(person_id)
-    table = person_collections
-    for collection_id, person_ids in by_collection.items():
-        for batch in batches(person_ids):
-            chosen = sa.and_(table.c.collection_id == collection_id, table.c.person_id.in_(batch))
-            counts.persons[collection_id] -= connection.execute(table.delete().where(chosen)).rowcount
-
-
-def _detach_faces(connection: sa.Connection, keys: Iterable[RowKey], counts: Counts) -> None:
-    by_collection = defaultdict(list)
-    for collection_id, face_id in keys:
-        by_collection[collection_id].append(face_id)
-    table = face_collections
-    for collection_id, face_ids in by_collection.items():
-        for batch in batches(face_ids):
-            chosen = sa.and_(table.c.collection_id == collection_id, table.c.face_id.in_(batch))
-            counts.faces[collection_id] -= connection.execute(table.delete().where(chosen)).rowcount
+    for collection_id, member in memberships:
+        by_collection[collection_id].append(member)
+    for collection_id, members in by_collection.items():
+        count[collection_id] -= delete_in(connection, table, column, members, table.c.collection_id == collection_id)

@@ -9,36 +9,15 @@ import sqlalchemy as sa
 from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.records.paging import search_text
+from serve_app.gallery.sql.records.statements import search_text, to_value
 
 MAX_KEEP_H = 24 * 366
 
 
 def to_collection(row: sa.Row[Any]) -> Collection:
     """A row of the table as a domain value."""
-    return Collection(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        name=row.name,
-        title=row.title,
-        description=row.description,
-        kind=CollectionKind(row.kind),
-        tags=tuple(row.tags),
-        user_data=row.user_data,
-        policy=CollectionPolicy(
-            liveness=row.liveness,
-            liveness_threshold=row.liveness_threshold,
-            min_score=row.min_score,
-            image_storage=ImageStorage(row.image_storage),
-            retention_days=row.retention_days,
-            reject_below=row.reject_below,
-            keep_unknown_h=row.keep_unknown_h,
-        ),
-        person_count=row.person_count,
-        face_count=row.face_count,
-        created=row.created,
-        modified=row.modified,
-    )
+    policy = to_value(CollectionPolicy, row, image_storage=ImageStorage(row.image_storage))
+    return to_value(Collection, row, kind=CollectionKind(row.kind), tags=tuple(row.tags), policy=policy)
 
 
 def to_values(new: NewCollection) -> dict[str, Any]:
@@ -48,9 +27,12 @@ def to_values(new: NewCollection) -> dict[str, Any]:
         raise InvalidRequest(f"policy must be a collection policy, got {checks.quoted(policy)}.")
     if not isinstance(policy.liveness, bool):
         raise InvalidRequest(f"policy.liveness must be true or false, got {checks.quoted(policy.liveness)}.")
-    minimum = policy.min_score
+
+    def number(field: str, low: float, high: float) -> float:
+        return checks.check_number(f"policy.{field}", getattr(policy, field), low, high)
+
     return {
-        "name": checks.check_collection_name(new.name),
+        "name": checks.check_name(new.name, "A collection's name"),
         "title": checks.check_text("title", new.title, 256),
         "description": checks.check_text("description", new.description, 10_000),
         "search_text": search_text(new.name, new.title),
@@ -58,14 +40,12 @@ def to_values(new: NewCollection) -> dict[str, Any]:
         "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
         "user_data": checks.check_text("user_data", new.user_data, 65_536),
         "liveness": policy.liveness,
-        "liveness_threshold": checks.check_number("policy.liveness_threshold", policy.liveness_threshold, 0, 1),
-        "min_score": None if minimum is None else checks.check_number("policy.min_score", minimum, 0, 1),
-        "retention_days": None
-        if policy.retention_days is None
-        else checks.check_number("policy.retention_days", policy.retention_days, 0.001, 36_500),
+        "liveness_threshold": number("liveness_threshold", 0, 1),
+        "min_score": None if policy.min_score is None else number("min_score", 0, 1),
+        "retention_days": None if policy.retention_days is None else number("retention_days", 0.001, 36_500),
         "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
         "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_H),
-        "reject_below": checks.check_number("policy.reject_below", policy.reject_below, 0, 1),
+        "reject_below": number("reject_below", 0, 1),
     }
 
 

@@ -20,7 +20,7 @@ from serve_app.domain import Collection, NewCollection, Page, Slice
 from serve_app.errors import CollectionExists, CollectionNotFound, InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.collection_values import to_collection, to_values
-from serve_app.gallery.sql.records.paging import containing, page_of
+from serve_app.gallery.sql.records.statements import containing, count, page_of
 from serve_app.gallery.sql.schema import collections, person_collections
 
 Lock = Literal["share", "update"]
@@ -56,18 +56,14 @@ def is_hidden(name: str) -> bool:
 def create(connection: sa.Connection, tenant: str, new: NewCollection) -> Collection:
     """Insert a collection. Raises CollectionExists, InvalidRequest."""
     values = to_values(new)
-    if _row(connection, tenant, new.name) is not None:
-        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    _check_unused(connection, tenant, new.name)
     _insert(connection, tenant, values)
     return get(connection, tenant, new.name)
 
 
 def pool(connection: sa.Connection, tenant: str) -> Collection | None:
     """The tenant's pool; None before :func:`make_pool` was called."""
-    row = connection.execute(
-        sa.select(collections).where(collections.c.tenant_id == tenant, collections.c.name == POOL)
-    ).first()
-    return None if row is None else to_collection(row)
+    return _hidden(connection, tenant, POOL)
 
 
 def get_pool(connection: sa.Connection, tenant: str) -> Collection:
@@ -81,16 +77,12 @@ def get_pool(connection: sa.Connection, tenant: str) -> Collection:
 def make_pool(connection: sa.Connection, tenant: str) -> None:
     """Create the tenant's pool if there is none."""
     if pool(connection, tenant) is None:
-        _insert(connection, tenant, {**to_values(NewCollection("pool")), "name": POOL, "search_text": ""})
+        _insert(connection, tenant, to_values(NewCollection("pool")), name=POOL, search_text="")
 
 
 def unknowns_collection(connection: sa.Connection, collection: Collection) -> Collection | None:
     """The collection's unknowns collection; None before :func:`make_unknowns_collection` was called."""
-    query = sa.select(collections).where(
-        collections.c.tenant_id == collection.tenant_id, collections.c.name == UNKNOWNS_PREFIX + collection.id
-    )
-    row = connection.execute(query).first()
-    return None if row is None else to_collection(row)
+    return _hidden(connection, collection.tenant_id, UNKNOWNS_PREFIX + collection.id)
 
 
 def get_unknowns_collection(connection: sa.Connection, collection: Collection) -> Collection:
@@ -108,8 +100,8 @@ def make_unknowns_collection(connection: sa.Connection, collection: Collection) 
     """
     get(connection, collection.tenant_id, collection.name, "share")
     if unknowns_collection(connection, collection) is None:
-        values = {**to_values(NewCollection("unknowns")), "name": UNKNOWNS_PREFIX + collection.id, "search_text": ""}
-        _insert(connection, collection.tenant_id, values)
+        name = UNKNOWNS_PREFIX + collection.id
+        _insert(connection, collection.tenant_id, to_values(NewCollection("unknowns")), name=name, search_text="")
 
 
 def owners_of_unknowns_collections(connection: sa.Connection, ids: Iterable[str]) -> dict[str, str]:
@@ -137,23 +129,20 @@ def by_names(
 ) -> list[Collection]:
     """Visible collections, in the order of the names. Raises CollectionNotFound for the first that does not exist.
 
-    Args:
-        lock: held until the transaction ends. ``share`` (FOR KEY SHARE) keeps the collections from being renamed or
-            deleted, and lets other transactions change their counts; ``update`` excludes all other locks.
+    ``lock`` is held until the transaction ends. ``share`` (FOR KEY SHARE) keeps the collections from being renamed or
+    deleted, and lets other transactions change their counts; ``update`` excludes all other locks.
     """
-    wanted = [name for name in names if checks.is_text(name)]
-    query = _locked(_BY_NAME, lock)
-    found = {row.name: to_collection(row) for row in connection.execute(query, {"tenant": tenant, "names": wanted})}
+    found = {collection.name: collection for collection in present(connection, tenant, names, lock)}
     for name in names:
         if name not in found:
             raise CollectionNotFound(f"There is no collection named {checks.quoted(name)}.", collection=str(name)[:100])
     return [found[name] for name in names]
 
 
-def present(connection: sa.Connection, tenant: str, names: Iterable[str]) -> list[Collection]:
+def present(connection: sa.Connection, tenant: str, names: Iterable[str], lock: Lock | None = None) -> list[Collection]:
     """Those of the named collections that exist and are visible, in no order."""
-    wanted = [name for name in names if checks.is_text(name)]
-    return [to_collection(row) for row in connection.execute(_BY_NAME, {"tenant": tenant, "names": wanted})]
+    wanted = {"tenant": tenant, "names": [name for name in names if checks.is_text(name)]}
+    return [to_collection(row) for row in connection.execute(_locked(_BY_NAME, lock), wanted)]
 
 
 def by_ids(connection: sa.Connection, ids: Iterable[str], lock: Lock | None = None) -> list[Collection]:
@@ -181,9 +170,8 @@ def with_ids(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> list
 
 def page(connection: sa.Connection, tenant: str, q: str, limit: int, cursor: str | None) -> Page[Collection]:
     """A page of visible collections, by name. Raises InvalidRequest (cursor, limit)."""
-    query = _listed(tenant, q)
-    rows, following = page_of(connection, query, collections.c.name, limit, cursor)
-    return Page(tuple(to_collection(row) for row in rows), following)
+    rows, following = page_of(connection, _listed(tenant, q), collections.c.name, limit, cursor)
+    return Page(tuple(map(to_collection, rows)), following)
 
 
 def slice_of(
@@ -203,10 +191,9 @@ def slice_of(
     if person_id is not None:
         of_person = sa.select(person_collections.c.collection_id).where(person_collections.c.person_id == person_id)
         query = query.where(collections.c.id.in_(of_person))
-    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
-    name = collections.c.name
-    rows = connection.execute(query.order_by(name.desc() if descending else name).limit(limit).offset(offset))
-    return Slice(tuple(to_collection(row) for row in rows), int(total))
+    order = collections.c.name.desc() if descending else collections.c.name
+    rows = connection.execute(query.order_by(order).limit(limit).offset(offset))
+    return Slice(tuple(map(to_collection, rows)), count(connection, query))
 
 
 def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[str, Any]) -> Collection:
@@ -215,13 +202,10 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
     if unknown:
         raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.quoted(unknown)}.")
     stored = get(connection, tenant, name, "update")
-    new = dataclasses.replace(
-        NewCollection(**{field: getattr(stored, field) for field in _FIELDS}),
-        **changes,
-    )
+    new = dataclasses.replace(NewCollection(**{field: getattr(stored, field) for field in _FIELDS}), **changes)
     values = to_values(new)
-    if new.name != name and _row(connection, tenant, new.name) is not None:
-        raise CollectionExists(f"There is already a collection named {new.name}.", collection=new.name)
+    if new.name != name:
+        _check_unused(connection, tenant, new.name)
     connection.execute(
         collections.update().where(collections.c.id == stored.id).values(modified=dt.datetime.now(dt.UTC), **values)
     )
@@ -230,23 +214,15 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
 
 def totals(connection: sa.Connection) -> tuple[int, int, int]:
     """Numbers of visible collections, of memberships of persons and of memberships of faces, over all tenants."""
-    row = connection.execute(
-        sa.select(
-            sa.func.count().filter(_VISIBLE),
-            sa.func.coalesce(sa.func.sum(collections.c.person_count), 0),
-            sa.func.coalesce(sa.func.sum(collections.c.face_count), 0),
-        ).select_from(collections)
-    ).one()
-    return int(row[0]), int(row[1]), int(row[2])
+    sums = [sa.func.coalesce(sa.func.sum(each), 0) for each in (collections.c.person_count, collections.c.face_count)]
+    visible, persons, faces = connection.execute(sa.select(sa.func.count().filter(_VISIBLE), *sums)).one()
+    return int(visible), int(persons), int(faces)
 
 
-def _insert(connection: sa.Connection, tenant: str, values: Mapping[str, Any]) -> None:
+def _insert(connection: sa.Connection, tenant: str, values: Mapping[str, Any], **hidden: str) -> None:
     now = dt.datetime.now(dt.UTC)
-    connection.execute(
-        collections.insert().values(
-            id=uuid.uuid4().hex, tenant_id=tenant, person_count=0, face_count=0, created=now, modified=now, **values
-        )
-    )
+    fresh = {"id": uuid.uuid4().hex, "tenant_id": tenant, "created": now, "modified": now}
+    connection.execute(collections.insert().values({**values, **hidden, **fresh, "person_count": 0, "face_count": 0}))
 
 
 def _listed(tenant: str, q: str) -> sa.Select[Any]:
@@ -259,6 +235,12 @@ def _locked(query: sa.Select[Any], lock: Lock | None) -> sa.Select[Any]:
     return query if lock is None else query.with_for_update(read=lock == "share", key_share=lock == "share")
 
 
-def _row(connection: sa.Connection, tenant: str, name: str) -> sa.Row[Any] | None:
-    query = sa.select(collections.c.id).where(collections.c.tenant_id == tenant, collections.c.name == name)
-    return connection.execute(query).first()
+def _hidden(connection: sa.Connection, tenant: str, name: str) -> Collection | None:
+    query = sa.select(collections).where(collections.c.tenant_id == tenant, collections.c.name == name)
+    row = connection.execute(query).first()
+    return None if row is None else to_collection(row)
+
+
+def _check_unused(connection: sa.Connection, tenant: str, name: str) -> None:
+    if present(connection, tenant, [name]):
+        raise CollectionExists(f"There is already a collection named {name}.", collection=name)

@@ -7,21 +7,15 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from serve_app.gallery.sql.records.faces import batches
-from serve_app.gallery.sql.records.upserts import insertion
+from serve_app.gallery.sql.records.statements import batches, insertion, rows_in
 from serve_app.gallery.sql.schema import distinct_persons, persons
 
 
 def put(connection: sa.Connection, tenant: str, pairs: Iterable[tuple[str, str]]) -> None:
     """Store pairs of persons (internal ids, in any order); pairs with a person who does not exist are left out."""
     ordered = {(min(pair), max(pair)) for pair in pairs}
-    existing = {
-        id_
-        for batch in batches({id_ for pair in ordered for id_ in pair})
-        for id_ in connection.execute(
-            sa.select(persons.c.id).where(persons.c.tenant_id == tenant, persons.c.id.in_(batch))
-        ).scalars()
-    }
+    query = sa.select(persons.c.id).where(persons.c.tenant_id == tenant)
+    existing = {row.id for row in rows_in(connection, query, persons.c.id, {id_ for pair in ordered for id_ in pair})}
     rows = [_row(tenant, pair) for pair in sorted(ordered) if set(pair) <= existing]
     statement = insertion(connection, distinct_persons).on_conflict_do_nothing()
     for batch in batches(rows):

@@ -9,10 +9,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from serve_app.domain import Vectors
-from serve_app.errors import InvalidRequest
-from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor
-from serve_app.gallery.sql.records.faces import batches, to_vector
-from serve_app.gallery.sql.records.upserts import insertion
+from serve_app.gallery.checks import decode_cursor
+from serve_app.gallery.sql.records import statements
+from serve_app.gallery.sql.records.faces import to_vector
 from serve_app.gallery.sql.schema import distinct_persons, duplicate_pairs, face_collections, faces
 
 DISTINCT = sa.exists().where(
@@ -53,35 +52,29 @@ class Likeness(NamedTuple):
 
 def block(connection: sa.Connection, collection_id: str, model: str, after: str, size: int) -> Block:
     """Up to ``size`` faces of a collection whose first template is by ``model``, with ids after ``after``."""
-    query = (
-        sa.select(faces.c.id, faces.c.person_id, faces.c.template)
-        .join(face_collections, face_collections.c.face_id == faces.c.id)
-        .where(
-            face_collections.c.collection_id == collection_id,
-            face_collections.c.face_id > after,
-            faces.c.model == model,
-        )
-        .order_by(face_collections.c.face_id)
-        .limit(size)
-    )
-    rows = connection.execute(query).all()
+    query = _comparable(collection_id, model).add_columns(faces.c.person_id, faces.c.template)
+    following = query.where(face_collections.c.face_id > after).order_by(face_collections.c.face_id)
+    rows = connection.execute(following.limit(size)).all()
     templates = np.stack([to_vector(row.template) for row in rows]) if rows else np.empty((0, 0), np.float32)
     return Block([row.id for row in rows], [row.person_id or row.id for row in rows], templates)
 
 
 def count(connection: sa.Connection, collection_id: str, model: str) -> int:
     """Number of faces that :func:`block` returns in total."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(faces.join(face_collections, face_collections.c.face_id == faces.c.id))
+    return statements.count(connection, _comparable(collection_id, model))
+
+
+def _comparable(collection_id: str, model: str) -> sa.Select[Any]:
+    return (
+        sa.select(faces.c.id)
+        .join(face_collections, face_collections.c.face_id == faces.c.id)
         .where(face_collections.c.collection_id == collection_id, faces.c.model == model)
     )
-    return int(connection.execute(query).scalar_one())
 
 
 def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness]) -> None:
     """Store pairs; for a pair that is stored already, the higher cosine stays."""
-    insert = insertion(connection, duplicate_pairs)
+    insert = statements.insertion(connection, duplicate_pairs)
     better = {name: insert.excluded[name] for name in ("first_face", "second_face", "cosine")}
     statement = insert.on_conflict_do_update(
         index_elements=["task_id", "first_id", "second_id"],
@@ -92,14 +85,14 @@ def put(connection: sa.Connection, task_id: str, found: Mapping[Pair, Likeness])
         {"task_id": task_id, "first_id": pair.first, "second_id": pair.second, **likeness._asdict()}
         for pair, likeness in found.items()
     ]
-    for batch in batches(rows):
+    for batch in statements.batches(rows):
         connection.execute(statement, list(batch))
 
 
 def number(connection: sa.Connection, task_id: str) -> int:
     """Number of pairs that a task has found, without those marked as different people."""
-    query = sa.select(sa.func.count()).where(duplicate_pairs.c.task_id == task_id, ~DISTINCT)
-    return int(connection.execute(query).scalar_one())
+    query = sa.select(duplicate_pairs.c.first_id).where(duplicate_pairs.c.task_id == task_id, ~DISTINCT)
+    return statements.count(connection, query)
 
 
 def page(
@@ -110,22 +103,15 @@ def page(
     query = sa.select(table, DISTINCT.label("distinct")).where(table.c.task_id == task_id)
     if not with_distinct:
         query = query.where(~DISTINCT)
-    if (after := decode_cursor(cursor)) is not None:
-        cosine, first, second = _position(after)
+    if (after := decode_cursor(cursor, _position)) is not None:
+        cosine, first, second = after
         pair = sa.tuple_(table.c.first_id, table.c.second_id)
         behind = sa.and_(table.c.cosine == cosine, pair > sa.tuple_(sa.literal(first), sa.literal(second)))
         query = query.where(sa.or_(table.c.cosine < cosine, behind))
     ordered = query.order_by(table.c.cosine.desc(), table.c.first_id, table.c.second_id)
-    rows = list(connection.execute(ordered.limit(check_limit(limit) + 1)))
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], encode_cursor(f"{last.cosine!r} {last.first_id} {last.second_id}")
+    return statements.cut(connection, ordered, limit, lambda last: f"{last.cosine!r} {last.first_id} {last.second_id}")
 
 
 def _position(after: str) -> tuple[float, str, str]:
-    try:
-        cosine, first, second = after.split(" ")
-        return float(cosine), first, second
-    except ValueError:
-        raise InvalidRequest("cursor must be one that the previous page returned.") from None
+    cosine, first, second = after.split(" ")
+    return float(cosine), first, second

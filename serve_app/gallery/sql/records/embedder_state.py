@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 
 from serve_app.domain import LeftBehind, Page
 from serve_app.gallery.sql.records import secondary_templates
-from serve_app.gallery.sql.records.faces import batches, embedded_by, not_embedded_by, to_vector
-from serve_app.gallery.sql.records.paging import page_of
+from serve_app.gallery.sql.records.faces import embedded_by, not_embedded_by, to_vector
+from serve_app.gallery.sql.records.statements import by_code_point, page_of, rows_in
 from serve_app.gallery.sql.schema import embedders, faces, persons
 
 ROW = 1
@@ -45,19 +43,11 @@ def update(connection: sa.Connection, **columns: Any) -> None:
 def current_template(connection: sa.Connection, face: sa.Row[Any]) -> tuple[str, NDArray[np.float32]]:
     """The model and a face's template by it: the active model if it made one, else that of the first template.
 
-    Args:
-        face: a row of ``faces`` with ``template``.
+    ``face`` is a row of ``faces`` with ``template``.
     """
     row = get(connection)
     newer = None if row is None else secondary_templates.of_face(connection, face.id, row.active)
     return (face.model, to_vector(face.template)) if row is None or newer is None else (row.active, newer)
-
-
-def lease(connection: sa.Connection, worker: str, until: dt.datetime, now: dt.datetime) -> bool:
-    """Take or extend the lease of the work until then; False if another worker has it."""
-    free = sa.or_(embedders.c.worker.is_(None), embedders.c.worker == worker, embedders.c.worker_until < now)
-    mine = embedders.update().where(embedders.c.id == ROW, free).values(worker=worker, worker_until=until)
-    return connection.execute(mine).rowcount == 1
 
 
 def to_embed(connection: sa.Connection, model: str, after: str, limit: int) -> list[sa.Row[Any]]:
@@ -73,11 +63,7 @@ def to_embed(connection: sa.Connection, model: str, after: str, limit: int) -> l
 def lacking(connection: sa.Connection, model: str, face_ids: list[str]) -> dict[str, str]:
     """For those of the faces that exist and have no template by this model: face id -> tenant id."""
     query = sa.select(faces.c.id, faces.c.tenant_id).where(not_embedded_by(model))
-    return {
-        row.id: row.tenant_id
-        for batch in batches(face_ids)
-        for row in connection.execute(query.where(faces.c.id.in_(batch)))
-    }
+    return {row.id: row.tenant_id for row in rows_in(connection, query, faces.c.id, face_ids)}
 
 
 def complete(connection: sa.Connection, model: str) -> bool:
@@ -103,40 +89,24 @@ def left_behind(
 ) -> Page[LeftBehind]:
     """A page of persons by id, then unassigned faces, with faces that have neither a template by this model nor a crop.
 
-    Args:
-        all_lacking: also faces with a crop: after a complete pass, those are crops that could not be read.
+    ``all_lacking`` includes faces with a crop: after a complete pass, those are crops that could not be read.
     """
     without = not_embedded_by(model) if all_lacking else sa.and_(not_embedded_by(model), ~faces.c.has_thumbnail)
     # "p" sorts before "~": unassigned faces come last.
     name = sa.case(
         (persons.c.id.is_(None), sa.literal("~") + faces.c.id), else_=sa.literal("p") + persons.c.external_id
     )
-    key = sa.collate(name, "C" if connection.dialect.name == "postgresql" else "BINARY")
-    chosen = (
-        sa.select(key.label("key"))
-        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-        .where(faces.c.tenant_id == tenant, without)
-        .distinct()
-        .subquery()
-    )
+    key = by_code_point(connection, name)
+    query = sa.select(key.label("key")).select_from(faces.outerjoin(persons)).where(faces.c.tenant_id == tenant)
+    chosen = query.where(without).distinct().subquery()
     rows, following = page_of(connection, sa.select(chosen.c.key), chosen.c.key, limit, cursor)
-    keys = [row.key for row in rows]
-    details = (
-        sa.select(key.label("key"), faces.c.id, persons.c.external_id, sa.case((without, 1), else_=0).label("lacks"))
-        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-        .where(faces.c.tenant_id == tenant)
-        .order_by(faces.c.created, faces.c.position, faces.c.id)
-    )
-    found: dict[str, list[sa.Row[Any]]] = defaultdict(list)
-    for batch in batches(keys):
-        for row in connection.execute(details.where(key.in_(batch))):
-            found[row.key].append(row)
+    found: dict[str, list[sa.Row[Any]]] = {row.key: [] for row in rows}
+    details = query.add_columns(faces.c.id, persons.c.external_id, sa.case((without, 1), else_=0).label("lacks"))
+    ordered = details.order_by(faces.c.created, faces.c.position, faces.c.id)
+    for row in rows_in(connection, ordered, key, list(found)):
+        found[row.key].append(row)
     items = (
-        LeftBehind(
-            found[key_][0].external_id,
-            tuple(row.id for row in found[key_] if row.lacks),
-            sum(not row.lacks for row in found[key_]),
-        )
-        for key_ in keys
+        LeftBehind(each[0].external_id, tuple(row.id for row in each if row.lacks), sum(not row.lacks for row in each))
+        for each in found.values()
     )
     return Page(tuple(items), following)

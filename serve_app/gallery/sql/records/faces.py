@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,31 +13,20 @@ from numpy.typing import NDArray
 from serve_app.domain import Appearance, Box, Face, ImageStorage
 from serve_app.gallery.checks import is_id
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records.paging import containing
+from serve_app.gallery.sql.records.statements import BATCH, IDS, batches, containing, count, to_value
 from serve_app.gallery.sql.schema import face_collections, face_templates, faces, persons
-
-T = TypeVar("T")
-
-BATCH = 1000
 
 _WITHOUT_TEMPLATE: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
 _TEMPLATE_TYPE = np.dtype("<f4")
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-
-# Built once: every search needs these statements, and building one takes as long as SQLite takes to run it.
-_BY_ID = (
-    sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id)
-    .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-    .where(faces.c.id.in_(_IDS))
+_WITH_PERSON: sa.Select[Any] = sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id).select_from(
+    faces.outerjoin(persons)
 )
-_BY_PERSON = (
-    sa.select(*_WITHOUT_TEMPLATE)
-    .where(faces.c.person_id.in_(_IDS))
-    .order_by(faces.c.created, faces.c.position, faces.c.id)
-)
+_BY_ID = _WITH_PERSON.where(faces.c.id.in_(IDS))
+_AGE = (faces.c.created, faces.c.position, faces.c.id)
+_BY_PERSON = sa.select(*_WITHOUT_TEMPLATE).where(faces.c.person_id.in_(IDS)).order_by(*_AGE)
 _BY_PERSON_WITH_TEMPLATE = _BY_PERSON.add_columns(faces.c.template)
 _MEMBERSHIPS = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
-    face_collections.c.face_id.in_(_IDS)
+    face_collections.c.face_id.in_(IDS)
 )
 _OWNERS = _MEMBERSHIPS.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
 _MODEL: sa.BindParameter[Any] = sa.bindparam("model")
@@ -56,18 +43,13 @@ _TEMPLATES = (
 def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
     """A face's row with its person's ``external_id``, None if it does not exist or has expired.
 
-    Args:
-        template: include the column ``template``.
+    ``template`` includes the column of that name.
     """
     if not is_id(face_id):
         return None
-    columns = [*_WITHOUT_TEMPLATE, persons.c.external_id, *([faces.c.template] if template else [])]
-    query = (
-        sa.select(*columns)
-        .select_from(faces.outerjoin(persons, persons.c.id == faces.c.person_id))
-        .where(faces.c.id == face_id, faces.c.tenant_id == tenant, _not_expired())
-    )
-    return connection.execute(query).first()
+    query = _WITH_PERSON.add_columns(faces.c.template) if template else _WITH_PERSON
+    chosen = query.where(faces.c.id == face_id, faces.c.tenant_id == tenant, _not_expired())
+    return connection.execute(chosen).first()
 
 
 def _not_expired() -> sa.ColumnElement[bool]:
@@ -89,18 +71,11 @@ def slice_of(
     connection: sa.Connection, collection_id: str, q: str, limit: int, offset: int
 ) -> tuple[list[sa.Row[Any]], int]:
     """A slice of a collection's faces, oldest first, with their persons' ``external_id``; and the total number."""
-    query = (
-        sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id)
-        .select_from(
-            faces.join(face_collections, face_collections.c.face_id == faces.c.id).outerjoin(
-                persons, persons.c.id == faces.c.person_id
-            )
-        )
-        .where(face_collections.c.collection_id == collection_id, *containing(persons.c.search_text, q))
+    query = _WITH_PERSON.join(face_collections, face_collections.c.face_id == faces.c.id).where(
+        face_collections.c.collection_id == collection_id, *containing(persons.c.search_text, q)
     )
-    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
-    ordered = query.order_by(faces.c.created, faces.c.position, faces.c.id)
-    return list(connection.execute(ordered.limit(limit).offset(offset))), int(total)
+    rows = connection.execute(query.order_by(*_AGE).limit(limit).offset(offset))
+    return list(rows), count(connection, query)
 
 
 def of_collection_without_person(connection: sa.Connection, collection_id: str) -> list[sa.Row[Any]]:
@@ -113,16 +88,11 @@ def of_collection_without_person(connection: sa.Connection, collection_id: str) 
     return list(connection.execute(query))
 
 
-def templates(connection: sa.Connection, person_id: str, model: str | None = None) -> dict[str, NDArray[np.float32]]:
-    """Face id -> template of a person's faces: each face's first template, or those by ``model``."""
-    if model is None:
-        rows = connection.execute(sa.select(faces.c.id, faces.c.template).where(faces.c.person_id == person_id))
-    else:
-        by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
-        rows = connection.execute(
-            by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None)), {"model": model}
-        )
-    return {row.id: to_vector(row.template) for row in rows}
+def templates(connection: sa.Connection, person_id: str, model: str) -> dict[str, NDArray[np.float32]]:
+    """Face id -> template by this model, of a person's faces."""
+    by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
+    query = by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None))
+    return {row.id: to_vector(row.template) for row in connection.execute(query, {"model": model})}
 
 
 def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
@@ -186,8 +156,7 @@ def _has_secondary(model: str) -> sa.ColumnElement[bool]:
 
 def count_memberships(connection: sa.Connection, model: str) -> int:
     """Number of rows that the index must have for this model."""
-    query = sa.select(sa.func.count()).select_from(_memberships_of(model).subquery())
-    return int(connection.execute(query).scalar_one())
+    return count(connection, _memberships_of(model))
 
 
 def all_memberships(connection: sa.Connection, model: str) -> Iterator[RowKey]:
@@ -218,26 +187,14 @@ def _memberships_of(model: str) -> sa.Select[Any]:
 
 def to_face(row: Any, external_id: str | None) -> Face:
     """A row of the table as a domain value; ``external_id`` is the person's."""
-    return Face(
-        id=row.id,
+    return to_value(
+        Face,
+        row,
         person_id=external_id,
-        image_id=row.image_id,
         box=Box(row.box_x, row.box_y, row.box_width, row.box_height),
-        quality=row.quality,
-        detection_score=row.detection_score,
-        model=row.model,
         storage=ImageStorage(row.storage),
-        created=row.created,
-        expires=row.expires,
-        user_id=row.user_id,
-        liveness=row.liveness,
         appearance=_to_appearance(row.appearance),
     )
-
-
-def to_json(appearance: Appearance | None) -> dict[str, Any] | None:
-    """An appearance as it is stored."""
-    return None if appearance is None else dataclasses.asdict(appearance)
 
 
 def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:
@@ -264,10 +221,3 @@ def _rows(
     for batch in batches(ids):
         rows += connection.execute(statement, {"ids": batch, **parameters})
     return rows
-
-
-def batches(values: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:
-    """The values in lists of at most ``size``, because databases limit the parameters of one statement."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch

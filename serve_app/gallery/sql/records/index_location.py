@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from serve_app.gallery.index.locations import IndexLocation, without_credentials
+from serve_app.gallery.sql.records.statements import to_value
 from serve_app.gallery.sql.schema import index_place
 
 log = logging.getLogger(__name__)
@@ -68,28 +69,20 @@ BARRIER = 0x696E6478  # "indx"
 
 
 def get(connection: sa.Connection, lock: Literal["", "share", "all"] = "") -> IndexMove:
-    """The row.
-
-    Args:
-        lock: ``share`` or ``all`` of the lock, held until the transaction ends; see the module.
-    """
+    """The row; ``lock`` is ``share`` or ``all`` of the lock, held until the transaction ends; see the module."""
     if lock and connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         # An advisory lock, because its queue is fair: writers that come later cannot keep a change waiting forever.
         function = sa.func.pg_advisory_xact_lock_shared if lock == "share" else sa.func.pg_advisory_xact_lock
         connection.execute(sa.select(function(BARRIER)))
     row = connection.execute(sa.select(index_place)).one()
     working = row.worker_until is not None and row.worker_until > dt.datetime.now(dt.UTC)
-    return IndexMove(
-        row.version,
-        row.configured,
-        _location(row.uri, row.token),
-        _location(row.other_uri, row.other_token),
-        MoveState(row.state),
-        row.since,
-        row.done,
-        row.total,
-        row.error,
-        row.worker if working else None,
+    return to_value(
+        IndexMove,
+        row,
+        location=_location(row.uri, row.token),
+        other=_location(row.other_uri, row.other_token),
+        state=MoveState(row.state),
+        worker=row.worker if working else None,
     )
 
 
@@ -102,16 +95,8 @@ def change(
     **more: Any,
 ) -> None:
     """Write a new version of the row. The transaction must hold all of the lock."""
-    connection.execute(
-        index_place.update().values(
-            version=old.version + 1,
-            state=str(state),
-            since=dt.datetime.now(dt.UTC),
-            **_columns("", location),
-            **_columns("other_", other),
-            **more,
-        )
-    )
+    fresh = {"version": old.version + 1, "state": str(state), "since": dt.datetime.now(dt.UTC), **more}
+    connection.execute(index_place.update().values(**_columns("", location), **_columns("other_", other), **fresh))
 
 
 def give_up(connection: sa.Connection, version: int, reason: str) -> bool:
@@ -149,13 +134,6 @@ def settled(connection: sa.Connection, configured: str) -> IndexMove:
 def advance(connection: sa.Connection, version: int, done: int, total: int) -> None:
     """Store the progress of a copy, unless the row has changed since that version."""
     connection.execute(index_place.update().where(index_place.c.version == version).values(done=done, total=total))
-
-
-def lease(connection: sa.Connection, worker: str, until: dt.datetime, now: dt.datetime) -> bool:
-    """Take or extend the lease of the work until then; False if another worker has it."""
-    free = sa.or_(index_place.c.worker.is_(None), index_place.c.worker == worker, index_place.c.worker_until < now)
-    mine = index_place.update().where(free).values(worker=worker, worker_until=until)
-    return connection.execute(mine).rowcount == 1
 
 
 def _location(uri: str | None, token: bytes | None) -> IndexLocation | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from serve_app.gallery.sql.records.faces import batches
+from serve_app.gallery.sql.records.statements import delete_in, rows_in
 from serve_app.gallery.sql.schema import index_journal
 
 
@@ -29,10 +29,7 @@ def add(connection: sa.Connection, tenant: str, faces: Mapping[str, str]) -> lis
 
 def remove(connection: sa.Connection, ids: Iterable[int]) -> int:
     """Remove entries; how many of them still existed. Until the transaction ends, :func:`pending` skips them."""
-    return sum(
-        connection.execute(index_journal.delete().where(index_journal.c.id.in_(batch))).rowcount
-        for batch in batches(ids)
-    )
+    return delete_in(connection, index_journal, "id", ids)
 
 
 def pending(
@@ -40,9 +37,7 @@ def pending(
 ) -> list[sa.Row[tuple[int, str, str, str, dt.datetime]]]:
     """Lock and return the oldest entries, without those that another transaction has locked to remove them.
 
-    Args:
-        before: only entries from before this time.
-        ids: only these entries.
+    Only entries from ``before`` this time, and only those with these ``ids``.
     """
     query = sa.select(index_journal).order_by(index_journal.c.id).limit(limit).with_for_update(skip_locked=True)
     if before is not None:
@@ -54,12 +49,8 @@ def pending(
 
 def faces_with_entries(connection: sa.Connection, face_ids: Iterable[str]) -> set[str]:
     """Those of the faces that have an entry, so that a writer or a repair is working on them."""
-    query = sa.select(index_journal.c.face_id)
-    return {
-        face_id
-        for batch in batches(face_ids)
-        for face_id in connection.execute(query.where(index_journal.c.face_id.in_(batch))).scalars()
-    }
+    column = index_journal.c.face_id
+    return {row.face_id for row in rows_in(connection, sa.select(column), column, face_ids)}
 
 
 def is_empty(connection: sa.Connection) -> bool:

@@ -13,18 +13,15 @@ from serve_app.domain import Consent, Page, Person, PersonFields, PersonOrder, S
 from serve_app.errors import PersonNotFound
 from serve_app.gallery.checks import PERSON_TEXTS, is_text, quoted
 from serve_app.gallery.sql.records import faces as face_records
+from serve_app.gallery.sql.records import statements
 from serve_app.gallery.sql.records.collections import POOL
-from serve_app.gallery.sql.records.paging import containing, page_of, search_text
 from serve_app.gallery.sql.schema import collections, person_collections, persons
 
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-
-# Built once: every search needs these statements, and building one takes as long as SQLite takes to run it.
-_BY_ID = sa.select(persons).where(persons.c.id.in_(_IDS))
+_BY_ID = sa.select(persons).where(persons.c.id.in_(statements.IDS))
 _COLLECTION_NAMES = (
     sa.select(person_collections.c.person_id, collections.c.name)
     .join(collections, collections.c.id == person_collections.c.collection_id)
-    .where(person_collections.c.person_id.in_(_IDS), collections.c.name != POOL)
+    .where(person_collections.c.person_id.in_(statements.IDS), collections.c.name != POOL)
     .order_by(collections.c.name)
 )
 
@@ -51,12 +48,9 @@ def get_all(connection: sa.Connection, tenant: str, external_ids: Iterable[str])
     The rows are locked in the order of the internal ids, so that two writers never wait for each other.
     """
     wanted = list(dict.fromkeys(external_ids))
-    found = {}
-    for batch in face_records.batches([external_id for external_id in wanted if is_text(external_id)]):
-        query = sa.select(persons).where(persons.c.tenant_id == tenant, persons.c.external_id.in_(batch))
-        found.update(
-            {row.external_id: row for row in connection.execute(query.order_by(persons.c.id).with_for_update())}
-        )
+    query = sa.select(persons).where(persons.c.tenant_id == tenant).order_by(persons.c.id).with_for_update()
+    rows = statements.rows_in(connection, query, persons.c.external_id, filter(is_text, wanted))
+    found = {row.external_id: row for row in rows}
     for external_id in wanted:
         if external_id not in found:
             raise not_found(external_id)
@@ -80,9 +74,8 @@ def collection_ids(connection: sa.Connection, person_id: str) -> set[str]:
 def load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Person]:
     """Complete persons by internal id: with faces and names of collections. Three statements for each 1,000 persons."""
     loaded: dict[str, Person] = {}
-    for batch in face_records.batches(ids):
-        rows = connection.execute(_BY_ID, {"ids": batch}).all()
-        loaded.update(_with_relations(connection, rows))
+    for batch in statements.batches(ids):
+        loaded |= _with_relations(connection, connection.execute(_BY_ID, {"ids": batch}).all())
     return loaded
 
 
@@ -90,10 +83,10 @@ def page(
     connection: sa.Connection, tenant: str, collection_id: str | None, q: str, limit: int, cursor: str | None
 ) -> Page[Person]:
     """A page of persons, by external id. Raises InvalidRequest (cursor, limit)."""
-    query = _listed(tenant, collection_id, q)
-    rows, following = page_of(connection, query, persons.c.external_id, limit, cursor)
-    loaded = _with_relations(connection, rows)
-    return Page(tuple(loaded[row.id] for row in rows), following)
+    rows, following = statements.page_of(
+        connection, _listed(tenant, collection_id, q), persons.c.external_id, limit, cursor
+    )
+    return Page(tuple(_with_relations(connection, rows).values()), following)
 
 
 def slice_of(
@@ -108,30 +101,25 @@ def slice_of(
 ) -> Slice[Person]:
     """See :meth:`~serve_app.contracts.persons.Persons.persons_slice`."""
     query = _listed(tenant, collection_id, q)
-    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     column = persons.c[str(order)]
-    key: sa.ColumnElement[Any] = column
-    if isinstance(column.type, sa.Text):  # compared by code point in both databases
-        key = sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
+    key = statements.by_code_point(connection, column) if isinstance(column.type, sa.Text) else column
     empty = column.is_(None) if order is PersonOrder.DATE_OF_BIRTH else column == ""
     empty_last = [] if order in (PersonOrder.CREATED, PersonOrder.MODIFIED) else [sa.case((empty, 1), else_=0)]
-    query = query.order_by(*empty_last, key.desc() if descending else key, persons.c.external_id)
-    rows = connection.execute(query.limit(limit).offset(offset)).all()
-    loaded = _with_relations(connection, rows)
-    return Slice(tuple(loaded[row.id] for row in rows), int(total))
+    ordered = query.order_by(*empty_last, key.desc() if descending else key, persons.c.external_id)
+    rows = connection.execute(ordered.limit(limit).offset(offset)).all()
+    return Slice(tuple(_with_relations(connection, rows).values()), statements.count(connection, query))
 
 
-def in_collection(connection: sa.Connection, collection_id: str, lock: bool) -> dict[str, str]:
-    """Internal id -> external id of a collection's persons; ``lock`` locks them in the order of the internal ids."""
+def lock_in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
+    """Lock a collection's persons in the order of their internal ids, and return these."""
     query = (
-        sa.select(persons.c.id, persons.c.external_id)
+        sa.select(persons.c.id)
         .join(person_collections, person_collections.c.person_id == persons.c.id)
         .where(person_collections.c.collection_id == collection_id)
         .order_by(persons.c.id)
+        .with_for_update(of=persons)
     )
-    if lock:
-        query = query.with_for_update(of=persons)
-    return {row.id: row.external_id for row in connection.execute(query)}
+    return list(connection.execute(query).scalars())
 
 
 def elsewhere(connection: sa.Connection, collection_id: str) -> set[str]:
@@ -150,22 +138,20 @@ def values(external_id: str, fields: PersonFields, present: sa.Row[Any] | None) 
     stored: dict[str, Any] = dict(present._mapping) if present is not None else {}
     result: dict[str, Any] = {}
     for name in PERSON_TEXTS:
-        given = getattr(fields, name)
-        result[name] = given if given is not None else stored.get(name, "")
+        result[name] = stored.get(name, "") if (given := getattr(fields, name)) is None else given
     born = fields.date_of_birth
     result["date_of_birth"] = stored.get("date_of_birth") if born is None else born or None
     result["watch_list"] = list(fields.watch_list if fields.watch_list is not None else stored.get("watch_list", ()))
     result["metadata"] = dict(fields.metadata if fields.metadata is not None else stored.get("metadata", {}))
-    consent = fields.consent
-    if consent is not None:
+    if (consent := fields.consent) is not None:
         result["consent"] = _to_json(consent) if consent.basis else None
         result["consent_expires"] = consent.expires if consent.basis else None
-    result["search_text"] = search_text(external_id, result["name"])
+    result["search_text"] = statements.search_text(external_id, result["name"])
     return result
 
 
 def _listed(tenant: str, collection_id: str | None, q: str) -> sa.Select[Any]:
-    query = sa.select(persons).where(persons.c.tenant_id == tenant, *containing(persons.c.search_text, q))
+    query = sa.select(persons).where(persons.c.tenant_id == tenant, *statements.containing(persons.c.search_text, q))
     if collection_id is None:
         return query
     return query.join(person_collections, person_collections.c.person_id == persons.c.id).where(
@@ -174,6 +160,7 @@ def _listed(tenant: str, collection_id: str | None, q: str) -> sa.Select[Any]:
 
 
 def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Person]:
+    """The complete persons of these rows by internal id, in the order of the rows."""
     if not rows:
         return {}
     external_ids = {row.id: row.external_id for row in rows}
@@ -184,22 +171,14 @@ def _with_relations(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> d
     for face in face_records.of_persons(connection, external_ids):
         faces[face.person_id].append(face_records.to_face(face, external_ids[face.person_id]))
     return {
-        row.id: Person(
+        row.id: statements.to_value(
+            Person,
+            row,
             id=row.external_id,
-            name=row.name,
-            gender=row.gender,
-            date_of_birth=row.date_of_birth,
-            nationality=row.nationality,
-            id_number=row.id_number,
-            address=row.address,
-            notes=row.notes,
             watch_list=tuple(row.watch_list),
             consent=_to_consent(row.consent),
-            metadata=dict(row._mapping["metadata"]),
             collections=tuple(names[row.id]),
             faces=tuple(faces[row.id]),
-            created=row.created,
-            modified=row.modified,
         )
         for row in rows
     }

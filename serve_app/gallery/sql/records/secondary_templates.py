@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records.faces import batches, to_vector
+from serve_app.gallery.sql.records.faces import to_vector
+from serve_app.gallery.sql.records.statements import delete_in, rows_in
 from serve_app.gallery.sql.schema import face_templates, faces
 
 SecondaryTemplates = Mapping[str, Mapping[str, NDArray[np.float32]]]
@@ -34,9 +35,8 @@ def models_of(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, l
     """Face id -> models of its secondary templates."""
     found: dict[str, list[str]] = defaultdict(list)
     query = sa.select(face_templates.c.face_id, face_templates.c.model)
-    for batch in batches(face_ids):
-        for face_id, model in connection.execute(query.where(face_templates.c.face_id.in_(batch))):
-            found[face_id].append(model)
+    for row in rows_in(connection, query, face_templates.c.face_id, face_ids):
+        found[row.face_id].append(row.model)
     return found
 
 
@@ -46,10 +46,9 @@ def index_rows(connection: sa.Connection, keys: Sequence[RowKey]) -> dict[str, l
     for key in keys:
         memberships[key.face_id].append(key)
     found: dict[str, list[IndexRow]] = defaultdict(list)
-    for batch in batches(memberships):
-        for row in connection.execute(sa.select(face_templates).where(face_templates.c.face_id.in_(batch))):
-            vector = to_vector(row.template)
-            found[row.model] += [IndexRow(key, vector) for key in memberships[row.face_id]]
+    for row in rows_in(connection, sa.select(face_templates), face_templates.c.face_id, memberships):
+        vector = to_vector(row.template)
+        found[row.model] += [IndexRow(key, vector) for key in memberships[row.face_id]]
     return found
 
 
@@ -74,7 +73,7 @@ def promote(connection: sa.Connection, model: str, limit: int) -> int:
             .values(model=model, template=sa.bindparam("new")),
             [{"face_id": row.id, "new": row.template} for row in rows],
         )
-        _remove(connection, [row.id for row in rows], face_templates.c.model == model)
+        delete_in(connection, face_templates, "face_id", [row.id for row in rows], face_templates.c.model == model)
     return len(rows)
 
 
@@ -93,10 +92,5 @@ def discard(connection: sa.Connection, kept: str, limit: int) -> int:
         .with_for_update()
     )
     face_ids = list(connection.execute(chosen).scalars())
-    _remove(connection, face_ids, unwanted)
+    delete_in(connection, face_templates, "face_id", face_ids, unwanted)
     return len(face_ids)
-
-
-def _remove(connection: sa.Connection, face_ids: Sequence[str], which: sa.ColumnElement[bool]) -> None:
-    for batch in batches(face_ids):
-        connection.execute(face_templates.delete().where(face_templates.c.face_id.in_(batch), which))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from serve_app.domain import Task, TaskState
 from serve_app.errors import TaskNotFound
 from serve_app.gallery import checks
+from serve_app.gallery.sql.records.statements import to_value
 from serve_app.gallery.sql.schema import bulk_entries, tasks
 
 KEPT = dt.timedelta(days=7)
@@ -34,37 +35,20 @@ def add(
     work: Mapping[str, Any] | None = None,
     total: int = 0,
 ) -> Task:
-    """Insert a record of finished work, or of work to do.
-
-    Args:
-        work: the worker's input and progress.
-    """
+    """Insert a record of finished work, or of work to do; ``work`` is the worker's input and progress."""
     now = dt.datetime.now(dt.UTC)
-    task = Task(
-        uuid.uuid4().hex,
-        checks.check_text("kind", kind, 50),
-        result,
-        now,
-        state,
-        arguments or {},
-        total=total,
-        finished=now if state.is_final else None,
-    )
+    fresh = {"id": uuid.uuid4().hex, "tenant_id": tenant, "created": now, "state": str(state), "total": total}
     connection.execute(
         tasks.insert().values(
-            id=task.id,
-            tenant_id=tenant,
-            kind=task.kind,
+            **fresh,
+            kind=checks.check_text("kind", kind, 50),
             result=dict(result),
-            created=now,
-            state=str(state),
-            arguments=dict(task.arguments),
+            arguments=dict(arguments or {}),
             work=dict(work or {}),
-            total=total,
-            finished=task.finished,
+            finished=now if state.is_final else None,
         )
     )
-    return task
+    return get(connection, tenant, str(fresh["id"]))
 
 
 def get(connection: sa.Connection, tenant: str, task_id: str) -> Task:
@@ -173,18 +157,7 @@ def forget(connection: sa.Connection, now: dt.datetime) -> int:
 
 def to_task(row: sa.Row[Any]) -> Task:
     """A row of the table as a domain value."""
-    return Task(
-        row.id,
-        row.kind,
-        row.result,
-        row.created,
-        TaskState(row.state),
-        row.arguments,
-        row.done,
-        row.total,
-        row.error,
-        row.finished,
-    )
+    return to_value(Task, row, state=TaskState(row.state))
 
 
 def _update_claimed(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.gallery.checks import is_id
-from serve_app.gallery.sql.records.faces import batches
-from serve_app.gallery.sql.schema import face_collections, faces, unknown_faces
+from serve_app.gallery.sql.records.statements import rows_in
+from serve_app.gallery.sql.schema import faces, unknown_faces
 
 
 def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
@@ -30,17 +30,7 @@ def take(connection: sa.Connection, tenant: str, face_ids: Iterable[str]) -> dic
         .with_for_update()
     )
     wanted = sorted({face_id for face_id in face_ids if is_id(face_id)})
-    return {row.id: row for batch in batches(wanted) for row in connection.execute(query.where(faces.c.id.in_(batch)))}
-
-
-def in_collection(connection: sa.Connection, collection_id: str) -> list[str]:
-    """Ids of a collection's unassigned faces."""
-    query = (
-        sa.select(faces.c.id)
-        .join(face_collections, face_collections.c.face_id == faces.c.id)
-        .where(face_collections.c.collection_id == collection_id, faces.c.person_id.is_(None))
-    )
-    return list(connection.execute(query).scalars())
+    return {row.id: row for row in rows_in(connection, query, faces.c.id, wanted)}
 
 
 def due(connection: sa.Connection, now: dt.datetime, tenant: str, limit: int) -> list[sa.Row[Any]]:
@@ -63,9 +53,3 @@ def tenants_with_due(connection: sa.Connection, now: dt.datetime) -> list[str]:
 def set_user_id(connection: sa.Connection, face_id: str, user_id: str) -> None:
     """Store the text that a client attached to a face."""
     connection.execute(faces.update().where(faces.c.id == face_id).values(user_id=user_id))
-
-
-def collection_ids(connection: sa.Connection, face_id: str) -> list[str]:
-    """Ids of the collections that a face is in."""
-    query = sa.select(face_collections.c.collection_id).where(face_collections.c.face_id == face_id)
-    return list(connection.execute(query).scalars())

@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, Face, Page, Unknown
-from serve_app.errors import InvalidRequest, UnknownNotFound
-from serve_app.gallery.checks import check_limit, decode_cursor, encode_cursor, is_id, quoted
-from serve_app.gallery.sql.records import faces as face_records
+from serve_app.errors import UnknownNotFound
+from serve_app.gallery.checks import decode_cursor, is_id, quoted
+from serve_app.gallery.sql.records.faces import to_face
+from serve_app.gallery.sql.records.statements import cut, rows_in
 from serve_app.gallery.sql.schema import faces, unknown_faces, unknowns
 
 
@@ -27,12 +28,8 @@ def _not_expired() -> sa.ColumnElement[bool]:
 
 def of_faces(connection: sa.Connection, face_ids: Iterable[str]) -> dict[str, str]:
     """Face id -> id of the unknown that it belongs to, for those of the faces that are kept."""
-    query = sa.select(unknown_faces).join(faces, faces.c.id == unknown_faces.c.face_id).where(_not_expired())
-    return {
-        row.face_id: row.unknown_id
-        for batch in face_records.batches(face_ids)
-        for row in connection.execute(query.where(unknown_faces.c.face_id.in_(batch)))
-    }
+    query = sa.select(unknown_faces).join(faces).where(_not_expired())
+    return {row.face_id: row.unknown_id for row in rows_in(connection, query, unknown_faces.c.face_id, face_ids)}
 
 
 def lock(connection: sa.Connection, collection_id: str, ids: Iterable[str]) -> set[str]:
@@ -46,15 +43,11 @@ def face_rows(connection: sa.Connection, ids: Iterable[str]) -> list[sa.Row[Any]
     """Rows of the kept faces of these unknowns, with templates and ``unknown_id``, newest first."""
     query = (
         sa.select(faces, unknown_faces.c.unknown_id)
-        .join(unknown_faces, unknown_faces.c.face_id == faces.c.id)
+        .join(unknown_faces)
         .where(_not_expired())
         .order_by(faces.c.created.desc(), faces.c.id)
     )
-    return [
-        row
-        for batch in face_records.batches(ids)
-        for row in connection.execute(query.where(unknown_faces.c.unknown_id.in_(batch)))
-    ]
+    return list(rows_in(connection, query, unknown_faces.c.unknown_id, ids))
 
 
 def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -87,20 +80,14 @@ def not_found(unknown_id: object, name: str) -> UnknownNotFound:
 
 def page(connection: sa.Connection, collection: Collection, limit: int, cursor: str | None) -> Page[Unknown]:
     """A page of a collection's unknowns, latest seen first. Raises InvalidRequest (cursor, limit)."""
-    kept = (
-        sa.select(unknown_faces.c.unknown_id).join(faces, faces.c.id == unknown_faces.c.face_id).where(_not_expired())
-    )
+    kept = sa.select(unknown_faces.c.unknown_id).join(faces).where(_not_expired())
     query = sa.select(unknowns).where(unknowns.c.collection_id == collection.id, unknowns.c.id.in_(kept))
-    if (after := decode_cursor(cursor)) is not None:
-        last_seen, unknown_id = _position(after)
+    if (after := decode_cursor(cursor, _position)) is not None:
+        last_seen, unknown_id = after
         behind = sa.and_(unknowns.c.last_seen == last_seen, unknowns.c.id > unknown_id)
         query = query.where(sa.or_(unknowns.c.last_seen < last_seen, behind))
     ordered = query.order_by(unknowns.c.last_seen.desc(), unknowns.c.id)
-    rows = connection.execute(ordered.limit(check_limit(limit) + 1)).all()
-    following = None
-    if len(rows) > limit:
-        rows = rows[:limit]
-        following = encode_cursor(f"{rows[-1].last_seen.isoformat()} {rows[-1].id}")
+    rows, following = cut(connection, ordered, limit, lambda last: f"{last.last_seen.isoformat()} {last.id}")
     return Page(tuple(_loaded(connection, collection, rows)), following)
 
 
@@ -158,7 +145,7 @@ def all_ids(connection: sa.Connection, collection_id: str) -> list[str]:
 def _loaded(connection: sa.Connection, collection: Collection, rows: Sequence[sa.Row[Any]]) -> list[Unknown]:
     found: dict[str, list[Face]] = defaultdict(list)
     for face in face_rows(connection, [row.id for row in rows]):
-        found[face.unknown_id].append(face_records.to_face(face, None))
+        found[face.unknown_id].append(to_face(face, None))
     return [
         Unknown(row.id, collection.name, tuple(found[row.id]), row.sightings, row.first_seen, row.last_seen)
         for row in rows
@@ -168,10 +155,7 @@ def _loaded(connection: sa.Connection, collection: Collection, rows: Sequence[sa
 
 def _position(after: str) -> tuple[dt.datetime, str]:
     time, _, unknown_id = after.partition(" ")
-    try:
-        last_seen = dt.datetime.fromisoformat(time)
-    except ValueError:
-        raise InvalidRequest("cursor must be one that the previous page returned.") from None
+    last_seen = dt.datetime.fromisoformat(time)
     if last_seen.tzinfo is None:
-        raise InvalidRequest("cursor must be one that the previous page returned.")
+        raise ValueError
     return last_seen, unknown_id

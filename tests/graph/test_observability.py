@@ -142,4 +142,4 @@ def test_the_log_tells_which_request_met_what(service: RunningService) -> None:
     answer = service.enrol_without_a_store(photos.astronaut(), "logged", "the-logged-one")
     assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
     mine = service.logged("Ingress", "the-logged-one")
-    assert ("WARNING", "face images") in {(line["levelname"], line["message"].split(":")[0]) for line in mine}
+    assert ("WARNING", "images store") in {(line["levelname"], line["message"].split(":")[0]) for line in mine}

@@ -62,6 +62,7 @@ class RunningService:
             "FACEGRAPH_DATA_DIR": str(data_dir),
             "FACEGRAPH_PORT": str(self.port),
             "FACEGRAPH_METRICS_PORT": str(self.metrics_port),
+            "FACEGRAPH_TOPOLOGY": "single",  # the default depends on the machine
             "FACEGRAPH_VERBOSE": "1",
             "PYTHONUNBUFFERED": "1",
             **model_environment(),

@@ -87,7 +87,7 @@ def test_the_distributed_graph_does_the_same(tmp_path: Path) -> None:
             # A line that a stage in another process writes has the id that the caller gave.
             answer = service.enrol_without_a_store(photos.astronaut(), "logged", "the-logged-one")
             assert (answer.status_code, answer.json()["error"]["request_id"]) == (503, "the-logged-one")
-            await_warning(service, "Matcher", "the-logged-one", "face images")
+            await_warning(service, "Matcher", "the-logged-one", "images store")
             search_many_at_once(api, tmp_path / "data/traces")
             # A photograph larger than gRPC's usual limit for a message.
             large = photos.noisy(photos.astronaut(), side=2000)
@@ -208,7 +208,7 @@ def test_servers_of_ray_that_end_while_they_start_are_started_again(tmp_path: Pa
         try:
             service.start()
             assert killed.result()
-            assert "started once more" in service.log()
+            assert "trying a second time" in service.log()
         finally:
             service.stop()
     assert service.survivors() == []

@@ -24,7 +24,7 @@ from serve_app.gallery.collections import Collections
 from serve_app.gallery.privacy.erasure import Eraser
 from serve_app.gallery.sql.records import collections as collection_records
 from serve_app.gallery.sql.records import persons
-from serve_app.gallery.writes import deletion_plans, membership_plans, person_plans
+from serve_app.gallery.writes import deletion_plans, membership_plans, merge_plans, person_plans
 
 MAX_FACES_PER_REQUEST = 1000
 MAX_PERSONS_PER_REQUEST = 1000
@@ -108,7 +108,7 @@ class Persons(Collections):
         return self._writer.run(lambda c: membership_plans.link_persons(c, tenant, collection, add, remove))
 
     def merge_persons(self, tenant: str, person_id: str, other_id: str, collection: str | None = None) -> Person:
-        return self._writer.run(lambda c: membership_plans.merge_persons(c, tenant, person_id, other_id, collection))
+        return self._writer.run(lambda c: merge_plans.merge_persons(c, tenant, person_id, other_id, collection))
 
     def delete_person(self, tenant: str, person_id: str, collection: str | None = None) -> Deletion:
         return self._eraser.run(

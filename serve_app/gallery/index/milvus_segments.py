@@ -30,12 +30,6 @@ VECTOR = "vector"
 SIZES_PERIOD_S = 60.0
 """Seconds between two readings of the sizes of segments: a server merges segments in the course of hours."""
 
-MIN_CANDIDATES, MAX_CANDIDATES = 128, 1024
-ROWS_PER_CANDIDATE = 1000
-"""Bounds and slope of HNSW's ``ef``, the number of candidates that a search examines in the graph of each segment. The
-more rows are in a graph, the more candidates are needed to find the nearest one: 128 find 99.9 % in a graph of 100,000
-rows, 256 in one of 300,000 (docs/performance.md)."""
-
 USED_AFTER_S = 60.0
 """Seconds after which a listed index counts as used: a server lists an index as loaded before its searches use it. Of a
 million faces, searches found 94 % when the indexes of all segments were listed, and 99.9 % half a minute later."""
@@ -91,9 +85,9 @@ class Segments:
             return
         self._largest_segment[name] = max((segment.num_rows for segment in segments), default=0)
 
-    def candidates(self, name: str) -> int:
-        """Number of candidates (HNSW's ``ef``) that a search of this collection must examine in each segment."""
-        return min(max(MIN_CANDIDATES, self._largest_segment.get(name, 0) // ROWS_PER_CANDIDATE), MAX_CANDIDATES)
+    def largest(self, name: str) -> int:
+        """Number of rows of a collection's largest segment when the sizes were last read; 0 before."""
+        return self._largest_segment.get(name, 0)
 
     def unindexed(self, name: str, rows: int) -> int:
         """Number of a collection's rows, by any process, that the server searches with its coarse index.

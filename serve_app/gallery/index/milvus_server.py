@@ -19,7 +19,7 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
-from serve_app.gallery.index.milvus_collections import MilvusCollections, id_list, to_key, to_pk
+from serve_app.gallery.index.milvus_collections import MilvusCollections, candidates, id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_connection import connect, disconnect
 from serve_app.gallery.index.milvus_segments import Segments
 from serve_app.observability import tracing
@@ -131,7 +131,7 @@ class MilvusIndex:
             return self._search(Query(model, name, tuple(collections), limit), probes)
 
     def _search(self, query: Query, probes: Vectors) -> list[list[Hit]]:
-        ef = max(self._segments.candidates(query.name), query.limit)
+        ef = max(candidates(self._segments.largest(query.name)), query.limit)
         with self._breaker.guard():
             answers = self._client.search(
                 query.name,

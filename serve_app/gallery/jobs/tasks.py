@@ -36,6 +36,9 @@ MAX_PAIRS = 100_000
 MAX_ATTEMPTS = 20
 """How often a task is claimed before it is considered the cause of the ends of its workers, and fails."""
 
+KEPT = dt.timedelta(days=7)
+"""How long the record of a task is kept."""
+
 TIME_LIMIT = dt.timedelta(hours=24)
 """Age at which an unfinished task fails."""
 
@@ -67,8 +70,9 @@ class Tasks(Stores):
         return self._database.transact(lambda c: tasks.cancel(c, tenant, task_id))
 
     def forget_tasks(self, now: dt.datetime | None = None) -> int:
-        """Delete records of tasks that are more than a week old; the number deleted. Part of maintenance."""
-        return self._database.transact(lambda c: tasks.forget(c, now or dt.datetime.now(dt.UTC)))
+        """Delete records of tasks that are older than :data:`KEPT`; the number deleted. Part of maintenance."""
+        before = (now or dt.datetime.now(dt.UTC)) - KEPT
+        return self._database.transact(lambda c: tasks.forget(c, before))
 
     # -- duplicates
 

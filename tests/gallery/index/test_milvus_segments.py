@@ -14,6 +14,7 @@ from pymilvus.exceptions import MilvusException
 from scripts.servers.milvus import MilvusServer
 from serve_app.gallery.index import milvus_segments
 from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.index.milvus_collections import candidates
 from serve_app.gallery.index.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, SIZES_PERIOD_S, USED_AFTER_S, Segments
 from serve_app.gallery.index.milvus_server import MilvusIndex
 from tests.waiting import until
@@ -133,7 +134,7 @@ def test_what_is_indexed_when_a_process_begins_is_in_use() -> None:
 def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> None:
     client = SegmentsOfAServer()
     segments = Segments(client, 5)
-    assert segments.candidates("new") == 128
+    assert candidates(segments.largest("new")) == 128
     for size, expected in ((100_000, 128), (300_000, 300), (1_300_000, 1024)):
         client.indexes = {"small": set(), "large": {"vector"}}
         client.sizes = [20_000, size]
@@ -141,10 +142,10 @@ def test_a_search_looks_at_more_rows_of_larger_segments(clock: list[float]) -> N
         clock[0] += SIZES_PERIOD_S / 2
         client.sizes = [20_000, 20_000]
         segments.read_sizes("grown")
-        assert segments.candidates("grown") == expected, "the sizes are read once in SIZES_PERIOD_S"
+        assert candidates(segments.largest("grown")) == expected, "the sizes are read once in SIZES_PERIOD_S"
         clock[0] += SIZES_PERIOD_S
     segments.dropped("grown")
-    assert segments.candidates("grown") == 128
+    assert candidates(segments.largest("grown")) == 128
 
 
 def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
@@ -156,7 +157,7 @@ def test_a_server_that_does_not_tell_is_asked_again(clock: list[float], caplog: 
     client.failing = False
     clock[0] += SIZES_PERIOD_S
     segments.read_sizes("grown")
-    assert segments.candidates("grown") == 500
+    assert candidates(segments.largest("grown")) == 500
 
 
 @pytest.mark.milvus_server

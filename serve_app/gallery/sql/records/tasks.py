@@ -15,9 +15,6 @@ from serve_app.gallery import checks
 from serve_app.gallery.sql.records.statements import to_value
 from serve_app.gallery.sql.schema import bulk_entries, tasks
 
-KEPT = dt.timedelta(days=7)
-"""How long the record of a task is kept."""
-
 CLAIM = dt.timedelta(seconds=60)
 """After this long without progress, another worker takes over a task."""
 
@@ -148,10 +145,10 @@ def release(connection: sa.Connection) -> None:
     connection.execute(tasks.update().where(tasks.c.state == str(TaskState.RUNNING)).values(claimed_until=None))
 
 
-def forget(connection: sa.Connection, now: dt.datetime) -> int:
-    """Delete the records that are older than :data:`KEPT`; the number deleted."""
+def forget(connection: sa.Connection, before: dt.datetime) -> int:
+    """Delete the records of tasks that were created by this time; the number deleted."""
     uploads = sa.select(bulk_entries.c.task_id).where(bulk_entries.c.stored)  # their blobs must be erased first
-    old = tasks.delete().where(tasks.c.created <= now - KEPT, tasks.c.id.not_in(uploads))
+    old = tasks.delete().where(tasks.c.created <= before, tasks.c.id.not_in(uploads))
     return connection.execute(old).rowcount
 
 

@@ -117,7 +117,9 @@ def test_shrinking_averages() -> None:
 
 @given(st.integers(20, 700), st.integers(20, 700), st.integers(1, 300), st.integers(1, 300))
 @example(511, 511, 15, 15)
-def test_resize_moves_nothing_by_more_than_a_pixel_of_the_result(width: int, height: int, new_width: int, new_height: int) -> None:
+def test_resize_moves_nothing_by_more_than_a_pixel_of_the_result(
+    width: int, height: int, new_width: int, new_height: int
+) -> None:
     ramp = np.zeros((height, width, 3), np.uint8)
     ramp[..., 0] = np.linspace(0, 255, width)
     ramp[..., 1] = np.linspace(0, 255, height)[:, None]

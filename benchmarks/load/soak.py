@@ -1,7 +1,7 @@
 """Soak: resident memory of each process of the service over thousands of mixed requests, and lost writes.
 
 A service as shipped gets searches, enrolments, changes, deletions and requests that must be rejected
-(:mod:`benchmarks.load.workload`) from several clients at the same time, while the resident memory of each of its
+(:mod:`benchmarks.load.mixed_workload`) from several clients at the same time, while the resident memory of each of its
 processes is sampled. At the end every acknowledged write is looked up.
 """
 
@@ -27,7 +27,7 @@ from benchmarks.common.images import camera_picture
 from benchmarks.common.machine import overrides
 from benchmarks.common.report import Report
 from benchmarks.common.service import ServiceProcess, running_service
-from benchmarks.load import plots, workload
+from benchmarks.load import mixed_workload, plots
 
 SETTLED = 0.2
 """Share of the requests after which caches and allocators are assumed to be filled."""
@@ -63,19 +63,19 @@ def run(options: argparse.Namespace) -> Path:
         running_service(Path(name) / "data", **environment) as service,
         httpx.Client(base_url=service.url, headers={"X-API-Key": service.key}, timeout=60, trust_env=False) as api,
     ):
-        api.post("/v1/collections", json={"name": workload.COLLECTION}).raise_for_status()
-        tally = workload.Tally()
-        clients = [workload.Client(api, number, pictures, tally) for number in range(options.clients)]
+        api.post("/v1/collections", json={"name": mixed_workload.COLLECTION}).raise_for_status()
+        tally = mixed_workload.Tally()
+        clients = [mixed_workload.Client(api, number, pictures, tally) for number in range(options.clients)]
         started = time.monotonic()
         with sampled(service, tally) as samples:
-            workload.run(clients, tally, options.requests, started + 60 * options.minutes)
+            mixed_workload.run(clients, tally, options.requests, started + 60 * options.minutes)
         took = time.monotonic() - started
         figures = {
             "target": TARGET,
             **summary(tally, samples),
             "seconds": round(took, 1),
             "per_second": round(tally.requests / took, 1),
-            "lost": workload.lost(api, clients),
+            "lost": mixed_workload.lost(api, clients),
         }
     plots.memory(report.plot_path(), samples)
     for process, memory in figures["memory_mb"].items():
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> Path:
 
 
 @contextlib.contextmanager
-def sampled(service: ServiceProcess, tally: workload.Tally, period_s: float = 2.0) -> Iterator[Samples]:
+def sampled(service: ServiceProcess, tally: mixed_workload.Tally, period_s: float = 2.0) -> Iterator[Samples]:
     """Sample resident memory while the body of the ``with`` statement runs."""
     samples: dict[str, list[tuple[int, float]]] = defaultdict(list)
     ended = threading.Event()
@@ -126,7 +126,7 @@ def role(process: psutil.Process) -> str:
     return "Ray: agents and idle workers"
 
 
-def summary(tally: workload.Tally, samples: Samples) -> dict[str, Any]:
+def summary(tally: mixed_workload.Tally, samples: Samples) -> dict[str, Any]:
     """Answers by kind and status, and memory: see :func:`growth`."""
     by_kind: dict[str, dict[str, int]] = defaultdict(dict)
     for (kind, status), number in sorted(tally.answers.items()):

@@ -1,4 +1,4 @@
-"""Photographs for the tests, as JPEG bytes: from installed packages, and from ``../shared/data`` where that is."""
+"""Photographs for the tests, as JPEG bytes: from installed packages, and from ``../shared/data`` if it exists."""
 
 from __future__ import annotations
 

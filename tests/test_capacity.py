@@ -1,4 +1,4 @@
-"""The capacity model: rules that hold for all times, and figures that the documentation names."""
+"""The capacity model: properties for all inputs, and the figures in the documentation."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ NAMED = {
 
 
 def licence(name: str) -> str | None:
-    """As an expression or in words; None: not installed on this platform."""
+    """As an SPDX expression or a name; None: not installed on this platform."""
     try:
         found = metadata.metadata(name)
     except metadata.PackageNotFoundError:

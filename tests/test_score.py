@@ -1,4 +1,4 @@
-"""Cosine, score, FMR and FPIR hold together."""
+"""Cosine, score, FMR and FPIR agree with each other."""
 
 from __future__ import annotations
 

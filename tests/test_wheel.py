@@ -1,4 +1,4 @@
-"""The wheel ships no test doubles: none by name, and none by what it implements."""
+"""The wheel contains no test doubles, by name or by what they implement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with the patience that a busy machine needs."""
+"""Waiting for a condition with a time limit that suffices on a busy machine."""
 
 from __future__ import annotations
 

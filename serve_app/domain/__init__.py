@@ -68,3 +68,6 @@ __all__ += ["Comparison", "Enrolment", "GalleryAnswer", "GalleryQuery", "Match"]
 __all__ += ["SearchResult", "SearchedFace", "Threshold", "ThresholdRequest"]
 __all__ += ["BulkPerson", "BulkWork", "DuplicatePair", "Task", "TaskState"]
 __all__ += ["Sighting", "Unknown"]
+
+LooseFacesChange = UnassignedFacesChange
+"""Former name, for programs that import it."""

@@ -1,4 +1,4 @@
-"""Bursts are served, a lasting overload makes nobody wait for a whole queue, and it ends."""
+"""Admission control: bursts are served, and under a lasting overload requests are refused at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Replica:
         return end - at
 
     def load(self, rate: float, seconds: float, seed: int = 0) -> list[float | None]:
-        """Answers to requests that come at random, on average so many a second."""
+        """Answers to requests that arrive at random, with this mean rate in 1/s."""
         gaps = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds))
         return [self.request(float(at)) for at in self.now + np.cumsum(gaps)]
 

@@ -1,4 +1,4 @@
-"""Uploads of many persons over HTTP: what is accepted, followed, reported; and the worker that enrols them."""
+"""Uploads of many persons over HTTP: what is accepted, progress, the report, and the worker that enrols them."""
 
 from __future__ import annotations
 

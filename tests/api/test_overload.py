@@ -1,4 +1,4 @@
-"""A busy replica says so at once, in the API's own words, and still answers its health checks."""
+"""A busy replica refuses requests at once with the API's own error and still answers its health checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One person through a door, many at the same time, and what the next run knows."""
+"""Enrolment of many persons in parallel through an enrolment target, and what the next run skips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serve_app.bulk.worklist import WorkList
 
 @dataclass
 class FakeTarget:
-    """Implements the door: a dictionary. Pictures that begin with ``bad`` are refused; ``faults`` come first."""
+    """Implements the enrolment target with a dictionary. Images that begin with ``bad`` are refused; ``faults`` come first."""
 
     faces: dict[str, list[bytes]] = field(default_factory=dict)
     calls: list[tuple[Mode, int]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The door of the Python handle: the ingress' own errors, and Ray's, in the words of the door."""
+"""The enrolment target over the Python handle: errors of the ingress and of Ray become errors of the target."""
 
 from __future__ import annotations
 

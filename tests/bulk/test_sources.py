@@ -1,4 +1,4 @@
-"""Where persons are read from, and what is said of what cannot be read."""
+"""Sources of persons (folders, archives, manifests), and the report of what cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API over a real gallery and fake models on a real HTTP port, for the client and the commands that use it."""
+"""Fixtures: the API over a real gallery and fake models on a real HTTP port, for the client and the commands."""
 
 from __future__ import annotations
 

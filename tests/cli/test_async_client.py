@@ -1,4 +1,4 @@
-"""The client for event loops against the real API: the same methods, answers and errors as the other one."""
+"""The asynchronous client against the real API: same methods, answers and errors as the synchronous one."""
 
 from __future__ import annotations
 

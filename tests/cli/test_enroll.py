@@ -1,4 +1,4 @@
-"""``facegraph enroll``: many persons, bad pictures, interruptions."""
+"""``facegraph enroll``: many persons, rejected images, interruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is supervised ends with its supervisor, and leaves nothing behind."""
+"""The supervised processes end with their supervisor."""
 
 from __future__ import annotations
 

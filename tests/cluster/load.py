@@ -1,4 +1,4 @@
-"""Clients who search without a pause, never try again, and count what they get."""
+"""Clients that search without a pause or a second attempt, and count the answers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Load:
                         self.failures.append((began - self.started, f"{got}: {said}"))
 
     def wait_for(self, answers: int, timeout_s: float = 120) -> None:
-        """Until so many more requests were answered with 200."""
+        """Wait until this number of further requests was answered with 200."""
         target, deadline = self.answers["200"] + answers, time.monotonic() + timeout_s
         while self.answers["200"] < target:
             assert time.monotonic() < deadline, f"{self.answers}: {self.failures[-3:]}"

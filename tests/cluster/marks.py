@@ -1,4 +1,4 @@
-"""What every test on the cluster is marked with."""
+"""The markers of the tests on the cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder enrolled by a job that is submitted to the cluster, as docs/python-handle.md says."""
+"""A folder is enrolled by a job that is submitted to the cluster, as docs/python-handle.md describes."""
 
 from __future__ import annotations
 

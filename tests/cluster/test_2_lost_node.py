@@ -1,4 +1,4 @@
-"""A node is killed under load: what clients meet, and how long until every stage is whole again."""
+"""A node is killed under load: the answers that clients get, and the time until each stage is complete again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds in every view: error states, phone width, both schemes, keyboard, names for everything, strict policy."""
+"""Properties of every view: error states, phone width, colour schemes, keyboard, accessible names, security policy."""
 
 from __future__ import annotations
 

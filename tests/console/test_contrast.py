@@ -1,4 +1,4 @@
-"""Contrast as WCAG 2.2 asks for it (AA), from what Chromium computed, in light and in dark."""
+"""Contrast by WCAG 2.2 (AA), from the colours that Chromium computed, in light and dark."""
 
 from __future__ import annotations
 

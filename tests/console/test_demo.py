@@ -1,4 +1,4 @@
-"""What ``make demo`` does: the photographs of packages, enrolled, and the address that it prints opened."""
+"""``make demo``: photographs of packages are enrolled, and the printed address shows the search."""
 
 from __future__ import annotations
 

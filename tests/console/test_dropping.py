@@ -1,4 +1,4 @@
-"""Photographs and folders dragged from a file manager onto the enrol view: real files of the disk, a real drop."""
+"""Photographs and folders are dragged from disk onto the enrol view: real files, real drop events."""
 
 from __future__ import annotations
 

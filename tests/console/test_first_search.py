@@ -1,4 +1,4 @@
-"""The first minutes of a newcomer: README.md's first search, in the browser, from an empty data folder."""
+"""README.md's first search, in the browser, from an empty data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By the keyboard alone: what is reached with Tab, what Enter and Escape do, and where the focus is afterwards."""
+"""Use by keyboard alone: what Tab reaches, what Enter and Escape do, and where the focus is afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may enter the console, where the key is kept, and what each role sees."""
+"""Signing in to the console: which keys are accepted, where the key is stored, and what each role sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status view, with answers that a small test service never gives: replicas, queues, refusals, warnings."""
+"""The status view, with answers that a small test service does not give: replicas, queues, refusals, warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every contract method exists on every side, with the same signature, and its marks say what it does."""
+"""Each contract method exists on every side with the same signature, and its marks are true."""
 
 from __future__ import annotations
 

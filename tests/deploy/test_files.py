@@ -1,4 +1,4 @@
-"""The deployment files say what the code, the configurations and the formats they are written in say."""
+"""The deployment files agree with the code, the configurations and the schemas of their formats."""
 
 from __future__ import annotations
 

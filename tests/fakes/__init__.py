@@ -1,1 +1,1 @@
-"""Test doubles of models and of the vector index, and faults on demand. The gallery in tests is the real one."""
+"""Test doubles of models and of the vector index, and injected faults. The gallery in tests is the real one."""

@@ -1,4 +1,4 @@
-"""A gallery under a test's control, between the matcher stage and the real gallery."""
+"""A gallery between the matcher stage and the real gallery that a test can delay or let fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that is a function."""
+"""An ONNX session whose model is a Python function."""
 
 from __future__ import annotations
 

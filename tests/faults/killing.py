@@ -1,4 +1,4 @@
-"""Lives and deaths of a victim process."""
+"""Starts a victim process, kills it, and starts it again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Victim:
             self._child = event[1] if event[0] == "born" else self._child  # said by the parent, perhaps after "ready"
 
     def await_progress(self, changes: int, timeout_s: float) -> float:
-        """Wait until so many more changes are acknowledged; the seconds it took."""
+        """Wait until this number of further changes is acknowledged; the seconds it took."""
         started, target = time.monotonic(), self.ledger.acknowledged + changes
         while self.ledger.acknowledged < target:
             assert time.monotonic() - started < timeout_s, f"no change was acknowledged for {timeout_s} s"

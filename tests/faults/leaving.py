@@ -1,4 +1,4 @@
-"""Clients that go away in the middle: a request's bytes on a bare socket, which is closed whenever a test likes."""
+"""Clients that disconnect in the middle of a request: bytes on a bare socket that the test closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true after a kill: every acknowledged state, or of a change that was under way all or nothing."""
+"""What must be true after a kill: each acknowledged change is there, and a change in progress is complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that go away: their work stops, nothing is half written, and whoever comes next is served at once."""
+"""Clients that disconnect: their work stops, no partial write remains, and the next client is served at once."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Served:
         return request_bytes(self.url, "PUT", PATH + person, self.key, files={"image": ("a.jpg", photo)})
 
     def await_ends(self, number: int) -> None:
-        """Until so many enrolments have ended, in whatever way."""
+        """Wait until this number of enrolments has ended, successfully or not."""
         await_true(lambda: len(self.ends()) >= number, f"{number} requests have ended")
 
     def ends(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""A disk that fills up or turns read-only under a running gallery, and an embedded index that was damaged."""
+"""A disk that fills up or becomes read-only under a running gallery, and a damaged embedded index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL in the running service under HTTP load: the matcher's replica, the ingress, all of it."""
+"""SIGKILL in the running service under HTTP load: the matcher's replica, the ingress, and all processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL of the process that owns the gallery, at random moments, on every kind of store."""
+"""SIGKILL of the process that owns the gallery, at random moments, with every kind of store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL of the servers under a gallery that goes on running: errors meanwhile, recovery without restart, no loss."""
+"""SIGKILL of the servers under a running gallery: errors meanwhile, recovery without a restart, no loss."""
 
 from __future__ import annotations
 

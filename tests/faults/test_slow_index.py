@@ -1,4 +1,4 @@
-"""A Milvus server that is slow, silent or behind a bad network: bounded waits, errors in words, no loss, no restart."""
+"""A Milvus server that is slow, silent or behind a bad network: bounded waits, clear errors, no loss, no restart."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMEOUT_S = 4.0
 LONG_TIMEOUT_S = 30.0  # that a busy machine does not reach
 PATIENCE_S = 180  # of a busy machine
 CROWD = 5 * THREADS
-"""Callers at the same time: so many waits one after the other would be five times the timeout."""
+"""Callers at the same time. Their waits one after another would take five times the timeout."""
 
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ async def found(stage: MatcherStage, seed: int) -> list[str]:
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """What came of it; any error but the one in words fails the test."""
+    """The outcome of the call; any error but the documented one fails the test."""
     try:
         await call
     except StoreUnavailable:

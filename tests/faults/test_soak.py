@@ -1,4 +1,4 @@
-"""Mixed traffic in this process: the answers are as they should be, nothing is lost, memory stays flat."""
+"""Mixed traffic in this process: answers are as expected, nothing is lost, memory does not grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the victims of the kills do: random enrolments, updates and deletions, told before and after each.
+"""Workload of the victims of kills: random enrolments, updates and deletions, reported before and after each.
 
 Every line on standard output is a JSON list: ``["begin", person, state to be]``, then one of ``["done", person]``,
 ``["failed", person]`` (an error said that nothing was written) and ``["unknown", person]`` (an error said that nobody

@@ -1,1 +1,1 @@
-"""Hostile input: real files, damaged in every kind of way, for whatever reads files and requests."""
+"""Hostile input: real files with many kinds of damage, for every parser of files and requests."""

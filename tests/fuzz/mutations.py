@@ -1,4 +1,4 @@
-"""Damage done to bytes: what goes wrong on the way, and what people do on purpose."""
+"""Damage to bytes: transmission errors and deliberate manipulation."""
 
 from __future__ import annotations
 

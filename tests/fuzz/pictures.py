@@ -1,4 +1,4 @@
-"""Seeds: picture files of every kind that is read, and of some that must be refused, small and well-formed."""
+"""Seeds: small, well-formed image files of each format that is read, and of some that must be refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: each takes bytes and either does its work or raises the one error that a caller can understand."""
+"""Fuzz targets: each takes bytes and either does its work or raises the documented error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile files and requests: an answer or an error in words; no crash, bounded time and memory.
+"""Damaged and hostile files and requests: an answer or a clear error; no crash, bounded time and memory.
 
 ``make fuzz`` tries more and others: FACEGRAPH_FUZZ_INPUTS of each kind.
 """

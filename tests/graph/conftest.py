@@ -1,4 +1,4 @@
-"""The instance for tests that only speak HTTP to it."""
+"""Fixture: one instance of the service for the tests that only send HTTP requests to it."""
 
 from __future__ import annotations
 

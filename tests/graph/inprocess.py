@@ -1,4 +1,4 @@
-"""The whole service inside the test's own process, without Ray: the same stages and application, up in a second.
+"""The whole service in the test's process without Ray: the same stages and application, ready within a second.
 
 ``FACEGRAPH_TEST_WITHOUT_RAY=1`` runs those tests of the graph on it that only speak HTTP.
 """

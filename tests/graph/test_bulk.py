@@ -1,4 +1,4 @@
-"""Uploads of many persons on real photographs: handed in, followed, found, also across a restart."""
+"""Uploads of many persons from real photographs: submitted, followed, found, also after a restart."""
 
 from __future__ import annotations
 

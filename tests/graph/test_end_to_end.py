@@ -1,4 +1,4 @@
-"""The main job on real photographs, through HTTP, on a real Serve instance."""
+"""Enrolment and search of real photographs, through HTTP, on a real Serve instance."""
 
 from __future__ import annotations
 

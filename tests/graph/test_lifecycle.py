@@ -1,4 +1,4 @@
-"""Starting, stopping, starting again: nothing lost, no process left, fast enough."""
+"""Start, stop and restart: nothing is lost, no process is left, and both are fast enough."""
 
 from __future__ import annotations
 

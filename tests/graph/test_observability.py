@@ -1,4 +1,4 @@
-"""What an operator sees: a real Prometheus with the shipped rules scrapes a running instance; logs tell the request."""
+"""Monitoring: a real Prometheus with the shipped rules scrapes a running instance; log lines have the request's id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's first search, as it is written there."""
+"""The README's first search, with the commands as written there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_first_search_finds_the_person(running: RunningService | InProcessSe
     ):
         assert written in script
         script = script.replace(written, here)
-    samples.main(tmp_path)  # `examples/photos.py`, which the README names for whoever has no pictures
+    samples.main(tmp_path)  # `examples/photos.py`, which the README names for readers without photographs
     try:
         done = subprocess.run(
             ["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False

@@ -1,4 +1,4 @@
-"""Ids that try to be SQL, a filter of the index or a path: they find nothing, change nothing, break nothing."""
+"""Ids that contain SQL, index filters or paths: they find, change and break nothing."""
 
 from __future__ import annotations
 

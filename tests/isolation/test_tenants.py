@@ -201,7 +201,7 @@ def test_tenants_are_apart(fresh: World, name: str) -> None:
     sent = {*owner.ids.values(), *map(as_uuid, owner.ids.values())}
     assert not [id_ for id_ in {*secret_ids, *map(as_uuid, secret_ids)} - sent if id_ in told]
 
-    # Whoever asks for what is another's learns as much as whoever asks for what never was.
+    # A request for another tenant's object is answered like a request for one that never existed.
     fresh.close()
     fresh.renew()
     nothing = send(fresh, name, stranger, {key: uuid.uuid4().hex for key in owner.ids})

@@ -1,4 +1,4 @@
-"""Two tenants in one real gallery, who use the same names; what the owner stores carries a word that must not leak."""
+"""Two tenants in one real gallery that use the same names; the owner's data contains a word that must not leak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stages count, recorded instead of exported."""
+"""The metrics that stages record, kept in memory instead of exported."""
 
 from __future__ import annotations
 

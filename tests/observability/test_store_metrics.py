@@ -1,4 +1,4 @@
-"""Who hears what of the stores, told by the stores themselves."""
+"""Metrics of the stores' calls, recorded by the real stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces: one for each request, through all stages as if each were a process of its own, and none where none is due."""
+"""Traces: one for each request across all stages, and none where tracing is off."""
 
 from __future__ import annotations
 

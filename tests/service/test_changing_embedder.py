@@ -1,4 +1,4 @@
-"""From one real embedder to another on photographs: nobody is lost, and every score is of the model that made it."""
+"""A change between two real embedders on photographs: no person is lost, and each score is of the right model."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def _change(folder: Path) -> None:
     service = stages.service(settings)
     try:
         assert await service.matcher.embedders() == EmbeddersInUse(OLD, NEW)
-        assert await who(service, again) == before, "nothing changes for whoever searches"
+        assert await who(service, again) == before, "nothing changes for searches"
         await enrol(service, "powell", powell, ImageStorage.NONE)
         worker = Reembedder(stages.stages["embedder"], stages.stages["matcher"], batch=1)
         steps = 0

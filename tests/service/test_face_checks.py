@@ -1,4 +1,4 @@
-"""What enrolment, search and comparison refuse only when asked to: unfit faces, second faces, duplicates."""
+"""Checks that enrolment, search and comparison make only on request: quality, second faces, duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of a busy stage travel together: none is lost, none waits for what it need not."""
+"""Calls that wait for a busy stage are sent together: none is lost, and none waits without need."""
 
 from __future__ import annotations
 

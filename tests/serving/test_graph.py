@@ -1,4 +1,4 @@
-"""The graph as it is handed to Ray Serve: built, and not run."""
+"""The graph as it is handed to Ray Serve: built, not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Serve's proxy would say by itself becomes a 503 in words; what the application says goes through unchanged."""
+"""Refusals by Serve's proxy become a 503 with the API's error; the application's answers pass unchanged."""
 
 from __future__ import annotations
 

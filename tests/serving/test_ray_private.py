@@ -55,12 +55,44 @@ def test_no_other_module_uses_a_private_name_of_ray() -> None:
     for path in (ROOT / "serve_app").rglob("*.py"):
         if path.name == "ray_private.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ray"):
-                names = [node.module or "", *(alias.name for alias in node.names)]
-                found += [(path.name, name) for name in names if any(p.startswith("_") for p in name.split("."))]
-            elif isinstance(node, ast.keyword) and node.arg in {"_by_reference", "_node_ip_address", "_temp_dir"}:
-                found.append((path.name, node.arg))
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("__serve"):
-                found.append((path.name, node.name))
+        found += [(path.name, name) for name in private_names_of_ray(ast.parse(path.read_text("utf-8")))]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import ray._private.services",
+        "from ray.serve._private import replica",
+        "from ray.serve.context import _serve_request_context",
+        "import ray\nray.serve.context._serve_request_context.get()",
+        "from ray import serve\nserve._run(graph)",
+        "handle.options(_by_reference=True)",
+        "import ray\nray.init(_metrics_export_port=1)",
+        "class A:\n    def __serve_build_asgi_app__(self): ...",
+    ],
+)
+def test_a_private_name_of_ray_is_noticed(source: str) -> None:
+    assert private_names_of_ray(ast.parse(source))
+
+
+def private_names_of_ray(module: ast.Module) -> list[str]:
+    """Private names that a module imports from Ray, reads from what it imported, defines for it or passes to a call."""
+    of_ray: set[str] = set()
+    names = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray":
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+            of_ray |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            imported = [alias for alias in node.names if alias.name.split(".")[0] == "ray"]
+            names += [alias.name for alias in imported]
+            of_ray |= {alias.asname or "ray" for alias in imported}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and (chain := ast.unparse(node)).split(".")[0] in of_ray:
+            names.append(chain)
+        elif isinstance(node, ast.keyword) and (node.arg or "").startswith("_"):
+            names.append(str(node.arg))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("__serve"):
+            names.append(node.name)
+    return [name for name in names if any(part.startswith("_") for part in name.split("."))]

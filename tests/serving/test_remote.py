@@ -1,4 +1,4 @@
-"""What a stage in another process does when its replica dies, is busy, or refuses."""
+"""A stage in another process: behaviour when its replica dies, is busy, or refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several calls that a replica gets as one."""
+"""Several calls that a replica receives as one."""
 
 from __future__ import annotations
 

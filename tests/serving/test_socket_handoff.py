@@ -1,4 +1,4 @@
-"""The port is lent to another process, outlives it, and requests behave as behind a proxy."""
+"""The listening socket is handed to another process, and requests behave as behind a proxy."""
 
 from __future__ import annotations
 

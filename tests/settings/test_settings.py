@@ -1,4 +1,4 @@
-"""Settings come from the file and the environment, and impossible ones are refused in words."""
+"""Settings come from the file and the environment; invalid ones are refused with a clear message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of the topology, and what hands it on."""
+"""The choice of the topology, and how it reaches the replicas."""
 
 from __future__ import annotations
 

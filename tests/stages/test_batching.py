@@ -1,4 +1,4 @@
-"""The batcher serves single items at once, fills batches under load, and never leaves a caller hanging."""
+"""The batcher serves single items at once, fills batches under load, and answers every caller."""
 
 from __future__ import annotations
 

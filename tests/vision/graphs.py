@@ -1,4 +1,4 @@
-"""What a test asks of a serialised graph."""
+"""Helpers that read a serialised ONNX graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small file server that can break off, for the tests of downloads."""
+"""A small file server that can break connections, for the tests of downloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FileServer:
 
     Attributes:
         requests: the ``Range`` header of each request, None where there was none.
-        break_after: close the connection after so many bytes of an answer.
+        break_after: close the connection after this number of bytes of an answer.
     """
 
     def __init__(self, contents: Mapping[str, bytes], *, break_after: int | None = None, ranges: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Anchors in a catalogue entry."""
+"""Calibration points in a catalogue entry."""
 
 from __future__ import annotations
 

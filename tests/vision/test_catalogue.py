@@ -1,4 +1,4 @@
-"""The model catalogue: the shipped entries, and entries of one's own."""
+"""The model catalogue: shipped entries and a user's own."""
 
 from __future__ import annotations
 

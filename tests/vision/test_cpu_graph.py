@@ -1,4 +1,4 @@
-"""The forms that nodes take for the CPU compute what the nodes did."""
+"""Nodes rewritten for the CPU compute the same as the original ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that compute share the processors: each waits for one, and a call that finds several free takes them."""
+"""Computing threads share the processors: each waits for one, and a call that finds several free takes them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Worker:
         self._thread.join(60)
 
 
-def test_whoever_comes_when_all_are_held_waits_for_a_turn_in_order() -> None:
+def test_callers_wait_in_order_when_all_slots_are_held() -> None:
     cores = CpuSlots(2)
     first, second = Worker(cores), Worker(cores)
     assert first.has.wait(60)

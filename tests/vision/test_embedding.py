@@ -1,4 +1,4 @@
-"""The embedder: its interface on a fake, its meaning on real photographs."""
+"""The embedder: its interface with a fake model, its results on real photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a file's bytes to faces."""
+"""The face analyser: from the bytes of a file to faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""False-match rates of many comparisons, and the score that is made of them."""
+"""False-match rates of many comparisons, and the score that is derived from them."""
 
 from __future__ import annotations
 

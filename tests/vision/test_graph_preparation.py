@@ -1,4 +1,4 @@
-"""Prepared graphs compute what the published ones do."""
+"""Prepared graphs compute the same as the published ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures in, pixels out: formats, orientation, limits, damage."""
+"""Image decoding: formats, orientation, limits, damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that fail, and npm."""
+"""Model downloads over failing networks, and from npm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where model files come from: every source, every way it can go wrong, and several processes at once."""
+"""Sources of model files, their failures, and several processes at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening models: the right provider, and clear words where there is none."""
+"""Opening ONNX models: the right provider, and a clear error if there is none."""
 
 from __future__ import annotations
 

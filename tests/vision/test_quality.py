@@ -1,4 +1,4 @@
-"""What is measured on a face and which codes follow."""
+"""Measurements of a face, and the quality codes that follow from them."""
 
 from __future__ import annotations
 

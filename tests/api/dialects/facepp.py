@@ -1,4 +1,4 @@
-"""Calls in Face++'s words over fake models."""
+"""Helpers that call the Face++ dialect over fake models."""
 
 from __future__ import annotations
 

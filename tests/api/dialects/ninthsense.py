@@ -1,4 +1,4 @@
-"""A client of 9thSense's wire format, and a world to search in."""
+"""A client of 9thSense's wire format, and a gallery to search in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls in the cloud's words over fake models; every answer is held against the vendor's specification."""
+"""Helpers that call the OpenCV cloud dialect over fake models and check answers against the vendor's specification."""
 
 from __future__ import annotations
 

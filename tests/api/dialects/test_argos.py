@@ -1,4 +1,4 @@
-"""ARGOS Identity's Face ID, from its published pages, over fake models."""
+"""ARGOS Identity's Face ID: requests and answers of its published pages, over fake models."""
 
 from __future__ import annotations
 

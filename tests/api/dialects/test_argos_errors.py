@@ -1,4 +1,4 @@
-"""Every error of ARGOS's published table, row by row."""
+"""Each row of ARGOS's published error table."""
 
 from __future__ import annotations
 

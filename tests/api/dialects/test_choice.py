@@ -1,4 +1,4 @@
-"""Which dialects are spoken is a setting."""
+"""The setting that chooses the dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Face++ v3: pictures and faces, from the published pages and recorded answers, over fake models."""
+"""Face++ v3: images and faces, by the published pages and recorded answers, over fake models."""
 
 from __future__ import annotations
 

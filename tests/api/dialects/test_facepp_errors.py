@@ -1,4 +1,4 @@
-"""Face++ v3: every row of the error tables, by status and exact message."""
+"""Face++ v3: each row of the error tables, with status and exact message."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_the_keys_rate_limit(world: World) -> None:
 
 def test_a_body_that_is_too_large_is_answered_in_plain_text(api: Client) -> None:
     limit = facepp_params.BODY_BYTES_PER_IMAGE + facepp_params.SLACK
-    for keys in (api.keys, {}):  # whoever calls
+    for keys in (api.keys, {}):  # with a key and without
         response = api.world.client.post("/facepp/v3/detect", data=keys, files={"image_file": ("a", b"x" * limit)})
         assert (response.status_code, response.text) == (413, "Request Entity Too Large")
         assert response.headers["content-type"].startswith("text/plain")

@@ -1,4 +1,4 @@
-"""9thSense's face search, from its published page, over fake models."""
+"""9thSense's face search, by its published page, over fake models."""
 
 from __future__ import annotations
 

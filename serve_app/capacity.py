@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serve_app.errors import InvalidRequest
-from serve_app.gallery.index.milvus_collections import HNSW
-from serve_app.gallery.index.milvus_lite import EMBEDDED_ROWS
+from serve_app.index_parameters import EMBEDDED_ROWS, HNSW
 
 LINK_BYTES = 2 * HNSW["M"] * 4 * 1.1
 """Bytes of a row's links in an HNSW graph: 2 M links of 4 bytes in the lowest layer, a tenth more for the layers above

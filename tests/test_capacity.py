@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from serve_app.capacity import GpuRates, Load, Machine, Times, picture_ms, pictures_per_second, plan, row_bytes
 from serve_app.errors import InvalidRequest
-from serve_app.gallery.index.milvus_lite import EMBEDDED_ROWS
+from serve_app.index_parameters import EMBEDDED_ROWS
 
 LITE = Times(http=10, detect=16, place=4, embed=20, match=3, index=7, index_faces=10_000, liveness=15)
 SERVER = dataclasses.replace(LITE, index=2, index_faces=100_000, server=True)
@@ -82,3 +84,9 @@ def test_an_impossible_load_is_refused(wrong: dict[str, float]) -> None:
 def test_a_share_is_a_share() -> None:
     with pytest.raises(InvalidRequest, match="between 0 and 1"):
         Machine(used=1)
+
+
+def test_the_model_loads_no_store() -> None:
+    script = "import sys, serve_app.capacity; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
+    assert not set(done.stdout.split()) & {"pymilvus", "sqlalchemy", "ray", "cv2"}

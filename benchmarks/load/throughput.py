@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mix", type=Path, help="search the images of this folder as they are, not 640x480 portraits")
     parser.add_argument("--people", type=int, default=500, help="size of the gallery")
     parser.add_argument("--pictures", type=int, default=40, help="different images")
-    parser.add_argument("--sides", nargs="*", choices=CONTENDERS, default=CONTENDERS, help="compared with the floor")
+    parser.add_argument(
+        "--contenders", "--sides", nargs="*", choices=CONTENDERS, default=CONTENDERS, help="compared with the floor"
+    )
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 16, 64], help="concurrencies")
     parser.add_argument("--seconds", type=float, default=3.5, help="seconds of one measurement")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each server at each concurrency")
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> Path:
     with tempfile.TemporaryDirectory(prefix="facegraph-benchmark-") as name:
         folder = Path(name)
         enrolled_folder(folder / "data", chosen)
-        compared = contenders(folder / "data", folder, options.sides)
+        compared = contenders(folder / "data", folder, options.contenders)
         load = LoadDriver(folder, pictures)
         with contextlib.closing(floor.Floor(folder / "data", pictures)) as loop:
             figures = summarise(closed_loop(compared, loop, load, options))

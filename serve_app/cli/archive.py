@@ -47,8 +47,8 @@ def export(
     with (
         records_of(settings) as database,
         _target(file) as stream,
-        _sealed(stream, secret) as sealed,
-        ArchiveWriter(sealed) as archive,
+        _encrypted(stream, secret) as encrypted,
+        ArchiveWriter(encrypted) as archive,
     ):
         done = export_archive(database, open_blobs(settings), archive)
     note(f"{done.persons} persons, {done.faces} faces and {done.images} images are in the archive.")
@@ -149,15 +149,15 @@ def _target(file: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _sealed(stream: IO[bytes], secret: str) -> Iterator[IO[bytes]]:
+def _encrypted(stream: IO[bytes], secret: str) -> Iterator[IO[bytes]]:
     from serve_app.gallery.archive.encrypted_file import EncryptedWriter
 
     if not secret:
         yield stream
         return
-    sealed: Any = EncryptedWriter(stream, secret)
-    yield sealed
-    sealed.close()
+    encrypted: Any = EncryptedWriter(stream, secret)
+    yield encrypted
+    encrypted.close()
 
 
 @contextlib.contextmanager

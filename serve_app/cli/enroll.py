@@ -82,7 +82,9 @@ def enroll(
     concurrency = min(concurrency, window)
     options = {"faces": faces, "liveness": liveness, "reject_below": reject_below}
 
-    async def run(work: WorkList, files: Files, state: Checkpoint, tally: EnrolReport, stop: threading.Event) -> None:
+    async def run(
+        work: WorkList, files: Files, state: Checkpoint, enrol_report: EnrolReport, stop: threading.Event
+    ) -> None:
         async with connect_async(url, key, timeout_s=120, patience_s=300) as client:
             await _note_present(client, collection, work, state)
             limits = (await client.info())["limits"]
@@ -93,7 +95,7 @@ def enroll(
                 most=min(int(limits["max_images_per_request"]), window // concurrency),
                 most_bytes=int(limits["max_body_bytes"] * SHARE_OF_BODY),
             )
-            await _enroll_all(work, enroller, concurrency, state, tally, stop)
+            await _enroll_all(work, enroller, concurrency, state, enrol_report, stop)
 
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(contextlib.closing(WorkList()))
@@ -109,24 +111,24 @@ def enroll(
         for warning in read.warnings:
             warn(warning)
         stop = stack.enter_context(_stop_at_interrupt())
-        tally = stack.enter_context(EnrolReport(work.persons, work.pictures, report, failures))
+        enrol_report = stack.enter_context(EnrolReport(work.persons, work.pictures, report, failures))
         try:
-            asyncio.run(run(work, files, noted, tally, stop))
+            asyncio.run(run(work, files, noted, enrol_report, stop))
         except (TargetUnreachable, Refused) as error:
             raise fail(str(error)) from None
         finally:
-            tally.show(as_json)
-    if stop.is_set() and tally.not_begun:
+            enrol_report.show(as_json)
+    if stop.is_set() and enrol_report.not_begun:
         note("Interrupted. Run the same command again to continue.")
         raise typer.Exit(INTERRUPTED)
-    if tally.unfinished:
+    if enrol_report.unfinished:
         again = f"facegraph enroll {failures} --collection {collection}" if failures else "the same command"
         note(f"Run {again} again to repeat what failed; completely enrolled persons are skipped.")
         raise typer.Exit(FAILED)
 
 
 async def _enroll_all(
-    work: WorkList, enroller: Any, concurrency: int, state: Checkpoint, tally: EnrolReport, stop: threading.Event
+    work: WorkList, enroller: Any, concurrency: int, state: Checkpoint, enrol_report: EnrolReport, stop: threading.Event
 ) -> None:
     from serve_app.bulk.bounded_concurrency import outcomes
     from serve_app.bulk.entries import Entry, Outcome, Status
@@ -134,14 +136,14 @@ async def _enroll_all(
     def to_do() -> Iterator[Entry]:
         for entry in work:
             if state.holds(entry) and work.is_present(entry.person):
-                tally.add(Outcome(entry, Status.SKIPPED))
+                enrol_report.add(Outcome(entry, Status.SKIPPED))
             else:
                 yield entry
 
     async for outcome in outcomes(to_do(), enroller.enroll, concurrency, stop):
         if outcome.status is Status.ENROLLED:
             state.add(outcome.entry)
-        tally.add(outcome)
+        enrol_report.add(outcome)
 
 
 @contextlib.contextmanager

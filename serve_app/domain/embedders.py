@@ -13,11 +13,11 @@ class EmbeddersInUse:
 
     Attributes:
         active: the embedder of probes.
-        further: second embedder of new faces while the default changes; None otherwise.
+        secondary: second embedder of new faces while the default changes; None otherwise.
     """
 
     active: str
-    further: str | None = None
+    secondary: str | None = None
 
 
 class ChangeState(StrEnum):

@@ -15,12 +15,12 @@ from serve_app.service.face_checks import EnrolmentChoice, FaceChoice, ProbeChoi
 from serve_app.service.image_sets import SetOperations
 from serve_app.service.pictures import PictureOperations
 from serve_app.service.search import SearchOperations
-from serve_app.service.unassigned_faces import RegisteringOperations
+from serve_app.service.unassigned_faces import UnassignedFacesOperations
 
 __all__ = ["EnrolmentChoice", "FaceChoice", "FaceService", "ProbeChoice", "refuse_not_live"]
 
 
-class FaceService(PictureOperations, SearchOperations, SetOperations, RegisteringOperations):
+class FaceService(PictureOperations, SearchOperations, SetOperations, UnassignedFacesOperations):
     """All operations over the four stages; see :class:`~serve_app.service.operations.Operations` for its arguments."""
 
     async def embedders_in_use(self) -> EmbeddersInUse:

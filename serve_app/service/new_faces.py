@@ -13,11 +13,11 @@ from serve_app.vision.image import encode_jpeg
 
 
 class NewTemplates(NamedTuple):
-    """The templates of a new face, float32 (dimension,): by the active model, and by further ones (model id -> ...)."""
+    """The templates of a new face, float32 (dimension,): by the active model, and secondary ones (model id -> ...)."""
 
     model: str
     template: NDArray[np.float32]
-    further: Mapping[str, NDArray[np.float32]] = {}
+    secondary: Mapping[str, NDArray[np.float32]] = {}
 
 
 def new_face(
@@ -41,7 +41,7 @@ def new_face(
     return NewFace(
         template=templates.template,
         model=templates.model,
-        further=templates.further,
+        secondary_templates=templates.secondary,
         image_id=image_id,
         box=face.box,
         quality=face.quality.value,

@@ -81,14 +81,14 @@ class Operations:
         return Embedded(model, await self.embedder.embed([face.crop for face in faces], model))
 
     async def _embed_new(self, faces: Sequence[DetectedFace]) -> list[NewTemplates]:
-        """Templates of faces to be enrolled; while the default embedder changes, by the further embedder as well."""
+        """Templates of faces to be enrolled; while the default embedder changes, by the secondary embedder as well."""
         used = await self._embedders()
         crops = [face.crop for face in faces]
         first = await self.embedder.embed(crops, used.active)
-        if used.further is None:
+        if used.secondary is None:
             return [NewTemplates(used.active, template) for template in first]
-        second = await self.embedder.embed(crops, used.further)
-        return [NewTemplates(used.active, a, {used.further: b}) for a, b in zip(first, second, strict=True)]
+        second = await self.embedder.embed(crops, used.secondary)
+        return [NewTemplates(used.active, a, {used.secondary: b}) for a, b in zip(first, second, strict=True)]
 
     def _score(self, model: str, cosine: float) -> float:
         return self._calibrations[model].score(cosine)

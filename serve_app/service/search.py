@@ -23,12 +23,12 @@ from serve_app.domain import (
 from serve_app.errors import InvalidRequest, LivenessRequired
 from serve_app.score import check_threshold
 from serve_app.service.face_checks import NOTHING, ProbeChoice, main_face, refuse_unfit
-from serve_app.service.unknown_capture import KeepingOperations
+from serve_app.service.unknown_capture import UnknownCaptureOperations
 
 NO_PROBES: Vectors = np.empty((0, 0), np.float32)
 
 
-class SearchOperations(KeepingOperations):
+class SearchOperations(UnknownCaptureOperations):
     """Searches for one or several faces in one or several collections."""
 
     async def search(

@@ -10,7 +10,7 @@ from serve_app.service.new_faces import new_face
 from serve_app.service.operations import Operations
 
 
-class RegisteringOperations(Operations):
+class UnassignedFacesOperations(Operations):
     """Operations on unassigned faces."""
 
     async def register_faces(

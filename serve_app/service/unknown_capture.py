@@ -1,4 +1,4 @@
-"""Keeping of faces that a search did not recognise, as unknowns to be named later."""
+"""Capture of faces that a search did not recognise, as unknowns to be named later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEARABLE = frozenset({QualityCode.FACE_TOO_SMALL, QualityCode.FACE_TOO_CLOSE, Qu
 """Defects that affect a liveness decision but not recognition."""
 
 
-class KeepingOperations(Operations):
+class UnknownCaptureOperations(Operations):
     """Steps of a search that keeps unknown faces."""
 
     async def _keeping_policy(self, tenant: str, collections: Sequence[str] | None, name: str) -> CollectionPolicy:

@@ -21,7 +21,7 @@ from serve_app.bulk.worklist import WorkList
 
 @dataclass
 class FakeTarget:
-    """Implements the enrolment target with a dictionary. Images that begin with ``bad`` are refused after ``faults``."""
+    """An enrolment target with a dictionary. Images that begin with ``bad`` are refused; ``faults`` come first."""
 
     faces: dict[str, list[bytes]] = field(default_factory=dict)
     calls: list[tuple[Mode, int]] = field(default_factory=list)

@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks.load import workload
+from benchmarks.load import mixed_workload
 from tests import photos
 from tests.graph.inprocess import InProcessService
 
@@ -27,14 +27,14 @@ def test_a_little_soak(tmp_path: Path) -> None:
     try:
         headers = {"X-API-Key": service.key or ""}
         with httpx.Client(base_url=service.url, headers=headers, timeout=60, trust_env=False) as api:
-            api.post("/v1/collections", json={"name": workload.COLLECTION}).raise_for_status()
-            tally = workload.Tally()
-            clients = [workload.Client(api, number, pictures, tally) for number in range(3)]
-            workload.run(clients, tally, REQUESTS // 3)
+            api.post("/v1/collections", json={"name": mixed_workload.COLLECTION}).raise_for_status()
+            tally = mixed_workload.Tally()
+            clients = [mixed_workload.Client(api, number, pictures, tally) for number in range(3)]
+            mixed_workload.run(clients, tally, REQUESTS // 3)
             before = memory().rss
-            workload.run(clients, tally, REQUESTS)
+            mixed_workload.run(clients, tally, REQUESTS)
             more = (memory().rss - before) / 1e6
-            assert workload.lost(api, clients) == 0
+            assert mixed_workload.lost(api, clients) == 0
     finally:
         service.stop()
     print(f"{tally.requests} requests, {more:+.1f} MB")

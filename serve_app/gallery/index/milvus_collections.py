@@ -18,14 +18,7 @@ from pymilvus.exceptions import MilvusException
 from serve_app.gallery.checks import check_model, is_id
 from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
-
-HNSW = {"M": 16, "efConstruction": 200}
-"""Parameters with which a server builds the HNSW graph of a segment: links of a row, candidates while building."""
-
-MIN_CANDIDATES, MAX_CANDIDATES = 128, 1024
-ROWS_PER_CANDIDATE = 1000
-"""Bounds and slope of :func:`candidates`. The more rows are in a graph, the more candidates are needed to find the
-nearest one: 128 find 99.9 % in a graph of 100,000 rows, 256 in one of 300,000 (docs/performance.md)."""
+from serve_app.index_parameters import HNSW
 
 CREATION_S = 15.0
 """After this long, another process that creates and loads a collection is considered dead."""
@@ -36,11 +29,6 @@ class MilvusCollection(NamedTuple):
 
     name: str
     dimension: int
-
-
-def candidates(rows: int) -> int:
-    """Number of candidates (HNSW's ``ef``) that a search must examine in the graph of a segment of this many rows."""
-    return min(max(MIN_CANDIDATES, rows // ROWS_PER_CANDIDATE), MAX_CANDIDATES)
 
 
 class MilvusCollections:

@@ -22,6 +22,7 @@ from serve_app.gallery.index.flat_rows import FlatRows
 from serve_app.gallery.index.milvus_collections import to_key
 from serve_app.gallery.index.milvus_server import MilvusIndex, Query
 from serve_app.gallery.index.search_batching import SearchBatcher
+from serve_app.index_parameters import EMBEDDED_ROWS
 from serve_app.observability import tracing
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,6 @@ FLUSH_ROWS = 100
 
 FLUSH_IDLE_S = 1.0
 """Seconds without a write after which fewer rows are flushed as well."""
-
-EMBEDDED_ROWS = 200_000
-"""Number of rows up to which milvus-lite should be used. A start then takes about 12 s to read them, and a search 3 ms;
-both times grow in proportion to the rows."""
 
 READ_TIMEOUT_S = 300
 """Timeout of the query that reads all rows."""

@@ -19,9 +19,10 @@ from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
-from serve_app.gallery.index.milvus_collections import MilvusCollections, candidates, id_list, to_key, to_pk
+from serve_app.gallery.index.milvus_collections import MilvusCollections, id_list, to_key, to_pk
 from serve_app.gallery.index.milvus_connection import connect, disconnect
 from serve_app.gallery.index.milvus_segments import Segments
+from serve_app.index_parameters import candidates
 from serve_app.observability import tracing
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from pymilvus.exceptions import MilvusException
 from scripts.servers.milvus import MilvusServer
 from serve_app.gallery.index import milvus_segments
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.index.milvus_collections import candidates
 from serve_app.gallery.index.milvus_segments import SEAL_PERIOD_S, SEAL_ROWS, SIZES_PERIOD_S, USED_AFTER_S, Segments
 from serve_app.gallery.index.milvus_server import MilvusIndex
+from serve_app.index_parameters import candidates
 from tests.waiting import until
 
 

@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
+from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.schemas.base import BINARY, Body, Upload
 from serve_app.errors import InvalidRequest
 
@@ -92,7 +93,7 @@ def exactly_one(ways: Mapping[str, Any]) -> str:
 def body_docs(model: type[Body], example: Mapping[str, Any], form: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """``openapi_extra`` of a path that reads ``model`` with :func:`read_body`, with examples of a JSON body and of a
     form's fields; None if the path reads JSON only."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=False)
+    schema = model.model_json_schema(ref_template=SCHEMA_PREFIX + "{model}", by_alias=False)
     files = [name for name, field in schema["properties"].items() if BINARY in (field, *_branches(field))]
     as_json = copy.deepcopy(schema)
     for name in files:

@@ -11,6 +11,9 @@ from serve_app.bulk.files import NotRead
 
 Mode = Literal["replace", "add"]
 
+RETURN_WITHIN_S = 60.0
+"""Seconds to wait until a lost service answers again, for example after a restart."""
+
 
 class Refused(Exception):
     """A request was refused.

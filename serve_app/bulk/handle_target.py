@@ -11,15 +11,13 @@ from typing import Any
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.bulk.enroller import Mode, Refused, TargetUnreachable, blamed
+from serve_app.bulk.enroller import RETURN_WITHIN_S, Mode, Refused, TargetUnreachable, blamed
 from serve_app.errors import CollectionNotFound, FacegraphError, Overloaded
 
 PATIENCE_S = 300.0
 """Seconds for which a request to a busy service is repeated."""
 
 PAUSE_S = 1.0
-RETURN_WITHIN_S = 60.0
-"""Seconds to wait until a lost service answers again."""
 
 
 @dataclass(frozen=True)

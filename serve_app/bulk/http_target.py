@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serve_app.bulk.enroller import Mode, Refused, TargetUnreachable, blamed
+from serve_app.bulk.enroller import RETURN_WITHIN_S, Mode, Refused, TargetUnreachable, blamed
 from serve_app.client import ApiError, AsyncClient, ServiceUnreachable
 
 FATAL = frozenset({"api_key_missing", "api_key_invalid", "forbidden", "collection_not_found"})
 """Codes of errors that every further request would get as well."""
-
-RETURN_WITHIN_S = 60.0
-"""Seconds to wait until a lost service answers again, for example after a restart."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_READ, _INDEXED, _ON_HANDLE = "__contract_read__", "__contract_indexed__", "__contract_on_handle__"
+_READ, _INDEXED = "__contract_read__", "__contract_indexed__"
+_BATCHED, _ON_HANDLE = "__contract_batched__", "__contract_on_handle__"
 
 
 def read(function: Function) -> Function:
@@ -24,6 +25,12 @@ def read(function: Function) -> Function:
 def indexed(function: Function) -> Function:
     """Mark a method that needs the vector index: it waits while the index does not answer; others must not."""
     setattr(function, _INDEXED, True)
+    return function
+
+
+def batched(function: Function) -> Function:
+    """Mark a read that each search needs: while the stage is busy, calls from another process are sent together."""
+    setattr(function, _BATCHED, True)
     return function
 
 
@@ -41,6 +48,7 @@ class Method:
     doc: str  # where its documentation is, for docstrings of generated methods
     read: bool
     indexed: bool
+    batched: bool
     on_handle: bool
 
 
@@ -55,6 +63,7 @@ def methods(contract: type) -> Iterator[Method]:
             f"See :meth:`{function.__module__}.{function.__qualname__}`.",
             getattr(function, _READ, False),
             getattr(function, _INDEXED, False),
+            getattr(function, _BATCHED, False),
             getattr(function, _ON_HANDLE, False),
         )
 

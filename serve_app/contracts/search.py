@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from serve_app.contracts.marks import indexed, read
+from serve_app.contracts.marks import batched, indexed, read
 from serve_app.domain import Face, GalleryAnswer, GalleryQuery, Vectors
 
 
@@ -13,6 +13,7 @@ class Search(Protocol):
 
     @read
     @indexed
+    @batched
     async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
         """The persons nearest to each probe.
 

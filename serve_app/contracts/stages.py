@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from serve_app.contracts.marks import read
+from serve_app.contracts.marks import batched, read
 from serve_app.domain import Box, DetectedFace, Detection, DetectOptions, Liveness, Pixels, Vectors
 
 
@@ -24,6 +24,7 @@ class Detector(Stage, Protocol):
     """Compressed image in, faces out."""
 
     @read
+    @batched
     async def detect(self, image: bytes, options: DetectOptions) -> Detection:
         """Decode, detect, align, assess quality.
 
@@ -42,6 +43,7 @@ class LivenessScorer(Stage, Protocol):
     """Presentation attack detection."""
 
     @read
+    @batched
     async def score(self, faces: Sequence[DetectedFace], threshold: float | None = None) -> list[Liveness]:
         """One result per face; the faces were detected with ``DetectOptions.liveness``, so that they carry crops.
 
@@ -54,6 +56,7 @@ class Embedder(Stage, Protocol):
     """Aligned crops in, templates out."""
 
     @read
+    @batched
     async def embed(self, crops: Sequence[Pixels], model: str) -> Vectors:
         """Templates of n crops, uint8 (112, 112, 3) BGR each: float32 (n, dimension), rows of norm 1; n can be 0.
 

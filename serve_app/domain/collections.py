@@ -24,6 +24,13 @@ class CollectionKind(StrEnum):
     EXTERNAL = "EXTERNAL"
 
 
+RETENTION_DAYS = (0.001, 36_500)
+"""Bounds of a policy's ``retention_days``."""
+
+MAX_KEEP_UNKNOWN_H = 24 * 366
+"""Largest ``keep_unknown_h`` of a policy."""
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionPolicy:
     """Rules of one collection.

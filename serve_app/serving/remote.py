@@ -29,9 +29,6 @@ from serve_app.serving.stage_kinds import StageKind
 LOST = (RayActorError, grpc.RpcError)
 """Exceptions of a call whose replica died or cannot be reached."""
 
-BATCHED = frozenset({"detect", "score", "embed", "search"})
-"""Methods whose calls are sent together while a stage is busy (:mod:`.call_batching`): those that each search needs."""
-
 
 async def _scaled_to_zero() -> dict[str, Any]:
     """``ready`` of a stage that can scale to zero: it counts as ready, and no facts are known."""
@@ -69,7 +66,7 @@ class Remote:
     def _call(self, method: Method, limit: int) -> Callable[..., Awaitable[Any]]:
         handle = self._over_grpc if method.read else self._actor_calls
         send: Callable[..., Awaitable[Any]] = getattr(handle, method.name).remote
-        if method.name in BATCHED:
+        if method.batched:
             send = CallBatcher(send, lambda calls: self._together(method.name, calls), limit).call
 
         async def once(*args: Any, **kwargs: Any) -> Any:

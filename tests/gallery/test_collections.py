@@ -16,6 +16,7 @@ from serve_app.errors import (
     PersonNotFound,
 )
 from serve_app.gallery import Gallery
+from serve_app.gallery.sql.schema import collections
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import face, query
 
@@ -129,6 +130,16 @@ def test_renaming_to_a_taken_name_is_refused(gallery: Gallery, tenant: str) -> N
     with pytest.raises(CollectionExists):
         gallery.update_collection(tenant, "a", {"name": "b"})
     assert gallery.update_collection(tenant, "a", {"name": "a"}).name == "a"
+
+
+def test_a_stored_name_that_is_refused_today_stays_until_it_is_changed(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("dot"))
+    with gallery._database.write() as connection:
+        connection.execute(collections.update().where(collections.c.name == "dot").values(name="."))
+    assert gallery.update_collection(tenant, ".", {"title": "x"}).title == "x"
+    with pytest.raises(InvalidRequest, match="name"):
+        gallery.update_collection(tenant, ".", {"name": ".."})
+    assert gallery.update_collection(tenant, ".", {"name": "dot"}).title == "x"
 
 
 def test_pages_follow_one_another_by_name(gallery: Gallery, tenant: str) -> None:

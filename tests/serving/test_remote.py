@@ -14,7 +14,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from serve_app.contracts import methods
 from serve_app.errors import FacegraphError, Overloaded, PersonNotFound, Unavailable
 from serve_app.request_context import RequestContext
-from serve_app.serving.remote import BATCHED, Remote
+from serve_app.serving.remote import Remote
 from serve_app.serving.stage_kinds import STAGES
 
 
@@ -81,9 +81,10 @@ def test_asking_a_stage_that_may_sleep_does_not_wake_it() -> None:
     assert asyncio.run(liveness.score([])) == "scored"
 
 
-def test_every_batched_method_is_a_read_of_a_contract() -> None:
-    reads = {method.name for kind in STAGES.values() for method in methods(kind.contract) if method.read}
-    assert reads >= BATCHED
+def test_calls_that_each_search_needs_are_sent_together_and_all_are_reads() -> None:
+    batched = [method for kind in STAGES.values() for method in methods(kind.contract) if method.batched]
+    assert {method.name for method in batched} == {"detect", "score", "embed", "search"}
+    assert all(method.read for method in batched)
 
 
 @pytest.mark.parametrize(("method", "over_grpc"), [("search", True), ("person", True), ("put_person", False)])

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Separated, Text, View
 from serve_app.domain import CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+from serve_app.domain.collections import MAX_KEEP_UNKNOWN_H, RETENTION_DAYS
 from serve_app.domain.names import NAME_RULE
 
 Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
@@ -37,14 +38,14 @@ class PolicyBody(Body):
     image_storage: ImageStorage | None = Field(None, description="What enrolment stores of an image.")
     retention_days: float | None = Field(
         None,
-        ge=0.001,
-        le=36_500,
+        ge=RETENTION_DAYS[0],
+        le=RETENTION_DAYS[1],
         description="Days from a person's last change until the person is removed; null: never.",
     )
     keep_unknown_h: int | None = Field(
         None,
         ge=0,
-        le=24 * 366,
+        le=MAX_KEEP_UNKNOWN_H,
         description="Hours for which searches may keep unrecognised faces; 0: they may not.",
         examples=[72],
     )

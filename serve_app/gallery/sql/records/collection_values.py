@@ -7,11 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.domain import Collection, CollectionKind, CollectionPolicy, ImageStorage, NewCollection
+from serve_app.domain.collections import MAX_KEEP_UNKNOWN_H, RETENTION_DAYS
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.statements import search_text, to_value
-
-MAX_KEEP_H = 24 * 366
 
 
 def to_collection(row: sa.Row[Any]) -> Collection:
@@ -20,8 +19,11 @@ def to_collection(row: sa.Row[Any]) -> Collection:
     return to_value(Collection, row, kind=CollectionKind(row.kind), tags=tuple(row.tags), policy=policy)
 
 
-def to_values(new: NewCollection) -> dict[str, Any]:
-    """The columns of a new collection, checked. Raises InvalidRequest."""
+def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any]:
+    """The columns of a new collection, checked. ``kept_name`` passes: earlier versions allowed the names . and ..
+
+    Raises InvalidRequest.
+    """
     policy = new.policy
     if not isinstance(policy, CollectionPolicy):
         raise InvalidRequest(f"policy must be a collection policy, got {checks.quoted(policy)}.")
@@ -32,7 +34,7 @@ def to_values(new: NewCollection) -> dict[str, Any]:
         return checks.check_number(f"policy.{field}", getattr(policy, field), low, high)
 
     return {
-        "name": checks.check_name(new.name, "A collection's name"),
+        "name": new.name if new.name == kept_name else checks.check_name(new.name, "A collection's name"),
         "title": checks.check_text("title", new.title, 256),
         "description": checks.check_text("description", new.description, 10_000),
         "search_text": search_text(new.name, new.title),
@@ -42,9 +44,9 @@ def to_values(new: NewCollection) -> dict[str, Any]:
         "liveness": policy.liveness,
         "liveness_threshold": number("liveness_threshold", 0, 1),
         "min_score": None if policy.min_score is None else number("min_score", 0, 1),
-        "retention_days": None if policy.retention_days is None else number("retention_days", 0.001, 36_500),
+        "retention_days": None if policy.retention_days is None else number("retention_days", *RETENTION_DAYS),
         "image_storage": _choice("policy.image_storage", ImageStorage, policy.image_storage),
-        "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_H),
+        "keep_unknown_h": checks.check_whole("policy.keep_unknown_h", policy.keep_unknown_h, 0, MAX_KEEP_UNKNOWN_H),
         "reject_below": number("reject_below", 0, 1),
     }
 

@@ -203,7 +203,7 @@ def update(connection: sa.Connection, tenant: str, name: str, changes: Mapping[s
         raise InvalidRequest(f"A collection has the fields {', '.join(_FIELDS)}; got {checks.quoted(unknown)}.")
     stored = get(connection, tenant, name, "update")
     new = dataclasses.replace(NewCollection(**{field: getattr(stored, field) for field in _FIELDS}), **changes)
-    values = to_values(new)
+    values = to_values(new, kept_name=name)
     if new.name != name:
         _check_unused(connection, tenant, new.name)
     connection.execute(

@@ -34,7 +34,9 @@ def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any
         return checks.check_number(f"policy.{field}", getattr(policy, field), low, high)
 
     return {
-        "name": new.name if new.name == kept_name else checks.check_name(new.name, "A collection's name"),
+        "name": kept_name
+        if kept_name is not None and new.name == kept_name
+        else checks.check_name(new.name, "A collection's name"),
         "title": checks.check_text("title", new.title, 256),
         "description": checks.check_text("description", new.description, 10_000),
         "search_text": search_text(new.name, new.title),

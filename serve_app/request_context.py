@@ -20,6 +20,10 @@ ACCEPTED_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 """Request ids of clients that may be written into logs and headers; others are replaced."""
 
 
+Carrier = Mapping[str, str]
+"""Trace context that is sent to another process: the headers of W3C Trace Context and Baggage."""
+
+
 @dataclass(slots=True)
 class RequestContext:
     """Context of one request.
@@ -27,12 +31,12 @@ class RequestContext:
     Attributes:
         request_id: id of the HTTP request or handle call, as in the log and the response; empty outside of requests.
         caller: ``key:`` and the id of an API key, or :data:`INTERNAL`.
-        trace: headers of W3C Trace Context and Baggage, only on copies for other processes; None without a trace.
+        trace: only on copies for other processes; None without a trace.
     """
 
     request_id: str = ""
     caller: str = INTERNAL
-    trace: Mapping[str, str] | None = None
+    trace: Carrier | None = None
 
 
 _current: ContextVar[RequestContext] = ContextVar("request context")

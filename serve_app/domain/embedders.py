@@ -13,11 +13,11 @@ class EmbeddersInUse:
 
     Attributes:
         active: the embedder of probes.
-        secondary: second embedder of new faces while the default changes; None otherwise.
+        further: second embedder of new faces while the default changes; None otherwise.
     """
 
     active: str
-    secondary: str | None = None
+    further: str | None = None
 
 
 class ChangeState(StrEnum):

@@ -135,7 +135,7 @@ class NewFace:
         photograph: the image as sent; None unless the storage policy keeps it.
         liveness: probability of a live person; None if it was not checked.
         appearance: None stores none.
-        secondary_templates: model id -> template by another embedder, while the default embedder changes.
+        further: secondary templates, model id -> template by another embedder, while the default embedder changes.
     """
 
     template: NDArray[np.float32]
@@ -149,7 +149,7 @@ class NewFace:
     photograph: bytes | None = None
     liveness: float | None = None
     appearance: Appearance | None = None
-    secondary_templates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    further: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def check_template(template: Vectors) -> Vectors:
 
 def check_new_face(face: NewFace) -> None:
     """Check templates, model ids and image id of a new face."""
-    for model, template in ((face.model, face.template), *face.secondary_templates.items()):
+    for model, template in ((face.model, face.template), *face.further.items()):
         check_new_template(model, template)
     if not is_id(face.image_id):
         raise InvalidRequest(f"An image id is 32 hex digits, got {quoted(face.image_id)}.")

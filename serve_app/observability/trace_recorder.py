@@ -6,13 +6,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from serve_app import __version__
 from serve_app.errors import ConfigurationError, FacegraphError
+from serve_app.request_context import Carrier
 from serve_app.settings import Settings
 
 try:
@@ -33,8 +34,6 @@ REQUEST_ID = "facegraph.request_id"
 """Attribute of every span and key in the baggage: the request's id, also found in the response and the log."""
 
 Moment = Context
-Carrier = Mapping[str, str]
-"""Trace context in the form in which it travels: headers by name."""
 
 _FROM_OUTSIDE = TraceContextTextMapPropagator()  # clients' baggage is ignored
 _BETWEEN_PROCESSES = CompositePropagator([_FROM_OUTSIDE, W3CBaggagePropagator()])

@@ -4,7 +4,7 @@ Tracing is off by default. Then OpenTelemetry is not imported, and each call her
 
 A trace begins with an HTTP request or a call of the Python handle; there it is decided whether it is recorded. Deeper
 in the call, :func:`span` adds a span to the recorded trace, and does nothing without one, so background work leaves no
-traces. Calls of stages in other processes carry the trace context along (:data:`Carrier`,
+traces. Calls of stages in other processes carry the trace context along (:data:`~serve_app.request_context.Carrier`,
 :mod:`serve_app.serving.remote`).
 
 Ray Serve's own tracing is not used: each of its processes decides separately which requests to record, so traces are
@@ -13,18 +13,16 @@ incomplete unless all requests are recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from serve_app.observability import store_metrics
+from serve_app.request_context import Carrier
 
 if TYPE_CHECKING:
     from serve_app.observability.trace_recorder import Moment, Recorder, RequestSpan
     from serve_app.settings import Settings
-
-Carrier = Mapping[str, str]
-"""Trace context that is sent to another process: the headers of W3C Trace Context and Baggage."""
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 

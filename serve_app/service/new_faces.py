@@ -17,7 +17,7 @@ class NewTemplates(NamedTuple):
 
     model: str
     template: NDArray[np.float32]
-    secondary: Mapping[str, NDArray[np.float32]] = {}
+    further: Mapping[str, NDArray[np.float32]] = {}
 
 
 def new_face(
@@ -41,7 +41,7 @@ def new_face(
     return NewFace(
         template=templates.template,
         model=templates.model,
-        secondary_templates=templates.secondary,
+        further=templates.further,
         image_id=image_id,
         box=face.box,
         quality=face.quality.value,

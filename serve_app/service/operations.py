@@ -85,10 +85,10 @@ class Operations:
         used = await self._embedders()
         crops = [face.crop for face in faces]
         first = await self.embedder.embed(crops, used.active)
-        if used.secondary is None:
+        if used.further is None:
             return [NewTemplates(used.active, template) for template in first]
-        second = await self.embedder.embed(crops, used.secondary)
-        return [NewTemplates(used.active, a, {used.secondary: b}) for a, b in zip(first, second, strict=True)]
+        second = await self.embedder.embed(crops, used.further)
+        return [NewTemplates(used.active, a, {used.further: b}) for a, b in zip(first, second, strict=True)]
 
     def _score(self, model: str, cosine: float) -> float:
         return self._calibrations[model].score(cosine)

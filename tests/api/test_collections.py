@@ -1,3 +1,5 @@
+"""``/v1/collections``."""
+
 from __future__ import annotations
 
 import pytest

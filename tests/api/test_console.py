@@ -1,3 +1,5 @@
+"""The console's files over HTTP."""
+
 from __future__ import annotations
 
 import re

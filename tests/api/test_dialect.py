@@ -1,3 +1,5 @@
+"""The parts that all dialects share."""
+
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,3 +1,5 @@
+"""The error envelope of the native API."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Images by URL: what is fetched and what is refused."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""``/v1/keys``, roles and rate limits."""
+
 from __future__ import annotations
 
 import datetime as dt

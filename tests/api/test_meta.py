@@ -1,3 +1,5 @@
+"""Health checks, ``/v1/info``, ``/v1/status`` and metrics."""
+
 from __future__ import annotations
 
 import asyncio

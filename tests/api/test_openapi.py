@@ -1,3 +1,5 @@
+"""The OpenAPI document."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Persons and their faces over HTTP."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Detection, embedding, comparison, verification and liveness over HTTP."""
+
 from __future__ import annotations
 
 import numpy as np

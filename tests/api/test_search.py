@@ -1,9 +1,13 @@
+"""``/v1/search``."""
+
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from serve_app.api.schemas.search import SearchedFaceView
 from tests.api.conftest import World, as_file, b64, code
 from tests.fakes.stages import FAKE_LIVENESS_MODEL, FAKE_MODEL, FakeFace, fake_picture
 
@@ -174,3 +178,11 @@ def test_unknown_collections_and_those_of_others(world: World) -> None:
     assert code(world.call("POST", "/v1/search", json=body)) == (404, "collection_not_found")
     body["collections"] = ["staff"]
     assert code(world.call("POST", "/v1/search", world.stranger, json=body)) == (404, "collection_not_found")
+
+
+def test_measures_of_a_face_have_six_digits() -> None:
+    measures = {"quality": 0.9394431710243225, "detection_score": np.float32(1 / 3)}
+    view = SearchedFaceView(box=None, landmarks=None, quality_details=None, matches=[], **measures)
+    assert (view.quality, view.detection_score) == (0.939443, 0.333333)
+    nothing = dict.fromkeys(measures)
+    assert SearchedFaceView(box=None, landmarks=None, quality_details=None, matches=[], **nothing).quality is None

@@ -1,3 +1,5 @@
+"""``/v1/tasks``."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Recent statistics of a stage: latency, rate and refusals within the window."""
+
 from __future__ import annotations
 
 import asyncio

@@ -81,8 +81,8 @@ class SearchedFaceView(Answer):
 
     box: BoxView | None
     landmarks: LandmarksView | None
-    detection_score: float | None
-    quality: float | None = Field(description="0 (useless) to 1: the probability of being recognised.")
+    detection_score: Rounded | None
+    quality: Rounded | None = Field(description="0 (useless) to 1: the probability of being recognised.")
     quality_details: QualityView | None
     liveness: OptionalLiveness = None
     matches: list[MatchView] = Field(description="Best first, each person once.")

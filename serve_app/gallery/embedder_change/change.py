@@ -86,8 +86,8 @@ class EmbedderChanges(EmbedderState, Stores):
                 f"The faces of this gallery were embedded by {used.active!r}, which is not in the catalogue: restore "
                 "its entry, so that searches find them until another model has embedded them."
             )
-        if used.secondary is not None:
-            log.warning("the embedder changes from %s to %s", used.active, used.secondary)
+        if used.further is not None:
+            log.warning("the embedder changes from %s to %s", used.active, used.further)
         return used
 
     def template(self, tenant: str, face_id: str) -> tuple[Face, Vectors]:

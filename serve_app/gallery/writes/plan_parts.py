@@ -48,7 +48,7 @@ def insert_faces(
         columns = columns_of(changes.tenant, person_id, face_id, face, position, now, expires)
         changes.insert_faces.append(columns)
         changes.attach[face.model] += [IndexRow(RowKey(c.id, face_id), face.template) for c in everywhere]
-    changes.templates = {face_id: face.secondary_templates for face_id, face in new.items() if face.secondary_templates}
+    changes.templates = {face_id: face.further for face_id, face in new.items() if face.further}
 
 
 def columns_of(

@@ -1,3 +1,5 @@
+"""The OpenCV cloud dialect: operations of the vendor's specification, over fake models."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The OpenCV cloud dialect: each row of its error table."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -64,7 +64,7 @@ def stored(seed: int, **changes: Any) -> NewFace:
 
 def both(seed: int) -> NewFace:
     """A face as it is enrolled during a change: with templates by both models."""
-    return stored(seed, secondary_templates={OTHER_MODEL: new(seed)})
+    return stored(seed, further={OTHER_MODEL: new(seed)})
 
 
 def without_image(seed: int) -> NewFace:
@@ -201,7 +201,7 @@ def test_changing_one_s_mind_after_the_switch(gallery: Gallery, tenant: str) -> 
     assert gallery.aim(MODEL).active == MODEL, "every face still has its template by the former model"
     assert old_search(gallery, tenant, 3) == ["bob"]
     finish(gallery)
-    assert gallery.aim(OTHER_MODEL).secondary == OTHER_MODEL
+    assert gallery.aim(OTHER_MODEL).further == OTHER_MODEL
     work(gallery)
     gallery.leave_behind()
     finish(gallery)

@@ -17,6 +17,7 @@ from serve_app.domain import (
     PersonOrder,
     PersonUpdate,
     Slice,
+    ThresholdRequest,
 )
 
 
@@ -33,6 +34,7 @@ class Persons(Protocol):
         faces: Sequence[NewFace] = (),
         mode: Literal["replace", "add"] = "replace",
         must_be_new: bool = False,
+        duplicate_threshold: ThresholdRequest | None = None,
     ) -> Enrolment:
         """Create or update a person and add them to the collections; memberships that exist stay.
 
@@ -41,9 +43,12 @@ class Persons(Protocol):
             fields: those that are None stay as they are.
             faces: at most 1,000; become the person's faces (``replace``) or are added (``add``). None given: the
                 present ones stay.
+            duplicate_threshold: refuse a face that by this threshold belongs to another person of the collections; None
+                does not look. Of such requests for the same faces at the same time, one is accepted.
 
-        Raises CollectionNotFound, PersonExists (only if ``must_be_new``), LivenessRequired, FaceNotLive and
-        QualityTooLow (by the policy of any of the person's collections).
+        Raises CollectionNotFound, PersonExists (only if ``must_be_new``), DuplicateFace (``details["image"]`` is the
+        face's position), LivenessRequired, FaceNotLive and QualityTooLow (by the policy of any of the person's
+        collections).
         """
 
     @on_handle

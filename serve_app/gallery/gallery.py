@@ -26,7 +26,6 @@ from serve_app.gallery.privacy.retention import Retention
 from serve_app.gallery.privacy.signing import load_signer
 from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
-from serve_app.gallery.search import Search
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import collections, tasks
 from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
@@ -47,9 +46,7 @@ OUTGROWN = (
 )
 
 
-class Gallery(
-    Search, Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention
-):
+class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Privacy, EmbedderChanges, Retention):
     """Records, index and images as one store.
 
     Implements :class:`~serve_app.contracts.matcher.Matcher`, synchronously. The contract documents the methods; the

@@ -6,10 +6,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from serve_app.domain import (
     Collection,
     Deletion,
     Enrolment,
+    GalleryQuery,
     NewFace,
     Page,
     Person,
@@ -17,11 +20,13 @@ from serve_app.domain import (
     PersonOrder,
     PersonUpdate,
     Slice,
+    ThresholdRequest,
 )
-from serve_app.errors import InvalidRequest
+from serve_app.errors import DuplicateFace, InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.collections import Collections
 from serve_app.gallery.privacy.erasure import Eraser
+from serve_app.gallery.search import Search
 from serve_app.gallery.sql.records import collections as collection_records
 from serve_app.gallery.sql.records import persons
 from serve_app.gallery.writes import deletion_plans, membership_plans, merge_plans, person_plans
@@ -30,7 +35,7 @@ MAX_FACES_PER_REQUEST = 1000
 MAX_PERSONS_PER_REQUEST = 1000
 
 
-class Persons(Collections):
+class Persons(Collections, Search):
     """Implements :class:`~serve_app.contracts.persons.Persons`, synchronously. Part of ``Gallery``."""
 
     _eraser: Eraser
@@ -44,6 +49,7 @@ class Persons(Collections):
         faces: Sequence[NewFace] = (),
         mode: Literal["replace", "add"] = "replace",
         must_be_new: bool = False,
+        duplicate_threshold: ThresholdRequest | None = None,
     ) -> Enrolment:
         checks.check_person_id(person_id)
         checks.check_person_fields(fields)
@@ -56,9 +62,46 @@ class Persons(Collections):
         if not collections:
             self._ensure_pool(tenant)
         new = {uuid.uuid4().hex: face for face in faces}
-        return self._writer.run(
-            lambda c: person_plans.put_person(c, tenant, person_id, collections, fields, new, mode, must_be_new), new
+
+        def write() -> Enrolment:
+            return self._writer.run(
+                lambda c: person_plans.put_person(c, tenant, person_id, collections, fields, new, mode, must_be_new),
+                new,
+            )
+
+        if duplicate_threshold is None or not faces:
+            return write()
+        with self._database.read() as connection:
+            ids = [
+                each.id for each in collection_records.by_names(connection, tenant, list(dict.fromkeys(collections)))
+            ]
+        # Held until searches see the written faces, so that the next request's search finds them.
+        with self._database.exclusive(*(f"enrolment {id_}" for id_ in ids)):
+            self._refuse_duplicates(tenant, person_id, collections, faces, duplicate_threshold)
+            return write()
+
+    def _refuse_duplicates(
+        self,
+        tenant: str,
+        person_id: str,
+        collections: Sequence[str],
+        faces: Sequence[NewFace],
+        threshold: ThresholdRequest,
+    ) -> None:
+        query = GalleryQuery(
+            probes=np.stack([face.template for face in faces]),
+            model=faces[0].model,
+            collections=tuple(collections),
+            max_results=2,  # the person and the nearest other one
+            threshold=threshold,
+            liveness_threshold=1.0,  # passes every liveness policy: this search only guards the enrolment
         )
+        for index, matches in enumerate(self.search(tenant, query).matches):
+            for match in matches:
+                if match.person is None or match.person.id != person_id:
+                    other = match.person.id if match.person else match.face.id
+                    text = f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}."
+                    raise DuplicateFace(text, image=index, person_id=other, score=match.score)
 
     def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
         with self._database.read() as connection:

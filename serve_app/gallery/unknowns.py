@@ -6,7 +6,6 @@ match. Two faces of one image are never the same unknown.
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Sequence
 
@@ -47,13 +46,7 @@ MAX_MERGED = 100
 class Unknowns(Stores):
     """Implements :class:`~serve_app.contracts.unknowns.Unknowns`, synchronously. Part of ``Gallery``."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        # Without it, two searches that find the same new face at the same time would make two unknowns of it.
-        self._assigning = threading.Lock()
-
     def keep_unknown(self, tenant: str, collection: str, faces: Sequence[NewFace]) -> tuple[Sighting | None, ...]:
-        """Two processes that find the same new face at the same time can make two unknowns of it."""
         for face in faces:
             checks.check_new_face(face)
         with self._database.read() as connection:
@@ -64,7 +57,8 @@ class Unknowns(Stores):
             self._database.transact(lambda c: collections.make_unknowns_collection(c, stored))
         if not faces:
             return ()
-        with self._assigning:
+        # Otherwise two searches that find the same new face at the same time would make two unknowns of it.
+        with self._database.exclusive(f"unknowns {stored.id}"):
             assignments = self._assign(stored, faces)
             new = {
                 each.face_id: face for each, face in zip(assignments, faces, strict=True) if each.face_id is not None

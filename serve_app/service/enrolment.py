@@ -7,20 +7,16 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Literal
 
-import numpy as np
-
 from serve_app.domain import (
     CheckedFace,
     DetectedFace,
     Enrolment,
-    GalleryQuery,
     ImageStorage,
     NewFace,
     PersonFields,
     QualityCode,
     ThresholdRequest,
 )
-from serve_app.errors import DuplicateFace
 from serve_app.score import check_threshold
 from serve_app.service.face_checks import NOTHING, EnrolmentChoice, refuse_not_live, refuse_poor, refuse_unfit
 from serve_app.service.new_faces import new_face
@@ -61,8 +57,8 @@ class EnrolmentOperations(Operations):
             reject: refuse a face that has one of these defects.
             min_face_side: refuse a face that is narrower or lower, in pixels.
             reject_below: refuse a face of lower quality; the collection's policy can demand more.
-            check_duplicates: refuse a face that belongs to another person of the collection. Two such requests at the
-                same moment do not see each other.
+            check_duplicates: refuse a face that belongs to another person of the collection. Of such requests for the
+                same face at the same time, one is accepted.
             duplicate_min_score: score from which two faces are the same, 0 to 1; None decides as a search does.
 
         Raises CollectionNotFound, PersonExists; ImageError, FaceError, DuplicateFace: with ``details["image"]``, the
@@ -77,10 +73,12 @@ class EnrolmentOperations(Operations):
             refuse_unfit(face, reject, image=index, min_side=min_face_side)
             refuse_poor(face, max(policy.reject_below, reject_below), index)
 
+        duplicates = ThresholdRequest(duplicate_min_score) if check_duplicates else None
+
         async def write(new: Sequence[NewFace]) -> Enrolment:
-            if check_duplicates:
-                await self._refuse_duplicates(tenant, person_id, collection, new, duplicate_min_score)
-            return await self.matcher.put_person(tenant, person_id, (collection,), fields, new, mode, must_be_new)
+            return await self.matcher.put_person(
+                tenant, person_id, (collection,), fields, new, mode, must_be_new, duplicates
+            )
 
         threshold = policy.liveness_threshold if check_liveness else None
         return await self._write_faces(images, found, storage, write, threshold)
@@ -114,24 +112,3 @@ class EnrolmentOperations(Operations):
 
         found_on = [(image, [each]) for image, each in zip(images, checked, strict=True)]
         return await self._meeting_demand(found_on, attempt)
-
-    async def _refuse_duplicates(
-        self, tenant: str, person_id: str, collection: str, new: Sequence[NewFace], min_score: float | None
-    ) -> None:
-        if not new:
-            return
-        query = GalleryQuery(
-            probes=np.stack([face.template for face in new]),
-            model=new[0].model,
-            collections=(collection,),
-            max_results=2,  # the person and the nearest other one
-            threshold=ThresholdRequest(min_score),
-            liveness_threshold=1.0,  # passes every liveness policy: this search only guards the enrolment
-        )
-        answer = await self.matcher.search(tenant, query)
-        for index, matches in enumerate(answer.matches):
-            for match in matches:
-                if match.person is None or match.person.id != person_id:
-                    other = match.person.id if match.person else match.face.id
-                    text = f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}."
-                    raise DuplicateFace(text, image=index, person_id=other, score=match.score)

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from serve_app.contracts import Matcher, Method, methods, named
-from serve_app.domain import GalleryAnswer, GalleryQuery
+from serve_app.domain import (
+    Enrolment,
+    GalleryAnswer,
+    GalleryQuery,
+    NewFace,
+    PersonFields,
+    Sighting,
+    ThresholdRequest,
+)
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery, open_gallery
 from serve_app.observability.metrics import Metrics
@@ -30,6 +38,9 @@ WORK_PAUSE_S = 0.1
 THREADS = 8
 """Threads for calls that need the index, and threads for calls that do not; the latter do not wait when the index does
 not answer. Calls wait for stores more than they compute."""
+
+IN_TURN = 2
+"""Calls at a time whose check and write are exclusive: further ones, which would wait for these, take no threads."""
 
 
 def _opened(settings: Settings) -> Gallery:
@@ -79,12 +90,36 @@ class MatcherStage:
         self._indexing = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-index")
         self._recording = ThreadPoolExecutor(THREADS, thread_name_prefix="matcher-records")
         self._upkeep: list[asyncio.Task[None]] = []
+        self._in_turn = asyncio.Semaphore(IN_TURN)
 
     async def search(self, tenant: str, query: GalleryQuery) -> GalleryAnswer:
         """See :meth:`serve_app.contracts.search.Search.search`."""
         answer: GalleryAnswer = await self._call("search", True, tenant, query)
         self._metrics.outcomes("match" if matches else "no_match" for matches in answer.matches)
         return answer
+
+    async def put_person(
+        self,
+        tenant: str,
+        person_id: str,
+        collections: Sequence[str],
+        fields: PersonFields,
+        faces: Sequence[NewFace] = (),
+        mode: Literal["replace", "add"] = "replace",
+        must_be_new: bool = False,
+        duplicate_threshold: ThresholdRequest | None = None,
+    ) -> Enrolment:
+        """See :meth:`serve_app.contracts.persons.Persons.put_person`."""
+        arguments = (tenant, person_id, collections, fields, faces, mode, must_be_new, duplicate_threshold)
+        async with contextlib.nullcontext() if duplicate_threshold is None else self._in_turn:
+            done: Enrolment = await self._call("put_person", True, *arguments)
+        return done
+
+    async def keep_unknown(self, tenant: str, collection: str, faces: Sequence[NewFace]) -> tuple[Sighting | None, ...]:
+        """See :meth:`serve_app.contracts.unknowns.Unknowns.keep_unknown`."""
+        async with self._in_turn:
+            kept: tuple[Sighting | None, ...] = await self._call("keep_unknown", True, tenant, collection, faces)
+        return kept
 
     async def _call(self, name: str, indexed: bool, *args: Any, **kwargs: Any) -> Any:
         self._start_upkeep()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2 as httpx
 import pytest
 
 from tests.api.conftest import World, as_file, b64, code
@@ -145,6 +148,19 @@ def test_duplicates_are_refused_when_asked_for(world: World) -> None:
     alone = world.enrol("bob", "bob", duplicate_min_score="0.7")
     assert code(alone) == (400, "invalid_request")
     assert "check_duplicates" in alone.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("number", [2, 3, 24])
+def test_of_duplicates_sent_at_once_one_is_accepted(world: World, number: int) -> None:
+    def enrol(take: int) -> httpx.Response:
+        return world.enrol(f"p{take}", FakeFace("ada", take=take), check_duplicates="true", duplicate_min_score="0.7")
+
+    with ThreadPoolExecutor(number) as pool:
+        answers = list(pool.map(enrol, range(number)))
+    assert Counter(each.status_code for each in answers) == {201: 1, 409: number - 1}
+    (accepted,) = (each.json()["id"] for each in answers if each.status_code == 201)
+    refusals = [each.json()["error"] for each in answers if each.status_code == 409]
+    assert {(each["code"], each["details"]["person_id"]) for each in refusals} == {("duplicate_face", accepted)}
 
 
 def test_faults_are_refused_when_asked_for(world: World) -> None:

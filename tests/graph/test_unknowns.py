@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serve_app.client import Client
+from serve_app.client import ApiError, Client
 from tests import photos
 from tests.graph.inprocess import InProcessService
 from tests.graph.service import RunningService
@@ -36,4 +38,24 @@ def test_a_stranger_is_kept_named_and_found_and_a_second_enrolment_is_noticed(
         assert (task["state"], task["result"]) == ("done", {"pairs": 1})
         (pair,) = api.duplicates(task["id"])["pairs"]
         assert {pair[side]["person"]["id"] for side in ("first", "second")} == {person["id"], f"{name}-twice"}
+        api.delete_collection(name)
+
+
+def test_of_one_face_sent_at_once_under_24_ids_one_is_enrolled(running: RunningService | InProcessService) -> None:
+    name = f"once-{uuid.uuid4().hex[:8]}"
+    picture = photos.astronaut()
+
+    def enrol(number: int) -> int:
+        with Client(running.url, running.key or "") as api:
+            try:
+                api.put_person(name, f"{name}-{number}", [picture], check_duplicates=True)
+            except ApiError as error:
+                return error.status
+        return 201
+
+    with Client(running.url, running.key or "") as api:
+        api.create_collection(name)
+        with ThreadPoolExecutor(24) as pool:
+            assert Counter(pool.map(enrol, range(24))) == {201: 1, 409: 23}
+        assert api.collection(name)["person_count"] == 1
         api.delete_collection(name)

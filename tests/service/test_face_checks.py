@@ -19,8 +19,10 @@ from serve_app.errors import (
     TooManyFaces,
 )
 from serve_app.service import FaceService
+from serve_app.stages.matcher import THREADS
 from tests.fakes.stages import FakeFace, fake_picture
 from tests.service_parts import ServiceParts
+from tests.waiting import until
 
 TENANT = "0" * 32
 CROPPED = fake_picture(FakeFace("ada", codes=("FACE_CROPPED", "EYES_CLOSED")))
@@ -123,6 +125,28 @@ def test_duplicates_where_the_policy_demands_liveness(service: FaceService) -> N
                 TENANT, "eve", "staff", [fake_picture("ada")], check_duplicates=True, duplicate_min_score=0.7
             )
         )
+
+
+def test_checks_that_wait_for_each_other_leave_threads_to_searches() -> None:
+    parts = ServiceParts()
+    parts.gallery.create_collection(TENANT, NewCollection("staff"))
+    id_ = parts.gallery.collection(TENANT, "staff").id
+
+    async def check() -> None:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            with parts.gallery._database.exclusive(f"enrolment {id_}"):
+                for number in range(3 * THREADS):
+                    group.create_task(
+                        parts.service.enroll(
+                            TENANT, f"p{number}", "staff", [fake_picture(f"p{number}")], check_duplicates=True
+                        )
+                    )
+                await until(parts.matcher._in_turn.locked)
+                assert not (await parts.service.search(TENANT, fake_picture("eve"), ["staff"])).faces[0].matches
+
+    asyncio.run(check())
+    assert parts.gallery.collection(TENANT, "staff").person_count == 3 * THREADS
+    parts.close()
 
 
 def test_an_impossible_score(service: FaceService) -> None:

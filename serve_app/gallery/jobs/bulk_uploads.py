@@ -62,7 +62,8 @@ class BulkUploads(Stores):
             tasks.hold_back(connection, task.id, now + RECEIVING)
             return task
 
-        return self._database.transact(start)
+        with self._database.exclusive(f"uploads {tenant}"):
+            return self._database.transact(start)
 
     def add_bulk(self, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson]) -> None:
         blobs = [uuid.uuid4().hex for _ in people]
@@ -160,9 +161,9 @@ class BulkUploads(Stores):
 
 
 def _receiving(connection: sa.Connection, tenant: str, task_id: str) -> sa.Row[Any]:
-    task = tasks.get(connection, tenant, task_id)
+    tasks.get(connection, tenant, task_id)
     row = tasks.row_of(connection, task_id)
-    if row is None or task.kind != KIND or task.state is not TaskState.WAITING or row.work["complete"]:
+    if row is None or row.kind != KIND or row.state != str(TaskState.WAITING) or row.work["complete"]:
         raise TaskNotFound(f"The task {task_id} is not waiting for an upload.", task_id=task_id)
     return row
 

@@ -2,17 +2,20 @@
 
 There is one way to read (:meth:`Database.read`) and one way to write (:meth:`Database.write`, or
 :meth:`Database.transact`, which repeats a transaction that lost a race). Both turn the drivers' errors into
-``StoreUnavailable``.
+``StoreUnavailable``. A rule that no row lock can hold, because it is about rows that do not exist yet, is checked and
+relied on within :meth:`Database.exclusive`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +37,9 @@ LOCK_WAIT_S = 20
 ATTEMPTS = 6
 """How often a transaction is tried that loses races with other writers (unique key, deadlock)."""
 
+LOCKS = 64
+"""Locks of a process that the names of :meth:`Database.exclusive` share."""
+
 RETRYABLE_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock detected
 
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.DisconnectionError, exc.TimeoutError, exc.ResourceClosedError)
@@ -54,6 +60,7 @@ class Database:
                 "storage.database_url is not a database URL like sqlite:////path/file.db."
             ) from None
         self.kind = parsed.get_backend_name()
+        self._locks = [threading.Lock() for _ in range(LOCKS)]
         if self.kind == "sqlite":
             self.engine = _sqlite(parsed)
         elif self.kind == "postgresql":
@@ -96,6 +103,25 @@ class Database:
                 return work(connection)
 
         return retried(attempt)
+
+    @contextmanager
+    def exclusive(self, *names: str) -> Iterator[None]:
+        """Hold these names: no other thread, of any process, holds one of them during the block.
+
+        Not to be nested. SQLite is written by one process, so that locks of this process suffice there. On PostgreSQL
+        advisory locks of a transaction are held as well, which end with its connection. Raises StoreUnavailable.
+        """
+        numbers = {_number_of(name) for name in names}
+        with ExitStack() as held:
+            for position in sorted({number % LOCKS for number in numbers}):
+                held.enter_context(self._locks[position])
+            if self.kind == "postgresql":
+                with self._outages():
+                    connection = self.engine.connect()
+                    held.callback(_close_quietly, connection)
+                    for number in sorted(numbers):
+                        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+            yield
 
     @contextmanager
     def _outages(self) -> Iterator[None]:
@@ -143,6 +169,17 @@ def retried(attempt: Callable[[], T]) -> T:
         store_metrics.failed("records")
         log.warning("database: a transaction was given up after %d attempts: %s", ATTEMPTS, error)
         raise
+
+
+def _number_of(name: str) -> int:
+    """A name as a signed number of 64 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _close_quietly(connection: sa.Connection) -> None:
+    """Close a connection that has only held locks: if it was lost, so are they, and what was written stays written."""
+    with suppress(exc.DBAPIError):
+        connection.close()
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

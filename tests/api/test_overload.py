@@ -105,7 +105,7 @@ def test_a_key_has_so_many_places_and_gets_them_back() -> None:
         waiting = [asyncio.create_task(request(one, gate)) for _ in range(2)]
         await until(lambda: concurrency._busy == {"one": 2})
         with pytest.raises(RateLimited) as refused:
-            await request(one, gate)
+            await asyncio.wait_for(request(one, gate), 60)
         assert refused.value.details["retry_after_s"] == 1
         waiting.append(asyncio.create_task(request(other, gate)))
         await until(lambda: concurrency._busy == {"one": 2, "other": 1})

@@ -22,6 +22,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
+from serve_app.gallery.sql.records import journal
 from serve_app.settings import Settings
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
@@ -99,6 +100,59 @@ class FailingBlobs(BlobStore):
         if self.broken:
             raise StoreUnavailable("out of order")
         super().delete(*arguments)
+
+
+def test_a_comparison_leaves_rows_of_a_writer_that_has_not_committed(tmp_path: Path) -> None:
+    """What another process sees of a writer between its last index row and its commit."""
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        key = RowKey(gallery.collection(TENANT, "staff").id, "a" * 32)
+        entries = gallery._database.transact(lambda c: journal.add(c, TENANT, {key.face_id: MODEL}))
+        gallery._index.upsert(MODEL, [IndexRow(key, template(1))])
+        assert gallery._repairer.compare(MODEL) == (0, 0)
+        assert list(gallery._index.keys(MODEL)) == [key]
+        gallery._database.transact(lambda c: journal.remove(c, entries))
+        assert gallery._repairer.compare(MODEL) == (0, 1)
+        check_consistent(gallery)
+
+
+def test_a_writer_whose_entries_a_repair_took_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        write = gallery._blobs.write
+        settled = []
+
+        def write_slowly(*arguments: Any) -> None:
+            write(*arguments)
+            if not settled:
+                settled.append(gallery._repairer.settle_journal(age=dt.timedelta(0)))
+
+        monkeypatch.setattr(gallery._blobs, "write", write_slowly)
+        (stored,) = gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)]).faces
+        assert settled == [1], "the repair took the entry, and erased the image of a face that it did not know"
+        assert gallery.face_image(TENANT, stored.id, "thumbnail") == b"thumbnail"
+        check_consistent(gallery)
+
+
+def test_an_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(("fsync", Path(f"/proc/self/fd/{descriptor}").resolve().name))
+        fsync(descriptor)
+
+    def noted_replace(path: Path, target: Path) -> Path:
+        steps.append(("rename", path.name))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    blobs = BlobStore(f"file://{tmp_path}")
+    name = "ab" * 16
+    blobs.write(TENANT, name, "thumbnail", b"content")
+    temporary = f".{name}.thumbnail.partial"
+    assert steps == [("fsync", temporary), ("rename", temporary), ("fsync", "ab")]
 
 
 @pytest.mark.parametrize("late", [False, True])

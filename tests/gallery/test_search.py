@@ -42,6 +42,18 @@ def test_each_probe_gets_its_own_answer(gallery: Gallery, staff: str) -> None:
     assert (match.collection, match.score, match.distance) == ("staff", 1.0, 0.0)
 
 
+def test_a_score_that_equals_the_threshold_is_a_match(gallery: Gallery, staff: str) -> None:
+    whole = query(3, threshold=ThresholdRequest(min_score=1.0))
+    assert people(gallery.search(staff, whole)) == [["p3"]]
+    gallery.put_person(staff, "near", ["staff"], PersonFields(), [face(template(1, near=500, cosine=0.6))])
+    ((match,),) = gallery.search(staff, query(500)).matches
+    assert match.score < 1
+    exact = query(500, threshold=ThresholdRequest(min_score=match.score))
+    assert people(gallery.search(staff, exact)) == [["near"]]
+    above = query(500, threshold=ThresholdRequest(min_score=float(np.nextafter(match.score, 1))))
+    assert people(gallery.search(staff, above)) == [[]]
+
+
 def test_scores_come_from_the_calibration_best_first(gallery: Gallery, staff: str) -> None:
     for name, cosine in (("near", 0.95), ("far", 0.5), ("too far", 0.39)):
         seed = 1000 + int(cosine * 100)

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, Role
-from serve_app.errors import InvalidRequest, TenantNotFound
+from serve_app.errors import InvalidRequest, KeyInvalid, TenantNotFound
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.privacy.signing import is_genuine
 from serve_app.gallery.privacy.tenant_erasure import OWNED
@@ -83,10 +83,27 @@ def test_an_interrupted_deletion_is_completed(tmp_path: Path, monkeypatch: pytes
     with in_memory(tmp_path) as gallery:
         tenant = TenantStore(gallery._database).create("gone").id
         fill(gallery, tenant)
+        keys = KeyStore(gallery._database)
+        _, secret = keys.create(tenant, "k", Role.ADMIN)
+        _, other = keys.create(DEFAULT_TENANT, "k", Role.ADMIN)
+        refused = []
+        run = gallery._writer.run
+
+        def run_and_look(*arguments: Any, **options: Any) -> Any:
+            with pytest.raises(KeyInvalid):
+                keys.authenticate(secret)
+            refused.append(True)
+            return run(*arguments, **options)
+
         with monkeypatch.context() as patch:
+            patch.setattr(gallery._writer, "run", run_and_look)
             patch.setattr(gallery._blobs, "delete_tenant", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 gallery.erase_tenant(tenant)
+        assert refused, "the keys stop working before anything is erased"
+        with pytest.raises(KeyInvalid):
+            keys.authenticate(secret)
+        assert keys.authenticate(other)
         gallery.erase_tenant(tenant)
         assert mentions(gallery, tenant) == {}
         with gallery._database.read() as connection:

@@ -121,6 +121,39 @@ def test_two_faces_of_a_picture_are_two_unknowns(gallery: Gallery, staff: str) -
     assert gallery.keep_unknown(staff, "staff", []) == ()
 
 
+def test_of_two_faces_like_a_kept_one_on_a_picture_one_joins_it(gallery: Gallery, staff: str) -> None:
+    (ann,) = seen(gallery, staff, 1, near=100)
+    twins = gallery.keep_unknown(staff, "staff", [face(template(seed, near=100)) for seed in (2, 3)])
+    assert [(each.id == ann, each.is_new) for each in twins if each] == [(True, False), (False, True)]
+    assert {len(each.faces) for each in listed(gallery, staff)} == {1, 2}
+    check_consistent(gallery)
+
+
+def test_a_face_joins_the_most_similar_of_several(gallery: Gallery, staff: str) -> None:
+    near, far = (
+        each.id
+        for each in gallery.keep_unknown(
+            staff, "staff", [face(template(seed, near=100, cosine=cosine)) for seed, cosine in ((1, 0.95), (2, 0.85))]
+        )
+        if each
+    )
+    assert near != far
+    (sighting,) = gallery.keep_unknown(staff, "staff", [face(template(100))])
+    assert sighting is not None
+    assert (sighting.id, sighting.is_new) == (near, False)
+
+
+def test_merging_several_brings_the_faces_of_all(gallery: Gallery, staff: str) -> None:
+    one, two, three, four = seen(gallery, staff, 1, 2, 3, 4)
+    merged = gallery.merge_unknowns(staff, "staff", one, [two, three])
+    assert (merged.sightings, len(merged.faces)) == (3, 3)
+    assert [each.id for each in listed(gallery, staff)] == [four, one]
+    assert gallery.audit(staff, limit=1).items[0].details == {"unknowns_merged": 3}
+    for seed in (1, 2, 3):
+        assert seen(gallery, staff, seed) == [one]
+    check_consistent(gallery)
+
+
 def test_an_unknown_becomes_a_new_person(gallery: Gallery, staff: str) -> None:
     ann, *_ = seen(gallery, staff, 1, 2, near=100)
     before = {stored.id for stored in gallery.unknown(staff, "staff", ann).faces}

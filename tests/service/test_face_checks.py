@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 import pytest
 
-from serve_app.domain import CollectionPolicy, ImageStorage, NewCollection, QualityCode
+from serve_app.domain import CollectionPolicy, ImageStorage, Liveness, NewCollection, QualityCode
 from serve_app.errors import (
     DuplicateFace,
     FaceRejected,
@@ -88,6 +89,24 @@ def test_one_face_wanted(service: FaceService) -> None:
     (face,) = asyncio.run(service.search(TENANT, background, ["staff"], faces="one")).faces
     assert [match.person.id for match in face.matches if match.person] == ["ada"]
     assert asyncio.run(service.compare(background, rivals, faces="one")).is_match
+
+
+def test_a_score_that_equals_the_threshold_is_a_match(service: FaceService) -> None:
+    one, other = fake_picture("ada"), fake_picture(FakeFace("ada", take=1))
+    score = asyncio.run(service.compare(one, other)).score
+    above = float(np.nextafter(score, 1))
+    assert 0 < score < 1
+    assert asyncio.run(service.compare(one, other, min_score=score)).is_match
+    assert not asyncio.run(service.compare(one, other, min_score=above)).is_match
+    score = asyncio.run(service.verify(TENANT, other, "ada")).score
+    assert asyncio.run(service.verify(TENANT, other, "ada", min_score=score)).is_match
+    assert asyncio.run(service.verify_set(TENANT, [other], "ada", min_score=score)) is not None
+    assert asyncio.run(service.verify_set(TENANT, [other], "ada", min_score=float(np.nextafter(score, 1)))) is None
+
+
+def test_a_probability_that_equals_the_threshold_is_live() -> None:
+    assert Liveness(0.5, {"model": 0.5}, 0.5).is_live
+    assert not Liveness(float(np.nextafter(0.5, 0)), {}, 0.5).is_live
 
 
 def test_duplicates(service: FaceService) -> None:

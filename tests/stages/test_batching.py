@@ -44,6 +44,27 @@ def test_results_come_in_the_order_of_the_items() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("max_batch", [1, 5, 8, 16, 32])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_caller_gets_its_own_results_from_batches_of_any_size(max_batch: int, workers: int) -> None:
+    async def scenario() -> None:
+        run = Doubler()
+        it = batcher(run, max_batch=max_batch, max_queue=1000, workers=workers)
+        run.gate.clear()
+        first = asyncio.create_task(it.submit([-1]))
+        await until(lambda: run.batches)
+        calls = [range(start, start + size) for start, size in ((100, 3), (200, 1), (300, 7), (400, 33))]
+        tasks = [asyncio.create_task(it.submit(items)) for items in calls]
+        await until(lambda: it.waiting >= 44 - max_batch)
+        run.gate.set()
+        assert await first == [-2]
+        assert await asyncio.gather(*tasks) == [[2 * item for item in items] for items in calls]
+        assert max(map(len, run.batches)) == min(max_batch, 44)
+        await it.close()
+
+    asyncio.run(scenario())
+
+
 def test_items_of_waiting_callers_share_a_batch() -> None:
     async def scenario() -> None:
         run = Doubler()

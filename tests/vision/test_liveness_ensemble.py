@@ -82,6 +82,12 @@ def test_each_model_s_own_index_counts(catalogue: Catalogue) -> None:
     assert ensemble.probabilities([]) == []
 
 
+def test_the_mean_of_the_models_decides() -> None:
+    votes = {"a": 0.125, "b": 0.25, "c": 0.75}
+    assert combined(votes) == 0.375
+    assert combined({"alone": 0.25}) == 0.25
+
+
 def test_a_missing_crop_is_an_error_never_a_pass(catalogue: Catalogue) -> None:
     v2 = catalogue.get("minifasnet-v2")
     with pytest.raises(ValueError, match="missing: minifasnet-v2"):

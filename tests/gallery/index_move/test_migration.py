@@ -321,7 +321,9 @@ def test_a_worker_without_a_sign_of_life_counts_as_none(world: World, monkeypatc
         assert moves.row().worker is None
         gallery.move_index()
         assert moves.row().worker is not None
+        deadline = time.monotonic() + 60
         while moves.row().worker is not None:
+            assert time.monotonic() < deadline, "the worker counts for longer than its lease of 3 s"
             time.sleep(0.05)
 
 

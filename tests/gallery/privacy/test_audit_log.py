@@ -14,7 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from serve_app import request_context
-from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, PersonUpdate, Role
+from serve_app.domain import (
+    DEFAULT_TENANT,
+    AuditEntry,
+    ImageStorage,
+    NewCollection,
+    PersonFields,
+    PersonUpdate,
+    Role,
+)
 from serve_app.errors import FaceIdNotFound, ImageNotStored, InvalidRequest, PersonNotFound, StoreUnavailable
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.privacy.audit_log import MOST_QUEUED
@@ -178,6 +186,37 @@ def test_a_changed_or_missing_entry_is_found(tmp_path: Path, tamper: sa.Executab
         with gallery._database.write() as connection:
             connection.execute(tamper)
         assert gallery.check_audit(T).broken == 3
+
+
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_an_entry_that_was_changed_and_hashed_again_is_found(tmp_path: Path, to_the_end: bool) -> None:
+    """Whoever changes the head as well makes a whole chain, but with another head than was noted elsewhere."""
+    with in_memory(tmp_path) as gallery:
+        for number in range(5):
+            gallery.create_collection(T, NewCollection(f"c{number}"))
+        noted = gallery.check_audit(T).head
+        entries = list(gallery.export_audit(T))
+        entries[2] = rehashed(entries[2], actor="key:somebody-else")
+        for position in (3, 4) if to_the_end else ():
+            entries[position] = rehashed(entries[position], previous=entries[position - 1].hash)
+        with gallery._database.write() as connection:
+            for entry in entries:
+                values = {"actor": entry.actor, "previous": entry.previous, "hash": entry.hash}
+                connection.execute(audit_log.update().where(audit_log.c.sequence == entry.sequence).values(**values))
+        check = gallery.check_audit(T)
+        assert check.broken == (6 if to_the_end else 4), "the first entry that does not follow, or the head"
+        with gallery._database.write() as connection:
+            connection.execute(audit_heads.update().values(hash=entries[-1].hash))
+        check = gallery.check_audit(T)
+        assert (check.broken, check.head == noted) == ((None, False) if to_the_end else (4, True))
+
+
+def rehashed(entry: AuditEntry, **changes: Any) -> AuditEntry:
+    """An entry with changed facts, and the hash that fits them."""
+    changed = dataclasses.replace(entry, **changes)
+    facts = audit_chain.plain(changed)
+    del facts["hash"]
+    return dataclasses.replace(changed, hash=audit_chain.digest({**facts, "time": changed.time}))
 
 
 def test_a_log_that_was_cut_off_is_found(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from serve_app.gallery import Gallery
 from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.privacy.signing import Signer, is_genuine, load_signer
 from tests.fakes.memory_index import MemoryIndex
-from tests.gallery.samples import face
+from tests.gallery.samples import MODEL, OTHER_MODEL, face
 from tests.gallery.stores import check_consistent, in_memory
 
 T = DEFAULT_TENANT
@@ -70,12 +70,13 @@ def test_changed_receipts_and_those_of_others_are_worthless(tmp_path: Path) -> N
 
 
 class Forgetful(MemoryIndex):
-    """An index whose deletions have no effect while it is broken."""
+    """An index whose deletions have no effect while it is broken, for these models."""
 
     broken = True
+    broken_models: frozenset[str] | set[str] = frozenset({MODEL, OTHER_MODEL})
 
     def delete(self, model: str, keys: object) -> None:
-        if not self.broken:
+        if not self.broken or model not in self.broken_models:
             super().delete(model, keys)  # type: ignore[arg-type]
 
 
@@ -91,6 +92,17 @@ def test_no_receipt_while_anything_is_left(tmp_path: Path) -> None:
         gallery._repairer.settle_journal(ids=_journal(gallery))
         check_consistent(gallery)
         assert all(isinstance(key, RowKey) for key in index.keys("sface-2021dec"))
+
+
+def test_no_receipt_while_a_row_of_any_model_is_left(tmp_path: Path) -> None:
+    index = Forgetful()
+    with in_memory(tmp_path, index) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+        gallery.put_person(T, "ada", ["staff"], PersonFields(), [face(1), face(2, model=OTHER_MODEL)])
+        index.broken_models = {OTHER_MODEL}
+        with pytest.raises(StoreUnavailable) as raised:
+            gallery.delete_person(T, "ada")
+        assert raised.value.details["residue"] == {"records": 0, "vectors": 1, "images": 0}
 
 
 def _journal(gallery: Gallery) -> list[int]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serve_app.domain import CollectionPolicy, Consent, NewCollection, PersonFields
+from serve_app.domain import DEFAULT_TENANT, CollectionPolicy, Consent, NewCollection, PersonFields
 from serve_app.errors import FaceIdNotFound, InvalidRequest, PersonNotFound
 from serve_app.gallery import Gallery
 from tests.gallery.samples import face, query
-from tests.gallery.stores import check_consistent
+from tests.gallery.stores import check_consistent, in_memory
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -38,6 +41,60 @@ def test_who_is_kept_too_long_goes(gallery: Gallery, tenant: str) -> None:
     assert gallery.expire_persons(later(days=31)) == 0
     assert [e.action for e in gallery.audit(tenant, limit=4).items][1:] == ["delete_face", "retention", "retention"]
     check_consistent(gallery)
+
+
+def test_each_collection_has_its_own_period(gallery: Gallery, tenant: str) -> None:
+    for name, days in (("visitors", 30), ("guests", 60), ("press", 90)):
+        gallery.create_collection(tenant, NewCollection(name, policy=CollectionPolicy(retention_days=days)))
+        gallery.put_person(tenant, name, [name], PersonFields(), [face(days)])
+    left = {"visitors", "guests", "press"}
+    for days, name in ((31, "visitors"), (61, "guests"), (91, "press")):
+        assert gallery.expire_persons(later(days=days)) == 1
+        left.remove(name)
+        assert {person.id for person in gallery.persons(tenant).items} == left
+    for name, days in (("visitors", 30), ("guests", 60), ("press", 90)):
+        gallery.put_person(tenant, name, [name], PersonFields(), [face(days)])
+    assert gallery.expire_persons(later(days=91)) == 3, "all of them in one run"
+    check_consistent(gallery)
+
+
+@pytest.fixture
+def own_gallery(tmp_path: Path) -> Iterator[Gallery]:
+    """A gallery that no other test has persons in."""
+    with in_memory(tmp_path) as opened:
+        yield opened
+
+
+def change_before_the_erasure(gallery: Gallery, monkeypatch: pytest.MonkeyPatch, fields: PersonFields) -> None:
+    """Another caller changes ada after retention has found her due."""
+    run = gallery._eraser.run
+
+    def run_late(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        gallery.put_person(DEFAULT_TENANT, "ada", ["visitors"], fields)
+        return run(*arguments)
+
+    monkeypatch.setattr(gallery._eraser, "run", run_late)
+
+
+def test_who_changes_before_the_erasure_stays(own_gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_gallery.create_collection(DEFAULT_TENANT, NewCollection("visitors", policy=CollectionPolicy(retention_days=1)))
+    own_gallery.put_person(DEFAULT_TENANT, "ada", ["visitors"], PersonFields(), [face(1)])
+    due = own_gallery.person(DEFAULT_TENANT, "ada").modified + dt.timedelta(days=1)
+    change_before_the_erasure(own_gallery, monkeypatch, PersonFields(name="Ada"))
+    own_gallery.expire_persons(due)
+    assert own_gallery.person(DEFAULT_TENANT, "ada").name == "Ada"
+    assert own_gallery.expire_persons(later(days=1)) == 1
+
+
+def test_who_consents_again_before_the_erasure_stays(own_gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_gallery.create_collection(DEFAULT_TENANT, NewCollection("visitors"))
+    ending = Consent("explicit consent", expires=later(days=1))
+    own_gallery.put_person(DEFAULT_TENANT, "ada", ["visitors"], PersonFields(consent=ending), [face(1)])
+    renewed = Consent("explicit consent", expires=later(days=9))
+    change_before_the_erasure(own_gallery, monkeypatch, PersonFields(consent=renewed))
+    own_gallery.expire_persons(later(days=2))
+    assert own_gallery.person(DEFAULT_TENANT, "ada").consent == renewed
 
 
 def test_a_change_begins_the_period_anew(gallery: Gallery, tenant: str) -> None:

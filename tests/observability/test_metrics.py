@@ -68,8 +68,9 @@ def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path)
             found = await detector.detect(photos.astronaut(), DetectOptions(liveness=True))
             with pytest.raises(ImageUndecodable):
                 await detector.detect(photos.astronaut()[:2000], DetectOptions())
-            scored = await liveness.score(found.faces)
-            assert recorders["liveness"].told[-1] == ("outcomes", *("live" if s.is_live else "spoof" for s in scored))
+            for threshold, outcome in ((0.01, "live"), (0.9999, "spoof")):
+                await liveness.score(found.faces, threshold)
+                assert recorders["liveness"].told[-1] == ("outcomes", outcome)
         finally:
             await detector.close()
             await liveness.close()

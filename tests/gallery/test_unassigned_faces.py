@@ -163,6 +163,16 @@ def test_expired_faces_are_erased_with_all_traces(tmp_path: Path) -> None:
         assert gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER) == 0
 
 
+def test_faces_of_all_tenants_expire(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        tenants = [new_tenant(gallery) for _ in range(3)]
+        for tenant in tenants:
+            gallery.add_faces(tenant, [face(1), face(2)])
+        assert gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER) == 6
+        check_consistent(gallery)
+        assert sum(gallery._blobs.count(tenant) for tenant in tenants) == 0
+
+
 def test_an_expired_face_is_gone_before_it_is_erased(tmp_path: Path) -> None:
     with in_memory(tmp_path) as gallery:
         tenant = new_tenant(gallery)

@@ -13,8 +13,9 @@ from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery
 from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.privacy.signing import Signer, is_genuine, load_signer
+from serve_app.gallery.writes import deletion_plans
 from tests.fakes.memory_index import MemoryIndex
-from tests.gallery.samples import MODEL, OTHER_MODEL, face
+from tests.gallery.samples import MODEL, OTHER_MODEL, face, template
 from tests.gallery.stores import check_consistent, in_memory
 
 T = DEFAULT_TENANT
@@ -94,15 +95,31 @@ def test_no_receipt_while_anything_is_left(tmp_path: Path) -> None:
         assert all(isinstance(key, RowKey) for key in index.keys("sface-2021dec"))
 
 
-def test_no_receipt_while_a_row_of_any_model_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [MODEL, OTHER_MODEL])
+def test_no_receipt_while_a_row_of_any_model_is_left(tmp_path: Path, model: str) -> None:
     index = Forgetful()
     with in_memory(tmp_path, index) as gallery:
         gallery.create_collection(T, NewCollection("staff"))
         gallery.put_person(T, "ada", ["staff"], PersonFields(), [face(1), face(2, model=OTHER_MODEL)])
-        index.broken_models = {OTHER_MODEL}
+        index.broken_models = {model}
         with pytest.raises(StoreUnavailable) as raised:
             gallery.delete_person(T, "ada")
         assert raised.value.details["residue"] == {"records": 0, "vectors": 1, "images": 0}
+
+
+def test_the_check_counts_everything_that_a_person_has(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+        gallery.aim(MODEL)
+        gallery.aim(OTHER_MODEL)
+        stored = face(1, further={OTHER_MODEL: template(2)}, storage=ImageStorage.FULL, photograph=b"photograph")
+        gallery.put_person(T, "ada", ["staff"], PersonFields(), [stored])
+        with gallery._database.read() as connection:
+            changes, _ = deletion_plans.delete_person(connection, T, "ada", None)
+        # The person, a membership; the face by its id and by its person, its membership, its second template.
+        assert gallery._eraser.residue(changes) == {"records": 6, "vectors": 2, "images": 2}
+        gallery.delete_person(T, "ada")
+        assert gallery._eraser.residue(changes) == {"records": 0, "vectors": 0, "images": 0}
 
 
 def _journal(gallery: Gallery) -> list[int]:

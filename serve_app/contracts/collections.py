@@ -72,11 +72,17 @@ class Collections(Protocol):
     @on_handle
     @indexed
     async def delete_collection(
-        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+        self,
+        tenant: str,
+        name: str,
+        only_if_empty: bool = False,
+        keep_persons: bool = False,
+        keep_faces: bool = False,
     ) -> Deletion:
         """Delete a collection.
 
-        Erases faces, and unless ``keep_persons`` persons, that are in no other collection.
+        Erases unassigned faces and persons that are in no other collection; with ``keep_faces`` such faces expire
+        later, as if they had been detached, with ``keep_persons`` such persons stay enrolled.
 
         Raises CollectionNotFound; CollectionNotEmpty, if ``only_if_empty`` and persons or faces are in it.
         """

@@ -7,6 +7,7 @@ their faces and a search without collections finds them. Joining a collection re
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from serve_app.gallery.writes.writer import Stores
 
 class Collections(Stores):
     """Implements :class:`~serve_app.contracts.collections.Collections`, synchronously. Part of ``Gallery``."""
+
+    _lifetime: dt.timedelta
 
     def create_collection(self, tenant: str, new: NewCollection) -> Collection:
         def work(connection: sa.Connection) -> Collection:
@@ -73,12 +76,19 @@ class Collections(Stores):
         return self._database.transact(work)
 
     def delete_collection(
-        self, tenant: str, name: str, only_if_empty: bool = False, keep_persons: bool = False
+        self,
+        tenant: str,
+        name: str,
+        only_if_empty: bool = False,
+        keep_persons: bool = False,
+        keep_faces: bool = False,
     ) -> Deletion:
         if keep_persons:
             self._ensure_pool(tenant)
         return self._writer.run(
-            lambda c: deletion_plans.delete_collection(c, tenant, name, only_if_empty, keep_persons)
+            lambda c: deletion_plans.delete_collection(
+                c, tenant, name, only_if_empty, keep_persons, self._lifetime if keep_faces else None
+            )
         )
 
     def _ensure_pool(self, tenant: str) -> None:

@@ -23,6 +23,7 @@ from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.sql.records import journal
+from serve_app.gallery.sql.schema import index_journal
 from serve_app.settings import Settings
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
@@ -132,6 +133,57 @@ def test_a_writer_whose_entries_a_repair_took_begins_again(tmp_path: Path, monke
         assert settled == [1], "the repair took the entry, and erased the image of a face that it did not know"
         assert gallery.face_image(TENANT, stored.id, "thumbnail") == b"thumbnail"
         check_consistent(gallery)
+
+
+def test_a_repair_leaves_what_a_living_writer_is_working_on(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        (entry,) = gallery._database.transact(lambda c: journal.add(c, TENANT, {"a" * 32: MODEL}))
+        assert gallery.retry_journal() == 0
+        with gallery._database.write() as connection:
+            assert [row.id for row in journal.pending(connection, 10)] == [entry]
+            minute_ago = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=61)
+            connection.execute(index_journal.update().values(created=minute_ago))
+        assert gallery.retry_journal() == 1
+
+
+def test_what_a_failed_writer_gave_up_is_repaired_as_soon_as_the_index_is_back(tmp_path: Path) -> None:
+    index = FailingIndex()
+    with in_memory(tmp_path, index) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)])
+        index.broken, index.late = {"delete"}, True
+        with pytest.raises(StoreUnavailable):
+            gallery.delete_person(TENANT, "p")
+        assert list(index.keys(MODEL)) == [], "the deletion reached the index, its answer did not come back"
+        index.broken = set()
+        gallery.maintain()
+        check_consistent(gallery)
+        assert gallery.search(TENANT, query(1)).matches[0]
+
+
+def test_faces_that_are_added_during_a_deletion_are_in_the_journal_before_they_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise nothing says that they must be repaired if the deletion fails."""
+    index = FailingIndex()
+    with in_memory(tmp_path, index) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)])
+        store = gallery._writer._store
+
+        def add_another_face(*arguments: Any) -> None:
+            monkeypatch.undo()
+            store(*arguments)
+            gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(2)], "add")
+            index.broken, index.late = {"delete"}, True
+
+        monkeypatch.setattr(gallery._writer, "_store", add_another_face)
+        with pytest.raises(StoreUnavailable):
+            gallery.delete_person(TENANT, "p")
+        index.broken = set()
+        gallery._repairer.settle_journal(age=dt.timedelta(0))
+        check_consistent(gallery)
+        assert len(gallery.person(TENANT, "p").faces) == 2
 
 
 def test_an_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

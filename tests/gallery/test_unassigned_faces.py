@@ -163,6 +163,22 @@ def test_expired_faces_are_erased_with_all_traces(tmp_path: Path) -> None:
         assert gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER) == 0
 
 
+def test_a_collection_can_be_deleted_without_its_faces(gallery: Gallery, tenant: str, sets: tuple[str, str]) -> None:
+    only_here, in_both = added(gallery, tenant, 1, 2)
+    gallery.attach_faces(tenant, "reds", [only_here.id, in_both.id])
+    gallery.attach_faces(tenant, "blues", [in_both.id])
+    gallery.put_person(tenant, "ada", ["reds"], PersonFields(), [face(3)])
+    assert gallery.delete_collection(tenant, "reds", keep_faces=True) == Deletion(persons=1, faces=1, erased=True)
+    assert gallery.face(tenant, in_both.id).expires is None
+    expires = gallery.face(tenant, only_here.id).expires
+    assert expires is not None
+    assert abs(expires - dt.datetime.now(dt.UTC) - dt.timedelta(hours=72)) < dt.timedelta(minutes=1)
+    ((match,),) = gallery.search(tenant, query(2, collections=("blues",))).matches
+    assert match.face.id == in_both.id
+    assert gallery.face_collections(tenant, only_here.id) == ()
+    check_consistent(gallery)
+
+
 def test_faces_of_all_tenants_expire(tmp_path: Path) -> None:
     with in_memory(tmp_path) as gallery:
         tenants = [new_tenant(gallery) for _ in range(3)]

@@ -9,7 +9,18 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from serve_app.domain import CollectionPolicy, ImageStorage, Liveness, NewCollection, QualityCode
+from serve_app.domain import (
+    Box,
+    CollectionPolicy,
+    DetectedFace,
+    Detection,
+    ImageInfo,
+    ImageStorage,
+    Liveness,
+    NewCollection,
+    Quality,
+    QualityCode,
+)
 from serve_app.errors import (
     DuplicateFace,
     FaceRejected,
@@ -20,6 +31,7 @@ from serve_app.errors import (
     TooManyFaces,
 )
 from serve_app.service import FaceService
+from serve_app.service.face_checks import main_face
 from serve_app.stages.matcher import THREADS
 from tests.fakes.stages import FakeFace, fake_picture
 from tests.service_parts import ServiceParts
@@ -107,6 +119,24 @@ def test_a_score_that_equals_the_threshold_is_a_match(service: FaceService) -> N
 def test_a_probability_that_equals_the_threshold_is_live() -> None:
     assert Liveness(0.5, {"model": 0.5}, 0.5).is_live
     assert not Liveness(float(np.nextafter(0.5, 0)), {}, 0.5).is_live
+
+
+@pytest.mark.parametrize(("width", "rival"), [(49, False), (50, True), (51, True)])
+def test_a_second_face_of_half_the_area_is_a_rival(width: float, rival: bool) -> None:
+    pixels = np.zeros((112, 112, 3), np.uint8)
+    quality = Quality(0.9, 500.0, 120.0, 40.0, 0.0, 0.0)
+    faces = tuple(
+        DetectedFace(Box(0.0, 0.0, side, 100.0), np.zeros((5, 2), np.float32), 0.9, quality, pixels)
+        for side in (100.0, width)
+    )
+    detection = Detection(ImageInfo(500, 500, "JPEG", 1000), faces)
+    assert main_face(detection, "largest") is faces[0]
+    if rival:
+        with pytest.raises(TooManyFaces) as refused:
+            main_face(detection, "one", image=3)
+        assert refused.value.details == {"faces": 2, "image": 3}
+    else:
+        assert main_face(detection, "one") is faces[0]
 
 
 def test_duplicates(service: FaceService) -> None:

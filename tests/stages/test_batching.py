@@ -112,6 +112,10 @@ def test_a_full_queue_refuses_all_of_a_callers_items() -> None:
             await it.submit([4, 5])
         assert refused.value.details["retry_after_s"] >= 1
         assert it.waiting == 2
+        tasks.append(asyncio.create_task(it.submit([6])))  # the last place
+        await until(lambda: it.waiting == 3)
+        with pytest.raises(Overloaded):
+            await it.submit([7])
         run.gate.set()
         await asyncio.gather(*tasks)
         await it.close()

@@ -76,9 +76,14 @@ def delete_face(
 
 
 def delete_collection(
-    connection: sa.Connection, tenant: str, name: str, only_if_empty: bool, keep_persons: bool = False
+    connection: sa.Connection,
+    tenant: str,
+    name: str,
+    only_if_empty: bool,
+    keep_persons: bool = False,
+    lifetime: dt.timedelta | None = None,
 ) -> Planned[Deletion]:
-    """See ``Collections.delete_collection``."""
+    """See ``Collections.delete_collection``; with ``lifetime``, faces without a person expire after it."""
     collection = collections.get(connection, tenant, name, "update")
     members = persons.lock_in_collection(connection, collection.id)
     unassigned = faces.of_collection_without_person(connection, collection.id)
@@ -99,13 +104,17 @@ def delete_collection(
     changes.leaves = [Membership(collection.id, person_id) for person_id in members]
     memberships = faces.memberships(connection, [row.id for row in unassigned])
     shared = {key.face_id for key in memberships if key.collection_id != collection.id}
+    if lifetime is not None:
+        expires = dt.datetime.now(dt.UTC) + lifetime
+        changes.expire = {row.id: expires for row in unassigned if row.id not in shared}
+    kept = shared | changes.expire.keys()
     dropped = [
         *faces.of_persons(connection, changes.drop_persons),
-        *(row for row in unassigned if row.id not in shared),
+        *(row for row in unassigned if row.id not in kept),
     ]
     drop(connection, changes, dropped)
     unknown_faces = _drop_unknowns(connection, changes, collection)
-    for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in unassigned if row.id in shared)):
+    for row in (*faces.of_persons(connection, sorted(staying)), *(row for row in unassigned if row.id in kept)):
         changes.detach[row.model].append(RowKey(collection.id, row.id))
     outcome = Deletion(persons=len(changes.drop_persons), faces=len(dropped) + unknown_faces, erased=True)
     return changes, lambda _: outcome

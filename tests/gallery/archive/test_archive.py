@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import subprocess
@@ -14,13 +15,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from serve_app.domain import DEFAULT_TENANT, Face, ImageStorage, NewCollection, PersonFields, Role
+from serve_app.domain import (
+    DEFAULT_TENANT,
+    CollectionPolicy,
+    Face,
+    ImageStorage,
+    NewCollection,
+    PersonFields,
+    Role,
+)
 from serve_app.errors import FacegraphError, FaceIdNotFound, KeyInvalid, PersonNotFound
 from serve_app.gallery import Gallery, KeyStore, TenantStore, open_gallery
 from serve_app.gallery.archive import ArchiveReader, ArchiveWriter, Exported, Imported, export_archive
 from serve_app.gallery.archive.container import ArchiveDamaged
 from serve_app.gallery.archive.encrypted_file import CHUNK, EncryptedReader, EncryptedWriter, is_encrypted
-from serve_app.gallery.sql.schema import distinct_persons, faces
+from serve_app.gallery.sql.schema import distinct_persons, faces, unknown_faces
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS, OTHER_MODEL, face, query
 from tests.gallery.stores import check_consistent, in_memory
@@ -167,6 +176,39 @@ def test_tenants_meet_by_name_and_keys_come_when_asked(source: Gallery, target: 
     restore(target, content, with_keys=True)
     assert keys.authenticate(secret).tenant_id == ours.named("acme").id
     check_consistent(target)
+
+
+def test_installed_keys_belong_to_their_place(source: Gallery, target: Gallery) -> None:
+    theirs, ours = KeyStore(source._database), KeyStore(target._database)
+    _, created = theirs.create(TENANT, "created", Role.SEARCH)
+    theirs.install(TENANT, "installed", Role.ADMIN, "the-operator-set-this")
+    content, _ = export(source)
+    restore(target, content, with_keys=True)
+    assert ours.authenticate(created).name == "created"
+    with pytest.raises(KeyInvalid):
+        ours.authenticate("the-operator-set-this")
+
+
+def test_faces_whose_time_is_over_and_unknowns_stay_behind(source: Gallery, tmp_path: Path) -> None:
+    source.update_collection(TENANT, "staff", {"policy": CollectionPolicy(keep_unknown_h=1)})
+    source.keep_unknown(TENANT, "staff", [face(700)])
+    source._lifetime = dt.timedelta(seconds=-1)
+    (late,) = source.add_faces(TENANT, [face(701)])
+    content, exported = export(source)
+    assert exported.faces == 17, "the 16 of the others, and the one that is over but not yet erased"
+    (tmp_path / "target").mkdir()
+    with in_memory(tmp_path / "target") as target:
+        assert restore(target, content).faces == 16
+        with target._database.read() as connection:
+            assert late.id not in connection.execute(sa.select(faces.c.id)).scalars().all()
+            assert connection.execute(sa.select(unknown_faces)).all() == []
+        check_consistent(target)
+
+
+def test_a_person_in_no_collection_is_found_after_the_restore(source: Gallery, target: Gallery) -> None:
+    restore(target, export(source)[0])
+    ((match,),) = target.search(TENANT, query(3, collections=None)).matches
+    assert match.person == source.person(TENANT, "nowhere")
 
 
 def test_a_part_is_brought_whole_or_not_at_all(source: Gallery, tmp_path: Path) -> None:

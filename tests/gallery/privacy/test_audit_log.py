@@ -284,6 +284,32 @@ def test_an_outage_loses_nothing_but_what_has_no_room(tmp_path: Path, monkeypatc
         assert gallery.check_audit(T).broken is None
 
 
+def test_an_outage_does_not_change_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery._audit.put(T, Draft("first"))
+
+        def down(work: Callable[[sa.Connection], Any]) -> Any:
+            gallery._audit.put(T, Draft("second"))
+            raise StoreUnavailable("The database does not answer; try again.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(gallery._database, "transact", down)
+            with pytest.raises(StoreUnavailable):
+                gallery._audit.flush()
+        assert [entry.action for entry in gallery.export_audit(T)] == ["first", "second"]
+
+
+def test_only_entries_before_the_first_young_one_go(tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with in_memory(tmp_path) as gallery:
+        with gallery._database.write() as connection:
+            drafts = [Draft("search", time=now - dt.timedelta(days=age)) for age in (400, 10, 390, 380)]
+            audit_chain.append(connection, T, drafts)
+        assert gallery.forget_audit(now) == 1
+        check = gallery.check_audit(T)
+        assert (check.entries, check.broken) == (3, None)
+
+
 def test_hashes_do_not_depend_on_the_database(gallery: Gallery, tenant: str) -> None:
     time = dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     with gallery._database.write() as connection:

@@ -7,12 +7,14 @@ import uuid
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from serve_app.domain import DEFAULT_TENANT, Deletion, ImageStorage, NewCollection, PersonFields
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery
 from serve_app.gallery.index.base import RowKey
 from serve_app.gallery.privacy.signing import Signer, is_genuine, load_signer
+from serve_app.gallery.sql.schema import persons
 from serve_app.gallery.writes import deletion_plans
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import MODEL, OTHER_MODEL, face, template
@@ -105,6 +107,20 @@ def test_no_receipt_while_a_row_of_any_model_is_left(tmp_path: Path, model: str)
         with pytest.raises(StoreUnavailable) as raised:
             gallery.delete_person(T, "ada")
         assert raised.value.details["residue"] == {"records": 0, "vectors": 1, "images": 0}
+
+
+def test_a_receipt_tells_when_somebody_is_back(tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        enrolled(gallery)
+        with gallery._database.read() as connection:
+            row = dict(connection.execute(sa.select(persons).where(persons.c.external_id == "ada")).one()._mapping)
+        receipt = gallery.delete_person(T, "ada").receipt
+        assert receipt is not None
+        assert gallery.check_receipt(T, receipt).residue == 0
+        with gallery._database.write() as connection:  # as by a copy of the database from before
+            connection.execute(persons.insert().values(row))
+        check = gallery.check_receipt(T, receipt)
+        assert (check.genuine, check.recorded, check.residue) == (True, True, 1)
 
 
 def test_the_check_counts_everything_that_a_person_has(tmp_path: Path) -> None:

@@ -182,10 +182,9 @@ async def facepp_delete(request: Request, context: Context) -> Response:
     key, params = await read(request, context, requests.FaceppDeleteParams, Role.ADMIN)
     collection = await faceset(context, key.tenant_id, params)
     matcher = context.service.matcher
-    if not params.check_empty:
-        await matcher.detach_faces(key.tenant_id, collection.name, None)
+    only_if_empty = bool(params.check_empty)
     try:
-        await matcher.delete_collection(key.tenant_id, collection.name, only_if_empty=bool(params.check_empty))
+        await matcher.delete_collection(key.tenant_id, collection.name, only_if_empty, keep_faces=True)
     except CollectionNotEmpty:
         raise Refused("FACESET_NOT_EMPTY") from None
     return reply(request, responses.FaceppNamed, **_named(collection))

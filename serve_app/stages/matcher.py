@@ -39,8 +39,8 @@ THREADS = 8
 """Threads for calls that need the index, and threads for calls that do not; the latter do not wait when the index does
 not answer. Calls wait for stores more than they compute."""
 
-IN_TURN = 2
-"""Calls at a time whose check and write are exclusive: further ones, which would wait for these, take no threads."""
+IN_TURN = THREADS // 2
+"""Calls at a time whose check and write are exclusive. They may wait for each other, so they do not get all threads."""
 
 
 def _opened(settings: Settings) -> Gallery:

@@ -312,6 +312,8 @@ def test_verification_is_exact(gallery: Gallery, staff: str) -> None:
     nearest, cosine = gallery.verify(staff, "p", template(1).reshape(1, -1), MODEL)
     assert nearest == enrolled.faces[1]
     assert cosine == pytest.approx(0.8, abs=1e-6)
+    other, cosine = gallery.verify(staff, "p", template(2).reshape(1, -1), MODEL)
+    assert (other, cosine) == (enrolled.faces[0], pytest.approx(1.0, abs=1e-6))
     for person, model in (("none", MODEL), ("p", OTHER_MODEL)):
         with pytest.raises(FaceIdNotFound):
             gallery.verify(staff, person, template(1).reshape(1, -1), model)

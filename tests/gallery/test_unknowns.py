@@ -33,7 +33,7 @@ from serve_app.gallery import Gallery
 from serve_app.gallery import unknowns as unknowns_module
 from serve_app.gallery.sql.schema import unknown_faces, unknowns
 from tests.gallery.conftest import new_tenant
-from tests.gallery.samples import OTHER_MODEL, face, query, template
+from tests.gallery.samples import MODEL, OTHER_MODEL, face, query, template
 from tests.gallery.stores import check_consistent, in_memory
 
 POLICY = CollectionPolicy(keep_unknown_h=24)
@@ -165,6 +165,8 @@ def test_an_unknown_becomes_a_new_person(gallery: Gallery, staff: str) -> None:
     (match,) = gallery.search(staff, query(template(3, near=100))).matches[0]
     assert match.person == done.person
     assert listed(gallery, staff) == []
+    rows = gallery._index.rows_of(MODEL, before)
+    assert {key.collection_id for key in rows} == {gallery.collection(staff, "staff").id}, "none of the unknowns' rows"
     with pytest.raises(UnknownNotFound):
         gallery.name_unknown(staff, "staff", ann, "ann")
     gallery.expire_faces(dt.datetime.now(dt.UTC) + LATER)

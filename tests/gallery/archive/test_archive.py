@@ -24,12 +24,12 @@ from serve_app.domain import (
     PersonFields,
     Role,
 )
-from serve_app.errors import FacegraphError, FaceIdNotFound, KeyInvalid, PersonNotFound
+from serve_app.errors import ConfigurationError, FacegraphError, FaceIdNotFound, KeyInvalid, PersonNotFound
 from serve_app.gallery import Gallery, KeyStore, TenantStore, open_gallery
-from serve_app.gallery.archive import ArchiveReader, ArchiveWriter, Exported, Imported, export_archive
+from serve_app.gallery.archive import ArchiveReader, ArchiveWriter, Exported, Imported, export_archive, exporting
 from serve_app.gallery.archive.container import ArchiveDamaged
 from serve_app.gallery.archive.encrypted_file import CHUNK, EncryptedReader, EncryptedWriter, is_encrypted
-from serve_app.gallery.sql.schema import distinct_persons, faces, unknown_faces
+from serve_app.gallery.sql.schema import collections, distinct_persons, faces, unknown_faces
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS, OTHER_MODEL, face, query
 from tests.gallery.stores import check_consistent, in_memory
@@ -202,7 +202,40 @@ def test_faces_whose_time_is_over_and_unknowns_stay_behind(source: Gallery, tmp_
         with target._database.read() as connection:
             assert late.id not in connection.execute(sa.select(faces.c.id)).scalars().all()
             assert connection.execute(sa.select(unknown_faces)).all() == []
+            names = connection.execute(sa.select(collections.c.name)).scalars().all()
+        assert sorted(names) == ["*", "guests", "staff"], "no hidden collection of unknowns"
         check_consistent(target)
+
+
+def test_archives_of_many_small_parts(source: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "PART_RECORDS", 3)
+    content, exported = export(source)
+    assert (exported.persons, exported.faces) == (14, 16)
+    (tmp_path / "target").mkdir()
+    with in_memory(tmp_path / "target") as target:
+        restore(target, content)
+        assert everything(target) == everything(source)
+        check_consistent(target)
+
+
+def test_persons_of_a_collection_that_was_deleted_meanwhile_are_in_none(source: Gallery, target: Gallery) -> None:
+    restore(target, export(source)[0])
+    target.delete_collection(TENANT, "guests")
+    source.put_person(TENANT, "late", ["guests"], PersonFields(), [face(800)])
+    restore(target, export(source)[0])
+    assert target.person(TENANT, "late").collections == ()
+    ((match,),) = target.search(TENANT, query(800, collections=None)).matches
+    assert match.person == target.person(TENANT, "late")
+    check_consistent(target)
+
+
+def test_persons_of_two_tenants_may_have_one_id(source: Gallery, target: Gallery) -> None:
+    theirs = TenantStore(source._database).create("acme").id
+    source.put_person(theirs, "both", [], PersonFields(name="acme"), [face(810)])
+    target.put_person(TENANT, "both", [], PersonFields(name="default"), [face(811)])
+    restore(target, export(source)[0])
+    ours = TenantStore(target._database).named("acme").id
+    assert [target.person(tenant, "both").name for tenant in (ours, TENANT)] == ["acme", "default"]
 
 
 def test_a_person_in_no_collection_is_found_after_the_restore(source: Gallery, target: Gallery) -> None:
@@ -241,6 +274,22 @@ def test_damage_to_any_member_is_noticed(source: Gallery) -> None:
 def test_what_is_no_archive_is_refused(content: bytes) -> None:
     with pytest.raises(ArchiveDamaged):
         list(ArchiveReader(io.BytesIO(content)).members())
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "words"),
+    [
+        ("manifest.json", b'{"format": 2, "facegraph": "9.9.9"}', "was written by facegraph 9.9.9 in the format 2"),
+        ("manifest.json", b"{}", "reads the format 1"),
+        ("holograms.jsonl", b"", "a part that this version does not know: holograms"),
+    ],
+)
+def test_an_archive_of_a_newer_version_is_refused(tmp_path: Path, member: str, content: bytes, words: str) -> None:
+    stream = io.BytesIO()
+    with ArchiveWriter(stream) as archive:
+        archive.add(member, content)
+    with in_memory(tmp_path) as gallery, pytest.raises(ConfigurationError, match=words):
+        restore(gallery, stream.getvalue())
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "images/../../x.thumbnail"])

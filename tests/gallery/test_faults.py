@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,61 @@ def test_faces_that_are_added_during_a_deletion_are_in_the_journal_before_they_g
         gallery._repairer.settle_journal(age=dt.timedelta(0))
         check_consistent(gallery)
         assert len(gallery.person(TENANT, "p").faces) == 2
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_database_that_is_lost_during_the_commit_leaves_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(TENANT, NewCollection("staff"))
+        write, lost = gallery._database.write, []
+
+        @contextmanager
+        def write_and_lose() -> Iterator[Any]:
+            with write() as connection:
+                yield connection
+                if commits and not committed:
+                    lost.append(True)
+                    raise StoreUnavailable("The database does not answer; try again.")
+            if commits and not lost:
+                lost.append(True)
+                raise StoreUnavailable("The database does not answer; try again.")
+
+        commits: list[bool] = []
+        commit = gallery._writer._commit
+
+        def noted(*arguments: Any) -> Any:
+            result = commit(*arguments)
+            commits.append(True)
+            return result
+
+        monkeypatch.setattr(gallery._database, "write", write_and_lose)
+        monkeypatch.setattr(gallery._writer, "_commit", noted)
+        with pytest.raises(StoreUnavailable) as raised:
+            gallery.put_person(TENANT, "p", ["staff"], PersonFields(), [face(1)])
+        monkeypatch.undo()
+        assert lost
+        assert raised.value.details == {"outcome": "unknown"}
+        gallery._repairer.settle_journal(age=dt.timedelta(0))
+        check_consistent(gallery)
+        if committed:
+            (stored,) = gallery.person(TENANT, "p").faces
+            assert gallery.face_image(TENANT, stored.id, "thumbnail") == b"thumbnail"
+        else:
+            with pytest.raises(PersonNotFound):
+                gallery.person(TENANT, "p")
+            assert gallery._blobs.count(TENANT) == 0
+
+
+def test_what_a_dead_writer_left_of_an_image_goes_with_its_face(tmp_path: Path) -> None:
+    blobs = BlobStore(f"file://{tmp_path}")
+    name = "ab" * 16
+    blobs.write(TENANT, name, "thumbnail", b"content")
+    (stored,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    stored.with_name(f".{stored.name}.partial").write_bytes(b"cont")
+    blobs.delete(TENANT, name)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_an_image_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

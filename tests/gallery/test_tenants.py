@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, Role
-from serve_app.errors import InvalidRequest, KeyInvalid, TenantNotFound
+from serve_app.errors import InvalidRequest, KeyInvalid, StoreUnavailable, TenantNotFound
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.privacy.signing import is_genuine
 from serve_app.gallery.privacy.tenant_erasure import OWNED
@@ -66,6 +66,24 @@ def test_nothing_of_a_deleted_tenant_is_left(gallery: Gallery) -> None:
     check_consistent(gallery)
     with pytest.raises(TenantNotFound):
         gallery.erase_tenant(gone)
+
+
+@pytest.mark.parametrize("left", ["vectors", "images"])
+def test_no_receipt_of_a_tenant_of_whom_something_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    with in_memory(tmp_path) as gallery:
+        tenant = TenantStore(gallery._database).create("gone").id
+        fill(gallery, tenant)
+        if left == "vectors":
+            monkeypatch.setattr(gallery._index, "delete", lambda model, keys: None)
+        else:
+            for name in ("delete", "delete_tenant"):
+                monkeypatch.setattr(gallery._blobs, name, lambda *arguments: None)
+        with pytest.raises(StoreUnavailable) as raised:
+            gallery.erase_tenant(tenant)
+        residue = raised.value.details["residue"]
+        assert {kind for kind, number in residue.items() if number} == {left}
 
 
 def test_the_default_tenant_stays(gallery: Gallery) -> None:

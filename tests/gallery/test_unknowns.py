@@ -145,12 +145,14 @@ def test_a_face_joins_the_most_similar_of_several(gallery: Gallery, staff: str) 
 
 def test_merging_several_brings_the_faces_of_all(gallery: Gallery, staff: str) -> None:
     one, two, three, four = seen(gallery, staff, 1, 2, 3, 4)
-    merged = gallery.merge_unknowns(staff, "staff", one, [two, three])
-    assert (merged.sightings, len(merged.faces)) == (3, 3)
-    assert [each.id for each in listed(gallery, staff)] == [four, one]
+    seen_before = {each.id: each for each in listed(gallery, staff)}
+    merged = gallery.merge_unknowns(staff, "staff", two, [one, three])
+    assert (merged.id, merged.sightings, len(merged.faces)) == (two, 3, 3)
+    assert (merged.first_seen, merged.last_seen) == (seen_before[one].first_seen, seen_before[three].last_seen)
+    assert [each.id for each in listed(gallery, staff)] == [four, two]
     assert gallery.audit(staff, limit=1).items[0].details == {"unknowns_merged": 3}
     for seed in (1, 2, 3):
-        assert seen(gallery, staff, seed) == [one]
+        assert seen(gallery, staff, seed) == [two]
     check_consistent(gallery)
 
 

@@ -115,6 +115,20 @@ def test_a_write_during_the_check_does_not_break_the_chain(
     assert gallery.check_audit(tenant).entries == 2
 
 
+def test_an_operation_on_many_persons_names_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_chain, "MOST_SUBJECTS", 3)
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(T, NewCollection("staff"))
+        for seed in range(7):
+            gallery.put_person(T, f"p{seed}", ["staff"], PersonFields(), [face(seed)])
+        enrolled = {entry.subjects for entry in gallery.export_audit(T) if entry.action == "enrol"}
+        gallery.delete_collection(T, "staff")
+        deletions = [entry for entry in gallery.export_audit(T) if entry.action == "delete_collection"]
+        assert [len(entry.subjects) for entry in deletions] == [3, 3, 1]
+        assert {(subject,) for entry in deletions for subject in entry.subjects} == enrolled
+        assert gallery.check_audit(T).broken is None
+
+
 def test_refused_writes_are_not_recorded(gallery: Gallery, tenant: str) -> None:
     with pytest.raises(PersonNotFound):
         gallery.delete_person(tenant, "nobody")

@@ -126,6 +126,16 @@ def test_a_consent_is_kept_and_ends(gallery: Gallery, tenant: str) -> None:
     assert gallery.person(tenant, "ben").consent == Consent("contract")
 
 
+def test_all_whose_consent_has_ended_go_in_one_run(own_gallery: Gallery) -> None:
+    own_gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))
+    for seed, name in enumerate(("ada", "ben", "eve", "zoe")):
+        consent = Consent("consent", expires=later(days=seed + 1))
+        own_gallery.put_person(DEFAULT_TENANT, name, ["staff"], PersonFields(consent=consent), [face(seed)])
+    assert own_gallery.expire_persons(later(days=3)) == 3
+    assert [person.id for person in own_gallery.persons(DEFAULT_TENANT).items] == ["zoe"]
+    check_consistent(own_gallery)
+
+
 def test_impossible_values_are_refused(gallery: Gallery, tenant: str) -> None:
     with pytest.raises(InvalidRequest, match="retention_days"):
         gallery.create_collection(tenant, NewCollection("staff", policy=CollectionPolicy(retention_days=0)))

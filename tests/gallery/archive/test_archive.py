@@ -31,7 +31,7 @@ from serve_app.gallery.archive.container import ArchiveDamaged
 from serve_app.gallery.archive.encrypted_file import CHUNK, EncryptedReader, EncryptedWriter, is_encrypted
 from serve_app.gallery.sql.schema import collections, distinct_persons, faces, unknown_faces
 from serve_app.settings import Settings, StorageSettings
-from tests.gallery.samples import CALIBRATIONS, OTHER_MODEL, face, query
+from tests.gallery.samples import CALIBRATIONS, MODEL, OTHER_MODEL, face, query
 from tests.gallery.stores import check_consistent, in_memory
 
 TENANT = DEFAULT_TENANT
@@ -226,6 +226,9 @@ def test_persons_of_a_collection_that_was_deleted_meanwhile_are_in_none(source: 
     assert target.person(TENANT, "late").collections == ()
     ((match,),) = target.search(TENANT, query(800, collections=None)).matches
     assert match.person == target.person(TENANT, "late")
+    target.put_person(TENANT, "late", ["staff"], PersonFields())
+    rows = target._index.rows_of(MODEL, [match.face.id])
+    assert {key.collection_id for key in rows} == {target.collection(TENANT, "staff").id}, "not in the pool any more"
     check_consistent(target)
 
 

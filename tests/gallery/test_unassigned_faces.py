@@ -21,7 +21,7 @@ from serve_app.errors import (
 )
 from serve_app.gallery import Gallery
 from tests.gallery.conftest import new_tenant
-from tests.gallery.samples import face, query
+from tests.gallery.samples import face, query, template
 from tests.gallery.stores import check_consistent, in_memory
 
 APPEARANCE = Appearance(((1.0, 2.0), (3.0, 4.5), (5.0, 6.0), (7.0, 8.0), (9.0, 10.0)), 250.0, -3.5, 12.0)
@@ -177,6 +177,20 @@ def test_a_collection_can_be_deleted_without_its_faces(gallery: Gallery, tenant:
     assert match.face.id == in_both.id
     assert gallery.face_collections(tenant, only_here.id) == ()
     check_consistent(gallery)
+
+
+def test_a_search_for_persons_only_passes_faces_over(gallery: Gallery, tenant: str, sets: tuple[str, str]) -> None:
+    """However many of them are nearer than the person."""
+    faces = gallery.add_faces(tenant, [face(template(seed, near=100, cosine=0.95)) for seed in range(30)])
+    gallery.attach_faces(tenant, "reds", [each.id for each in faces])
+    gallery.put_person(tenant, "ada", ["reds"], PersonFields(), [face(template(99, near=100, cosine=0.7))])
+    probe = template(100)
+    ((nearest,),) = gallery.search(tenant, query(probe, collections=("reds",), max_results=1)).matches
+    assert nearest.person is None
+    only = query(probe, collections=("reds",), max_results=1, persons_only=True)
+    ((match,),) = gallery.search(tenant, only).matches
+    assert match.person is not None
+    assert match.person.id == "ada"
 
 
 def test_faces_of_all_tenants_expire(tmp_path: Path) -> None:

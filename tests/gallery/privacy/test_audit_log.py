@@ -71,6 +71,18 @@ def test_what_is_done_is_recorded_in_order(gallery: Gallery, tenant: str) -> Non
     assert [entry.hash for entry in gallery.audit(tenant, limit=1).items] == [check.head]
 
 
+def test_a_search_is_recorded_with_whom_it_found_and_where_it_looked(gallery: Gallery, tenant: str) -> None:
+    ids = [gallery.create_collection(tenant, NewCollection(name)).id for name in ("staff", "guests")]
+    gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(1)])
+    for collections in (("staff",), ("guests", "staff"), None):
+        gallery.search(tenant, query(1, collections=collections))
+    *_, first, second, everywhere = gallery.export_audit(tenant)
+    assert first.collections == (ids[0],)
+    assert sorted(second.collections) == sorted(ids)
+    assert everywhere.collections == ()
+    assert len({entry.subjects for entry in (first, second, everywhere)}) == 1
+
+
 def test_looking_at_stored_images_is_recorded(gallery: Gallery, tenant: str) -> None:
     gallery.create_collection(tenant, NewCollection("staff"))
     ids = []

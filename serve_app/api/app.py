@@ -28,6 +28,7 @@ from serve_app.api.native import native_dialect
 from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
 from serve_app.api.request_guard import Bounds, RequestGuard
 from serve_app.api.tracing_middleware import TracedRequests
+from serve_app.api.unread_bodies import UnreadBodies
 from serve_app.errors import FacegraphError
 from serve_app.observability import tracing
 from serve_app.observability.recent_statistics import RecentStatistics
@@ -107,6 +108,7 @@ def create_app(
     app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
     if tracing.active():
         app.add_middleware(TracedRequests)
+    app.add_middleware(UnreadBodies)
     return app
 
 

@@ -94,8 +94,6 @@ def error_headers(error: FacegraphError, status: int) -> dict[str, str]:
         headers["WWW-Authenticate"] = 'ApiKey header="X-API-Key"'
     if isinstance(error, MethodNotAllowed) and error.details.get("allowed"):
         headers["Allow"] = ", ".join(error.details["allowed"])
-    if isinstance(error, RequestTooLarge):
-        headers["Connection"] = "close"  # instead of reading the rest of the body
     return headers
 
 

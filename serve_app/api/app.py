@@ -24,6 +24,7 @@ from serve_app.api.api_context import ContextGetter
 from serve_app.api.console_files import add_console
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
 from serve_app.api.errors import from_http_exception, from_validation
+from serve_app.api.http_methods import HeadAsGet, allowed_methods, options
 from serve_app.api.native import native_dialect
 from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
 from serve_app.api.request_guard import Bounds, RequestGuard
@@ -78,6 +79,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would lead around a proxy: paths are normalised instead
     )
     app.state.get_context = get_context
     app.state.traffic = RecentStatistics()
@@ -109,6 +111,7 @@ def create_app(
     if tracing.active():
         app.add_middleware(TracedRequests)
     app.add_middleware(UnreadBodies)
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -129,6 +132,8 @@ def _handle_errors(app: FastAPI, answer: ErrorTranslation) -> None:
         if isinstance(raised, RequestValidationError):
             raised = from_validation(raised.errors())
         elif isinstance(raised, HTTPException):
+            if raised.status_code == 405 and request.method == "OPTIONS":
+                return options(allowed_methods(request))
             raised = from_http_exception(request, raised)
         return answer(request, cast(FacegraphError, raised))
 

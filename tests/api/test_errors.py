@@ -21,7 +21,7 @@ def test_unknown_paths_and_methods(world: World) -> None:
     assert code(world.call("GET", "/nothing")) == (404, "route_not_found")
     answer = world.call("GET", "/v1/search")
     assert code(answer) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "POST"
+    assert answer.headers["allow"] == "OPTIONS, POST"
     answer = world.call("DELETE", "/v1/collections")
     assert code(answer) == (405, "method_not_allowed")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from serve_app.errors import InvalidRequest
@@ -19,7 +20,7 @@ LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
 FOLD = re.compile(rb"\r\n[ \t]+")
 PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 FILE_NAMES = frozenset({b"filename", b"filename*"})
-DECODERS = {b"base64": binascii.a2b_base64, b"quoted-printable": binascii.a2b_qp}
+DECODERS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": binascii.a2b_base64, b"quoted-printable": binascii.a2b_qp}
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,4 +49,10 @@ InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
 InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
-Filter = Annotated[Text, Query(max_length=200, description="Only items whose id, name or title contains this text.")]
+Filter = Annotated[
+    Text,
+    Query(
+        max_length=200,
+        description="Only items whose id, name or title contains this text; case and marks on letters do not count.",
+    ),
+]

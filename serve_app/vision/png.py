@@ -13,6 +13,9 @@ NEEDED_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IEND"})
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Channels of each colour type."""
 
+UNPACKED_AT_ONCE = 8 * 2**20
+"""Bytes of pixels in memory while a stream is packed anew."""
+
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, and steps, of the passes of an interlaced picture."""
 
@@ -58,14 +61,25 @@ def completions(data: bytes) -> Sequence[bytes]:
         at += 12 + length
     if len(header) != 13 or header[9] not in CHANNELS:
         return ()
-    size = _unpacked_size(header)
     try:
-        pixels = zlib.decompressobj().decompress(packed, size)
+        content = _repacked(packed, _unpacked_size(header))
     except zlib.error:
         return ()
-    if len(pixels) < size:
-        return ()
-    return [b"".join((*others, _chunk(b"IDAT", zlib.compress(pixels, 0)), _chunk(b"IEND", b"")))]
+    return [b"".join((*others, _chunk(b"IDAT", content), _chunk(b"IEND", b"")))] if content else ()
+
+
+def _repacked(packed: bytes, size: int) -> bytes:
+    """The first ``size`` unpacked bytes of a stream that may lack its end, as a stream; empty if there are fewer."""
+    unpacker, packer = zlib.decompressobj(), zlib.compressobj(1)
+    done: list[bytes] = []
+    while size > 0:
+        piece = unpacker.decompress(packed, min(size, UNPACKED_AT_ONCE))
+        if not piece:
+            return b""
+        done.append(packer.compress(piece))
+        packed = unpacker.unconsumed_tail
+        size -= len(piece)
+    return b"".join((*done, packer.flush()))
 
 
 def _unpacked_size(header: bytes) -> int:

@@ -168,3 +168,38 @@ def test_who_waits_for_100_continue_is_told_that_the_connection_ends(world: Worl
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 401")
     assert b"connection: close" in answer.lower()
+
+
+def test_headers_without_end_are_refused(world: World, port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/healthz", headers={"X-Long": "a" * (4 << 20)})
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("connection")) == (431, "close")
+    assert b"65536 bytes" in answer.read()
+    connection.close()
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as endless:
+        endless.sendall(b"GET /healthz HTTP/1.1\r\n")
+        with suppress(ConnectionResetError, BrokenPipeError):
+            while sent < 1000:
+                endless.sendall(b"X-A: " + b"a" * (1 << 20) + b"\r\n")
+                sent += 1
+    assert sent < 100
+
+
+def test_what_is_no_long_header_is_served(world: World, port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for _ in range(3):  # one connection
+        connection.request("GET", "/healthz", headers={"X-Long": "a" * 60_000})
+        assert connection.getresponse().read()
+        connection.request("POST", "/v1/detect", bytes(150_000), {**world.admin, "Content-Type": "application/json"})
+        assert connection.getresponse().read()
+        assert connection.sock is not None
+    connection.close()
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as pipelined:
+        pipelined.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3_000)
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 3_000:
+            piece = pipelined.recv(1 << 20)
+            assert piece
+            answers += piece

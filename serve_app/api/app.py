@@ -24,10 +24,12 @@ from serve_app.api.api_context import ContextGetter
 from serve_app.api.console_files import add_console
 from serve_app.api.dialect import Dialect, DialectOf, ErrorTranslation
 from serve_app.api.errors import from_http_exception, from_validation
+from serve_app.api.http_methods import HeadAsGet, allowed_methods, options
 from serve_app.api.native import native_dialect
 from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
 from serve_app.api.request_guard import Bounds, RequestGuard
 from serve_app.api.tracing_middleware import TracedRequests
+from serve_app.api.unread_bodies import UnreadBodies
 from serve_app.errors import FacegraphError
 from serve_app.observability import tracing
 from serve_app.observability.recent_statistics import RecentStatistics
@@ -77,6 +79,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would lead around a proxy: paths are normalised instead
     )
     app.state.get_context = get_context
     app.state.traffic = RecentStatistics()
@@ -107,6 +110,8 @@ def create_app(
     app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
     if tracing.active():
         app.add_middleware(TracedRequests)
+    app.add_middleware(UnreadBodies)
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -127,6 +132,8 @@ def _handle_errors(app: FastAPI, answer: ErrorTranslation) -> None:
         if isinstance(raised, RequestValidationError):
             raised = from_validation(raised.errors())
         elif isinstance(raised, HTTPException):
+            if raised.status_code == 405 and request.method == "OPTIONS":
+                return options(allowed_methods(request))
             raised = from_http_exception(request, raised)
         return answer(request, cast(FacegraphError, raised))
 

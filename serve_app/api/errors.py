@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from serve_app.api.http_methods import allowed_methods
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
 from serve_app.request_context import current
 
@@ -94,8 +95,6 @@ def error_headers(error: FacegraphError, status: int) -> dict[str, str]:
         headers["WWW-Authenticate"] = 'ApiKey header="X-API-Key"'
     if isinstance(error, MethodNotAllowed) and error.details.get("allowed"):
         headers["Allow"] = ", ".join(error.details["allowed"])
-    if isinstance(error, RequestTooLarge):
-        headers["Connection"] = "close"  # instead of reading the rest of the body
     return headers
 
 
@@ -105,8 +104,10 @@ def from_http_exception(request: Request, raised: HTTPException) -> FacegraphErr
     if raised.status_code == 404:
         return RouteNotFound(f"The path {_echo(path)} does not exist; /docs lists the paths.")
     if raised.status_code == 405:
-        allowed = sorted((raised.headers or {}).get("Allow", "").replace(" ", "").split(","))
-        return MethodNotAllowed(f"{_echo(path)} does not accept {method}.", allowed=[name for name in allowed if name])
+        allowed = allowed_methods(request)
+        return MethodNotAllowed(
+            f"{_echo(path)} does not accept {method}; it accepts {', '.join(allowed)}.", allowed=allowed
+        )
     if raised.status_code < 500:
         return InvalidRequest(str(raised.detail))
     return internal_error(request, raised)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 import fastapi_offline
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -56,12 +56,13 @@ def add_docs_page(app: FastAPI) -> None:
     app.mount("/docs/assets", StaticFiles(directory=str(files(fastapi_offline) / "static")), name="docs-assets")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
+    async def docs(request: Request) -> HTMLResponse:
+        root = "../" if request.scope.get("raw_path", b"").endswith(b"/") else ""
         return get_swagger_ui_html(
-            openapi_url="openapi.json",
+            openapi_url=f"{root}openapi.json",
             title=app.title,
-            swagger_js_url="docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="docs/assets/swagger-ui.css",
-            swagger_favicon_url="docs/assets/favicon.png",
+            swagger_js_url=f"{root}docs/assets/swagger-ui-bundle.js",
+            swagger_css_url=f"{root}docs/assets/swagger-ui.css",
+            swagger_favicon_url=f"{root}docs/assets/favicon.png",
             swagger_ui_parameters={"persistAuthorization": True, "displayRequestDuration": True},
         )

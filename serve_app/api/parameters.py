@@ -1,8 +1,10 @@
-"""Path and query parameters that several paths take, and escaped slashes in paths.
+"""Path and query parameters that several paths take, and slashes in paths.
 
 The caller chooses the ids of persons, and they may contain a slash: ``a%2Fb`` in a path. Servers decode the path before
 routes are matched, and a decoded slash looks like a separator. So another character stands for it until the path is
 split into parameters.
+
+A slash at the end means nothing, nor does a second one at the start, which clients send whose base URL ends in one.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ KEPT_SLASH = "\ufdd0"
 """A Unicode noncharacter, which is reserved for internal use by programs."""
 
 
-def keep_escaped_slashes(scope: Scope) -> Scope:
-    """The ASGI scope of a request with :data:`KEPT_SLASH` in place of each escaped slash of the path."""
+def normalised(scope: Scope) -> Scope:
+    """The ASGI scope of a request, with :data:`KEPT_SLASH` in place of each escaped slash of the path, and without
+    superfluous slashes at the path's ends."""
     raw: bytes = scope.get("raw_path") or b""
-    if b"%2f" not in raw.lower():
-        return scope
-    parts = raw.partition(b"?")[0].decode("ascii", "replace").split("/")
-    path = "/".join(unquote(part).replace("/", KEPT_SLASH) for part in parts)
-    return {**scope, "path": path}
+    path: str = scope["path"]
+    if b"%2f" in raw.lower():
+        parts = raw.partition(b"?")[0].decode("ascii", "replace").split("/")
+        path = "/".join(unquote(part).replace("/", KEPT_SLASH) for part in parts)
+    root: str = scope.get("root_path", "")
+    path = f"{root}/{path.removeprefix(root).strip('/')}"
+    return scope if path == scope["path"] else {**scope, "path": path}
 
 
 def _with_slashes(value: object) -> object:
@@ -44,4 +49,10 @@ InPathFace = Annotated[FaceId, Path(description="An enrolled face's id.")]
 InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
-Filter = Annotated[Text, Query(max_length=200, description="Only items whose id, name or title contains this text.")]
+Filter = Annotated[
+    Text,
+    Query(
+        max_length=200,
+        description="Only items whose id, name or title contains this text; case and marks on letters do not count.",
+    ),
+]

@@ -7,15 +7,16 @@ several times becomes a list, and files become :class:`~serve_app.api.schemas.ba
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
+from serve_app.api.multipart import Part, parts_of
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.schemas.base import BINARY, Body, Upload
 from serve_app.errors import InvalidRequest
@@ -40,7 +41,7 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
         if kind == JSON:
             return model.model_validate_json(await request.body() or b"{}")
         if kind == FORM and max_files:
-            return model.model_validate(await _form(request, context, max_files))
+            return model.model_validate(await _form(request, file_fields(model), max_files))
         if not kind and not await request.body():
             return model()
     except ValidationError as error:
@@ -60,16 +61,40 @@ def unsupported(kind: str, accepted: list[str]) -> MediaTypeUnsupported:
     )
 
 
-async def _form(request: Request, context: ApiContext, max_files: int) -> dict[str, Any]:
-    limits = context.settings.limits
+async def form_parts(request: Request) -> list[Part]:
+    """The parts of a form. Raises InvalidRequest."""
+    return parts_of(await request.body(), request.headers["content-type"], MAX_FORM_FIELDS)
+
+
+async def _form(request: Request, files: Collection[str], max_files: int) -> dict[str, Any]:
     values: dict[str, list[Any]] = {}
-    async with request.form(
-        max_files=max_files, max_fields=MAX_FORM_FIELDS, max_part_size=limits.max_body_bytes
-    ) as form:
-        for name, value in form.multi_items():
-            sent = Upload(await value.read()) if isinstance(value, UploadFile) else value
-            values.setdefault(name, []).append(sent)
+    uploads = 0
+    for part in await form_parts(request):
+        is_upload = part.name in files and (part.as_file or not _is_text(part.content))
+        uploads += is_upload
+        values.setdefault(part.name, []).append(Upload(part.content) if is_upload else part.text)
+    if uploads > max_files:
+        raise InvalidRequest(f"Too many files: at most {max_files} was expected, got {uploads}.", limit=max_files)
     return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cache
+def file_fields(model: type[Body]) -> frozenset[str]:
+    """The names of the model's fields that are files."""
+    properties = model.model_json_schema(by_alias=False)["properties"]
+    return frozenset(name for name, field in properties.items() if any(map(_is_binary, (field, *_branches(field)))))
+
+
+def _is_binary(schema: Mapping[str, Any] | None) -> bool:
+    return schema is not None and BINARY.items() <= schema.items()
 
 
 def at_most(name: str, value: int, most: int) -> None:
@@ -94,9 +119,8 @@ def body_docs(model: type[Body], example: Mapping[str, Any], form: Mapping[str, 
     """``openapi_extra`` of a path that reads ``model`` with :func:`read_body`, with examples of a JSON body and of a
     form's fields; None if the path reads JSON only."""
     schema = model.model_json_schema(ref_template=SCHEMA_PREFIX + "{model}", by_alias=False)
-    files = [name for name, field in schema["properties"].items() if BINARY in (field, *_branches(field))]
     as_json = copy.deepcopy(schema)
-    for name in files:
+    for name in file_fields(model):
         del as_json["properties"][name]
     content = {JSON: {"schema": as_json, "example": dict(example)}}
     if form is not None:
@@ -124,5 +148,4 @@ def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
 
 def _branches(field: Mapping[str, Any]) -> list[Any]:
     """The schemas of the field's type inside unions (optional fields) and arrays (repeated fields)."""
-    branches = [{key: branch[key] for key in branch if key in BINARY} for branch in field.get("anyOf", [])]
-    return [*branches, field.get("items")]
+    return [*field.get("anyOf", ()), field.get("items")]

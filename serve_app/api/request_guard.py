@@ -21,7 +21,7 @@ from serve_app.api.admission_control import ALWAYS_ADMITTED, Admission
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.key_limits import request_scope
-from serve_app.api.parameters import keep_escaped_slashes
+from serve_app.api.parameters import normalised
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter
@@ -72,7 +72,7 @@ class RequestGuard:
             return
         request_id = request_id_of(scope)
         enter(RequestContext(request_id))
-        scope = keep_escaped_slashes(scope)
+        scope = normalised(scope)
         headers = dict(scope["headers"])
         started = False
         status = 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.request_bodies import exactly_one
@@ -13,14 +15,11 @@ from serve_app.api.schemas.base import Upload
 from serve_app.api.schemas.persons import PicturesBody
 from serve_app.api.schemas.pictures import PictureBody
 from serve_app.errors import ImageError, ImageTooLarge, ImageUndecodable, InvalidRequest
+from serve_app.vision.image_formats import format_of
 
-PICTURE_SIGNATURES = (
-    (b"\xff\xd8\xff", b"", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", b"", "image/png"),
-    (b"RIFF", b"WEBP", "image/webp"),
-    (b"BM", b"", "image/bmp"),
-)
-"""First bytes, bytes from offset 8 on, media type."""
+BASE64_HEAD = re.compile(r"\s*(data:)?[^,]*\bbase64\s*", re.IGNORECASE)
+STANDARD = str.maketrans("-_", "+/", "\r\n\t")
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
@@ -84,32 +83,59 @@ async def load(context: ApiContext, name: str, value: Any, most: int | None = No
 
 
 def decode_base64(text: str, limit: int) -> bytes:
-    """Decode a base64 text, with or without padding, line breaks and a leading ``data:...;base64,``.
+    """Decode an image's base64 text in any form that clients send.
+
+    These are: standard or URL-safe; with padding or without; percent-encoded; with line breaks; with blanks in place of
+    plus signs, which a form that was not encoded turns into blanks; and after ``data:image/jpeg;base64,``, also without
+    the ``data:``.
 
     Raises ImageTooLarge if it encodes more than ``limit`` bytes, ImageUndecodable if it is not base64.
     """
-    if text[:5].lower() == "data:":
-        head, comma, text = text.partition(",")
-        if not comma or not head.lower().endswith(";base64"):
-            raise ImageUndecodable("A data: URL with base64 was expected: data:image/jpeg;base64,...")
-    if len(text) // 4 * 3 > limit + 2 and len(text.split()) == 1:
+    try:
+        content = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # nearly all texts are plain; only the others need the slower way
+        if len(text) > (4 if "%" in text else 2) * limit + 1000:
+            raise ImageTooLarge(
+                f"An image may have at most {limit} bytes; this base64 text encodes more.", max_image_bytes=limit
+            ) from None
+        content = binascii.a2b_base64(_standard_base64(text), strict_mode=True)
+    if len(content) > limit:
         raise ImageTooLarge(
-            f"An image may have at most {limit} bytes; this base64 text encodes more.", max_image_bytes=limit
+            f"An image may have at most {limit} bytes; this base64 text encodes {len(content)}.",
+            max_image_bytes=limit,
+            bytes=len(content),
         )
-    try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        pass  # nearly all texts are plain; only the others need the slower way below
-    compact = "".join(text.split())
-    try:
-        return binascii.a2b_base64(compact + "=" * (-len(compact) % 4), strict_mode=True)
-    except ValueError:
-        raise ImageUndecodable("The image's text is not base64.") from None
+    return content
+
+
+def _standard_base64(text: str) -> str:
+    """The text as standard base64 with padding. Raises ImageUndecodable."""
+    if "%" in text:
+        text = unquote(text)
+    head, comma, content = text.partition(",")
+    if comma:
+        if not BASE64_HEAD.fullmatch(head):
+            raise ImageUndecodable(
+                f"Base64 or a data: URL was expected (data:image/jpeg;base64,...), got {head[:60]!r},..."
+            )
+        text = content
+    text = text.strip().translate(STANDARD)
+    if " " in text:  # separators if there are plus signs, else these signs
+        text = text.replace(" ", "" if "+" in text else "+")
+    text = text.rstrip("=")
+    unknown = NOT_BASE64.search(text)
+    if unknown:
+        raise ImageUndecodable(
+            f"The image's text is not base64: it has the character {unknown[0]!r} at position {unknown.start()}."
+        )
+    if len(text) % 4 == 1:
+        raise ImageUndecodable(
+            f"The image's text is not base64: {len(text)} characters encode no whole number of bytes; some are missing."
+        )
+    return text + "=" * (-len(text) % 4)
 
 
 def picture_type(content: bytes) -> str:
     """The media type of a stored image, by its first bytes."""
-    for start, eighth, kind in PICTURE_SIGNATURES:
-        if content.startswith(start) and content[8:].startswith(eighth):
-            return kind
-    return "application/octet-stream"
+    found = format_of(content)
+    return found.media_type if found is not None else "application/octet-stream"

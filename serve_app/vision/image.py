@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import cv2
@@ -20,9 +21,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from serve_app.domain import ImageInfo, Pixels
-from serve_app.errors import ImageDimensions, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
+from serve_app.errors import ImageDimensions, ImageError, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
-from serve_app.vision import png
+from serve_app.vision import image_formats, jpeg, png, webp
 
 # The plugins are used directly: `PIL.Image.open` tries more formats and applies its own size limits.
 _HEADER_READERS: dict[str, type[ImageFile]] = {
@@ -31,6 +32,12 @@ _HEADER_READERS: dict[str, type[ImageFile]] = {
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
 }
+
+_COMPLETIONS: dict[str, Callable[[bytes], Sequence[bytes]]] = {
+    "JPEG": jpeg.completions,
+    "PNG": png.completions,
+}
+"""Ways to end a file that lacks its end; see :func:`serve_app.vision.jpeg.completions`."""
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
@@ -60,15 +67,17 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
 
     Raises:
         ImageTooLarge: more bytes or pixels than ``limits`` allow.
-        ImageFormatUnsupported: none of the four formats.
+        ImageFormatUnsupported: none of the four formats, or a JPEG of another kind than baseline and progressive.
         ImageDimensions: a side is shorter than ``limits.min_image_side``.
-        ImageUndecodable: damaged, truncated or empty.
+        ImageUndecodable: damaged, truncated or empty. A file whose last bytes are missing is decoded if all pixels are
+            there.
     """
     if len(data) > limits.max_image_bytes:
         text = f"The image has {len(data)} bytes; at most {limits.max_image_bytes} are accepted."
         raise ImageTooLarge(text, num_bytes=len(data), max_bytes=limits.max_image_bytes)
     container = _sniff(data)
-    width, height = _header_size(data, container)
+    content = webp.ended(data) if container == "WEBP" else data
+    width, height = _header_size(content, container)
     if width * height > limits.max_image_pixels:
         text = f"The image has {width} x {height} pixels; at most {limits.max_image_pixels} are accepted."
         raise ImageTooLarge(text, width=width, height=height, max_pixels=limits.max_image_pixels)
@@ -78,7 +87,7 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
     fits = [n for n in _REDUCED if long_side and container == "JPEG" and max(width, height) >= n * long_side]
     reduction = max(fits, default=1)
     reduced = math.ceil(width / reduction), math.ceil(height / reduction)
-    content = png.essential(data) if container == "PNG" else data
+    content = png.essential(content) if container == "PNG" else content
     pixels = _decode(content, container, reduced, _REDUCED.get(reduction, cv2.IMREAD_COLOR))
     if (pixels.shape[1], pixels.shape[0]) != reduced:  # turned by its EXIF orientation
         width, height = height, width
@@ -95,19 +104,12 @@ def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
 
 
 def _sniff(data: bytes) -> str:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(png.SIGNATURE):
-        return "PNG"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith(b"BM"):
-        return "BMP"
     if not data:
         raise ImageUndecodable("The image is empty (0 bytes).")
-    raise ImageFormatUnsupported(
-        f"Expected a JPEG, PNG, WebP or BMP file; got {len(data)} bytes that begin with {data[:8].hex(' ')}."
-    )
+    found = image_formats.format_of(data)
+    if found is None:
+        raise ImageFormatUnsupported(f"Expected {image_formats.EXPECTED}; got {image_formats.described(data)}.")
+    return found.name
 
 
 def _header_size(data: bytes, container: str) -> tuple[int, int]:
@@ -117,18 +119,32 @@ def _header_size(data: bytes, container: str) -> tuple[int, int]:
     except (DecompressionBombError, DecompressionBombWarning) as error:
         raise ImageTooLarge(f"The image has more pixels than are accepted: {error}", format=container) from error
     except Exception as error:  # Pillow's header readers raise many kinds of exceptions on hostile bytes
-        raise _undecodable(container) from error
+        raise _undecodable(data, container) from error
 
 
 def _decode(data: bytes, container: str, size: tuple[int, int], mode: int) -> Pixels:
+    pixels = _decoded(data, size, mode)
+    if pixels is None:  # cameras leave out the last bytes of a file; it is taken if all pixels are there
+        variants = _COMPLETIONS[container](data) if container in _COMPLETIONS else ()
+        ended = (_decoded(each, size, mode) for each in variants)
+        pixels = next(ended, None)
+        if pixels is None or not all(each is not None and np.array_equal(each, pixels) for each in ended):
+            raise _undecodable(data, container)
+    return pixels
+
+
+def _decoded(data: bytes, size: tuple[int, int], mode: int) -> Pixels | None:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
-    except cv2.error as error:
-        raise _undecodable(container) from error
+    except cv2.error:
+        return None
     if pixels is None or sorted(pixels.shape[:2]) != sorted(size):
-        raise _undecodable(container)
+        return None
     return cast(Pixels, pixels)
 
 
-def _undecodable(container: str) -> ImageUndecodable:
+def _undecodable(data: bytes, container: str) -> ImageError:
+    unreadable = jpeg.unreadable(data) if container == "JPEG" else None
+    if unreadable:
+        return ImageFormatUnsupported(f"The JPEG file {unreadable}; save it as a usual JPEG or as PNG.")
     return ImageUndecodable(f"The {container} file is damaged or truncated.", format=container)

@@ -1,12 +1,23 @@
-"""PNG sanitiser: keeps only the chunks that make up the first frame."""
+"""PNG sanitiser: keeps only the chunks that make up the first frame, and ends a file that lacks its end."""
 
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Sequence
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NEEDED_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IEND"})
 """Chunks that are kept once: header, palette, transparency of a palette or colour, orientation, end."""
+
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Channels of each colour type."""
+
+UNPACKED_AT_ONCE = 8 * 2**20
+"""Bytes of pixels in memory while a stream is packed anew."""
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row, and steps, of the passes of an interlaced picture."""
 
 
 def essential(data: bytes) -> bytes:
@@ -26,3 +37,58 @@ def essential(data: bytes) -> bytes:
         seen.add(kind)
         at = end
     return b"".join(kept)
+
+
+def completions(data: bytes) -> Sequence[bytes]:
+    """The file with an end, if it lacks one but has every pixel; else none."""
+    others = [SIGNATURE]
+    packed = b""
+    at = len(SIGNATURE)
+    header = b""
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        content, whole = data[at + 8 : at + 8 + length], data[at : at + 12 + length]
+        if kind == b"IDAT":
+            packed += content
+        elif len(whole) < 12 + length:
+            if kind != b"IEND":  # its orientation is cut off
+                return ()
+        elif kind == b"IEND":
+            return ()
+        elif kind in NEEDED_ONCE:
+            others.append(whole)
+            header = content if kind == b"IHDR" else header
+        at += 12 + length
+    if len(header) != 13 or header[9] not in CHANNELS:
+        return ()
+    try:
+        content = _repacked(packed, _unpacked_size(header))
+    except zlib.error:
+        return ()
+    return [b"".join((*others, _chunk(b"IDAT", content), _chunk(b"IEND", b"")))] if content else ()
+
+
+def _repacked(packed: bytes, size: int) -> bytes:
+    """The first ``size`` unpacked bytes of a stream that may lack its end, as a stream; empty if there are fewer."""
+    unpacker, packer = zlib.decompressobj(), zlib.compressobj(1)
+    done: list[bytes] = []
+    while size > 0:
+        piece = unpacker.decompress(packed, min(size, UNPACKED_AT_ONCE))
+        if not piece:
+            return b""
+        done.append(packer.compress(piece))
+        packed = unpacker.unconsumed_tail
+        size -= len(piece)
+    return b"".join((*done, packer.flush()))
+
+
+def _unpacked_size(header: bytes) -> int:
+    """Bytes of all rows, each with the byte that names its filter."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sizes = (((width - x + dx - 1) // dx, (height - y + dy - 1) // dy) for x, y, dx, dy in passes)
+    return sum(rows * (1 + (columns * depth * CHANNELS[colour] + 7) // 8) for columns, rows in sizes if columns > 0)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -21,7 +21,7 @@ def test_unknown_paths_and_methods(world: World) -> None:
     assert code(world.call("GET", "/nothing")) == (404, "route_not_found")
     answer = world.call("GET", "/v1/search")
     assert code(answer) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "POST"
+    assert answer.headers["allow"] == "OPTIONS, POST"
     answer = world.call("DELETE", "/v1/collections")
     assert code(answer) == (405, "method_not_allowed")
 
@@ -119,7 +119,6 @@ def test_a_form_with_too_much_in_it(world: World) -> None:
 def test_bodies_that_are_too_large(world: World) -> None:
     answer = world.call("POST", "/v1/detect", files=as_file(b"x" * 200_001))
     assert code(answer) == (413, "request_too_large")
-    assert answer.headers["connection"] == "close"
 
     def unannounced() -> Any:
         for _ in range(300):

@@ -155,6 +155,7 @@ def test_expiry(world: World) -> None:
         {"name": "", "role": "search"},
         {"name": "door", "role": "root"},
         {"name": "door", "role": "search", "expires": "2999-01-01T00:00:00"},
+        {"name": "door", "role": "search", "expires": 32503680000},
         {"name": "door", "role": "search", "rate_limit": 0},
         {"name": "door", "role": "search", "rate_limit": "inf"},
     ],

@@ -20,6 +20,7 @@ from serve_app.api.schemas import meta as schemas
 from serve_app.contracts import Stage
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import WINDOW_S, RecentStatistics
+from serve_app.vision import image_formats
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,6 @@ READY_TIMEOUT_S = 3.0
 """A stage without an answer for this long counts as not ready; shorter than the usual period of health checks."""
 
 READY = "ready"
-
-IMAGE_FORMATS = ["JPEG", "PNG", "WEBP", "BMP"]
 
 
 @router.get(
@@ -82,7 +81,7 @@ async def info(context: Context, key: SearchKey) -> Response:
         "embedder": (await context.service.embedders_in_use()).active,
         "liveness_models_missing": liveness.get("missing", []),
         "limits": settings.limits.model_dump(),
-        "image_formats": IMAGE_FORMATS,
+        "image_formats": [each.name for each in image_formats.READ],
         "image_urls": settings.image_urls.enabled,
     }
     return reply(schemas.InfoAnswer.model_validate(facts))

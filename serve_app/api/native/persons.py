@@ -14,9 +14,10 @@ from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, POLICY_ERRORS, er
 from serve_app.api.parameters import Cursor, Filter, InPathCollection, InPathFace, InPathPerson, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, body_docs, read_body
-from serve_app.api.request_images import PICTURE_SIGNATURES, picture_type, pictures
+from serve_app.api.request_images import picture_type, pictures
 from serve_app.api.schemas import persons as schemas
 from serve_app.api.schemas.privacy import DeletionAnswer
+from serve_app.vision import image_formats
 
 router = APIRouter(tags=["persons"])
 
@@ -161,7 +162,9 @@ async def delete_face(
     responses={
         200: {
             "description": "The image.",
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for *_, kind in PICTURE_SIGNATURES},
+            "content": {
+                each.media_type: {"schema": {"type": "string", "format": "binary"}} for each in image_formats.READ
+            },
         },
         **error_docs(errors.FaceIdNotFound, errors.ImageNotStored),
     },

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from serve_app.domain.names import NAME_RULE, is_name
 
@@ -102,6 +112,15 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _no_number(value: Any) -> Any:
+    """Refuse what pydantic would read as seconds since 1970; 2030 would be half an hour after its midnight."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("a date or time as text was expected, such as 2030-01-31 or 2030-01-31T12:00:00Z")
+
+
 def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -119,6 +138,13 @@ OneOrMore = BeforeValidator(_as_list)
 
 JsonText = BeforeValidator(_json_object)
 """Accepts an object also as JSON text, as forms send it."""
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+"""A time with a time zone, as text."""
+
+Date = Annotated[dt.date, BeforeValidator(_no_number)]
+"""A date as text; a time at midnight is one too."""
 
 
 class ErrorBody(Answer):

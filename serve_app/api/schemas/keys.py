@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, Text, View
+from serve_app.api.schemas.base import Answer, Body, Text, Time, View
 from serve_app.domain import ApiKey, Role
 
 
@@ -16,7 +16,7 @@ class KeyBody(Body):
 
     name: Annotated[Text, Field(min_length=1, max_length=200, examples=["door camera"])]
     role: Role
-    expires: AwareDatetime | None = Field(
+    expires: Time | None = Field(
         None, description="Time with a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]
     )
     rate_limit: float | None = Field(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from serve_app.api.errors import from_pydantic
 from serve_app.api.schemas.base import (
@@ -19,6 +19,7 @@ from serve_app.api.schemas.base import (
     PersonId,
     Separated,
     Text,
+    Time,
     UploadField,
     View,
 )
@@ -48,8 +49,8 @@ class ConsentBody(Body):
 
     basis: Annotated[Text, Field(max_length=200, examples=["explicit consent"])]
     reference: Annotated[Text, Field(max_length=500, description="Where the proof is kept.")] = ""
-    given: AwareDatetime | None = Field(None, description="Time with a time zone.", examples=["2026-01-01T00:00:00Z"])
-    expires: AwareDatetime | None = Field(None, description="When the person is erased; null: never.")
+    given: Time | None = Field(None, description="Time with a time zone.", examples=["2026-01-01T00:00:00Z"])
+    expires: Time | None = Field(None, description="When the person is erased; null: never.")
 
     def to_domain(self) -> Consent:
         """Convert for the gallery."""

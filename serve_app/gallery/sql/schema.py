@@ -1,8 +1,8 @@
 """The tables of the records. A change needs a migration (``migrations/versions``); a test compares the two.
 
-Ids are 32 hex digits. Texts that listings are filtered by have a case-folded copy (``search_text``), because the
-databases fold upper and lower case differently. Texts that listings are ordered by are compared by code point in both
-databases.
+Ids are 32 hex digits. Texts that listings are filtered by have a folded copy (``search_text``), because the databases
+fold upper and lower case differently, and marks not at all. Texts that listings are ordered by are compared by code
+point in both databases.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from serve_app.gallery.sql.column_types import Id, Ordered, Serial, UtcDateTime, id_column, tenant_column, texts, times
 from serve_app.gallery.sql.encryption import EncryptedBytes
+from serve_app.gallery.sql.folding import Folded
 
 metadata = sa.MetaData(
     naming_convention={
@@ -56,7 +57,8 @@ collections = _table(
     id_column(),
     tenant_column(),
     sa.Column("name", Ordered, nullable=False),
-    *texts("title", "description", "search_text"),
+    *texts("title", "description"),
+    sa.Column("search_text", Folded, nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("user_data", sa.Text, nullable=False),
@@ -86,7 +88,7 @@ persons = _table(
     sa.Column("consent", sa.JSON(none_as_null=True)),
     sa.Column("consent_expires", UtcDateTime),
     sa.Index(None, "consent_expires"),
-    sa.Column("search_text", sa.Text, nullable=False),
+    sa.Column("search_text", Folded, nullable=False),
     *times(),
     sa.UniqueConstraint("tenant_id", "external_id"),
 )

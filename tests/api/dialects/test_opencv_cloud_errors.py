@@ -118,6 +118,8 @@ SET = {"images": [IMAGE]}
         ("POST", "/person", {**SET, "id": "x" * 101}, "body.id"),
         ("POST", "/person", {**SET, "gender": "X"}, "body.gender"),
         ("POST", "/person", {**SET, "date_of_birth": "yesterday"}, "body.date_of_birth"),
+        ("POST", "/person", {**SET, "date_of_birth": 0}, "body.date_of_birth"),
+        ("POST", "/person", {**SET, "date_of_birth": "86400"}, "body.date_of_birth"),
         ("POST", "/person", {**SET, "notes": "x" * 501}, "body.notes"),
         ("POST", "/person", {**SET, "id": "a\nb"}, "body.id"),
         ("POST", "/person", {**SET, "name": "a\x00b"}, "body.name"),

@@ -114,6 +114,15 @@ def test_everything_comes_back(source: Gallery, target: Gallery) -> None:
     assert everything(target) == everything(source)
 
 
+def test_names_of_an_earlier_version_are_found_without_their_marks(source: Gallery, target: Gallery) -> None:
+    with source._database.write() as connection:
+        connection.exec_driver_sql("UPDATE persons SET search_text = 'zoe\nzoë' WHERE external_id = 'zoe'")
+        connection.exec_driver_sql("UPDATE collections SET search_text = 'staff\nthë staff' WHERE name = 'staff'")
+    restore(target, export(source)[0])
+    assert [person.id for person in target.persons(TENANT, q="ZOE").items] == ["zoe"]
+    assert [each.name for each in target.collections(TENANT, "the staff").items] == ["staff"]
+
+
 def test_the_erased_stay_erased(source: Gallery, target: Gallery) -> None:
     content, _ = export(source)
     restore(target, content)

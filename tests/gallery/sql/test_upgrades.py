@@ -37,7 +37,14 @@ ROWS: dict[str, dict[str, Any]] = {
         "person_count": 1,
         "face_count": 1,
     },
-    "persons": {"id": PERSON, "external_id": "p", "name": "Pia", "watch_list": [], "metadata": {"a": "b"}},
+    "persons": {
+        "id": PERSON,
+        "external_id": "p",
+        "name": "Pia",
+        "search_text": "p\npia nguyễn",
+        "watch_list": [],
+        "metadata": {"a": "b"},
+    },
     "faces": {
         "id": FACE,
         "person_id": PERSON,
@@ -86,6 +93,7 @@ def test_data_of_an_earlier_version(revision: str, kind: str, tmp_path: Path, re
         check_consistent(gallery)
         person = gallery.person(DEFAULT_TENANT, "p")
         assert (person.name, person.collections, dict(person.metadata)) == ("Pia", ("staff",), {"a": "b"})
+        assert gallery.persons(DEFAULT_TENANT, q="NGUYEN").items == (person,)
         assert gallery.face_image(DEFAULT_TENANT, FACE, "thumbnail") == b"thumbnail"
         assert gallery.search(DEFAULT_TENANT, query(1)).matches[0][0].person == person
         gallery.put_person(DEFAULT_TENANT, "p", ["staff"], PersonFields(name="Pia B."), [face(2)])

@@ -30,6 +30,7 @@ from serve_app.api.request_images import load, picture_type
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
+from serve_app.vision.image_formats import described
 
 router = APIRouter()
 
@@ -247,5 +248,6 @@ async def _image(context: ApiContext, text: str | None) -> bytes:
     limit = min(MAX_IMAGE_BYTES, context.settings.limits.max_image_bytes)
     content = await load(context, "faceImage", text, limit)
     if picture_type(content) not in IMAGE_TYPES:
-        raise errors.ImageFormatUnsupported(f"One of {', '.join(sorted(IMAGE_TYPES))} was expected in faceImage.")
+        taken = ", ".join(sorted(IMAGE_TYPES))
+        raise errors.ImageFormatUnsupported(f"Expected one of {taken} in faceImage; got {described(content)}.")
     return content

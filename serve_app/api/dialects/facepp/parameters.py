@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.auth import authenticate
 from serve_app.api.dialects.facepp.errors import bad, missing
 from serve_app.api.dialects.facepp.requests import FaceppBody
-from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, media_type
+from serve_app.api.multipart import Part
+from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, form_parts, media_type
 from serve_app.api.request_guard import limited
 from serve_app.api.schemas.base import Upload
 from serve_app.domain import ApiKey, Role
@@ -69,18 +69,17 @@ async def _form(request: Request, limit: int) -> dict[str, Any]:
     declared = request.headers.get("content-length", "").encode()
     bounded = Request(request.scope, limited(request.receive, declared, limit))
     await bounded.body()
-    if media_type(request) not in (FORM, URLENCODED):
-        return {}
-    async with bounded.form(max_files=10, max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
-        return _first([(name, await _value(name, value)) for name, value in form.multi_items()])
+    if media_type(request) == FORM:
+        return _first([(part.name, _value(part)) for part in await form_parts(bounded)])
+    if media_type(request) == URLENCODED:
+        async with bounded.form(max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
+            return _first(form.multi_items())
+    return {}
 
 
-async def _value(name: str, value: str | UploadFile) -> Any:
-    if not isinstance(value, UploadFile):
-        return value
-    content = await value.read()
+def _value(part: Part) -> str | Upload:
     # Some clients also send texts as files.
-    return Upload(content) if name.startswith("image_file") else content.decode("utf-8", "replace")
+    return Upload(part.content) if part.name.startswith("image_file") else part.text
 
 
 def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Unknown fields are ignored and numbers are also read from texts, because clients
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
@@ -16,7 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
 from serve_app.api.request_images import all_of
-from serve_app.api.schemas.base import Body, PersonId, Text
+from serve_app.api.schemas.base import Body, Date, PersonId, Text
 from serve_app.domain import PersonFields, PersonOrder
 
 MATCH_SCORE = 0.81
@@ -121,7 +120,7 @@ class CloudPersonFields(CloudBody):
 
     name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     gender: CloudGender | None = None
-    date_of_birth: dt.date | None = None
+    date_of_birth: Date | None = None
     nationality: Annotated[Text, Field(max_length=100)] | None = None
     notes: Annotated[Text, Field(max_length=500)] | None = None
     collections: list[str] | None = Field(None, max_length=1000, description="Ids of all collections of the person.")

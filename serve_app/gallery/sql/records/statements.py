@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from serve_app.gallery.checks import check_limit, check_text, decode_cursor, encode_cursor
+from serve_app.gallery.sql.folding import folded
 
 T = TypeVar("T")
 
@@ -64,13 +65,14 @@ def _field_names(kind: Any) -> frozenset[str]:
 
 
 def search_text(*texts: str) -> str:
-    """The value of a column ``search_text``, which :func:`containing` looks into: the texts, case-folded."""
-    return "\n".join(texts).casefold()
+    """The value of a column ``search_text``, which :func:`containing` looks into."""
+    return "\n".join(texts)
 
 
 def containing(column: sa.Column[str], q: str) -> list[sa.ColumnElement[bool]]:
-    """The condition that the column contains ``q``, ignoring case; none if ``q`` is empty. Raises InvalidRequest."""
-    return [column.contains(q.casefold(), autoescape=True)] if check_text("q", q, 200) else []
+    """The condition that the column contains ``q``, both folded; none if nothing is left. Raises InvalidRequest."""
+    sought = folded(check_text("q", q, 200))
+    return [column.contains(sought, autoescape=True)] if sought else []
 
 
 def by_code_point(connection: sa.Connection, text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:

@@ -170,10 +170,7 @@ async def _register(
         tokens = (f"face_token{suffix}",) if hasattr(params, f"face_token{suffix}") else ()
         raise errors.missing(*tokens, names["url"], names["file"], names["base64"])
     with errors.image_errors(names[kind], named=bool(suffix)):
-        value = sent[kind]
-        if kind == "base64":  # a client that does not encode its form sends a plus sign, which is decoded as a space
-            value = value.replace(" ", "+")
-        image = await load(context, f"image_{kind}", value, MAX_IMAGE_BYTES)
+        image = await load(context, f"image_{kind}", sent[kind], MAX_IMAGE_BYTES)
         return await context.service.register_faces(
             tenant,
             image,

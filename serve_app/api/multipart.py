@@ -1,0 +1,107 @@
+"""Bodies of ``multipart/form-data``, as RFC 7578 and RFC 2046 describe them.
+
+Parts may have a file name or none, folded headers and a transfer encoding; text before the first part and after the
+last one is ignored.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serve_app.errors import InvalidRequest
+
+MAX_HEADERS = 16 * 2**10
+"""Bytes of the headers of one part."""
+
+LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
+FOLD = re.compile(rb"\r\n[ \t]+")
+PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+FILE_NAMES = frozenset({b"filename", b"filename*"})
+DECODERS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": binascii.a2b_base64, b"quoted-printable": binascii.a2b_qp}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a form.
+
+    ``as_file``: it has a file name or a media type other than text. The caller knows better what the field expects.
+    """
+
+    name: str
+    content: bytes
+    charset: str
+    as_file: bool
+
+    @property
+    def text(self) -> str:
+        """The content as text; what is not in its character set is read as Latin-1."""
+        try:
+            return self.content.decode(self.charset)
+        except (UnicodeDecodeError, LookupError):
+            return self.content.decode("latin-1")
+
+
+def parts_of(body: bytes, content_type: str, most: int) -> list[Part]:
+    """The parts of a body. Raises InvalidRequest if it is not such a body or has more than ``most`` parts."""
+    boundary = _parameters(content_type.encode("latin-1", "replace")).get(b"boundary")
+    if not boundary:
+        raise InvalidRequest("The Content-Type of a form needs a boundary: multipart/form-data; boundary=...")
+    mark = b"\r\n--" + boundary
+    body = b"\r\n" + body  # so that the first line is not an exception
+    parts: list[Part] = []
+    begin = None
+    at = body.find(mark)
+    while at >= 0:
+        line_end = LINE_END.match(body, at + len(mark))
+        if line_end is None:  # a line of the content that begins like the boundary
+            at = body.find(mark, at + 1)
+            continue
+        if begin is not None:
+            if len(parts) == most:
+                raise InvalidRequest(f"The form has too many parts; at most {most} are accepted.", limit=most)
+            parts.append(_part(body, begin, at))
+        if line_end["last"]:
+            return parts
+        begin = line_end.end()
+        at = body.find(mark, begin - 2)  # the line's end can be the start of the next boundary
+    raise InvalidRequest(
+        "The form has no end: its boundary with two hyphens before and after it, on a line of its own. It was cut off, "
+        "or the Content-Type names another boundary."
+    )
+
+
+def _part(body: bytes, begin: int, end: int) -> Part:
+    blank_line = body.find(b"\r\n\r\n", begin, end)
+    head = body[begin : min(end if blank_line < 0 else blank_line, begin + MAX_HEADERS)]
+    lines = (line.partition(b":") for line in FOLD.sub(b" ", head).split(b"\r\n"))
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+    disposition = _parameters(headers.get(b"content-disposition", b""))
+    name = disposition.get(b"name")
+    if name is None:
+        raise InvalidRequest('Each part of a form needs the header Content-Disposition: form-data; name="..."')
+    content = b"" if blank_line < 0 else body[blank_line + 4 : end]
+    decode = DECODERS.get(headers.get(b"content-transfer-encoding", b"").lower())
+    if decode:
+        try:
+            content = decode(content)
+        except binascii.Error:
+            raise InvalidRequest(f"The part {_text(name)!r} of the form is not base64, as its header says.") from None
+    kind = headers.get(b"content-type", b"text/plain")
+    as_file = bool(disposition.keys() & FILE_NAMES) or not kind.lower().startswith(b"text/")
+    return Part(_text(name), content, _parameters(kind).get(b"charset", b"utf-8").decode("latin-1"), as_file)
+
+
+def _parameters(value: bytes) -> dict[bytes, bytes]:
+    """The parameters after the first semicolon of a header's value; their names in lower case."""
+    found = PARAMETER.findall(value)
+    return {name.lower(): re.sub(rb"\\(.)", rb"\1", quoted) or plain for name, quoted, plain in found}
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")

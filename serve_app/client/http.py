@@ -105,6 +105,7 @@ class Patience:
 
 def options_of(url: str, key: str, timeout_s: float) -> Json:
     """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
+    url, key = url.strip(), key.strip()  # a key in a file often ends in a line break
     return {
         "base_url": url,
         "headers": {"X-API-Key": key} if key else {},

@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
-from serve_app.api.schemas.base import BINARY, Body, Upload
+from serve_app.api.schemas.base import BINARY, Body, FormValues, Upload
 from serve_app.errors import InvalidRequest
 
 B = TypeVar("B", bound=Body)
@@ -44,7 +44,7 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
         if not kind and not await request.body():
             return model()
     except ValidationError as error:
-        raise from_pydantic(error) from None
+        raise from_pydantic(error, model) from None
     raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
 
 
@@ -69,7 +69,7 @@ async def _form(request: Request, context: ApiContext, max_files: int) -> dict[s
         for name, value in form.multi_items():
             sent = Upload(await value.read()) if isinstance(value, UploadFile) else value
             values.setdefault(name, []).append(sent)
-    return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+    return {name: several[0] if len(several) == 1 else FormValues(several) for name, several in values.items()}
 
 
 def at_most(name: str, value: int, most: int) -> None:

@@ -184,7 +184,13 @@ def _form_value(value: Any) -> Any:
         return json.dumps(dict(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return list(value) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    # A form's texts are split at commas, and blanks at their ends are removed; a JSON array stays as it is.
+    plain = value and all(
+        isinstance(item, str) and item and item == item.strip() and not {*item} & {*",["} for item in value
+    )
+    return list(value) if plain else json.dumps(list(value))
 
 
 def _is_loopback(url: str) -> bool:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import IO
 
 from fsspec.implementations.zip import ZipFileSystem
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.errors import from_pydantic
@@ -60,7 +60,7 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
             try:
                 BulkPersonTexts.model_validate({**entry.fields, "person": entry.person})
             except ValidationError as error:
-                problems.add(number, f"{entry.person[:100]!r}: {_message(error)}")
+                problems.add(number, f"{entry.person[:100]!r}: {_message(error, BulkPersonTexts)}")
             for picture in entry.files:
                 if (picture.size or 0) > limits.max_image_bytes:
                     problems.add(number, f"{picture.name}: an image may have at most {limits.max_image_bytes} bytes")
@@ -114,7 +114,7 @@ def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
         read = BulkLine.model_validate_json(line)
     except ValidationError as error:
-        raise InvalidRequest(_message(error)) from None
+        raise InvalidRequest(_message(error, BulkLine)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)
@@ -155,5 +155,5 @@ def _settle(problems: Problems, unit: str) -> None:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 
 
-def _message(error: ValidationError) -> str:
-    return from_pydantic(error).message
+def _message(error: ValidationError, model: type[BaseModel]) -> str:
+    return from_pydantic(error, model).message

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.native.access import EnrollKey
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.parameters import InPathCollection, InPathTask
 from serve_app.api.replies import reply

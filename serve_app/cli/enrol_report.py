@@ -99,26 +99,28 @@ class EnrolReport:
             stderr.print(shown)
             if self._errors > len(self._shown):
                 note(f"... and {self._errors - len(self._shown)} more; --failures FILE writes all of them.")
-        self._show_left_out()
+        show_left_out(self._work)
         words = ", ".join(f"{number} {status}" for status, number in sorted(self._counts.items())) or "none"
         note(
             f"{self._persons} persons: {words}; {self._faces} faces added, {self._errors} errors, "
             f"{self.left_out} files left out, {rate:.1f} images/s."
         )
 
-    def _show_left_out(self) -> None:
-        if self.left_out:
-            shown = table("", "left out", "reason")
-            for entry in islice(self._work.left_out(), SHOWN_ERRORS):
-                shown.add_row(entry.location, entry.reason)
-            stderr.print(shown)
-            if self.left_out > SHOWN_ERRORS:
-                note(f"... and {self.left_out - SHOWN_ERRORS} more; --report FILE lists all of them.")
-        junk = [entry.location for entry in islice(self._work.left_out(junk=True), SHOWN_JUNK)]
-        if junk:
-            number = self._work.count_left_out(junk=True)
-            more = ", ..." if number > len(junk) else ""
-            note(f"{number} files and folders of the system, or hidden, are ignored: {', '.join(junk)}{more}")
+
+def show_left_out(work: WorkList) -> None:
+    """Print the first entries of a source that are left out, with the reasons, and the numbers of all."""
+    number, junk_number = work.count_left_out(), work.count_left_out(junk=True)
+    if number:
+        shown = table("", "left out", "reason")
+        for entry in islice(work.left_out(), SHOWN_ERRORS):
+            shown.add_row(entry.location, entry.reason)
+        stderr.print(shown)
+    if number > SHOWN_ERRORS:
+        note(f"... and {number - SHOWN_ERRORS} more.")
+    if junk_number:
+        junk = [entry.location for entry in islice(work.left_out(junk=True), SHOWN_JUNK)]
+        more = ", ..." if junk_number > len(junk) else ""
+        note(f"{junk_number} files and folders of the system, or hidden, are ignored: {', '.join(junk)}{more}")
 
 
 def _line(value: Mapping[str, Any]) -> str:

@@ -125,7 +125,7 @@ def enroll(
         note(f"Run {again} again to repeat what failed; completely enrolled persons are skipped.")
         raise typer.Exit(FAILED)
     if enrol_report.left_out:
-        note("Not every file of the source is enrolled: see above what was left out, and why.")
+        note("Not every file of the source is enrolled: see above what was left out. --report FILE lists all of it.")
         raise typer.Exit(FAILED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,8 +60,12 @@ class Files:
         """The content of a file of at most ``most`` bytes; no more is read into memory. Raises PictureTooLarge."""
         try:
             system, path = self.find(location)
+            if system is self._local and stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+                raise Unreadable("This is a named pipe and no file.")  # opening it would wait for a writer
             with system.open(path, "rb") as file:
                 content: bytes = file.read(most + 1)
+        except NotRead:
+            raise
         except Exception as error:  # file systems raise their libraries' exceptions
             raise Unreadable(_words(error)) from error
         if len(content) > most:

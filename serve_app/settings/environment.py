@@ -38,9 +38,10 @@ OTHER_VARIABLES = frozenset(
 """The variables that are no settings."""
 
 OF_CLUSTERS = re.compile(
-    PREFIX.rstrip("_") + r"(_\w+)?_(SERVICE_(HOST|PORT\w*)|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+    PREFIX.rstrip("_")
+    + r"(_\w+)?_(SERVICE_(HOST|PORT\w*)=.*|PORT=(tcp|udp|sctp)://.*|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=.*)"
 )
-"""Variables that Kubernetes sets in each pod for each service whose name begins with ``facegraph``."""
+"""Variables that Kubernetes sets in each pod for each service named ``facegraph...``, with their values."""
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -49,9 +50,14 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known = settings | OTHER_VARIABLES
     short = [name.removeprefix(PREFIX) for name in known]  # else the common prefix would make all names similar
     problems = []
-    for name in sorted(environment):
+    for name, value in sorted(environment.items()):
         prefixed = name.upper().startswith(PREFIX)
-        if prefixed and name.upper() not in settings and name not in known and not OF_CLUSTERS.fullmatch(name):
+        if (
+            prefixed
+            and name.upper() not in settings
+            and name not in known
+            and not OF_CLUSTERS.fullmatch(f"{name}={value}")
+        ):
             near = suggestion(name[len(PREFIX) :], short).replace("'", f"'{PREFIX}", 1)
             problems.append(f"{name}: is not a known variable{near}")
     return problems

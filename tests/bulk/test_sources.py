@@ -242,6 +242,12 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         Files().read(str(tmp_path / "nothing.jpg"), 10)
 
 
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.jpg")
+    with pytest.raises(Unreadable, match="named pipe"):
+        Files().read(str(tmp_path / "1.jpg"), 10)
+
+
 MANIFESTS = {
     "person,photo\nada,a.jpg\n": "names the columns",
     "person,flie\nada,a.jpg\n": "got: person, flie; did you mean 'file'?",

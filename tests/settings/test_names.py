@@ -135,6 +135,9 @@ def test_blanks_and_line_breaks_at_the_ends_of_values_are_removed(
     assert settings.storage.milvus_token.get_secret_value() == "root:Milvus"
     sent = options_of(" http://127.0.0.1:8000\n", "secret\n", 1)
     assert (sent["base_url"], sent["headers"]) == ("http://127.0.0.1:8000", {"X-API-Key": "secret"})
+    for key in ("sec\nret", "s\u00e9cret"):
+        with pytest.raises(ValueError, match="^the key has a character that no HTTP header can have$"):
+            options_of("http://127.0.0.1:8000", key, 1)
 
 
 def test_an_empty_path_is_not_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,14 @@ def test_two_folders_of_one_name_are_not_one_person(enrol: Console, tmp_path: Pa
     expect(page.locator(".note .reasons")).to_contain_text("/2023 has the same name")
 
 
+def test_a_search_takes_one_picture(console: Console, gallery: Client, tmp_path: Path) -> None:
+    gallery.create_collection("staff")
+    folder = written(tmp_path, {"1.jpg": photos.astronaut(), "2.jpg": photos.astronaut()})
+    page = console.open("search").page
+    console.drop(".drop", folder / "1.jpg", folder / "2.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("One picture is expected here, and 2 came.")
+
+
 def test_a_drop_without_a_picture_is_answered(enrol: Console, tmp_path: Path) -> None:
     page = enrol.page
     (tmp_path / "empty").mkdir()

@@ -31,7 +31,8 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
     const meant = items.filter((item) => !item.junk);
     const pictures = meant.filter((item) => isPicture(item.file));
     const leftOut = meant.filter((item) => !isPicture(item.file)).map(({ path }) => ({ path, reason: "no picture that can be read" }));
-    if (pictures.length) take(multiple ? pictures : pictures.slice(0, 1), leftOut, items.length - meant.length);
+    if (!multiple && pictures.length > 1) refuse(`One picture is expected here, and ${pictures.length} came.`);
+    else if (pictures.length) take(pictures, leftOut, items.length - meant.length);
     else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are accepted.");
   };
   for (const source of [input, folderInput]) {

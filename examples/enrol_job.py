@@ -51,7 +51,7 @@ SAY_EVERY_S = 10.0
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job; 0 if every image is enrolled, 1 if some are not, 2 if the source or the state cannot be read."""
+    """Run the job; 0 if everything is enrolled, 1 if something is not, 2 if the source or the state cannot be read."""
     parser = argparse.ArgumentParser(description="Enrol many persons through the Python handle.")
     parser.add_argument("source", help="a folder, a zip, a manifest (.csv, .jsonl), or the fsspec URL of one")
     parser.add_argument("collection", help="created if it does not exist")
@@ -73,6 +73,9 @@ def main(arguments: list[str]) -> int:
         except BadSource as error:
             print(error, file=sys.stderr)
             return 2
+        for entry in work.left_out():
+            print(f"{entry.location} is left out: {entry.reason}", file=sys.stderr)
+        incomplete = work.count_left_out() > 0
         failures = stack.enter_context(chosen.failures.open("w")) if chosen.failures else None
         counts: Counter[str] = Counter()
 
@@ -103,7 +106,7 @@ def main(arguments: list[str]) -> int:
 
         asyncio.run(run())
     print(f"{as_text(counts)} of {counts.total()} persons.")
-    return 1 if counts[Status.FAILED] or counts[Status.PARTIAL] else 0
+    return 1 if incomplete or counts[Status.FAILED] or counts[Status.PARTIAL] else 0
 
 
 def as_text(counts: Counter[str]) -> str:

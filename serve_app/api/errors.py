@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from serve_app.api.http_methods import allowed_methods
 from serve_app.errors import AuthError, FacegraphError, InvalidRequest, NotFound, Unavailable
+from serve_app.known_names import names_at, suggestion
 from serve_app.request_context import current
 
 R = TypeVar("R")
@@ -113,14 +114,21 @@ def from_http_exception(request: Request, raised: HTTPException) -> FacegraphErr
     return internal_error(request, raised)
 
 
-def from_pydantic(error: ValidationError) -> InvalidRequest:
-    """The error for a value that a model refuses."""
-    return from_validation(error.errors(include_url=False, include_context=False))
+def from_pydantic(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
+    """The error for a value that ``model`` refuses."""
+    return from_validation(error.errors(include_url=False, include_context=False), model)
 
 
-def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """One error for pydantic's findings, which says for each field what was expected and what came."""
-    findings = [_finding(error) for error in errors]
+def from_validation(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] | None = None) -> InvalidRequest:
+    """One error for pydantic's findings, which says for each field what was expected and what came.
+
+    With ``model``, unknown fields get the nearest of its names.
+    """
+    return refusal_of([_finding(error, model) for error in errors])
+
+
+def refusal_of(findings: Sequence[Mapping[str, str]]) -> InvalidRequest:
+    """One error for findings, each with ``field`` and ``message``."""
     text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in findings[:5])
     if len(findings) > 5:
         text += f"; and {len(findings) - 5} more"
@@ -130,12 +138,15 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 _MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
-def _finding(error: Mapping[str, Any]) -> dict[str, str]:
+def _finding(error: Mapping[str, Any], model: type[BaseModel] | None) -> dict[str, str]:
     parts = [str(part) for part in error["loc"]]
     if parts and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     kind = error["type"]
     message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    if kind == "extra_forbidden" and model is not None:
+        *section, name = error["loc"]
+        message += suggestion(str(name), names_at(model, section))
     given = error.get("input")
     if kind not in _MESSAGES and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
         message += f", got {_echo(given)}"

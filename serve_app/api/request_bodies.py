@@ -18,7 +18,7 @@ from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
 from serve_app.api.multipart import Part, parts_of
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
-from serve_app.api.schemas.base import BINARY, Body, Upload
+from serve_app.api.schemas.base import BINARY, Body, FormValues, Upload
 from serve_app.errors import InvalidRequest
 
 B = TypeVar("B", bound=Body)
@@ -45,7 +45,7 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
         if not kind and not await request.body():
             return model()
     except ValidationError as error:
-        raise from_pydantic(error) from None
+        raise from_pydantic(error, model) from None
     raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
 
 
@@ -75,7 +75,7 @@ async def _form(request: Request, files: Collection[str], max_files: int) -> dic
         values.setdefault(part.name, []).append(Upload(part.content) if is_upload else part.text)
     if uploads > max_files:
         raise InvalidRequest(f"Too many files: at most {max_files} was expected, got {uploads}.", limit=max_files)
-    return {name: several[0] if len(several) == 1 else several for name, several in values.items()}
+    return {name: several[0] if len(several) == 1 else FormValues(several) for name, several in values.items()}
 
 
 def _is_text(content: bytes) -> bool:

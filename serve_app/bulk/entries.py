@@ -57,6 +57,15 @@ class Entry:
         return digest.hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An entry of a source that is not enrolled, and why; ``is_junk``: left by a system, so that nobody misses it."""
+
+    location: str
+    reason: str
+    is_junk: bool = False
+
+
 class Status(StrEnum):
     """Outcome for a person."""
 
@@ -100,6 +109,9 @@ def base_name(location: str) -> str:
     """The last part of a location."""
     return posixpath.basename(location.partition("::")[0]) or location
 
+
+LEFT_OUT = "left_out"
+"""Key of the lines of a report about what was left out."""
 
 OF_REPORTS = ("status", "faces", "errors")
 """Keys of a report line that a manifest does not need."""

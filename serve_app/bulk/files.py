@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.bulk.entries import PictureFile
+from serve_app.bulk.zips import ReadZip
 
 VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "CRC")
 """Keys under which file systems report a value that changes with the content."""
@@ -58,8 +60,12 @@ class Files:
         """The content of a file of at most ``most`` bytes; no more is read into memory. Raises PictureTooLarge."""
         try:
             system, path = self.find(location)
+            if system is self._local and stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+                raise Unreadable("This is a named pipe and no file.")  # opening it would wait for a writer
             with system.open(path, "rb") as file:
                 content: bytes = file.read(most + 1)
+        except NotRead:
+            raise
         except Exception as error:  # file systems raise their libraries' exceptions
             raise Unreadable(_words(error)) from error
         if len(content) > most:
@@ -81,7 +87,12 @@ class Files:
                 return system, path
             with self._lock:  # fsspec would open the archive again for each file
                 if archive not in self._archives:
-                    self._archives[archive] = fsspec.core.url_to_fs(f"{inner.partition('://')[0]}://::{archive}")[0]
+                    protocol = inner.partition("://")[0]
+                    self._archives[archive] = (
+                        ReadZip(fsspec.open(archive, "rb").open())
+                        if protocol == "zip"
+                        else fsspec.core.url_to_fs(f"{protocol}://::{archive}")[0]
+                    )
                 return self._archives[archive], inner.partition("://")[2]
         except Exception as error:  # as above
             raise Unreadable(_words(error)) from error
@@ -101,13 +112,12 @@ class Files:
         return PictureFile(location)
 
     def children(self, location: str) -> Iterator[Child]:
-        """The files and sub-folders of a folder, in any order, without hidden ones."""
+        """The files and sub-folders of a folder, in any order."""
         system, path = self.find(location)
         if system is self._local:
             with os.scandir(path) as found:  # streamed: a gallery can have a million folders
                 for item in found:
-                    if not item.name.startswith("."):
-                        yield Child(item.name, item.is_dir(), self.describe(item.path))
+                    yield Child(item.name, item.is_dir(), self.describe(item.path))
             return
         inner, separator, archive = location.partition("::")
         base = inner if inner.endswith("://") else inner.rstrip("/") + "/"
@@ -118,7 +128,7 @@ class Files:
         for facts in listed:
             full_name = str(facts["name"]).rstrip("/")
             name = full_name.rsplit("/", 1)[-1]
-            if name and not name.startswith((".", "__MACOSX")) and full_name != path.rstrip("/"):
+            if name and full_name != path.rstrip("/"):
                 file = _described(f"{base}{name}{separator}{archive}", facts)
                 yield Child(name, facts["type"] == "directory", file)
 

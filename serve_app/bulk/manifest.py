@@ -12,7 +12,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
-from serve_app.bulk.entries import FIELDS, OF_REPORTS, BadSource, Entry, PictureFile
+from serve_app.bulk.entries import FIELDS, LEFT_OUT, OF_REPORTS, BadSource, Entry, PictureFile
+from serve_app.domain import CLEARED
+from serve_app.known_names import suggestion
 
 DELIMITERS = ",;\t"
 KINDS: Mapping[str, tuple[type, str]] = {
@@ -22,7 +24,9 @@ KINDS: Mapping[str, tuple[type, str]] = {
 }
 """Types of the fields that are not texts, with their names in messages."""
 
+KNOWN = ("person", "file", "files")
 TEXTS = tuple(name for name in FIELDS if name not in KINDS)
+COLUMNS = ("person", "file", "watch_list", *TEXTS)
 METADATA = "metadata."
 SHOWN = 20
 """Most unusable lines that are described."""
@@ -86,7 +90,8 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
             problems.add(number, f"not JSON: {error}")
             continue
         if isinstance(row, dict):
-            yield number, row
+            if LEFT_OUT not in row:  # a line of a report, about no person
+                yield number, row
         else:
             problems.add(number, f"expected an object, got {type(row).__name__}")
 
@@ -99,7 +104,8 @@ def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int,
     if "person" not in columns or unknown or len(set(columns)) < len(columns):
         raise BadSource(
             f"The first line of a CSV manifest names the columns: expected are person, file, {', '.join(TEXTS)}, "
-            f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}."
+            f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}"
+            f"{suggestion(unknown[0], COLUMNS) if unknown else ''}."
         )
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
@@ -114,7 +120,7 @@ def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int,
 
 
 def _is_column(name: str) -> bool:
-    return name in ("person", "file", "watch_list", *TEXTS) or (name.startswith(METADATA) and len(name) > len(METADATA))
+    return name in COLUMNS or (name.startswith(METADATA) and len(name) > len(METADATA))
 
 
 def _unflattened(row: Mapping[str, str]) -> dict[str, Any]:
@@ -132,9 +138,10 @@ def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entr
     person = row.get("person")
     if not isinstance(person, str) or not person:
         raise ValueError("person: expected the person's id, a text")
-    unknown = [name for name in row if name not in ("person", "file", "files", *FIELDS, *OF_REPORTS)]
+    unknown = [name for name in row if name not in (*KNOWN, *FIELDS, *OF_REPORTS)]
     if unknown:
-        raise ValueError(f"expected person, file or files, {', '.join(FIELDS)}; got also: {', '.join(unknown)}")
+        near = suggestion(unknown[0], (*KNOWN, *FIELDS))
+        raise ValueError(f"expected person, file or files, {', '.join(FIELDS)}; got also: {', '.join(unknown)}{near}")
     if "file" in row and "files" in row:
         raise ValueError("file and files exclude each other")
     if "file" not in row and "files" not in row:
@@ -142,7 +149,7 @@ def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entr
     files = [row["file"]] if "file" in row else row["files"]
     if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
         raise ValueError("file, files: expected a text or a list of texts")
-    fields = {name: row[name] for name in FIELDS if row.get(name) is not None}
+    fields = {name: CLEARED[name] if row[name] is None else row[name] for name in FIELDS if name in row}
     for name, value in fields.items():
         kind, expected = KINDS.get(name, (str, "a text"))
         if not isinstance(value, kind):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
-from serve_app.bulk.entries import BadSource, Entry, PictureFile
-from serve_app.bulk.files import Files, Unreadable, is_local
+from serve_app.bulk.entries import BadSource, Entry, LeftOut, PictureFile
+from serve_app.bulk.files import Child, Files, Unreadable, is_local
+from serve_app.bulk.junk import is_junk
 from serve_app.bulk.manifest import Problems, read_manifest
 from serve_app.bulk.worklist import WorkList
+from serve_app.bulk.zips import ReadZip, inner_path
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"})
+NO_PICTURE = f"not an image by its name: expected {', '.join(sorted(PICTURES))}"
 MANIFESTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 IN_ZIPS = ("manifest.csv", "manifest.jsonl")
 """A manifest of one of these names at the top of a zip is used for it."""
@@ -23,16 +27,14 @@ class Source:
 
     Attributes:
         label: name in messages; if empty, the location.
-        warnings: set by :meth:`load`.
     """
 
     location: str
     files: Files
     label: str = ""
-    warnings: list[str] = field(default_factory=list)
 
     def load(self, work: WorkList) -> None:
-        """Add all entries to the work list, without reading images.
+        """Add all entries to the work list, and what is left out, without reading images.
 
         Raises BadSource if the source cannot be used, and nothing of it should be enrolled.
         """
@@ -65,19 +67,29 @@ class Source:
             self._folder(work, self.location)
 
     def _zip(self, work: WorkList, root: str) -> None:
+        archive, _ = self.files.find(root)
+        for name, reason in archive.left_out.items():
+            work.leave_out(LeftOut(self._location(name), reason))
         while True:
             children = list(self.files.children(root))
             for child in children:
                 if child.name.lower() in IN_ZIPS and not child.is_folder:
                     kind = child.name.rsplit(".", 1)[1].lower()
-                    return self._manifest(work, child.file.location, kind, confined=True)
-            if len(children) != 1 or not children[0].is_folder:
+                    self._manifest(work, child.file.location, kind, confined=True)
+                    self._leave_out_unnamed(work, archive)
+                    return None
+            meant = [child for child in children if not is_junk(child.name)]
+            folders = [child for child in meant if child.is_folder]
+            if len(folders) != 1 or any(not child.is_folder and _is_picture(child.name) for child in meant):
                 break
-            # The zip has one folder at its top: the persons are the folders inside it.
-            inside = list(self.files.children(children[0].file.location))
+            inside = [child for child in self.files.children(folders[0].file.location) if not is_junk(child.name)]
             if any(not child.is_folder and _is_picture(child.name) for child in inside):
                 break
-            root = children[0].file.location
+            # The zip has one folder at its top: the persons are the folders inside it.
+            for child in children:
+                if child is not folders[0]:
+                    self._leave_out(work, child)
+            root = folders[0].file.location
         return self._folder(work, root)
 
     def _folder(self, work: WorkList, root: str) -> None:
@@ -85,20 +97,45 @@ class Source:
 
         The sub-folder's name is the person's id and, with spaces for underscores, the name.
         """
-        stray = 0
         for child in self.files.children(root):
-            if child.is_folder:
-                inside = self.files.children(child.file.location)
-                pictures = [item.file for item in inside if not item.is_folder and _is_picture(item.name)]
-                pictures.sort(key=lambda file: file.location)
-                work.add(Entry(child.name, tuple(pictures), {"name": child.name.replace("_", " ")}))
+            if child.is_folder and not is_junk(child.name):
+                self._person(work, child)
             else:
-                stray += _is_picture(child.name)
-        if stray:
-            where = f"in {self._name} itself and not in a person's folder"
-            self.warnings.append(f"{stray} images are {where}: they are left out.")
+                self._leave_out(work, child, "the image is not in a person's folder")
         if not work.persons:
             raise BadSource(f"There are no sub-folders in {self._name}, expected one for each person.")
+
+    def _person(self, work: WorkList, folder: Child) -> None:
+        pictures = []
+        for item in self.files.children(folder.file.location):
+            if not item.is_folder and _is_picture(item.name) and not is_junk(item.name):
+                pictures.append(item.file)
+            else:
+                self._leave_out(work, item)
+        pictures.sort(key=lambda file: file.location)
+        person = unicodedata.normalize("NFC", folder.name)  # macOS writes names in NFD
+        work.add(Entry(person, tuple(pictures), {"name": person.replace("_", " ")}))
+
+    def _leave_out(self, work: WorkList, child: Child, why_a_picture: str = "") -> None:
+        """Note an entry that is not enrolled; ``why_a_picture`` is the reason if it is an image."""
+        if is_junk(child.name):
+            reason = "a file of the system, or hidden"
+        elif child.is_folder:
+            reason = "a folder in a person's folder: move its images up, or write a manifest"
+        else:
+            reason = why_a_picture if _is_picture(child.name) else NO_PICTURE
+        work.leave_out(LeftOut(self._location(child.file.location), reason, is_junk(child.name)))
+
+    def _leave_out_unnamed(self, work: WorkList, archive: ReadZip) -> None:
+        """Note the images of a zip that its manifest does not name."""
+        for name in archive.names():
+            location = f"zip://{name}::{self.location.partition('::')[2] or self.location}"
+            if _is_picture(name) and not any(map(is_junk, name.split("/"))) and not work.has_file(location):
+                work.leave_out(LeftOut(self._location(location), "the manifest does not name it"))
+
+    def _location(self, location: str) -> str:
+        """A location as it is shown: of an entry in a zip, the path in it."""
+        return location.removeprefix("zip://").partition("::")[0]
 
     def _manifest(self, work: WorkList, location: str, kind: str, *, confined: bool = False) -> None:
         problems = Problems(self._name)
@@ -109,7 +146,9 @@ class Source:
             absolute = name.startswith("/") or "://" in name
             if confined and (absolute or ".." in name.split("/")):
                 raise ValueError(f"expected a file of the zip, got {name!r}")
-            return self.files.describe(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
+            if confined:
+                name = inner_path(name)
+            return self._described(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
 
         system, path = self.files.find(location)
         with system.open(path, "rb") as file:
@@ -121,6 +160,15 @@ class Source:
         problems.settle()
         if not work.persons:
             raise BadSource(f"{self._name} names no person.")
+
+    def _described(self, location: str) -> PictureFile:
+        """The file of a location, also if its name is stored with the marks of letters written in another way."""
+        file = self.files.describe(location)
+        for form in ("NFC", "NFD") if file.size is None else ():
+            other = self.files.describe(unicodedata.normalize(form, location))
+            if other.size is not None:
+                return other
+        return file
 
 
 def _is_picture(name: str) -> bool:

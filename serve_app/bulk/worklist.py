@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from serve_app.bulk.entries import Entry, PictureFile
+from serve_app.bulk.entries import Entry, LeftOut, PictureFile
 
 # File names are not always UTF-8, so they are stored as bytes.
 SCHEMA = """
@@ -16,7 +16,9 @@ CREATE TABLE files (
     position INTEGER PRIMARY KEY, person BLOB NOT NULL, location BLOB NOT NULL, size INTEGER, version TEXT NOT NULL,
     UNIQUE (person, location)
 );
+CREATE INDEX files_by_location ON files (location);
 CREATE TABLE present (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE left_out (location BLOB NOT NULL, reason TEXT NOT NULL, is_junk INTEGER NOT NULL);
 """
 
 
@@ -44,6 +46,25 @@ class WorkList:
             "INSERT OR IGNORE INTO files (person, location, size, version) VALUES (?, ?, ?, ?)",
             ((person, os.fsencode(file.location), file.size, file.version) for file in entry.files),
         )
+
+    def leave_out(self, entry: LeftOut) -> None:
+        """Note an entry of the source that is not enrolled."""
+        values = (os.fsencode(entry.location), entry.reason, entry.is_junk)
+        self._database.execute("INSERT INTO left_out VALUES (?, ?, ?)", values)
+
+    def left_out(self, *, junk: bool = False) -> Iterator[LeftOut]:
+        """The entries that are not enrolled: junk, or the others."""
+        query = "SELECT location, reason FROM left_out WHERE is_junk = ? ORDER BY location"
+        for location, reason in self._database.execute(query, (junk,)):
+            yield LeftOut(os.fsdecode(location), reason, junk)
+
+    def count_left_out(self, *, junk: bool = False) -> int:
+        """Number of entries that are not enrolled: of junk, or of the others."""
+        return self._number("SELECT count(*) FROM left_out WHERE is_junk = ?", junk)
+
+    def has_file(self, location: str) -> bool:
+        """Whether an image is one of a person's."""
+        return self._number("SELECT count(*) FROM files WHERE location = ?", os.fsencode(location)) > 0
 
     def note_present(self, persons: Iterable[str]) -> None:
         """Note persons that are in the collection already."""
@@ -77,5 +98,5 @@ class WorkList:
         """Close and remove the temporary database."""
         self._database.close()
 
-    def _number(self, query: str, *values: bytes) -> int:
+    def _number(self, query: str, *values: bytes | bool) -> int:
         return int(self._database.execute(query, values).fetchone()[0])

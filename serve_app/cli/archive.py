@@ -44,6 +44,8 @@ def export(
 
     settings = settings_of(config)
     secret = _passphrase(passphrase_file)
+    if secret != secret.strip():
+        raise fail("FACEGRAPH_EXPORT_PASSPHRASE begins or ends with a blank or a line break: remove it.")
     with (
         records_of(settings) as database,
         _target(file) as stream,

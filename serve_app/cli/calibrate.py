@@ -58,6 +58,7 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
     from serve_app.bulk.files import Files
     from serve_app.bulk.sources import Source
     from serve_app.bulk.worklist import WorkList
+    from serve_app.cli.enrol_report import show_left_out
     from serve_app.vision.catalogue import Anchors
     from serve_app.vision.face_reader import FaceReader
     from serve_app.vision.fmr_statistics import Templates, measure_anchors
@@ -69,6 +70,7 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
         Source(str(folder), Files()).load(work)
     except BadSource as error:
         raise fail(str(error)) from None
+    show_left_out(work)
     reader = FaceReader(settings, entry)
     files = [(number, Path(file.location)) for number, person in enumerate(work) for file in person.files]
     found = []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from serve_app.cli.options import AsJson, Key, Url, chosen_url, connect_async
-from serve_app.cli.output import FAILED, INTERRUPTED, fail, note, warn
+from serve_app.cli.output import FAILED, INTERRUPTED, fail, note
 
 if TYPE_CHECKING:
     from serve_app.bulk.checkpoint import Checkpoint
@@ -68,7 +68,8 @@ def enroll(
     Images that the service refuses are reported and left out.
 
     Run the same command again to continue after an interruption, to repeat what failed, or to apply changes: persons
-    whose files are unchanged are skipped. The exit code is 0 only if all images are enrolled.
+    whose files are unchanged are skipped. The exit code is 0 only if everything in the source is enrolled, apart from
+    hidden files and those that systems leave (.DS_Store, Thumbs.db, @eaDir ...).
     """
     from serve_app.bulk.checkpoint import Checkpoint
     from serve_app.bulk.enroller import Enroller, Refused, TargetUnreachable
@@ -108,10 +109,8 @@ def enroll(
             )
         except BadSource as error:
             raise fail(str(error)) from None
-        for warning in read.warnings:
-            warn(warning)
         stop = stack.enter_context(_stop_at_interrupt())
-        enrol_report = stack.enter_context(EnrolReport(work.persons, work.pictures, report, failures))
+        enrol_report = stack.enter_context(EnrolReport(work, report, failures))
         try:
             asyncio.run(run(work, files, noted, enrol_report, stop))
         except (TargetUnreachable, Refused) as error:
@@ -124,6 +123,9 @@ def enroll(
     if enrol_report.unfinished:
         again = f"facegraph enroll {failures} --collection {collection}" if failures else "the same command"
         note(f"Run {again} again to repeat what failed; completely enrolled persons are skipped.")
+        raise typer.Exit(FAILED)
+    if enrol_report.left_out:
+        note("Not every file of the source is enrolled: see above what was left out. --report FILE lists all of it.")
         raise typer.Exit(FAILED)
 
 

@@ -60,7 +60,7 @@ def move(
             former = moves.cancel()
             note(f"The move to {former.other and without_credentials(former.other.uri)} is cancelled.")
             return
-        target = parse(to, token)
+        target = parse(to.strip(), token.strip())
         _check(settings, database, target)
         moves.begin(settings.milvus_uri, target)
         _watch(settings, moves)

@@ -58,11 +58,15 @@ def chosen_url(url: str) -> str:
     """URL of the service: the given one, else the default with ``FACEGRAPH_PORT``."""
     import os
 
-    return url.rstrip("/") or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
+    port = os.environ.get("FACEGRAPH_PORT", "").strip() or DEFAULT_PORT
+    return url.strip().rstrip("/") or f"http://127.0.0.1:{port}"
 
 
 def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, patience_s: float) -> AnyClient:
-    if not key:
+    from serve_app.settings import refuse_unknown_variables
+
+    refuse_unknown_variables()
+    if not key.strip():
         raise fail("An API key is needed: give it with --key, or set FACEGRAPH_API_KEY.")
     chosen = chosen_url(url)
     if not chosen.startswith(("http://", "https://")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import typer
@@ -15,6 +16,7 @@ from rich.text import Text
 stdout = Console()
 stderr = Console(stderr=True)
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes: some of the work failed; the command could not be carried out; Ctrl-C."""
 
@@ -55,9 +57,17 @@ def show_whole(shown: Table) -> None:
     Console(width=Measurement.get(stdout, wide, shown).maximum).print(shown)
 
 
+class PlainTable(Table):
+    """A table that shows texts as they are: names of persons and files can have square brackets, which are markup."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row; control characters become spaces."""
+        super().add_row(*(Text(CONTROL.sub(" ", cell)) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     """An empty table; columns named in ``right`` are right-aligned."""
-    made = Table(title=title or None, title_justify="left", header_style="bold")
+    made = PlainTable(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made

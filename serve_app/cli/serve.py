@@ -45,6 +45,8 @@ def serve(
 ) -> None:
     """Run the service on this machine until SIGINT or SIGTERM."""
     file = read_serve_file(config or resource_dir("configs") / "local.yaml")
+    for name in file.not_applied:
+        warn(f"{name} in the configuration file has no effect here: facegraph serve does not apply it.")
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")

@@ -105,6 +105,9 @@ class Patience:
 
 def options_of(url: str, key: str, timeout_s: float) -> Json:
     """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
+    url, key = url.strip(), key.strip()  # a key in a file often ends in a line break
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the key has a character that no HTTP header can have")  # without the key: it is a secret
     return {
         "base_url": url,
         "headers": {"X-API-Key": key} if key else {},
@@ -183,7 +186,13 @@ def _form_value(value: Any) -> Any:
         return json.dumps(dict(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return list(value) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    # A form's texts are split at commas, and blanks at their ends are removed; a JSON array stays as it is.
+    plain = value and all(
+        isinstance(item, str) and item and item == item.strip() and not {*item} & {*",["} for item in value
+    )
+    return list(value) if plain else json.dumps(list(value))
 
 
 def _is_loopback(url: str) -> bool:

@@ -12,8 +12,13 @@ from serve_app.domain import BulkPerson, BulkWork, Page, Task
 class BulkUploads(Protocol):
     """An upload is begun, filled and started; then a worker asks for its persons, a few at a time."""
 
-    async def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
-        """A task that waits for its persons. Raises CollectionNotFound; TaskRunning: too many unfinished uploads."""
+    async def begin_bulk(
+        self, tenant: str, collection: str, options: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+    ) -> Task:
+        """A task that waits for its persons. Its arguments are the options, and further ``facts`` for readers.
+
+        Raises CollectionNotFound; TaskRunning: too many unfinished uploads.
+        """
 
     async def add_bulk(self, tenant: str, task_id: str, first: int, people: Sequence[BulkPerson]) -> None:
         """Store persons from this position on. Raises TaskNotFound: the task does not wait for persons any more."""

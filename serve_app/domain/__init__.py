@@ -16,6 +16,7 @@ from serve_app.domain.collections import (
 from serve_app.domain.embedders import ChangeState, CropsToEmbed, EmbedderChange, EmbeddersInUse, LeftBehind
 from serve_app.domain.listings import Page, PersonOrder, Slice
 from serve_app.domain.persons import (
+    CLEARED,
     Appearance,
     Consent,
     EnrolledFace,
@@ -59,7 +60,7 @@ __all__ = ["DEFAULT_TENANT", "ApiKey", "Role", "Tenant"]
 __all__ += ["Collection", "CollectionKind", "CollectionPolicy", "Deletion", "ImageStorage", "NewCollection"]
 __all__ += ["ChangeState", "CropsToEmbed", "EmbedderChange", "EmbeddersInUse", "LeftBehind"]
 __all__ += ["Page", "PersonOrder", "Slice"]
-__all__ += ["Appearance", "Consent", "EnrolledFace", "Face", "NewFace"]
+__all__ += ["CLEARED", "Appearance", "Consent", "EnrolledFace", "Face", "NewFace"]
 __all__ += ["Person", "PersonFields", "PersonUpdate", "RegisteredFaces", "UnassignedFacesChange"]
 __all__ += ["Box", "CheckedFace", "DetectOptions", "DetectedFace", "Detection", "ImageInfo"]
 __all__ += ["Liveness", "Pixels", "Quality", "QualityCode", "Vectors"]

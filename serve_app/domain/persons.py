@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,15 @@ class PersonFields:
     watch_list: tuple[str, ...] | None = None
     consent: Consent | None = None  # a consent with an empty basis clears the stored one
     metadata: Mapping[str, str] | None = None
+
+
+CLEARED: Mapping[str, Any] = {
+    **dict.fromkeys(("name", "gender", "date_of_birth", "nationality", "id_number", "address", "notes"), ""),
+    "watch_list": [],
+    "consent": {"basis": ""},
+    "metadata": {},
+}
+"""The value of each field in a request that clears it; null stands for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Typed settings of the service, read once at start and passed down."""
 
+from serve_app.settings.loading import load_settings as load_settings
+from serve_app.settings.loading import refuse_unknown_variables as refuse_unknown_variables
 from serve_app.settings.sections import AuditSettings as AuditSettings
 from serve_app.settings.sections import Autoscaling as Autoscaling
 from serve_app.settings.sections import ImageUrls as ImageUrls
@@ -16,4 +18,3 @@ from serve_app.settings.stages import MatcherSettings as MatcherSettings
 from serve_app.settings.stages import StageSettings as StageSettings
 from serve_app.settings.topology import Topology as Topology
 from serve_app.settings.tree import Settings as Settings
-from serve_app.settings.tree import load_settings as load_settings

@@ -1,4 +1,4 @@
-"""The tree of settings, and loading it.
+"""The tree of settings.
 
 Settings are read once at start and passed down; no other code reads the environment for them. Sources, strongest first:
 environment variables (prefix ``FACEGRAPH_``, ``__`` between levels, as in ``FACEGRAPH_EMBEDDER__MAX_BATCH=16``), the
@@ -10,14 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from serve_app.errors import ConfigurationError
 from serve_app.processors import cpu_count
 from serve_app.settings import stages
 from serve_app.settings.sections import AuditSettings, ImageUrls, Limits, StorageSettings, TracingSettings
 from serve_app.settings.topology import Topology, chosen_topology
+
+PREFIX = "FACEGRAPH_"
+"""Prefix of the environment variables."""
 
 
 class Settings(BaseSettings):
@@ -33,7 +35,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="FACEGRAPH_", env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, protected_namespaces=()
     )
 
     data_dir: Path = Path("data")
@@ -66,6 +68,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment over file, so that an operator can change one value of a shipped configuration."""
         return env_settings, init_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks_at_the_ends(cls, values: Any) -> Any:
+        return _stripped(values)  # a secret written by `echo` ends in a line break, which no client can send
+
+    @field_validator("data_dir", "model_dir", "model_cache_dir", mode="before")
+    @classmethod
+    def _no_empty_path(cls, path: Any, info: ValidationInfo) -> Any:
+        if path != "":  # an empty path would be the working directory
+            return path
+        if info.field_name == "data_dir":
+            raise ValueError("the path of a folder was expected, got an empty text")
+        return None
 
     @field_validator("data_dir", "model_dir", "model_cache_dir")
     @classmethod
@@ -150,7 +166,7 @@ class Settings(BaseSettings):
         return self._topology_reason
 
     def as_arguments(self) -> dict[str, Any]:
-        """Values from which :func:`load_settings` makes the same settings, without the admin key.
+        """Values from which :func:`~.loading.load_settings` makes the same settings, without the admin key.
 
         They cannot be serialised as JSON: secrets stay ``SecretStr`` objects, which would be written as asterisks.
         """
@@ -161,13 +177,10 @@ class Settings(BaseSettings):
         return self.model_copy(update={"api_key": None})
 
 
-def load_settings(values: dict[str, Any] | None = None) -> Settings:
-    """Settings from the ``args`` of the application in a configuration file and the environment, which has precedence.
-
-    Raises ConfigurationError if a value is invalid; the message has one line per problem.
-    """
-    try:
-        return Settings(**(values or {}))
-    except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError("The configuration is not valid:\n  " + "\n  ".join(lines)) from None
+def _stripped(value: Any) -> Any:
+    """The value with the blanks and line breaks at the ends of all texts in it removed."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict):
+        return {name: _stripped(inner) for name, inner in value.items()}
+    return [_stripped(item) for item in value] if isinstance(value, list) else value

@@ -106,6 +106,34 @@ def test_a_zip_is_enrolled(world: World) -> None:
     assert [error["file"] for line in report(world, task["id"]) for error in line["errors"]] == ["Bob_B/y.jpg"]
 
 
+def test_a_task_says_what_its_zip_left_out(world: World) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("people/ada/1.jpg", ADA)
+        for name in ("people/ada/2.HEIC", "README.txt", "people/ada/.DS_Store", "__MACOSX/people/ada/._1.jpg"):
+            archive.writestr(name, b"x")
+    task = submit(world, made.getvalue(), "application/zip").json()
+    assert task["arguments"]["left_out"] == 2
+    reason = "not an image by its name: expected .bmp, .jfif, .jpe, .jpeg, .jpg, .png, .webp"
+    assert task["arguments"]["left_out_files"] == [
+        {"file": "README.txt", "reason": reason},
+        {"file": "people/ada/2.HEIC", "reason": reason},
+    ]
+    work_off(world)
+    assert faces(world) == {"ada": 1}
+    assert world.call("GET", f"/v1/tasks/{task['id']}").json()["arguments"]["left_out"] == 2
+    assert "left_out" not in submit(world, zipped(ada__1_DOT_jpg=ADA), "application/zip").json()["arguments"]
+
+
+def test_null_in_a_line_clears_the_field(world: World) -> None:
+    submit(world, lines({"person": "ada", "name": "Ada", "date_of_birth": "1815-12-10", "image_base64": b64(ADA)}))
+    work_off(world)
+    submit(world, lines({"person": "ada", "name": None, "date_of_birth": None, "image_base64": b64(ADA)}))
+    work_off(world)
+    ada = world.call("GET", "/v1/collections/staff/persons/ada").json()
+    assert (ada["name"], ada["date_of_birth"]) == ("", None)
+
+
 def test_a_manifest_in_the_zip_decides(world: World) -> None:
     manifest = "person,file,name\nada,p/1.jpg,Ada L.\n"
     submit(world, zipped(manifest_DOT_csv=manifest, p__1_DOT_jpg=ADA, p__2_DOT_jpg=NO_FACE), "application/zip")

@@ -87,11 +87,30 @@ def test_changing_some_fields_leaves_the_others(world: World) -> None:
     path = "/v1/collections/staff"
     changed = world.call("PATCH", path, json={"title": "T", "tags": ["x"], "policy": {"min_score": 0.8}}).json()
     assert (changed["title"], changed["tags"], changed["policy"]["min_score"]) == ("T", ["x"], 0.8)
-    changed = world.call("PATCH", path, json={"policy": {"liveness": True}, "title": None}).json()
+    changed = world.call("PATCH", path, json={"policy": {"liveness": True}}).json()
     assert changed["title"] == "T"
     assert changed["policy"] == {**changed["policy"], "liveness": True, "min_score": 0.8}
     assert world.call("PATCH", path, json={"policy": {"min_score": None}}).json()["policy"]["min_score"] is None
     assert world.call("PATCH", path, json={}).json()["title"] == "T"
+
+
+def test_null_clears_what_can_be_empty_and_is_refused_elsewhere(world: World) -> None:
+    path = "/v1/collections/staff"
+    texts = {"title": "T", "description": "D", "user_data": "U"}
+    world.call("PATCH", path, json={**texts, "tags": ["x"]}).raise_for_status()
+    cleared = world.call("PATCH", path, json=dict.fromkeys([*texts, "tags"])).json()
+    assert [cleared[name] for name in (*texts, "tags")] == ["", "", "", []]
+    policy = ("liveness", "liveness_threshold", "image_storage", "keep_unknown_h", "reject_below")
+    for field in ("name", "kind", "policy", *policy):
+        body = {"policy": {field: None}} if field in policy else {field: None}
+        answer = world.call("PATCH", path, json=body)
+        assert code(answer) == (400, "invalid_request"), field
+        assert "null was not expected" in answer.json()["error"]["message"]
+
+
+def test_a_list_stays_the_list_that_was_sent(world: World) -> None:
+    tags = ["Berlin, Mitte", " x "]
+    assert world.call("PATCH", "/v1/collections/staff", json={"tags": tags}).json()["tags"] == tags
 
 
 def test_renaming(world: World) -> None:

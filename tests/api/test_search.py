@@ -91,6 +91,8 @@ def test_several_collections(world: World, data: dict[str, object]) -> None:
     found = [[match["person"]["id"] for match in face["matches"]] for face in form.json()["faces"]]
     assert found == [["eve"], ["ada"]]
     assert form.json()["threshold"]["gallery_size"] == 4
+    if data.get("collections") == ["staff, visitors"]:
+        return  # in JSON, a list stays as it is
     json = world.call("POST", "/v1/search", world.search, json={"image_base64": b64(image), **data, **options})
     assert json.json()["faces"] == form.json()["faces"]
 

@@ -11,16 +11,20 @@ import pytest
 
 from serve_app.bulk.entries import BadSource, Entry, PictureFile
 from serve_app.bulk.files import Files, PictureTooLarge, Unreadable
-from serve_app.bulk.sources import Source
+from serve_app.bulk.sources import NO_PICTURE, Source
 from serve_app.bulk.worklist import WorkList
+from serve_app.domain import CLEARED
 
 
-def load(location: Path | str) -> tuple[list[Entry], list[str]]:
+def load(location: Path | str) -> tuple[list[Entry], dict[str, str]]:
+    """The entries of a source, and what it leaves out: the end of the path -> the first word of the reason, or junk."""
     work, files = WorkList(), Files()
     try:
-        source = Source(str(location), files)
-        source.load(work)
-        return list(work), source.warnings
+        Source(str(location), files).load(work)
+        left_out = {entry.location: entry.reason for entry in work.left_out()}
+        left_out |= {entry.location: "junk" for entry in work.left_out(junk=True)}
+        folder = str(location) + "/"
+        return list(work), {path.removeprefix(folder): reason for path, reason in left_out.items()}
     finally:
         work.close()
         files.close()
@@ -53,10 +57,125 @@ def names(entries: list[Entry]) -> dict[str, list[str]]:
 
 
 def test_a_folder_has_a_sub_folder_for_each_person(tmp_path: Path) -> None:
-    entries, warnings = load(people(tmp_path))
+    entries, left_out = load(people(tmp_path))
     assert names(entries) == {"Bob_B": ["x.webp"], "ada": ["0.PNG", "1.jpg"], "cleo": []}
     assert entries[0].fields == {"name": "Bob B"}
-    assert [warning.split(" images")[0] for warning in warnings] == ["1"]
+    assert left_out == {
+        "ada/notes.txt": NO_PICTURE,
+        "group.jpg": "the image is not in a person's folder",
+        "ada/.hidden.jpg": "junk",
+        ".git": "junk",
+    }
+
+
+def test_endings_of_jpeg_are_images(tmp_path: Path) -> None:
+    for name in ("1.jfif", "2.JPE", "3.jpeg", "4.heic", "5.avif", "6"):
+        (tmp_path / "ada").mkdir(exist_ok=True)
+        (tmp_path / "ada" / name).write_bytes(b"x")
+    entries, left_out = load(tmp_path)
+    assert names(entries) == {"ada": ["1.jfif", "2.JPE", "3.jpeg"]}
+    assert left_out == dict.fromkeys(("ada/4.heic", "ada/5.avif", "ada/6"), NO_PICTURE)
+
+
+JUNK_TREE = (
+    *("@eaDir/a.jpg", "$RECYCLE.BIN/b.jpg", "#recycle/c.jpg", "__MACOSX/ada/._1.jpg", "lost+found/d.jpg"),
+    *("ada/1.jpg", "ada/._1.jpg", "ada/.DS_Store", "ada/Thumbs.db", "ada/desktop.ini", "ada/@eaDir/1.jpg"),
+)
+
+
+def test_what_systems_leave_is_no_person_and_no_error(tmp_path: Path) -> None:
+    for name in JUNK_TREE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    entries, left_out = load(tmp_path)
+    assert names(entries) == {"ada": ["1.jpg"]}
+    assert set(left_out.values()) == {"junk"}
+    assert set(left_out) == {name.split("/")[0] for name in JUNK_TREE[:5]} | {
+        name.removesuffix("/1.jpg") if "@" in name else name for name in JUNK_TREE[6:]
+    }
+
+
+def test_a_folder_in_a_persons_folder_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "ada" / "2023").mkdir(parents=True)
+    (tmp_path / "ada" / "2023" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "ada" / "1.jpg").write_bytes(b"x")
+    entries, left_out = load(tmp_path)
+    assert names(entries) == {"ada": ["1.jpg"]}
+    assert list(left_out) == ["ada/2023"]
+    assert "a folder in a person's folder" in left_out["ada/2023"]
+
+
+def zipped(path: Path, *members: str) -> Path:
+    """A zip with these files; each has its name as the content."""
+    with zipfile.ZipFile(path, "w") as file:
+        for member in members:
+            info = zipfile.ZipInfo("x")
+            info.filename = member  # as it is: ZipInfo changes separators
+            file.writestr(info, member.encode("utf-8", "surrogateescape"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "expected", "left_out"),
+    [
+        (["people\\ada\\1.jpg", "people\\bob\\1.jpg"], {"ada": ["1.jpg"], "bob": ["1.jpg"]}, []),
+        (["./ada/1.jpg", "./bob/1.jpg"], {"ada": ["1.jpg"], "bob": ["1.jpg"]}, []),
+        (["C:\\people\\ada\\1.jpg"], {"ada": ["1.jpg"]}, []),
+        (["/ada/1.jpg", "ada//2.jpg"], {"ada": ["1.jpg", "2.jpg"]}, []),
+        (["people/ada/1.jpg", "README.txt"], {"ada": ["1.jpg"]}, ["README.txt"]),
+        (
+            ["people/ada/1.jpg", "__MACOSX/people/ada/._1.jpg", ".DS_Store"],
+            {"ada": ["1.jpg"]},
+            ["__MACOSX", ".DS_Store"],
+        ),
+        (["ada/1.jpg", "../bob/1.jpg"], {"ada": ["1.jpg"]}, ["../bob/1.jpg"]),
+        (["ada/1.jpg", "ada\\1.jpg"], {"ada": ["1.jpg"]}, ["ada\\1.jpg"]),
+        (["ada/1.jpg", "group.jpg"], {"ada": ["1.jpg"]}, ["group.jpg"]),
+        (["ada/1.jpg", "ada/2.HEIC"], {"ada": ["1.jpg"]}, ["ada/2.HEIC"]),
+        (["Mu\u0308ller/1.jpg"], {"M\u00fcller": ["1.jpg"]}, []),
+    ],
+)
+def test_zips_as_people_have_them(
+    tmp_path: Path, members: list[str], expected: dict[str, list[str]], left_out: list[str]
+) -> None:
+    entries, found = load(zipped(tmp_path / "people.zip", *members))
+    assert names(entries) == expected
+    assert sorted(found) == sorted(left_out)
+    files, sent = Files(), {member.encode() for member in members}
+    assert all(files.read(file.location, 100) in sent for entry in entries for file in entry.files)
+    files.close()
+
+
+def test_names_that_macos_writes_without_the_flag_of_utf_8(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "people.zip", "M\u00fcller/1.jpg")
+    content = path.read_bytes()
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # APPNOTE.TXT, 4.3.7 and 4.3.12
+        at = content.index(signature) + offset
+        content = content[:at] + b"\0\0" + content[at + 2 :]
+    path.write_bytes(content)
+    assert names(load(path)[0]) == {"M\u00fcller": ["1.jpg"]}
+
+
+def test_one_person_in_both_forms_of_unicode(tmp_path: Path) -> None:
+    for folder, picture in (("M\u00fcller", "1.jpg"), ("Mu\u0308ller", "2.jpg")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / picture).write_bytes(b"x")
+    assert names(load(tmp_path)[0]) == {"M\u00fcller": ["1.jpg", "2.jpg"]}
+
+
+@pytest.mark.parametrize(("written", "stored"), [("\u00fc.jpg", "u\u0308.jpg"), ("u\u0308.jpg", "\u00fc.jpg")])
+def test_a_manifest_names_files_in_either_form_of_unicode(tmp_path: Path, written: str, stored: str) -> None:
+    (tmp_path / stored).write_bytes(b"x")
+    (tmp_path / "m.csv").write_text(f"person,file\nada,{written}\n")
+    (entry,), _ = load(tmp_path / "m.csv")
+    assert Files().read(entry.files[0].location, 10) == b"x"
+
+
+def test_null_in_a_manifest_clears_the_field(tmp_path: Path) -> None:
+    fields = {"name": None, "watch_list": None, "metadata": None, "consent": None}
+    (tmp_path / "m.jsonl").write_text(json.dumps({"person": "ada", "file": "a.jpg", **fields}))
+    (entry,), _ = load(tmp_path / "m.jsonl")
+    assert entry.fields == {name: CLEARED[name] for name in fields}
 
 
 def test_a_name_that_is_no_text_survives(tmp_path: Path) -> None:
@@ -87,8 +206,9 @@ def test_a_zip_may_have_a_manifest(tmp_path: Path) -> None:
         file.writestr("manifest.csv", "person,file,name\nada,pictures/1.jpg,Ada L.\n")
         file.writestr("pictures/1.jpg", b"one")
         file.writestr("pictures/2.jpg", b"two")
-    (entry,), _ = load(archive)
+    (entry,), left_out = load(archive)
     assert (entry.person, entry.fields) == ("ada", {"name": "Ada L."})
+    assert left_out == {"pictures/2.jpg": "the manifest does not name it"}
     assert entry.files[0].size == 3
     assert Files().read(entry.files[0].location, 3) == b"one"
 
@@ -122,8 +242,15 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         Files().read(str(tmp_path / "nothing.jpg"), 10)
 
 
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.jpg")
+    with pytest.raises(Unreadable, match="named pipe"):
+        Files().read(str(tmp_path / "1.jpg"), 10)
+
+
 MANIFESTS = {
     "person,photo\nada,a.jpg\n": "names the columns",
+    "person,flie\nada,a.jpg\n": "got: person, flie; did you mean 'file'?",
     "file\na.jpg\n": "names the columns",
     "person,file,file\nada,a.jpg,b.jpg\n": "names the columns",
     "": "names the columns",
@@ -147,7 +274,7 @@ LINES = {
     '{"person": "ada"}': "line 1: file",
     '{"person": "ada", "file": "a.jpg", "files": []}': "exclude each other",
     '{"person": "ada", "files": "a.jpg"}': "a list of texts",
-    '{"person": "ada", "file": "a.jpg", "nmae": "Ada"}': "got also: nmae",
+    '{"person": "ada", "file": "a.jpg", "nmae": "Ada"}': "got also: nmae; did you mean 'name'?",
     '{"person": "ada", "file": "a.jpg", "name": 7}': "name: expected a text, got 7",
     '{"person": "ada", "file": "a.jpg", "metadata": []}': "metadata: expected an object",
 }

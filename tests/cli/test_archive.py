@@ -48,6 +48,13 @@ def test_a_backup_and_its_restore(data: Path, tmp_path: Path, monkeypatch: pytes
         assert gallery.person(DEFAULT_TENANT, "p").name == "Pia"
 
 
+def test_a_passphrase_with_a_line_break_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_EXPORT_PASSPHRASE", "a long secret\n")
+    refused = facegraph("export", str(tmp_path / "backup.tar"))
+    assert (refused.exit_code, "ends with a blank or a line break" in refused.stderr) == (2, True)
+    assert list(tmp_path.glob("*backup*")) == []
+
+
 def test_an_export_without_a_passphrase_says_so(data: Path, tmp_path: Path) -> None:
     done = facegraph("export", str(tmp_path / "backup.tar"))
     assert "not encrypted" in done.stderr

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from serve_app import __version__
+from serve_app.cli.output import table
 from serve_app.domain import (
     DEFAULT_TENANT,
     Box,
@@ -54,6 +56,41 @@ def test_help_lists_every_command_and_is_quick() -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not loaded & {"ray", "onnxruntime", "pymilvus", "fastapi", "cv2", "sqlalchemy"}
     assert took < 10
+
+
+@pytest.mark.parametrize("command", [["info"], ["enroll", ".", "-c", "staff"], ["keys", "list"], ["models", "list"]])
+def test_every_command_refuses_unknown_variables(
+    command: list[str], service: Service, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEGRAPH_ULR", "http://127.0.0.1:9")
+    done = service.cli(*command) if command[0] in ("info", "enroll") else facegraph(*command)
+    assert done.exit_code == 2
+    assert "FACEGRAPH_ULR: is not a known variable; did you mean 'FACEGRAPH_URL'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["enroll", ".", "--colection", "staff"], "--collection"),
+        (["keys", "create", "--rol", "x"], "--role"),
+        (["enrol"], "Did you mean 'enroll'"),
+    ],
+)
+def test_unknown_options_and_commands_are_refused_with_the_nearest_one(command: list[str], words: str) -> None:
+    done = facegraph(*command)
+    assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+
+
+def test_a_key_and_an_address_with_line_breaks_work(service: Service) -> None:
+    done = facegraph("info", "--url", f" {service.url}/\n", "--key", f"{service.secrets['search']}\n")
+    assert done.exit_code == 0, done.output
+
+
+def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = table("", "name")
+    shown.add_row("[bold]a[/nothing] b\x1b[31m")
+    Console().print(shown)
+    assert "[bold]a[/nothing] b [31m" in capsys.readouterr().out
 
 
 def test_version() -> None:

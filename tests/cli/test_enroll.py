@@ -67,17 +67,47 @@ def test_a_folder_becomes_a_collection(service: Service, photographs: Path, tmp_
     (photographs / "bob" / "notes.txt").write_text("no picture")
     (photographs / "group.jpg").write_bytes(NO_FACE)
     report = tmp_path / "report.jsonl"
+    (photographs / "bob" / ".DS_Store").write_bytes(b"")
     done = service.cli("enroll", str(photographs), "-c", "staff", "--report", str(report))
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
     assert enrolled(service) == {"Ada_Lovelace": 2, "bob": 1, "eve": 6}, "eve's six pictures take two requests"
     assert "3 persons: 3 enrolled; 9 faces added, 0 errors" in done.stderr
     assert "images/s" in done.stderr
-    assert "1 images are in" in done.stderr
-    assert {person: entry["status"] for person, entry in report_of(report).items()} == dict.fromkeys(
+    assert "2 files left out" in done.stderr
+    assert "1 files and folders of the system, or hidden, are ignored" in done.stderr
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [(Path(line["left_out"]).name, line["junk"]) for line in lines if "left_out" in line] == [
+        ("notes.txt", False),
+        ("group.jpg", False),
+        (".DS_Store", True),
+    ]
+    assert {line["person"]: line["status"] for line in lines if "person" in line} == dict.fromkeys(
         ("Ada_Lovelace", "bob", "eve"), "enrolled"
     )
     with service.client() as client:
         assert client.person("staff", "Ada_Lovelace")["name"] == "Ada Lovelace"
+    assert service.cli("enroll", str(report), "-c", "staff").exit_code == 0, "a report is a manifest"
+
+
+@pytest.mark.parametrize("lists", ['["Sanctions (EU, UK)", "PEP"]', '"x"'])
+def test_a_manifests_list_stays_the_list(service: Service, tmp_path: Path, lists: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(takes("ada", 1)[0])
+    (tmp_path / "m.jsonl").write_text(f'{{"person": "ada", "file": "a.jpg", "watch_list": {lists}}}')
+    done = service.cli("enroll", str(tmp_path / "m.jsonl"), "-c", "staff")
+    if lists == '"x"':
+        assert "watch_list: expected a list" in done.stderr
+        return
+    with service.client() as client:
+        assert client.person("staff", "ada")["watch_list"] == ["Sanctions (EU, UK)", "PEP"]
+
+
+def test_exit_status_says_that_formats_were_left_out(service: Service, tmp_path: Path) -> None:
+    folder = write(tmp_path / "phone", ada=takes("ada", 1))
+    (folder / "ada" / "2.HEIC").write_bytes(b"x")
+    done = service.cli("enroll", str(folder), "-c", "staff", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["left_out"] == 1
+    assert "2.HEIC" in service.cli("enroll", str(folder), "-c", "staff").stderr
 
 
 def test_a_second_run_sends_nothing_until_a_file_changes(service: Service, photographs: Path) -> None:

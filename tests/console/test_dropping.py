@@ -60,7 +60,9 @@ def test_a_dropped_folder_is_enrolled_with_progress_and_reasons(
 
     enrol.drop(".drop", folder)
     expect(page.get_by_text("4 persons, 6 pictures")).to_be_visible()
-    expect(page.get_by_text("1 file left out: no pictures.")).to_be_visible()
+    expect(page.locator(".note .reasons")).to_have_text("people/nobody/notes.txt: no picture that can be read")
+    expect(page.locator(".note")).to_contain_text("1 file left out:")
+    expect(page.locator(".note")).to_contain_text("1 hidden file or file of a system is ignored.")
     assert rows(page) == [
         ("eileen_collins", "eileen collins"),
         ("grace_hopper", "grace hopper"),
@@ -137,6 +139,45 @@ def test_dropped_pictures_may_be_of_one_person(enrol: Console, gallery: Client, 
     page.get_by_role("link", name="See the collection").click()
     expect(page.locator(".person")).to_contain_text("Eileen Collins")
     expect(page.locator(".person")).to_contain_text("eileen, 2 faces")
+
+
+def test_folders_of_file_servers_and_deeper_folders_are_no_persons(enrol: Console, tmp_path: Path) -> None:
+    picture = photos.astronaut()
+    names = (
+        "ada/1.jfif",
+        "ada/2023/a.jpg",
+        "bob/1.jpg",
+        "bob/2023/b.jpg",
+        "@eaDir/1.jpg",
+        "ada/Thumbs.db",
+        "ada/2.heic",
+    )
+    page = enrol.page
+    enrol.drop(".drop", written(tmp_path / "people", dict.fromkeys(names, picture)))
+    expect(page.get_by_text("2 persons, 2 pictures")).to_be_visible()
+    assert rows(page) == [("ada", "ada"), ("bob", "bob")]
+    expect(page.locator(".note .reasons li")).to_have_count(3)
+    expect(page.locator(".note .reasons")).to_contain_text(
+        "people/ada/2023/a.jpg: in a folder inside a person's folder"
+    )
+    expect(page.locator(".note .reasons")).to_contain_text("people/ada/2.heic: no picture that can be read")
+    expect(page.locator(".note")).to_contain_text("2 hidden files or files of systems are ignored.")
+
+
+def test_two_folders_of_one_name_are_not_one_person(enrol: Console, tmp_path: Path) -> None:
+    page = enrol.page
+    files = dict.fromkeys(("ada/2023/a.jpg", "bob/2023/b.jpg"), photos.astronaut())
+    enrol.drop(".drop", written(tmp_path / "people", files))
+    expect(page.get_by_text("1 person, 1 picture")).to_be_visible()
+    expect(page.locator(".note .reasons")).to_contain_text("/2023 has the same name")
+
+
+def test_a_search_takes_one_picture(console: Console, gallery: Client, tmp_path: Path) -> None:
+    gallery.create_collection("staff")
+    folder = written(tmp_path, {"1.jpg": photos.astronaut(), "2.jpg": photos.astronaut()})
+    page = console.open("search").page
+    console.drop(".drop", folder / "1.jpg", folder / "2.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("One picture is expected here, and 2 came.")
 
 
 def test_a_drop_without_a_picture_is_answered(enrol: Console, tmp_path: Path) -> None:

@@ -174,6 +174,19 @@ def test_a_person_is_edited_and_deleted_with_a_receipt(console: Console, gallery
     expect(page.get_by_text("Nobody here yet")).to_be_visible()
 
 
+def test_what_is_cleared_is_gone_and_what_was_not_touched_stays(console: Console, gallery: Client) -> None:
+    lists, metadata = ["Sanctions (EU, UK)", "PEP"], {"note": "two\nlines"}
+    enrol_two(gallery)
+    gallery.put_person("staff", "eileen", date_of_birth="1956-11-19", watch_list=lists, metadata=metadata)
+    page = console.open("people/staff").page
+    page.get_by_role("link", name="Eileen Collins").click()
+    page.get_by_label("Date of birth").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#toasts")).to_contain_text("Saved.")
+    stored = gallery.person("staff", "eileen")
+    assert (stored["date_of_birth"], stored["watch_list"], stored["metadata"]) == (None, lists, metadata)
+
+
 def test_a_collection_is_made_changed_and_deleted(console: Console, gallery: Client) -> None:
     page = console.open("people").page
     page.get_by_role("button", name="New collection").click()

@@ -12,18 +12,18 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import IO
 
-from fsspec.implementations.zip import ZipFileSystem
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from serve_app.api.bulk.payload import Content, Payload
 from serve_app.api.errors import from_pydantic
 from serve_app.api.request_images import decode_base64
 from serve_app.api.schemas.tasks import BulkLine, BulkPersonTexts
-from serve_app.bulk.entries import BadSource
+from serve_app.bulk.entries import BadSource, LeftOut
 from serve_app.bulk.files import Files, NotRead
 from serve_app.bulk.manifest import Problems
 from serve_app.bulk.sources import Source
 from serve_app.bulk.worklist import WorkList
+from serve_app.bulk.zips import ReadZip
 from serve_app.domain import BulkPerson
 from serve_app.errors import FacegraphError, InvalidRequest
 from serve_app.settings import Limits
@@ -38,15 +38,15 @@ DIRECTORY_BYTES_EACH = 1000
 """Accepted size of a zip's directory per image that it may contain, including long names and comments."""
 
 
-def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
-    """The persons of a zip. The whole zip is checked before the first one is yielded.
+def read_zip(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Generator[BulkPerson, None, None]:
+    """The persons of a zip. The whole zip is checked, and ``left_out`` filled, before the first one is yielded.
 
     Raises InvalidRequest: not a zip, no persons, a bad manifest, or too many or too large images.
     """
     _check_directory(file, limits.max_bulk_pictures)
     with closing(WorkList()) as work, closing(Files()) as files:
         try:
-            files.mount("upload", ZipFileSystem(file))
+            files.mount("upload", ReadZip(file))
             Source("zip://::upload", files, "the zip").load(work)
         except BadSource as error:
             raise InvalidRequest(str(error)) from None
@@ -60,11 +60,12 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
             try:
                 BulkPersonTexts.model_validate({**entry.fields, "person": entry.person})
             except ValidationError as error:
-                problems.add(number, f"{entry.person[:100]!r}: {_message(error)}")
+                problems.add(number, f"{entry.person[:100]!r}: {_message(error, BulkPersonTexts)}")
             for picture in entry.files:
                 if (picture.size or 0) > limits.max_image_bytes:
                     problems.add(number, f"{picture.name}: an image may have at most {limits.max_image_bytes} bytes")
         _settle(problems, "person")
+        left_out += work.left_out()
         if size > limits.max_body_bytes:
             raise InvalidRequest(f"The zip's images have {size} bytes together; {limits.max_body_bytes} may be sent.")
         for entry in work:
@@ -78,8 +79,8 @@ def read_zip(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, Non
             yield BulkPerson(entry.person, len(pictures), Payload(tuple(pictures), entry.fields).pack())
 
 
-def read_lines(file: IO[bytes], limits: Limits) -> Generator[BulkPerson, None, None]:
-    """The persons of JSON lines. All lines are checked before the first person is yielded.
+def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Generator[BulkPerson, None, None]:
+    """The persons of JSON lines. All lines are checked before the first person is yielded; none is left out.
 
     Raises InvalidRequest: lines cannot be used (the first of them are named), too many images, or no persons.
     """
@@ -114,7 +115,7 @@ def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
         read = BulkLine.model_validate_json(line)
     except ValidationError as error:
-        raise InvalidRequest(_message(error)) from None
+        raise InvalidRequest(_message(error, BulkLine)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)
@@ -155,5 +156,5 @@ def _settle(problems: Problems, unit: str) -> None:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 
 
-def _message(error: ValidationError) -> str:
-    return from_pydantic(error).message
+def _message(error: ValidationError, model: type[BaseModel]) -> str:
+    return from_pydantic(error, model).message

@@ -13,22 +13,23 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.auth import EnrollKey
 from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.native.access import EnrollKey
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.parameters import InPathCollection, InPathTask
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import media_type, unsupported
 from serve_app.api.schemas.collections import QualityValue
 from serve_app.api.schemas.tasks import BulkLine, BulkOutcome, TaskView
+from serve_app.bulk.entries import LeftOut
 from serve_app.domain import BulkPerson, ImageStorage, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
 from serve_app.settings import Limits
 
 router = APIRouter(tags=["bulk"])
 
-READERS: Mapping[str, Callable[[IO[bytes], Limits], Generator[BulkPerson, None, None]]] = {
+READERS: Mapping[str, Callable[[IO[bytes], Limits, list[LeftOut]], Generator[BulkPerson, None, None]]] = {
     ZIP: read_zip,
     "application/x-zip-compressed": read_zip,
     LINES: read_lines,
@@ -36,6 +37,9 @@ READERS: Mapping[str, Callable[[IO[bytes], Limits], Generator[BulkPerson, None, 
 }
 BATCH_BYTES = 8 * 2**20
 """Persons are handed to the gallery in batches of about this size."""
+
+MOST_SHOWN = 100
+"""Most entries that were left out of which a task says why; the others are only counted."""
 
 PAGE = 1000
 """Lines of a report that are read from the gallery at a time."""
@@ -78,6 +82,9 @@ async def submit_bulk(
     `manifest.jsonl`; or JSON lines, one person per line. The whole upload is checked first, and refused if a part of it
     cannot be used. After the response 202 the upload will be enrolled, also after a restart of the service.
 
+    Files of a zip that are not enrolled, such as images of other formats, are counted in the task's
+    `arguments.left_out` and listed with the reason in `arguments.left_out_files` (the first 100).
+
     The images of the upload replace a person's faces; refused images are left out and reported. The uploaded data of a
     person are erased once the person has been processed. Follow `GET /v1/tasks/{id}/events`, then read
     `GET /v1/tasks/{id}/report`. Needs the role `enroll`.
@@ -96,17 +103,24 @@ async def submit_bulk(
         async for piece in request.stream():
             await asyncio.to_thread(file.write, piece)
         await asyncio.to_thread(file.seek, 0)
-        with contextlib.closing(READERS[kind](file, context.settings.limits)) as people:
-            task = await _accept(context, key.tenant_id, name, options, people)
+        left_out: list[LeftOut] = []
+        with contextlib.closing(READERS[kind](file, context.settings.limits, left_out)) as people:
+            task = await _accept(context, key.tenant_id, name, options, people, left_out)
     return reply(TaskView.of(task), 202)
 
 
 async def _accept(
-    context: ApiContext, tenant: str, name: str, options: dict[str, Any], people: Iterator[BulkPerson]
+    context: ApiContext,
+    tenant: str,
+    name: str,
+    options: dict[str, Any],
+    people: Iterator[BulkPerson],
+    left_out: list[LeftOut],
 ) -> Task:
     matcher = context.service.matcher
-    first = await asyncio.to_thread(_batch, people)  # checks the whole upload
-    task = await matcher.begin_bulk(tenant, name, {key: value for key, value in options.items() if value is not None})
+    first = await asyncio.to_thread(_batch, people)  # checks the whole upload, and fills left_out
+    given = {key: value for key, value in options.items() if value is not None}
+    task = await matcher.begin_bulk(tenant, name, given, _described(left_out))
     try:
         position = 0
         batch = first
@@ -119,6 +133,14 @@ async def _accept(
         # Also when the client has disconnected or the request timed out. The gallery's cleanup erases what was stored.
         await asyncio.shield(matcher.cancel_task(tenant, task.id))
         raise
+
+
+def _described(left_out: list[LeftOut]) -> dict[str, Any]:
+    """What a task says about entries of its upload that are not enrolled."""
+    if not left_out:
+        return {}
+    shown = [{"file": entry.location[:500], "reason": entry.reason} for entry in left_out[:MOST_SHOWN]]
+    return {"left_out": len(left_out), "left_out_files": shown}
 
 
 def _batch(people: Iterator[BulkPerson]) -> list[BulkPerson]:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
-from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.native.access import AdminKey, SearchKey
 from serve_app.api.parameters import Cursor, Filter, InPathCollection, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body

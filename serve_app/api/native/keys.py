@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
-from serve_app.api.auth import AdminKey
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
+from serve_app.api.native.access import AdminKey
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import body_docs, read_body
 from serve_app.api.schemas.keys import KeyBody, KeyList, KeyRevoked, NewKey

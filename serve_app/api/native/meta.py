@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.auth import AdminKey, SearchKey
 from serve_app.api.error_docs import error_docs
+from serve_app.api.native.access import AdminKey, SearchKey
 from serve_app.api.parameters import Cursor, Limit
 from serve_app.api.replies import reply
 from serve_app.api.schemas import meta as schemas

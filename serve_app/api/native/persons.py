@@ -9,8 +9,8 @@ from fastapi.responses import Response
 
 from serve_app import errors
 from serve_app.api.api_context import Context
-from serve_app.api.auth import EnrollKey, SearchKey
 from serve_app.api.error_docs import BODY_ERRORS, FACE_ERRORS, POLICY_ERRORS, error_docs
+from serve_app.api.native.access import EnrollKey, SearchKey
 from serve_app.api.parameters import Cursor, Filter, InPathCollection, InPathFace, InPathPerson, Limit
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, body_docs, read_body

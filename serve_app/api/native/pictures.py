@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
-from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import FACE_ERRORS, PICTURE_ERRORS, error_docs
+from serve_app.api.native.access import SearchKey
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, body_docs, read_body
 from serve_app.api.request_images import one_of, picture

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import Context
-from serve_app.api.auth import SearchKey
 from serve_app.api.error_docs import PICTURE_ERRORS, error_docs
+from serve_app.api.native.access import SearchKey
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, body_docs, exactly_one, read_body
 from serve_app.api.request_images import picture

@@ -100,12 +100,29 @@ NextPage = Annotated[str | None, Field(description="Send it to get the next page
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
 
+class FormValues(list[Any]):
+    """The values of a field that a form has several times."""
+
+
 def _split(value: Any) -> Any:
-    """Split ``"a, b"`` or ``["a, b", "c"]`` into a list of names, because forms have no lists."""
+    """A list stays as it is. Forms have no lists: a text is a JSON array of texts or is split at commas."""
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
+    if isinstance(value, list) and not isinstance(value, FormValues):
         return value
-    return [part.strip() for item in values for part in item.split(",") if part.strip()]
+    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+        return value
+    return [part for item in values for part in _parts(item)]
+
+
+def _parts(text: str) -> list[str]:
+    if text.lstrip().startswith("["):
+        try:
+            parts = json.loads(text)
+        except ValueError:
+            parts = None
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            return parts
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _as_list(value: Any) -> Any:
@@ -131,7 +148,7 @@ def _json_object(value: Any) -> Any:
 
 
 Separated = BeforeValidator(_split)
-"""Accepts one comma-separated text, several texts, or a list."""
+"""Accepts a list; in a form, texts separated by commas, or a JSON array, in one field or several."""
 
 OneOrMore = BeforeValidator(_as_list)
 """Accepts a single value as a list of one."""

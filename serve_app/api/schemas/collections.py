@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Separated, Text, View
 from serve_app.domain import CollectionKind, CollectionPolicy, ImageStorage, NewCollection
@@ -23,8 +23,16 @@ Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
 QualityValue = Annotated[float, Field(ge=0, le=1, examples=[0.4])]
 Score = Annotated[float, Field(ge=0, le=1, examples=[0.7])]
 
-NULLABLE_RULES = frozenset({"min_score", "retention_days"})
-"""Fields of a policy that can be set to null; in the others, null counts as left out."""
+
+def _no_null(value: Any) -> Any:
+    if value is None:
+        raise ValueError("null was not expected; leave the field out to keep its value")
+    return value
+
+
+def _null_clears(value: Any, info: ValidationInfo) -> Any:
+    empty = [] if info.field_name == "tags" else ""
+    return empty if value is None else value
 
 
 class PolicyBody(Body):
@@ -53,11 +61,14 @@ class PolicyBody(Body):
         None, description="Minimum quality of a face at enrolment; 0 refuses none."
     )
 
+    _no_null = field_validator(
+        "liveness", "liveness_threshold", "image_storage", "keep_unknown_h", "reject_below", mode="before"
+    )(_no_null)
+
     def applied_to(self, policy: CollectionPolicy) -> CollectionPolicy:
         """The policy with these changes."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        changes = {name: value for name, value in given.items() if value is not None or name in NULLABLE_RULES}
-        return replace(policy, **changes)
+        return replace(policy, **given)
 
 
 class CollectionBody(Body):
@@ -78,7 +89,7 @@ class CollectionBody(Body):
 
 
 class CollectionChanges(Body):
-    """Changes to a collection. Fields that are left out keep their values."""
+    """Changes to a collection. Fields that are left out keep their values; null clears a text or the tags."""
 
     name: NewCollectionName | None = Field(None, description="A new name.")
     title: Title | None = None
@@ -87,6 +98,9 @@ class CollectionChanges(Body):
     tags: Tags | None = None
     user_data: UserData | None = None
     policy: PolicyBody | None = None
+
+    _no_null = field_validator("name", "kind", "policy", mode="before")(_no_null)
+    _null_clears = field_validator("title", "description", "tags", "user_data", mode="before")(_null_clears)
 
     def plain(self) -> dict[str, Any]:
         """The fields that were sent, except the policy."""

@@ -7,7 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from serve_app.api.errors import from_pydantic
 from serve_app.api.schemas.base import (
@@ -25,7 +32,7 @@ from serve_app.api.schemas.base import (
 )
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
-from serve_app.domain import Consent, Enrolment, ImageStorage, PersonFields, QualityCode
+from serve_app.domain import CLEARED, Consent, Enrolment, ImageStorage, PersonFields, QualityCode
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -113,7 +120,7 @@ class PicturesBody(Body):
 class PersonTexts(Body):
     """Data about a person.
 
-    Fields that are left out or null keep their stored value. An empty text or list clears it, also the date of birth.
+    Fields that are left out keep their stored value. Null, an empty text or an empty list clears it.
     """
 
     name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
@@ -129,6 +136,11 @@ class PersonTexts(Body):
     consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form, as JSON text.")
     metadata: Metadata | None = Field(None, description="Texts by name; replaces all stored metadata.")
 
+    @field_validator(*CLEARED, mode="before")
+    @classmethod
+    def _null_clears(cls, value: Any, info: ValidationInfo) -> Any:
+        return CLEARED[info.field_name or ""] if value is None else value
+
     def to_domain(self) -> PersonFields:
         """Convert for the gallery."""
         given = {name: getattr(self, name) for name in PersonTexts.model_fields}
@@ -138,11 +150,12 @@ class PersonTexts(Body):
 
 
 def person_fields(fields: Mapping[str, Any]) -> PersonFields:
-    """Convert fields with the names and values of a request. Raises InvalidRequest."""
+    """Convert fields with the names and values of a request; a None counts as left out. Raises InvalidRequest."""
     try:
-        return PersonTexts.model_validate(dict(fields)).to_domain()
+        given = {name: value for name, value in fields.items() if value is not None}
+        return PersonTexts.model_validate(given).to_domain()
     except ValidationError as error:
-        raise from_pydantic(error) from None
+        raise from_pydantic(error, PersonTexts) from None
 
 
 class MergeBody(Body):

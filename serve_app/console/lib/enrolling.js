@@ -7,21 +7,29 @@ const SHARE_OF_BODY = 0.9;
 
 /**
  * Groups dropped pictures by person: a folder is a person whose id is the folder's name; a picture outside any folder
- * is a person whose id is the file's name. Returns [{id, name, files}].
+ * is a person whose id is the file's name. In a dropped folder of folders the sub-folder is the person. Returns
+ * {persons: [{id, name, files}], leftOut: [{path, reason}]}.
  */
 export function planned(items) {
   const persons = new Map();
-  const depth = Math.max(...items.map((item) => item.path.split("/").length));
+  const leftOut = [];
+  const depths = items.map((item) => item.path.split("/").length - 1);
+  const outer = Math.max(...depths) > 1;
+  const depth = outer ? Math.min(...depths.filter((each) => each > 1)) : 1; // of the persons' folders
   for (const { file, path: where } of items) {
     const parts = where.split("/");
-    // In a dropped folder of folders the sub-folder is the person.
-    const id = (parts.length > 1 ? parts[parts.length - 2] : parts[0].replace(/\.[^.]+$/, "")).trim().slice(0, 100);
-    const loose = parts.length === 2 && depth > 2;
-    const key = loose ? parts[1].replace(/\.[^.]+$/, "") : id;
-    if (!persons.has(key)) persons.set(key, { id: key, name: key.replaceAll("_", " "), files: [] });
-    persons.get(key).files.push(file);
+    const own = parts.length > depth; // else the picture is in none of the persons' folders
+    const key = own ? parts[depth - 1].trim().slice(0, 100) : parts.at(-1).replace(/\.[^.]+$/, "").trim().slice(0, 100);
+    const folder = own ? parts.slice(0, depth).join("/") : where;
+    const person = persons.get(key) ?? { id: key.normalize("NFC"), name: key.normalize("NFC").replaceAll("_", " "), files: [], folder };
+    if (parts.length - 1 > depth) leftOut.push({ path: where, reason: "in a folder inside a person's folder" });
+    else if (own && person.folder !== folder) leftOut.push({ path: where, reason: `the folder ${person.folder} has the same name` });
+    else {
+      person.files.push(file);
+      persons.set(key, person);
+    }
   }
-  return [...persons.values()].sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true }));
+  return { persons: [...persons.values()].sort((a, b) => a.id.localeCompare(b.id, "en", { numeric: true })), leftOut };
 }
 
 /** Splits files into batches of at most `most` files and `mostBytes` bytes; a larger file is a batch by itself. */

@@ -19,7 +19,8 @@ export function nothing(name, title, text, ...more) {
 /**
  * Input for pictures: by button, folder, camera, drag or paste.
  *
- * `take` is called with [{file, path}], at least one picture; `refuse` with an error text. When `signal` aborts, pastes
+ * `take` is called with [{file, path}], at least one picture, with the files that are none, [{path, reason}], and with
+ * the number of hidden files and files of systems; `refuse` with an error text. When `signal` aborts, pastes
  * are no longer listened for.
  */
 export function dropzone({ title, hint, take, refuse, signal, multiple = false, folder = false, camera = true, paste = true }) {
@@ -27,8 +28,11 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   const input = h("input", { type: "file", id, class: "unseen", accept: ACCEPT, multiple });
   const folderInput = folder ? h("input", { type: "file", id: `${id}-folder`, class: "unseen", webkitdirectory: true }) : null;
   const give = (items) => {
-    const pictures = items.filter((item) => isPicture(item.file));
-    if (pictures.length) take(multiple ? pictures : pictures.slice(0, 1), items.length - pictures.length);
+    const meant = items.filter((item) => !item.junk);
+    const pictures = meant.filter((item) => isPicture(item.file));
+    const leftOut = meant.filter((item) => !isPicture(item.file)).map(({ path }) => ({ path, reason: "no picture that can be read" }));
+    if (!multiple && pictures.length > 1) refuse(`One picture is expected here, and ${pictures.length} came.`);
+    else if (pictures.length) take(pictures, leftOut, items.length - meant.length);
     else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are accepted.");
   };
   for (const source of [input, folderInput]) {

@@ -1,7 +1,12 @@
 // Pictures: reading files and folders, drawing faces on pictures, cutting faces out.
 import { h, svg } from "./dom.js";
 
-const PICTURE = /\.(jpe?g|png|webp|bmp)$/i;
+const PICTURE = /\.(bmp|jfif|jpe|jpeg|jpg|png|webp)$/i;
+const JUNK = new Set([ // of macOS, Windows, Synology, QNAP and Linux, as in serve_app/bulk/junk.py
+  "__macosx", "icon\r", "network trash folder", "temporary items",
+  "$recycle.bin", "desktop.ini", "ehthumbs.db", "recycler", "system volume information", "thumbs.db",
+  "#recycle", "#snapshot", "@eadir", "@recently-snapshot", "@recycle", "@tmp", "lost+found",
+]);
 const TYPES = "image/jpeg,image/png,image/webp,image/bmp";
 const MARGIN = 0.9; // margin on each side of a cut-out face, relative to its box
 const PORTRAIT = 96;
@@ -13,7 +18,12 @@ export function isPicture(file) {
   return TYPES.split(",").includes(file.type) || PICTURE.test(file.name);
 }
 
-/** Files of a drop, folders included, as {file, path}; the path has the folders' names. */
+/** Whether a file or folder of this name is hidden or left by a system. */
+function isJunk(name) {
+  return name.startsWith(".") || JUNK.has(name.toLowerCase());
+}
+
+/** Files of a drop, folders included, as {file, path, junk}; the path has the folders' names. */
 export async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return [...transfer.files].map((file) => ({ file, path: file.name }));
@@ -23,7 +33,10 @@ export async function droppedFiles(transfer) {
 }
 
 async function walk(entry, path, found) {
-  if (entry.name.startsWith(".")) return;
+  if (isJunk(entry.name)) {
+    found.push({ path, junk: true });
+    return;
+  }
   if (entry.isFile) {
     found.push({ file: await new Promise((resolve, reject) => entry.file(resolve, reject)), path });
     return;
@@ -36,9 +49,12 @@ async function walk(entry, path, found) {
   }
 }
 
-/** Files of a file input, as {file, path}. */
+/** Files of a file input, as {file, path, junk}. */
 export function chosenFiles(input) {
-  return [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+  return [...input.files].map((file) => {
+    const path = file.webkitRelativePath || file.name;
+    return { file, path, junk: path.includes("/") && path.split("/").some(isJunk) };
+  });
 }
 
 /** The loaded picture as an element; its object URL is released when `signal` aborts. */

@@ -61,10 +61,16 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     freshField.hidden = target.value !== NEW;
   }
 
-  function add(items, leftOut = 0) {
-    fill(said, leftOut ? h("p", { class: "note" }, `${count(leftOut, "file")} left out: no pictures.`) : null);
+  function add(items, noPictures = [], junk = 0) {
+    const found = planned(items);
+    const leftOut = [...noPictures, ...found.leftOut];
+    fill(said, leftOut.length || junk ? h("div", { class: "note" }, h("div", {},
+      leftOut.length ? [`${count(leftOut.length, "file")} left out:`, h("ul", { class: "reasons" },
+        leftOut.slice(0, SHOWN).map(({ path, reason }) => h("li", {}, h("strong", {}, path), `: ${reason}`)),
+        leftOut.length > SHOWN ? h("li", {}, `… and ${number(leftOut.length - SHOWN)} more`) : null)] : null,
+      junk ? `${count(junk, "hidden file or file of a system is", "hidden files or files of systems are")} ignored.` : null)) : null);
     const byId = new Map(persons.filter((person) => !person.outcome).map((person) => [person.id, person]));
-    for (const person of planned(items)) {
+    for (const person of found.persons) {
       const known = byId.get(person.id);
       if (known) known.files.push(...person.files);
       else byId.set(person.id, person);

@@ -53,13 +53,13 @@ export async function person(body, page, collection, personId) {
       [name, h("input", { type: "text", value: shown[name] ?? "", maxlength: most, autocomplete: "off" })]));
     const born = h("input", { type: "date", value: shown.date_of_birth ?? "" });
     const notes = h("textarea", { rows: 3, maxlength: 10_000, value: shown.notes });
-    const lists = h("input", { type: "text", value: shown.watch_list.join(", "), autocomplete: "off" });
+    const lists = h("textarea", { rows: 2, spellcheck: "false", value: shown.watch_list.join("\n") });
     const data = h("textarea", { rows: 3, spellcheck: "false", value: pairs(shown.metadata) });
     return h("form", { class: "card", onsubmit: save },
       h("h2", {}, "About"),
       h("p", { class: "hint" }, `Id ${shown.id}`),
       h("div", { class: "row" }, FIELDS.map(([name, label]) => field(label, inputs[name])), field("Date of birth", born)),
-      field("Watch lists", lists, "Separated by commas."), field("Notes", notes),
+      field("Watch lists", lists, "One on each line."), field("Notes", notes),
       field("Metadata", data, "A line for each: name: value"),
       h("div", { class: "actions" }, h("button", { class: "button primary", type: "submit" }, "Save")));
 
@@ -67,8 +67,9 @@ export async function person(body, page, collection, personId) {
       event.preventDefault();
       const changes = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
       try {
-        const metadata = fromPairs(data.value);
-        const body = { ...changes, notes: notes.value, watch_list: lists.value, metadata };
+        // Metadata are sent only if they were edited: the lines do not show the line breaks in them.
+        const metadata = data.value === pairs(shown.metadata) ? undefined : fromPairs(data.value);
+        const body = { ...changes, notes: notes.value, watch_list: linesOf(lists.value), metadata };
         shown = await api.put(where, { ...body, date_of_birth: born.value || null }, signal);
         heading.textContent = called(shown);
         toast("Saved.", "good");
@@ -79,13 +80,13 @@ export async function person(body, page, collection, personId) {
     }
   }
 
-  async function add(items) {
+  async function add(items, leftOut) {
     fill(said, h("p", { class: "hint" }, "Enrolling …"));
     try {
       await api.post(`${where}/faces`, form({ image: items.map((item) => item.file) }), signal);
       shown = await api.get(where, {}, signal);
       drawFaces();
-      fill(said);
+      fill(said, leftOut.length ? h("p", { class: "note warn" }, h("span", {}, `Left out: ${leftOut.map(({ path, reason }) => `${path} (${reason})`).join(", ")}.`)) : null);
       toast(`${count(items.length, "face")} added.`, "good");
     } catch (error) {
       const file = items[error.details?.image]?.file;
@@ -138,9 +139,12 @@ function pairs(metadata) {
   return Object.entries(metadata).map(([name, value]) => `${name}: ${value.replaceAll("\n", " ")}`).join("\n");
 }
 
+function linesOf(text) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
 function fromPairs(text) {
-  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
-  return Object.fromEntries(lines.map((line) => {
+  return Object.fromEntries(linesOf(text).map((line) => {
     const at = line.indexOf(":");
     if (at < 1) throw new Error(`Metadata: expected "name: value", got "${line}".`);
     return [line.slice(0, at).trim(), line.slice(at + 1).trim()];

@@ -42,7 +42,9 @@ ERASED_AT_ONCE = 1000
 class BulkUploads(Stores):
     """Implements :class:`~serve_app.contracts.bulk_uploads.BulkUploads`, synchronously. Part of ``Gallery``."""
 
-    def begin_bulk(self, tenant: str, collection: str, options: Mapping[str, Any]) -> Task:
+    def begin_bulk(
+        self, tenant: str, collection: str, options: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+    ) -> Task:
         """The caller of this method is recorded as the actor of the enrolments."""
         now = dt.datetime.now(dt.UTC)
 
@@ -57,7 +59,7 @@ class BulkUploads(Stores):
                 "actor": current().caller,
                 "counts": {},
             }
-            arguments = {"collection": collection, **options}
+            arguments = {"collection": collection, **options, **(facts or {})}
             task = tasks.add(connection, tenant, KIND, {}, state=TaskState.WAITING, arguments=arguments, work=work)
             tasks.hold_back(connection, task.id, now + RECEIVING)
             return task

@@ -78,7 +78,7 @@ def _checked(sent: Any) -> requests.FrServerPersonItem:
     try:
         return requests.FrServerPersonItem.model_validate(sent)
     except ValidationError as error:
-        raise from_pydantic(error) from None
+        raise from_pydantic(error, requests.FrServerPersonItem) from None
 
 
 def _id_of(sent: Any) -> str | None:

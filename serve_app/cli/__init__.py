@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, audit, duplicates, enroll, index, info, keys, models, search, tenants, unknowns
+from serve_app.cli import (
+    archive,
+    audit,
+    clock,
+    duplicates,
+    enroll,
+    index,
+    info,
+    keys,
+    models,
+    search,
+    tenants,
+    unknowns,
+)
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -94,6 +107,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
 app.command()(index.reindex)
+app.command()(clock.clock)
 app.command()(archive.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)

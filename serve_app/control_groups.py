@@ -61,8 +61,8 @@ class ControlGroups:
                 if controller in controllers.split(","):
                     path = PurePosixPath(group)
         # In a container the group can be shown as the host sees it; then only the root exists here.
-        for group in (path, *path.parents):
-            yield mounted.joinpath(*(part for part in group.parts if part not in ("/", "..")))
+        for each in (path, *path.parents):
+            yield mounted.joinpath(*(part for part in each.parts if part not in ("/", "..")))
 
 
 OWN_GROUPS = ControlGroups()

@@ -51,6 +51,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             note("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of a pipe has had enough
+            raise
         except OSError as error:
             raise fail(str(error)) from None
         except Exception as error:

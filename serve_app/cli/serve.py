@@ -12,6 +12,8 @@ import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
 from serve_app.cli.ray_runtime import run_graph
+from serve_app.cli.service_lock import lock_data_folder
+from serve_app.cli.start_watch import StartWatch
 from serve_app.cli.supervisor import supervised
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
@@ -23,14 +25,16 @@ from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
 READY_WITHIN_S = 240
-"""Seconds after which a start is given up; a busy machine takes minutes."""
+"""Seconds after which a start is given up, not counting the download of models; a busy machine takes minutes."""
 
 STOP_WITHIN_S = 25
 """Seconds after a stop signal until the service is killed."""
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="Serve configuration file [default: configs/local.yaml].")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Serve configuration file.", show_default="configs/local.yaml")
+    ] = None,
     host: Annotated[str | None, typer.Option(envvar="FACEGRAPH_HOST", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(envvar="FACEGRAPH_PORT", help="Port to listen on.")] = None,
     metrics_port: Annotated[
@@ -39,7 +43,8 @@ def serve(
             envvar="FACEGRAPH_METRICS_PORT",
             min=1,
             max=65535,
-            help="Loopback port of the Prometheus endpoint [default: a free one].",
+            help="Loopback port of the Prometheus endpoint.",
+            show_default="a free one",
         ),
     ] = None,
 ) -> None:
@@ -47,6 +52,8 @@ def serve(
     file = read_serve_file(config or resource_dir("configs") / "local.yaml")
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    if file.settings.embedded_store:
+        lock_data_folder(file.settings.data_dir)
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
     if metrics_port is not None:
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
@@ -55,19 +62,15 @@ def serve(
         os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
-            _prepare(file.settings)
-            return run_graph(file, options, metrics_port, READY_WITHIN_S)
+            private_folder(file.settings.data_dir)
+            _fetch_models(file.settings)
+            watch = StartWatch(READY_WITHIN_S)
+            _install_admin_key(file.settings)
+            return run_graph(file, options, metrics_port, watch)
         except FacegraphError as error:
             return fail(error.message).exit_code
 
     raise typer.Exit(supervised(work, STOP_WITHIN_S))
-
-
-def _prepare(settings: Settings) -> None:
-    """Create what the replicas need: data folder, model files, admin key."""
-    private_folder(settings.data_dir)
-    _fetch_models(settings)
-    _install_admin_key(settings)
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:

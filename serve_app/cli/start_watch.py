@@ -1,0 +1,96 @@
+"""Watch over a start and over Ray's servers: one deadline for all steps, and an end when a server has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+
+import psutil
+
+from serve_app.errors import Unavailable
+from serve_app.processors import cpu_count
+
+SERVERS = ("gcs_server", "raylet")
+"""Ray's servers, of which each is one process here; without one of them nothing that dies is replaced."""
+
+OURS = re.compile(r"^serve_app\.errors\.\w+: (.+)$", re.MULTILINE)
+
+
+class StartWatch:
+    """Checks a start, whose steps happen on another thread.
+
+    Args:
+        within_s: seconds for the whole start.
+
+    Attributes:
+        step: what the start waits for at present.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        self.step = "the records"
+        self._within_s = within_s
+        self._deadline = time.monotonic() + within_s
+        self._servers: dict[str, psutil.Process] = {}
+
+    def watch_servers(self) -> None:
+        """Watch the servers of Ray that this process has started."""
+        children = {each.name(): each for each in psutil.Process().children(recursive=True)}
+        self._servers = {name: children[name] for name in SERVERS if name in children}
+
+    def check_time(self) -> None:
+        """Raise Unavailable if the start has taken too long: with the step, and what may be the cause."""
+        if time.monotonic() < self._deadline:
+            return
+        message = f"The service was not ready within {self._within_s:g} s. It waited for {self.step}."
+        found = stage_messages() if self._servers else []
+        load = os.getloadavg()[0]
+        if load > 2 * cpu_count():
+            found.append(f"The machine is busy: its load is {load:.1f} on {cpu_count()} processors.")
+        raise Unavailable("\n".join([message, *found]))
+
+    def check_servers(self) -> None:
+        """Raise Unavailable if one of Ray's servers has ended."""
+        for name, process in self._servers.items():
+            if not _lives(process):
+                raise Unavailable(
+                    f"Ray's server {name} (process {process.pid}) has ended, so that nothing that fails would be "
+                    "replaced: the service ends, too. Start it again."
+                )
+
+
+def stage_messages() -> list[str]:
+    """What Serve says of the deployments that do not run, one line each, in the service's own words if it has them.
+
+    Nothing if Serve does not answer within 5 s.
+    """
+    from ray import serve
+
+    from serve_app.app import NAME
+
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # Ray may be what does not work
+            deployments = serve.status().applications[NAME].deployments
+            found.extend(f"{name}: {own_words(each.message)}" for name, each in deployments.items() if each.message)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    return found
+
+
+def own_words(message: str) -> str:
+    """The message of the service's own error in a text with tracebacks, otherwise the last line of the text."""
+    ours = OURS.findall(message)
+    return str(ours[-1]) if ours else message.strip().splitlines()[-1]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from serve_app.cli.output import stderr, stdout, warn
-from serve_app.cli.start_watch import StartWatch, stage_messages
+from serve_app.cli.start_watch import StartWatch, own_words
 from serve_app.cli.supervisor import heeded_signals
 from serve_app.errors import ConfigurationError, FacegraphError
 from serve_app.process_environment import RAY_ENVIRONMENT
@@ -64,7 +64,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
         while thread.is_alive() and not ready.is_set() and not stop.is_set():
             for number in signals:  # repeatedly, since Ray installs its own handlers while it starts
                 signal.signal(number, lambda *_: stop.set())
-            watch.check_time()
+            watch.check_time(stage_messages)
             watch.check_servers()
             ready.wait(0.2)
     if ready.is_set():
@@ -153,6 +153,28 @@ def _start_node(metrics_port: int | None, **options: Any) -> None:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             psutil.wait_procs(children, timeout=10)
+
+
+def stage_messages() -> list[str]:
+    """What Serve says of the deployments that do not run, one line each, in the service's own words if it has them.
+
+    Nothing if Serve does not answer within 5 s.
+    """
+    from ray import serve
+
+    from serve_app.app import NAME
+
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # Ray may be what does not work
+            deployments = serve.status().applications[NAME].deployments
+            found.extend(f"{name}: {own_words(each.message)}" for name, each in deployments.items() if each.message)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    return found
 
 
 def _shut_down() -> None:

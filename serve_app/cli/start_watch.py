@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
 import time
+from collections.abc import Callable
 
 import psutil
 
@@ -37,15 +37,17 @@ class StartWatch:
 
     def watch_servers(self) -> None:
         """Watch the servers of Ray that this process has started."""
-        children = {each.name(): each for each in psutil.Process().children(recursive=True)}
-        self._servers = {name: children[name] for name in SERVERS if name in children}
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a short-lived one
+                if process.name() in SERVERS:
+                    self._servers[process.name()] = process
 
-    def check_time(self) -> None:
-        """Raise Unavailable if the start has taken too long: with the step, and what may be the cause."""
+    def check_time(self, causes: Callable[[], list[str]]) -> None:
+        """Raise Unavailable if the start has taken too long: with the step, ``causes``, and the load if it is high."""
         if time.monotonic() < self._deadline:
             return
         message = f"The service was not ready within {self._within_s:g} s. It waited for {self.step}."
-        found = stage_messages() if self._servers else []
+        found = causes() if self._servers else []
         load = os.getloadavg()[0]
         if load > 2 * cpu_count():
             found.append(f"The machine is busy: its load is {load:.1f} on {cpu_count()} processors.")
@@ -59,28 +61,6 @@ class StartWatch:
                     f"Ray's server {name} (process {process.pid}) has ended, so that nothing that fails would be "
                     "replaced: the service ends, too. Start it again."
                 )
-
-
-def stage_messages() -> list[str]:
-    """What Serve says of the deployments that do not run, one line each, in the service's own words if it has them.
-
-    Nothing if Serve does not answer within 5 s.
-    """
-    from ray import serve
-
-    from serve_app.app import NAME
-
-    found: list[str] = []
-
-    def ask() -> None:
-        with contextlib.suppress(Exception):  # Ray may be what does not work
-            deployments = serve.status().applications[NAME].deployments
-            found.extend(f"{name}: {own_words(each.message)}" for name, each in deployments.items() if each.message)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(5)
-    return found
 
 
 def own_words(message: str) -> str:

@@ -65,12 +65,12 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
             for number in signals:  # repeatedly, since Ray installs its own handlers while it starts
                 signal.signal(number, lambda *_: stop.set())
             watch.check_time(stage_messages)
-            watch.check_servers()
+            watch.check_processes()
             ready.wait(0.2)
     if ready.is_set():
         _say(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
     while thread.is_alive() and not stop.wait(1):
-        watch.check_servers()
+        watch.check_processes()
     if stop.is_set():
         _say("Stopping ...")
         if ready.is_set():

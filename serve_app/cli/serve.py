@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 import socket
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
@@ -15,17 +18,21 @@ from serve_app.cli.ray_runtime import run_graph
 from serve_app.cli.service_lock import lock_data_folder
 from serve_app.cli.start_watch import StartWatch
 from serve_app.cli.supervisor import supervised
+from serve_app.control_groups import OWN_GROUPS, ControlGroups
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
 from serve_app.resources import resource_dir
-from serve_app.settings import Settings
+from serve_app.settings import Settings, Topology
 from serve_app.settings.serve_file import read_serve_file
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
 READY_WITHIN_S = 240
 """Seconds after which a start is given up, not counting the download of models; a busy machine takes minutes."""
+
+NEEDED_MIB = {Topology.SINGLE: 700, Topology.COMPACT: 1100, Topology.DISTRIBUTED: 1900}
+"""Memory of all processes of an idle service with a small gallery, by topology (docs/operations.md#processes)."""
 
 STOP_WITHIN_S = 25
 """Seconds after a stop signal until the service is killed."""
@@ -62,6 +69,8 @@ def serve(
         os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
+            if little := little_memory(file.settings.topology):
+                warn(little)
             private_folder(file.settings.data_dir)
             _fetch_models(file.settings)
             watch = StartWatch(READY_WITHIN_S)
@@ -71,6 +80,17 @@ def serve(
             return fail(error.message).exit_code
 
     raise typer.Exit(supervised(work, STOP_WITHIN_S))
+
+
+def little_memory(topology: Topology, groups: ControlGroups = OWN_GROUPS) -> str | None:
+    """A warning if the machine, or a control group of this process, has less memory than the service needs."""
+    limit = min(groups.memory() or math.inf, psutil.virtual_memory().total) / 2**20
+    if limit >= NEEDED_MIB[topology]:
+        return None
+    return (
+        f"The service needs about {NEEDED_MIB[topology]} MiB of memory with the topology {topology}, and has "
+        f"{limit:.0f} MiB here: the system may end it."
+    )
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:
@@ -87,6 +107,10 @@ def _refuse_taken_port(host: str, port: int, variable: str) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EACCES:
+                advice = f"only the superuser may use it, choose one from 1024 with {variable}."
+            elif error.errno == errno.EADDRNOTAVAIL:
+                advice = "this machine does not have the address, choose another one with FACEGRAPH_HOST."
             raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}): {advice}") from None
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import psutil
 
+from serve_app.cli.output import warn
+from serve_app.control_groups import OWN_GROUPS
 from serve_app.errors import Unavailable
 from serve_app.processors import cpu_count
 
@@ -34,6 +36,7 @@ class StartWatch:
         self._within_s = within_s
         self._deadline = time.monotonic() + within_s
         self._servers: dict[str, psutil.Process] = {}
+        self._memory_kills = OWN_GROUPS.memory_kills()
 
     def watch_servers(self) -> None:
         """Watch the servers of Ray that this process has started."""
@@ -53,8 +56,12 @@ class StartWatch:
             found.append(f"The machine is busy: its load is {load:.1f} on {cpu_count()} processors.")
         raise Unavailable("\n".join([message, *found]))
 
-    def check_servers(self) -> None:
-        """Raise Unavailable if one of Ray's servers has ended."""
+    def check_processes(self) -> None:
+        """Raise Unavailable if one of Ray's servers has ended; warn if the system ends processes for want of memory."""
+        kills = OWN_GROUPS.memory_kills()
+        if kills > self._memory_kills:
+            warn("The system has ended a process of this control group, because its memory was used up.")
+        self._memory_kills = kills
         for name, process in self._servers.items():
             if not _lives(process):
                 raise Unavailable(

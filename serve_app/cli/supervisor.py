@@ -84,13 +84,11 @@ def _what_ended_it(code: int, out_of_memory: bool) -> str:
     """``code``: as of :func:`os.waitstatus_to_exitcode`, negative for a signal."""
     by = f"signal {signal.Signals(-code).name}" if code < 0 else f"a fault, with exit code {code}"
     limit = OWN_GROUPS.memory()
-    words = "" if limit is None else f", which is limited to {limit / 2**20:.0f} MiB here"
+    memory = "the memory" if limit is None else f"the memory ({limit / 2**20:.0f} MiB are allowed here)"
     if out_of_memory:
-        return (
-            f"The service was ended by {by}: the system ended processes of it, because the memory{words}, was used up."
-        )
+        return f"The service was ended by {by}: the system ended processes of it, because {memory} was used up."
     if code == -signal.SIGKILL:
-        return f"The service was ended by {by}. Usually the system sends it when the memory{words}, is used up."
+        return f"The service was ended by {by}. Usually the system sends it when {memory} is used up."
     return f"The service was ended by {by}."
 
 

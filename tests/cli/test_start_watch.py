@@ -50,13 +50,13 @@ def test_the_end_of_a_server_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(start_watch, "SERVERS", (name,))
         watch = StartWatch(0)
         watch.watch_servers()
-        watch.check_servers()
+        watch.check_processes()
         with pytest.raises(Unavailable, match=r"\nIngress: what Serve says"):
             watch.check_time(lambda: ["Ingress: what Serve says"])
         server.kill()
         os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(Unavailable, match=f"{name} .process {server.pid}. has ended"):
-            watch.check_servers()
+            watch.check_processes()
 
 
 def test_the_words_of_a_stage_are_found_in_what_serve_says() -> None:

@@ -25,8 +25,8 @@ def lock_data_folder(folder: Path) -> int | None:
         owner = os.read(held, 20).decode(errors="replace").strip() or "unknown"
         os.close(held)
         raise ConfigurationError(
-            f"The data folder {folder} cannot be used: another service has it open, process {owner}. Stop that one, or "
-            "choose another folder with FACEGRAPH_DATA_DIR."
+            f"The data folder {folder} cannot be used: another process has it open, process {owner}. Stop that "
+            "one, or choose another folder with FACEGRAPH_DATA_DIR."
         ) from None
     except OSError:
         os.close(held)

@@ -46,7 +46,7 @@ def test_a_second_service_is_refused_at_once(tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     assert done.returncode == 2
-    assert f"another service has it open, process {holder.pid}." in " ".join(done.stderr.split())
+    assert f"another process has it open, process {holder.pid}." in " ".join(done.stderr.split())
     assert done.stdout == ""
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 

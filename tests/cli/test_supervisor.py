@@ -16,10 +16,14 @@ SCRIPT = """
 import os, signal, subprocess, sys, threading, time
 from serve_app.cli.supervisor import supervised
 
+grown = []
+
 def work():
     mode, folder = sys.argv[1:]
     if mode == "exit":
         return 7
+    while mode == "grow":
+        grown.append(bytearray(10**7))
     if mode == "vanish":
         os._exit(3)
     if mode == "raise":
@@ -162,3 +166,20 @@ def await_end(session: int) -> None:
     while in_session(session):
         assert time.monotonic() < deadline, "processes are left"
         time.sleep(0.05)
+
+
+def test_an_end_for_want_of_memory_is_named(tmp_path: Path) -> None:
+    group = Path(f"/sys/fs/cgroup/memory/facegraph-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text("120M")
+    except OSError as error:
+        pytest.skip(f"a control group of version 1 cannot be made here: {error}")
+    code = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(__import__('os').getpid()))\n{SCRIPT}"
+    command = [sys.executable, "-c", code, "grow", str(tmp_path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        group.rmdir()
+    assert done.returncode == 1
+    assert "because the memory (120 MiB are allowed here) was used up." in " ".join(done.stderr.split())

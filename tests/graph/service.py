@@ -71,16 +71,16 @@ class RunningService:
             **environment,
         }
         # Tests may run with signals ignored (in the background of a script), which the service would respect.
-        self._env = ["env", "--default-signal=INT,HUP,QUIT,TERM", *([f"--ignore-signal={ignored}"] if ignored else [])]
+        signals = ["--default-signal=INT,HUP,QUIT,TERM", *([f"--ignore-signal={ignored}"] if ignored else [])]
+        self.command = ["env", *signals, str(Path(sys.executable).parent / "facegraph"), "serve"]
         self._process: subprocess.Popen[bytes] | None = None
         self.family: list[psutil.Process] = []
 
     def start(self, timeout_s: float = 360) -> RunningService:
         """Start it and wait until it says that it is ready; a failure shows its log."""
-        command = [*self._env, str(Path(sys.executable).parent / "facegraph"), "serve"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

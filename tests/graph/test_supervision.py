@@ -112,3 +112,24 @@ def test_a_start_that_takes_too_long_names_the_step(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "The service was not ready within 0.1 s. It waited for " in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("moment", ["gcs_server", "raylet", "ServeController"])
+def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path, moment: str) -> None:
+    service = RunningService(tmp_path / "data")
+    starting = subprocess.Popen(
+        service.command, env=service._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 240
+    family: list[psutil.Process] = []
+    while not any(moment in process.info["name"] for process in family):
+        assert time.monotonic() < deadline, "it did not come that far"
+        assert starting.poll() is None
+        family = [*psutil.process_iter(["name"])]
+        ours = {process.pid for process in psutil.Process(starting.pid).children(recursive=True)}
+        family = [process for process in family if process.pid in ours]
+    starting.send_signal(signal.SIGINT)
+    output, _ = starting.communicate(timeout=120)
+    assert starting.returncode == 0, output
+    service.family = family
+    await_end(service)

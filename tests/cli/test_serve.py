@@ -1,13 +1,16 @@
-"""A start with less memory than the service needs says so."""
+"""What a start refuses and warns of before anything runs."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from serve_app.cli.serve import NEEDED_MIB, little_memory
+from scripts.servers.ports import free_port
+from serve_app.cli.serve import NEEDED_MIB, _refuse_taken_port, little_memory
 from serve_app.control_groups import ControlGroups
+from serve_app.errors import ConfigurationError
 from serve_app.settings import Topology
 from tests.photos import ROOT
 
@@ -27,3 +30,15 @@ def test_each_topology_has_its_need_in_the_docs() -> None:
     documented = (ROOT / "docs/operations.md").read_text()
     assert all(f"{need:,} MiB (`{topology}`)" in documented for topology, need in NEEDED_MIB.items())
     assert NEEDED_MIB.keys() | {Topology.AUTO} == set(Topology)
+
+
+def test_a_port_that_answers_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"Port {port} .* another program answers there: stop"):
+            _refuse_taken_port("127.0.0.1", port, "FACEGRAPH_PORT")
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="does not have the address, choose another one with FACEGRAPH_HOST"):
+        _refuse_taken_port("192.0.2.1", free_port(), "FACEGRAPH_PORT")

@@ -114,7 +114,7 @@ def test_a_start_that_takes_too_long_names_the_step(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("moment", ["gcs_server", "raylet", "ServeController"])
+@pytest.mark.parametrize("moment", ["gcs_server", "raylet", "ServeContr"])
 def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path, moment: str) -> None:
     service = RunningService(tmp_path / "data")
     starting = subprocess.Popen(

@@ -39,6 +39,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     signals = heeded_signals()
     address = f"http://{http_options['host']}:{http_options['port']}"
     failure: list[BaseException] = []
+    reasons: list[str] = []
 
     own = file.settings.ingress.own_port
     listener = SocketHandoff(http_options["host"], http_options["port"]) if own else None
@@ -51,6 +52,8 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
             stop.wait()
             _shut_down()
         except BaseException as error:
+            if watch.step == STAGES:  # asked here, since Ray ends together with this thread
+                reasons.extend(stage_messages())
             failure.append(error)
         finally:
             if listener is not None:
@@ -78,9 +81,8 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     if failure and not stop.is_set():
         if isinstance(failure[0], FacegraphError):
             raise failure[0]
-        found = "\n".join(stage_messages()) if watch.step == STAGES else ""
         raise ConfigurationError(
-            f"The stages did not start: {found or failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
+            f"The stages did not start: {'; '.join(reasons) or failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
             "FACEGRAPH_VERBOSE=1 shows them here."
         ) from failure[0]
     _say("Stopped.")

@@ -79,14 +79,18 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
         if ready.is_set():
             thread.join()
     if failure and not stop.is_set():
-        if isinstance(failure[0], FacegraphError):
-            raise failure[0]
-        raise ConfigurationError(
-            f"The stages did not start: {'; '.join(reasons) or failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
-            "FACEGRAPH_VERBOSE=1 shows them here."
-        ) from failure[0]
+        raise _explained(failure[0], reasons)
     _say("Stopped.")
     return 0
+
+
+def _explained(error: BaseException, reasons: list[str]) -> FacegraphError:
+    if isinstance(error, FacegraphError):
+        return error
+    return ConfigurationError(
+        f"The stages did not start: {'; '.join(reasons) or error}\nTheir logs "
+        "are in /tmp/ray/session_latest/logs/serve; FACEGRAPH_VERBOSE=1 shows them here."
+    )
 
 
 def _say(text: str) -> None:

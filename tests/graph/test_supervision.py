@@ -92,12 +92,23 @@ def test_a_stage_that_cannot_start_says_why_after_one_try(tmp_path: Path) -> Non
     assert "Traceback" not in said
 
 
-def test_a_value_that_ray_serve_refuses_is_said_before_ray_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("FACEGRAPH_INGRESS__SERVE__AUTOSCALING__MIN_REPLICAS", "3", "replicas"),
+        ("FACEGRAPH_INGRESS__SERVE__HEALTH_CHECK_TIMEOUT_S", "-1", "health_check_timeout_s"),
+        ("FACEGRAPH_DIALECTS", '["nobody"]', "nobody"),
+    ],
+)
+def test_a_value_that_is_refused_is_said_before_ray_starts(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
     before = set(psutil.pids())
-    service = RunningService(tmp_path / "data", FACEGRAPH_INGRESS__SERVE__AUTOSCALING__MIN_REPLICAS="3")
+    service = RunningService(tmp_path / "data", **{variable: value})
     with pytest.raises(AssertionError):
         service.start()
     assert "Error: " in service.log()
+    assert words in service.log()
     assert "Traceback" not in service.log()
     names = [psutil.Process(pid).name() for pid in set(psutil.pids()) - before]
     assert "gcs_server" not in names

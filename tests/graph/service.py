@@ -109,6 +109,10 @@ class RunningService:
         self._process = None
         return took
 
+    def close(self) -> None:
+        """Stop it, for ``contextlib.closing``."""
+        self.stop()
+
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """Running processes of one deployment."""
         assert self._process is not None

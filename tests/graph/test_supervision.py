@@ -84,7 +84,7 @@ def test_a_stage_that_cannot_start_says_why_after_one_try(tmp_path: Path) -> Non
     """Another process has the index open, one that is no service."""
     with closing(open_gallery(Settings(data_dir=tmp_path / "data"), {})):
         service = RunningService(tmp_path / "data", FACEGRAPH_VERBOSE="")
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError), closing(service):
             service.start()
     said = " ".join(service.log().split())
     assert "The stages did not start: Ingress: The vector index" in said
@@ -105,7 +105,7 @@ def test_a_value_that_is_refused_is_said_before_ray_starts(
 ) -> None:
     before = set(psutil.pids())
     service = RunningService(tmp_path / "data", **{variable: value})
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError), closing(service):
         service.start()
     assert "Error: " in service.log()
     assert words in service.log()

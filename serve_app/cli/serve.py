@@ -31,8 +31,8 @@ from serve_app.vision.model_files import ModelFiles
 READY_WITHIN_S = 240
 """Seconds after which a start is given up, not counting the download of models; a busy machine takes minutes."""
 
-NEEDED_MIB = {Topology.SINGLE: 700, Topology.COMPACT: 1100, Topology.DISTRIBUTED: 1900}
-"""Memory of all processes of an idle service with a small gallery, by topology (docs/operations.md#processes)."""
+NEEDED_MIB = {Topology.SINGLE: 1100, Topology.COMPACT: 1350, Topology.DISTRIBUTED: 1950}
+"""Memory of all processes of an idle service with a small gallery, on two processors (docs/operations.md#processes)."""
 
 STOP_WITHIN_S = 25
 """Seconds after a stop signal until the service is killed."""

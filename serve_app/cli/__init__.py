@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from serve_app import __version__
-from serve_app.cli import archive, audit, duplicates, enroll, index, info, keys, models, search, tenants, unknowns
+from serve_app.cli import (
+    archive,
+    audit,
+    clock,
+    duplicates,
+    enroll,
+    index,
+    info,
+    keys,
+    models,
+    search,
+    tenants,
+    unknowns,
+)
 from serve_app.cli.output import INTERRUPTED, fail, note
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
@@ -38,6 +51,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             note("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of a pipe has had enough
+            raise
         except OSError as error:
             raise fail(str(error)) from None
         except Exception as error:
@@ -94,6 +109,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
 app.command()(index.reindex)
+app.command()(clock.clock)
 app.command()(archive.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)

@@ -21,8 +21,8 @@ Passphrase = Annotated[
     Path | None,
     typer.Option(
         "--passphrase-file",
-        help="Encrypt with the first line of this file [default: FACEGRAPH_EXPORT_PASSPHRASE, else not encrypted].",
-        show_default=False,
+        help="Encrypt with the first line of this file.",
+        show_default="FACEGRAPH_EXPORT_PASSPHRASE, else not encrypted",
     ),
 ]
 STDOUT = Path("-")

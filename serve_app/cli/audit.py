@@ -36,7 +36,7 @@ def export(tenant: Tenant = "default", config: Config = None) -> None:
 @app.command()
 def check(
     file: Annotated[
-        Path | None, typer.Argument(help="Output of 'facegraph audit export' [default: the log in the database].")
+        Path | None, typer.Argument(help="Output of 'facegraph audit export'.", show_default="the log in the database")
     ] = None,
     tenant: Tenant = "default",
     config: Config = None,

@@ -22,7 +22,7 @@ app = typer.Typer(help="The model files: list, fetch, verify, calibrate, switch.
 app.command()(calibrate)
 app.command()(switch)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Model ids [default: all].", show_default=False)]
+Names = Annotated[list[str] | None, typer.Argument(help="Model ids.", show_default="all")]
 
 
 @app.command("list")
@@ -46,7 +46,7 @@ def list_models(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def pull(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Model ids [default: those that the service uses].", show_default=False)
+        list[str] | None, typer.Argument(help="Model ids.", show_default="those that the service uses")
     ] = None,
     config: Config = None,
 ) -> None:

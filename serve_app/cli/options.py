@@ -24,8 +24,8 @@ Url = Annotated[
     str,
     typer.Option(
         envvar="FACEGRAPH_URL",
-        help="The running service [default: http://127.0.0.1:$FACEGRAPH_PORT or :8000].",
-        show_default=False,
+        help="The running service.",
+        show_default="http://127.0.0.1:$FACEGRAPH_PORT or :8000",
     ),
 ]
 Key = Annotated[str, typer.Option(envvar="FACEGRAPH_API_KEY", help="API key.", show_default=False)]
@@ -34,8 +34,8 @@ Config = Annotated[
     Path | None,
     typer.Option(
         envvar="FACEGRAPH_CONFIG",
-        help="The service's configuration file [default: configs/local.yaml].",
-        show_default=False,
+        help="The service's configuration file.",
+        show_default="configs/local.yaml",
     ),
 ]
 

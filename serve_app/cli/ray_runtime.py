@@ -8,44 +8,52 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import Any
 
 import httpx
 import psutil
 
 from serve_app.cli.output import stderr, stdout, warn
+from serve_app.cli.start_watch import StartWatch, own_words
+from serve_app.cli.supervisor import heeded_signals
 from serve_app.errors import ConfigurationError, FacegraphError
 from serve_app.process_environment import RAY_ENVIRONMENT
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
+STAGES = "the stages"
+"""The step of the start in which Serve starts the replicas."""
 
-def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, ready_within_s: float) -> int:
+
+def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, watch: StartWatch) -> int:
     """Run the application until SIGTERM; returns 0 after an orderly stop.
 
     Args:
         http_options: options of Serve's proxy, with ``host`` and ``port``.
         metrics_port: loopback port of the Prometheus endpoint; None takes a free one.
-        ready_within_s: seconds after which a start that is not complete is given up.
+        watch: ends a start that takes too long, and a service that has lost one of Ray's servers.
 
-    Raises ConfigurationError if the application cannot start; the message says why.
+    Raises ConfigurationError if the application cannot start, Unavailable by ``watch``; the message says why.
     """
     stop, ready = threading.Event(), threading.Event()
+    signals = heeded_signals()
     address = f"http://{http_options['host']}:{http_options['port']}"
     failure: list[BaseException] = []
+    reasons: list[str] = []
 
     own = file.settings.ingress.own_port
     listener = SocketHandoff(http_options["host"], http_options["port"]) if own else None
 
     def life() -> None:
         try:
-            _start(file, http_options, metrics_port, listener)
-            _wait_until_ready(address, stop, ready_within_s)
+            _start(file, http_options, metrics_port, listener, watch)
+            _wait_until_ready(address, stop, watch)
             ready.set()
             stop.wait()
             _shut_down()
         except BaseException as error:
+            if watch.step == STAGES:  # asked here, since Ray ends together with this thread
+                reasons.extend(stage_messages())
             failure.append(error)
         finally:
             if listener is not None:
@@ -57,38 +65,68 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     with stderr.status("Starting the stages ..."):
         thread.start()
         while thread.is_alive() and not ready.is_set() and not stop.is_set():
-            _on_stop(stop)  # repeatedly, since Ray installs its own handlers while it starts
+            for number in signals:  # repeatedly, since Ray installs its own handlers while it starts
+                signal.signal(number, lambda *_: stop.set())
+            watch.check_time(stage_messages)
+            watch.check_processes()
             ready.wait(0.2)
     if ready.is_set():
-        stdout.print(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
-    while thread.is_alive() and not stop.is_set():
-        stop.wait(1)
+        _say(f"[bold green]facegraph is ready[/] on {address} (API: {address}/docs). Stop it with Ctrl-C.")
+    while thread.is_alive() and not stop.wait(1):
+        watch.check_processes()
     if stop.is_set():
-        stdout.print("Stopping ...")
+        _say("Stopping ...")
         if ready.is_set():
             thread.join()
     if failure and not stop.is_set():
-        if isinstance(failure[0], FacegraphError):
-            raise failure[0]
-        raise ConfigurationError(
-            f"The stages did not start: {failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
-            "FACEGRAPH_VERBOSE=1 shows them here."
-        ) from failure[0]
-    stdout.print("Stopped.")
+        raise _explained(failure[0], reasons)
+    _say("Stopped.")
     return 0
 
 
+def _explained(error: BaseException, reasons: list[str]) -> FacegraphError:
+    if isinstance(error, FacegraphError):
+        return error
+    return ConfigurationError(
+        f"The stages did not start: {'; '.join(reasons) or error}\nTheir logs "
+        "are in /tmp/ray/session_latest/logs/serve; FACEGRAPH_VERBOSE=1 shows them here."
+    )
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, SystemExit):  # the terminal or the reader of a pipe may be gone
+        stdout.print(text)
+
+
 def _start(
-    file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, listener: SocketHandoff | None
+    file: ServeFile,
+    http_options: dict[str, Any],
+    metrics_port: int | None,
+    listener: SocketHandoff | None,
+    watch: StartWatch,
 ) -> None:
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
+    watch.step = "the imports of Ray and the stages"
     from ray import serve
+    from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig
 
     from serve_app.app import NAME, build
 
+    # Everything that can be refused is made before Ray starts.
+    arguments = file.settings.as_arguments()
+    if listener is not None:
+        arguments["ingress"] |= {"listener": listener.path}
+    try:
+        location = ProxyLocation("Disabled" if listener else file.serve.get("proxy_location", "HeadOnly"))
+        http = HTTPOptions(**http_options)
+        logs = LoggingConfig(**file.serve.get("logging_config", {}))
+        application = build(arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"The configuration file has a value that Ray Serve refuses: {error}") from None
+    watch.step = "Ray's servers"
     _start_node(
         metrics_port,
         include_dashboard=False,
@@ -96,18 +134,12 @@ def _start(
         log_to_driver=verbose,
         object_store_memory=256 * 2**20,  # enough: crops and results are small, images are compressed
     )
+    watch.watch_servers()
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
-    location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
-    serve.start(proxy_location=location, http_options=http_options)
-    arguments = file.settings.as_arguments()
-    if listener is not None:
-        arguments["ingress"] |= {"listener": listener.path}
-    serve.run(
-        build(arguments),
-        name=NAME,
-        route_prefix="/",
-        logging_config=LoggingConfig(**file.serve.get("logging_config", {})),
-    )
+    watch.step = "Serve's controller"
+    serve.start(proxy_location=location, http_options=http)
+    watch.step = STAGES
+    serve.run(application, name=NAME, route_prefix="/", logging_config=logs)
 
 
 def _start_node(metrics_port: int | None, **options: Any) -> None:
@@ -129,9 +161,26 @@ def _start_node(metrics_port: int | None, **options: Any) -> None:
             psutil.wait_procs(children, timeout=10)
 
 
-def _on_stop(stop: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+def stage_messages() -> list[str]:
+    """What Serve says of the deployments that do not run, one line each, in the service's own words if it has them.
+
+    Nothing if Serve does not answer within 5 s.
+    """
+    from ray import serve
+
+    from serve_app.app import NAME
+
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # Ray may be what does not work
+            deployments = serve.status().applications[NAME].deployments
+            found.extend(f"{name}: {own_words(each.message)}" for name, each in deployments.items() if each.message)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    return found
 
 
 def _shut_down() -> None:
@@ -146,10 +195,10 @@ def _shut_down() -> None:
     ray.shutdown()
 
 
-def _wait_until_ready(address: str, stop: threading.Event, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
+def _wait_until_ready(address: str, stop: threading.Event, watch: StartWatch) -> None:
     last = "no answer"
-    while time.monotonic() < deadline and not stop.is_set():
+    while not stop.is_set():
+        watch.step = f"{address}/readyz to say that it is ready; it last said: {last}"
         try:
             response = httpx.get(f"{address}/readyz", timeout=10, trust_env=False)
             if response.status_code == 200:
@@ -158,5 +207,3 @@ def _wait_until_ready(address: str, stop: threading.Event, within_s: float) -> N
         except httpx.HTTPError as error:
             last = str(error)
         stop.wait(0.2)
-    if not stop.is_set():
-        raise ConfigurationError(f"The service did not become ready within {within_s:g} s: {last}")

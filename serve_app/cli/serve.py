@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 import socket
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
 from serve_app.cli.ray_runtime import run_graph
+from serve_app.cli.service_lock import lock_data_folder
+from serve_app.cli.start_watch import StartWatch
 from serve_app.cli.supervisor import supervised
+from serve_app.control_groups import OWN_GROUPS, ControlGroups
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
 from serve_app.resources import resource_dir
-from serve_app.settings import Settings
+from serve_app.settings import Settings, Topology
 from serve_app.settings.serve_file import read_serve_file
 from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.model_files import ModelFiles
 
 READY_WITHIN_S = 240
-"""Seconds after which a start is given up; a busy machine takes minutes."""
+"""Seconds after which a start is given up, not counting the download of models; a busy machine takes minutes."""
+
+NEEDED_MIB = {Topology.SINGLE: 1100, Topology.COMPACT: 1350, Topology.DISTRIBUTED: 1950}
+"""Memory of all processes of an idle service with a small gallery, on two processors (docs/operations.md#processes)."""
 
 STOP_WITHIN_S = 25
 """Seconds after a stop signal until the service is killed."""
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="Serve configuration file [default: configs/local.yaml].")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Serve configuration file.", show_default="configs/local.yaml")
+    ] = None,
     host: Annotated[str | None, typer.Option(envvar="FACEGRAPH_HOST", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(envvar="FACEGRAPH_PORT", help="Port to listen on.")] = None,
     metrics_port: Annotated[
@@ -39,7 +50,8 @@ def serve(
             envvar="FACEGRAPH_METRICS_PORT",
             min=1,
             max=65535,
-            help="Loopback port of the Prometheus endpoint [default: a free one].",
+            help="Loopback port of the Prometheus endpoint.",
+            show_default="a free one",
         ),
     ] = None,
 ) -> None:
@@ -49,6 +61,8 @@ def serve(
         warn(f"{name} in the configuration file has no effect here: facegraph serve does not apply it.")
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    if file.settings.embedded_store:
+        lock_data_folder(file.settings.data_dir)
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
     if metrics_port is not None:
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
@@ -57,19 +71,28 @@ def serve(
         os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
-            _prepare(file.settings)
-            return run_graph(file, options, metrics_port, READY_WITHIN_S)
+            if little := little_memory(file.settings.topology):
+                warn(little)
+            private_folder(file.settings.data_dir)
+            _fetch_models(file.settings)
+            watch = StartWatch(READY_WITHIN_S)
+            _install_admin_key(file.settings)
+            return run_graph(file, options, metrics_port, watch)
         except FacegraphError as error:
             return fail(error.message).exit_code
 
     raise typer.Exit(supervised(work, STOP_WITHIN_S))
 
 
-def _prepare(settings: Settings) -> None:
-    """Create what the replicas need: data folder, model files, admin key."""
-    private_folder(settings.data_dir)
-    _fetch_models(settings)
-    _install_admin_key(settings)
+def little_memory(topology: Topology, groups: ControlGroups = OWN_GROUPS) -> str | None:
+    """A warning if the machine, or a control group of this process, has less memory than the service needs."""
+    limit = min(groups.memory() or math.inf, psutil.virtual_memory().total) / 2**20
+    if limit >= NEEDED_MIB[topology]:
+        return None
+    return (
+        f"The service needs about {NEEDED_MIB[topology]} MiB of memory with the topology {topology}, and has "
+        f"{limit:.0f} MiB here: the system may end it."
+    )
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:
@@ -86,6 +109,10 @@ def _refuse_taken_port(host: str, port: int, variable: str) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EACCES:
+                advice = f"only the superuser may use it, choose one from 1024 with {variable}."
+            elif error.errno == errno.EADDRNOTAVAIL:
+                advice = "this machine does not have the address, choose another one with FACEGRAPH_HOST."
             raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}): {advice}") from None
 
 

@@ -22,6 +22,7 @@ from serve_app.gallery.jobs.tasks import Tasks
 from serve_app.gallery.persons import Persons
 from serve_app.gallery.privacy.audit_log import KEPT, AuditQueue, Privacy
 from serve_app.gallery.privacy.erasure import Eraser
+from serve_app.gallery.privacy.expiry_clock import ExpiryClock
 from serve_app.gallery.privacy.retention import Retention
 from serve_app.gallery.privacy.signing import load_signer
 from serve_app.gallery.privacy.tenant_erasure import erase_tenant
@@ -90,6 +91,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._eraser = Eraser(database, index, blobs, self._writer, self._signer)
         self._audit = AuditQueue(database)
         self._audit_kept = audit_kept
+        self._clock = ExpiryClock(database)
         self._allow_untraced = allow_untraced
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
@@ -107,6 +109,8 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         capacity = self._index.capacity()
         if capacity is not None and face_count > capacity:
             warnings["index_outgrown"] = OUTGROWN.format(faces=face_count, capacity=capacity)
+        if self._clock.doubt is not None:
+            warnings["clock_doubted"] = self._clock.doubt
         return {
             "index": dict(self._index.facts()),
             "database": {"kind": self._database.kind},
@@ -137,11 +141,13 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
                 self.retry_journal()
             if time.monotonic() >= self._expiry_due:
                 self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
-                self.expire_faces()
-                self.expire_persons()
+                now = self._clock.now()
+                if now is not None:
+                    self.expire_faces(now)
+                    self.expire_persons(now)
+                    self.forget_tasks(now)
+                    self.forget_audit(now, self._audit_kept)
                 self.erase_uploads()
-                self.forget_tasks()
-                self.forget_audit(kept=self._audit_kept)
                 self.forget_unknowns()
                 self._log_warnings()
             if time.monotonic() >= self._change_due:
@@ -166,6 +172,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         if self._alone:
             self._database.transact(tasks.release)
         done = self._repairer.recover(self._alone, thorough=self._alone)
+        self._clock.now()  # what it shows from now on is compared with this
         self._log_warnings()
         return done
 

@@ -151,8 +151,12 @@ def in_serve_context(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False) -> Deployment:
-    """A deployment of a replica class; ``alone`` never runs two replicas, not even while one replaces the other."""
+def deployment(replica: type, name: str, options: ServeOptions, alone: bool = False, attempts: int = 3) -> Deployment:
+    """A deployment of a replica class.
+
+    ``alone`` never runs two replicas, not even while one replaces the other. The deployment fails when that many
+    ``attempts`` to start a first replica have failed.
+    """
     environment = {key: os.environ.get(key, default) for key, default in REPLICA_ENVIRONMENT.items()}
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
         replica,
@@ -169,6 +173,7 @@ def deployment(replica: type, name: str, options: ServeOptions, alone: bool = Fa
         health_check_period_s=options.health_check_period_s,
         health_check_timeout_s=options.health_check_timeout_s,
         graceful_shutdown_timeout_s=options.graceful_shutdown_timeout_s,
+        max_constructor_retry_count=attempts,
         max_surge_percent=0 if alone else options.max_surge_percent,
     )
     return made

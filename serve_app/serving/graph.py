@@ -30,15 +30,18 @@ def build(args: dict[str, Any]) -> Application:
     own = OWN_DEPLOYMENTS[settings.topology]
     stages = {name: _stage(name, settings) for name in own}
     # Embedded stores have one writer: the deployment that contains the matcher never runs two replicas.
-    alone = "matcher" not in own and _has_embedded_store(settings)
-    return deployment(IngressReplica, "Ingress", settings.ingress.serve, alone).bind(settings, **stages)
+    alone = "matcher" not in own and settings.embedded_store
+    return deployment(IngressReplica, "Ingress", settings.ingress.serve, alone, _attempts(settings)).bind(
+        settings, **stages
+    )
 
 
 def _stage(name: str, settings: Settings) -> Application:
-    alone = name == "matcher" and _has_embedded_store(settings)
+    alone = name == "matcher" and settings.embedded_store
     options = getattr(settings, name).serve
-    return deployment(StageReplica, name.capitalize(), options, alone).bind(name, settings)
+    return deployment(StageReplica, name.capitalize(), options, alone, _attempts(settings)).bind(name, settings)
 
 
-def _has_embedded_store(settings: Settings) -> bool:
-    return settings.embedded_index or settings.embedded_database
+def _attempts(settings: Settings) -> int:
+    """How often Serve tries to start a replica. With ``facegraph serve`` a person waits for the reason it fails."""
+    return 1 if settings.ingress.listener is not None else 3

@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         return self.database_url.startswith("sqlite")
 
     @property
+    def embedded_store(self) -> bool:
+        """Whether one of the stores allows one service only."""
+        return self.embedded_index or self.embedded_database
+
+    @property
     def topology_reason(self) -> str:
         """The reason for the choice of :attr:`topology`."""
         return self._topology_reason

@@ -13,17 +13,31 @@ import psutil
 import pytest
 
 SCRIPT = """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, threading, time
 from serve_app.cli.supervisor import supervised
+
+grown = []
 
 def work():
     mode, folder = sys.argv[1:]
     if mode == "exit":
         return 7
+    while mode == "grow":
+        grown.append(bytearray(10**7))
+    if mode == "vanish":
+        os._exit(3)
     if mode == "raise":
         raise RuntimeError("on purpose")
     # A grandchild whose parent is gone, as Ray's agents are after a crash.
     subprocess.run([sys.executable, "-c", "import subprocess, sys; subprocess.Popen(['sleep', '600'])"], check=True)
+    if mode == "orderly":
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        open(folder + "/started", "w").write(str(os.getsid(0)))
+        while not stop.wait(0.1):
+            pass
+        open(folder + "/stopped", "w").close()
+        return 0
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     open(folder + "/started", "w").write(str(os.getsid(0)))
@@ -35,9 +49,14 @@ sys.exit(supervised(work, stop_within_s=1))
 """
 
 
-def run(mode: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, mode, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def run(mode: str, folder: Path, ignored: signal.Signals | None = None) -> subprocess.Popen[str]:
+    """A supervisor that leads a group of its own; it ignores stop signals only if told so, as the tests may."""
+    stops = "INT,TERM,HUP,QUIT"
+    signals = [f"--default-signal={stops}", *([f"--ignore-signal={ignored.name[3:]}"] if ignored else [])]
+    command = ["env", *signals, sys.executable, "-c", SCRIPT, mode, str(folder)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def started(folder: Path) -> int:
@@ -78,3 +97,89 @@ def test_nothing_is_left(tmp_path: Path, mode: str, number: signal.Signals) -> N
     process.communicate(timeout=120)
     assert process.returncode != 0
     assert in_session(session) == []
+
+
+@pytest.mark.parametrize(("mode", "words"), [("crash", "signal SIGKILL. Usually"), ("vanish", "exit code 3")])
+def test_an_end_from_outside_is_named(tmp_path: Path, mode: str, words: str) -> None:
+    process = run(mode, tmp_path)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "The service was ended by" in output
+    assert words in output
+
+
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [
+        ("orderly", signal.SIGKILL),
+        ("orderly", signal.SIGQUIT),
+        ("orderly", signal.SIGABRT),
+        ("stubborn", signal.SIGKILL),
+        ("stubborn", signal.SIGQUIT),
+    ],
+)
+def test_nothing_is_left_however_the_supervisor_ends(tmp_path: Path, mode: str, number: signal.Signals) -> None:
+    process = run(mode, tmp_path)
+    session = started(tmp_path)
+    process.send_signal(number)
+    process.communicate(timeout=120)  # until all that hold its output have ended
+    await_end(session)
+    assert (tmp_path / "stopped").exists() == (mode == "orderly")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_a_signal_that_was_ignored_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    """As by ``nohup``, and for SIGINT and SIGQUIT by ``&`` in a script."""
+    process = run("orderly", tmp_path, ignored=number)
+    session = started(tmp_path)
+    process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM if number is not signal.SIGTERM else signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    await_end(session)
+    assert (tmp_path / "stopped").exists()
+
+
+def test_ctrl_c_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
+    """As from a terminal: to all processes of the group, before and after the fork."""
+    for number in range(6):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        process = run("willing", folder)
+        deadline = time.monotonic() + 120
+        family = []
+        while number >= 1 and not family:  # the first one gets it while it imports
+            assert time.monotonic() < deadline
+            family = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(number / 100)  # each at another moment after the fork
+        family = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=120)
+        assert process.returncode != 0
+        assert [each.pid for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def await_end(session: int) -> None:
+    deadline = time.monotonic() + 60
+    while in_session(session):
+        assert time.monotonic() < deadline, "processes are left"
+        time.sleep(0.05)
+
+
+def test_an_end_for_want_of_memory_is_named(tmp_path: Path) -> None:
+    group = Path(f"/sys/fs/cgroup/memory/facegraph-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text("120M")
+    except OSError as error:
+        pytest.skip(f"a control group of version 1 cannot be made here: {error}")
+    code = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(__import__('os').getpid()))\n{SCRIPT}"
+    command = [sys.executable, "-c", code, "grow", str(tmp_path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        group.rmdir()
+    assert done.returncode == 1
+    assert "because the memory (120 MiB are allowed here) was used up." in " ".join(done.stderr.split())

@@ -47,10 +47,11 @@ class RunningService:
 
     Args:
         data_dir: its data folder; a second instance on the same folder finds what the first one stored.
+        ignored: a signal that is ignored when it starts, as by ``nohup``: "HUP".
         environment: further variables, such as ``FACEGRAPH_TOPOLOGY``.
     """
 
-    def __init__(self, data_dir: Path, key: str | None = "", **environment: str) -> None:
+    def __init__(self, data_dir: Path, key: str | None = "", ignored: str = "", **environment: str) -> None:
         self.data_dir = data_dir
         self.key = secrets.token_urlsafe(32) if key == "" else key
         self.port = free_port()
@@ -69,15 +70,17 @@ class RunningService:
             **({"FACEGRAPH_API_KEY": self.key} if self.key is not None else {}),
             **environment,
         }
+        # Tests may run with signals ignored (in the background of a script), which the service would respect.
+        signals = ["--default-signal=INT,HUP,QUIT,TERM", *([f"--ignore-signal={ignored}"] if ignored else [])]
+        self.command = ["env", *signals, str(Path(sys.executable).parent / "facegraph"), "serve"]
         self._process: subprocess.Popen[bytes] | None = None
         self.family: list[psutil.Process] = []
 
     def start(self, timeout_s: float = 360) -> RunningService:
         """Start it and wait until it says that it is ready; a failure shows its log."""
-        command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -105,6 +108,10 @@ class RunningService:
         took = time.monotonic() - started
         self._process = None
         return took
+
+    def close(self) -> None:
+        """Stop it, for ``contextlib.closing``."""
+        self.stop()
 
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """Running processes of one deployment."""

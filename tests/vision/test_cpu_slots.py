@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serve_app.processors import cpu_count
 from serve_app.vision.cpu_slots import CpuSlots
 from serve_app.vision.onnx_session import Array, CpuSession
 from tests.fakes.onnx_session import FakeSession
@@ -150,29 +148,3 @@ def test_a_large_batch_is_computed_in_parts(rows: int) -> None:
     np.testing.assert_array_equal(first, batch[:, :1])
     assert sum(parts) == rows
     assert max(parts) <= 4
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, None),
-        ({"cpu.max": "max 100000"}, None),
-        ({"cpu.max": "100000 100000"}, 1),
-        ({"cpu.max": "25000 100000"}, 1),
-        ({"cpu.max": "99900000 100000"}, None),
-        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-    ],
-)
-def test_a_container_s_limit_counts(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(f"{text}\n")
-    assert cpu_count(tmp_path) == (expected or cpu_count(tmp_path / "absent"))
-
-
-def test_a_share_of_processors_is_rounded_up(tmp_path: Path) -> None:
-    if cpu_count() < 2:
-        pytest.skip("there is one processor only")
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert cpu_count(tmp_path) == 2

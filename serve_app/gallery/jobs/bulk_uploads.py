@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from serve_app.domain import BulkPerson, BulkWork, Page, Task, TaskState
 from serve_app.errors import TaskNotFound, TaskRunning
 from serve_app.gallery.jobs.tasks import MAX_ATTEMPTS, TIME_LIMIT
+from serve_app.gallery.privacy.expiry_clock import ExpiryClock
 from serve_app.gallery.sql.records import audit_chain, bulk_uploads, collections, tasks
 from serve_app.gallery.writes.writer import Stores
 from serve_app.request_context import current
@@ -41,6 +42,8 @@ ERASED_AT_ONCE = 1000
 
 class BulkUploads(Stores):
     """Implements :class:`~serve_app.contracts.bulk_uploads.BulkUploads`, synchronously. Part of ``Gallery``."""
+
+    _clock: ExpiryClock
 
     def begin_bulk(
         self, tenant: str, collection: str, options: Mapping[str, Any], facts: Mapping[str, Any] | None = None
@@ -101,7 +104,7 @@ class BulkUploads(Stores):
         )
         if row is None:
             return None
-        if reason := _reason_to_fail(row, now):
+        if reason := _reason_to_fail(row, now if self._clock.agrees() else row.created):
             self._end_bulk(worker, row.id, TaskState.FAILED, row.work["counts"], reason)
             return None
         with self._database.read() as connection:

@@ -24,7 +24,7 @@ Url = Annotated[
     str,
     typer.Option(
         envvar="FACEGRAPH_URL",
-        help="The running service [default: http://127.0.0.1:$FACEGRAPH_PORT or :8000].",
+        help="The running service [default: http://$FACEGRAPH_HOST:$FACEGRAPH_PORT, or http://127.0.0.1:8000].",
         show_default=False,
     ),
 ]
@@ -55,10 +55,15 @@ def connect_async(url: str, key: str, *, timeout_s: float = 60.0, patience_s: fl
 
 
 def chosen_url(url: str) -> str:
-    """URL of the service: the given one, else the default with ``FACEGRAPH_PORT``."""
+    """URL of the service: the given one, else that of ``FACEGRAPH_HOST`` and ``FACEGRAPH_PORT`` or their defaults."""
     import os
 
-    return url.rstrip("/") or f"http://127.0.0.1:{os.environ.get('FACEGRAPH_PORT') or DEFAULT_PORT}"
+    from serve_app.listening import checked_host, checked_port, reachable_url
+
+    if url:
+        return url.rstrip("/")
+    host = checked_host(os.environ.get("FACEGRAPH_HOST") or "127.0.0.1")
+    return reachable_url(host, checked_port(os.environ.get("FACEGRAPH_PORT") or DEFAULT_PORT, "FACEGRAPH_PORT"))
 
 
 def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, patience_s: float) -> AnyClient:

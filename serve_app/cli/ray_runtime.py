@@ -9,14 +9,18 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
 from serve_app.cli.output import stderr, stdout, warn
+from serve_app.cli.ray_folder import ray_folder, sweep
 from serve_app.errors import ConfigurationError, FacegraphError
-from serve_app.process_environment import RAY_ENVIRONMENT
+from serve_app.listening import url_of
+from serve_app.process_environment import prepare_own_ray
+from serve_app.processors import cpu_count
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
@@ -32,15 +36,16 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     Raises ConfigurationError if the application cannot start; the message says why.
     """
     stop, ready = threading.Event(), threading.Event()
-    address = f"http://{http_options['host']}:{http_options['port']}"
+    address = url_of(http_options["host"], http_options["port"])
     failure: list[BaseException] = []
 
+    folder = ray_folder()
     own = file.settings.ingress.own_port
-    listener = SocketHandoff(http_options["host"], http_options["port"]) if own else None
+    listener = SocketHandoff(http_options["host"], http_options["port"], folder) if own else None
 
     def life() -> None:
         try:
-            _start(file, http_options, metrics_port, listener)
+            _start(file, http_options, metrics_port, listener, folder)
             _wait_until_ready(address, stop, ready_within_s)
             ready.set()
             stop.wait()
@@ -71,7 +76,7 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
         if isinstance(failure[0], FacegraphError):
             raise failure[0]
         raise ConfigurationError(
-            f"The stages did not start: {failure[0]}\nTheir logs are in /tmp/ray/session_latest/logs/serve; "
+            f"The stages did not start: {failure[0]}\nTheir logs are in {folder}/session_latest/logs/serve; "
             "FACEGRAPH_VERBOSE=1 shows them here."
         ) from failure[0]
     stdout.print("Stopped.")
@@ -79,10 +84,13 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
 
 
 def _start(
-    file: ServeFile, http_options: dict[str, Any], metrics_port: int | None, listener: SocketHandoff | None
+    file: ServeFile,
+    http_options: dict[str, Any],
+    metrics_port: int | None,
+    listener: SocketHandoff | None,
+    folder: Path,
 ) -> None:
-    for name, value in RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    prepare_own_ray()
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
     from ray import serve
     from ray.serve.schema import LoggingConfig
@@ -90,11 +98,7 @@ def _start(
     from serve_app.app import NAME, build
 
     _start_node(
-        metrics_port,
-        include_dashboard=False,
-        logging_level=logging.WARNING if verbose else logging.ERROR,
-        log_to_driver=verbose,
-        object_store_memory=256 * 2**20,  # enough: crops and results are small, images are compressed
+        folder, metrics_port, logging_level=logging.WARNING if verbose else logging.ERROR, log_to_driver=verbose
     )
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
     location = "Disabled" if listener else file.serve.get("proxy_location", "HeadOnly")
@@ -110,18 +114,23 @@ def _start(
     )
 
 
-def _start_node(metrics_port: int | None, **options: Any) -> None:
+def _start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
     """Start Ray's servers, with a second attempt if that fails: Ray can wait for a server that has already ended."""
     from serve_app.serving.ray_private import start_node
 
+    sweep(folder)
     for last in (False, True):
         try:
-            start_node(metrics_port, **options)
+            start_node(folder, metrics_port, **options)
             return
-        except Exception:
+        except Exception as error:
+            cause = f"{error} The load of the machine is {os.getloadavg()[0]:.1f} on {cpu_count()} processors."
             if last:
-                raise
-            warn("Ray's servers did not start; trying a second time.")
+                raise ConfigurationError(
+                    f"Ray's servers did not start, the second time either: {cause}\n"
+                    f"Their logs are in {folder}/session_latest/logs."
+                ) from error
+            warn(f"Ray's servers did not start: {cause} Trying a second time.")
             children = psutil.Process().children(recursive=True)
             for process in children:
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
+from serve_app.cli.ray_folder import require_token_folder
 from serve_app.cli.ray_runtime import run_graph
 from serve_app.cli.supervisor import supervised
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
+from serve_app.listening import checked_host, checked_port, family_of
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings
 from serve_app.settings.serve_file import read_serve_file
@@ -45,8 +47,10 @@ def serve(
 ) -> None:
     """Run the service on this machine until SIGINT or SIGTERM."""
     file = read_serve_file(config or resource_dir("configs") / "local.yaml")
+    require_token_folder()
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    options |= {"host": checked_host(options["host"]), "port": checked_port(options["port"], "FACEGRAPH_PORT")}
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
     if metrics_port is not None:
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
@@ -71,7 +75,7 @@ def _prepare(settings: Settings) -> None:
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = family_of(host)
     advice = f"stop the program that listens there, or choose another port with {variable}."
     with socket.socket(family, socket.SOCK_STREAM) as caller:
         caller.settimeout(1)

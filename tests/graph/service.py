@@ -21,6 +21,7 @@ from scripts.servers.ports import free_port
 from serve_app.domain import Role
 from serve_app.errors import TenantExists
 from serve_app.gallery import KeyStore, TenantStore, open_database
+from serve_app.listening import url_of
 from serve_app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ class RunningService:
         self.data_dir = data_dir
         self.key = secrets.token_urlsafe(32) if key == "" else key
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = url_of(environment.get("FACEGRAPH_HOST", "127.0.0.1"), self.port)
         self.metrics_port = free_port()
         self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         self._environment = {
@@ -69,15 +70,15 @@ class RunningService:
             **({"FACEGRAPH_API_KEY": self.key} if self.key is not None else {}),
             **environment,
         }
+        self.command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         self._process: subprocess.Popen[bytes] | None = None
         self.family: list[psutil.Process] = []
 
     def start(self, timeout_s: float = 360) -> RunningService:
         """Start it and wait until it says that it is ready; a failure shows its log."""
-        command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

@@ -130,7 +130,7 @@ def _start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
                     f"Ray's servers did not start, the second time either: {cause}\n"
                     f"Their logs are in {folder}/session_latest/logs."
                 ) from error
-            warn(f"Ray's servers did not start: {cause} Trying a second time.")
+            warn(f"Ray's servers did not start, trying a second time: {cause}")
             children = psutil.Process().children(recursive=True)
             for process in children:
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,9 @@ from pathlib import Path
 import pytest
 
 from serve_app.process_environment import LOOPBACK_ENVIRONMENT, OTHER_RAY, QUIET
+from serve_app.settings import Settings
+from serve_app.vision.catalogue import Catalogue
+from serve_app.vision.model_files import ModelFiles
 from tests import photos
 from tests.graph.service import RunningService
 
@@ -61,7 +65,16 @@ def test_nothing_leaves_the_machine(tmp_path: Path, short: Path) -> None:
         pytest.skip("strace is not installed (Debian: strace)")
     trace = tmp_path / "trace"
     home = tmp_path / "home"
-    service = RunningService(tmp_path / "data", HOME=str(home), RAY_TMPDIR=str(short))
+    # Models are fetched before the first start; those that could not be fetched would be tried again.
+    files, catalogue = ModelFiles(photos.model_dir()), Catalogue.load()
+    fetched = [name for name in Settings().liveness.models if files.status(catalogue.get(name)).path is not None]
+    service = RunningService(
+        tmp_path / "data",
+        HOME=str(home),
+        RAY_TMPDIR=str(short),
+        FACEGRAPH_MODEL_CACHE_DIR=str(files.cache_dir),
+        FACEGRAPH_LIVENESS__MODELS=json.dumps(fetched),
+    )
     traced = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg"]
     service.command = [*traced, "-o", str(trace), *service.command]
     try:

@@ -100,3 +100,17 @@ def test_a_home_that_cannot_be_written_is_named() -> None:
 def test_a_home_that_can_be_written_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     require_token_folder({})
+
+
+def test_make_names_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "scripts/check-home"
+
+    def check(**environment: str) -> subprocess.CompletedProcess[str]:
+        given = {"PATH": os.environ["PATH"], **environment}
+        return subprocess.run([str(script)], env=given, capture_output=True, text=True, timeout=60, check=False)
+
+    refused = check(HOME="/proc/nothing")
+    assert refused.returncode == 1
+    assert "/proc/nothing (HOME) cannot be written" in refused.stderr
+    assert check(HOME=str(tmp_path / "my home")).returncode == 0
+    assert check(HOME="/proc/nothing", UV_CACHE_DIR=str(tmp_path)).returncode == 0

@@ -45,6 +45,7 @@ NODE_ENVIRONMENT = {
 imported."""
 
 LOOPBACK_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",  # Ray's default for those that it starts itself, not for programs that join
     # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Under `uv run` Ray would copy the working folder and start its workers by another command.
@@ -101,8 +102,7 @@ def keep_local_calls_local(environment: Environment = os.environ) -> None:
 
 def prepare_loopback_ray(environment: Environment = os.environ) -> None:
     """For a program that joins the Ray of ``facegraph serve`` on this machine; before Ray is imported."""
-    environment.setdefault("RAY_AUTH_MODE", "token")  # its token is in ~/.ray/auth_token
-    for name, value in {**NODE_ENVIRONMENT, **LOOPBACK_ENVIRONMENT}.items():
+    for name, value in LOOPBACK_ENVIRONMENT.items():
         environment.setdefault(name, value)
 
 
@@ -110,7 +110,8 @@ def prepare_own_ray(environment: Environment = os.environ) -> None:
     """For the process that starts a Ray of its own on this machine; before Ray is imported."""
     for name in OTHER_RAY:
         environment.pop(name, None)
-    prepare_loopback_ray(environment)
+    for name, value in {**NODE_ENVIRONMENT, **LOOPBACK_ENVIRONMENT}.items():
+        environment.setdefault(name, value)
 
 
 def start_again_without_breaking_variables() -> None:

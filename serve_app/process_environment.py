@@ -48,6 +48,7 @@ LOOPBACK_ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",  # Ray's default for those that it starts itself, not for programs that join
     # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ENABLE_CLUSTER_STATUS_LOG": "0",  # of the autoscaler, every 5 s: one machine has nothing to scale
     # Under `uv run` Ray would copy the working folder and start its workers by another command.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }

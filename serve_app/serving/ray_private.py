@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
+from ray.experimental.internal_kv import _internal_kv_put
 from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.handle import DeploymentHandle
 
@@ -91,6 +92,8 @@ def start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
         )
     finally:
         services.start_api_server = start_api_server
+    # The node's agent asks for the API server's address every second until there is one; this is a closed port.
+    _internal_kv_put(ray_constants.DASHBOARD_ADDRESS, b"127.0.0.1:9", namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
     folder.chmod(0o700)  # Ray opens it to all users
 
 

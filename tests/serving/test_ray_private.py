@@ -16,6 +16,7 @@ import ray._private.node
 import ray.serve._private.replica
 import ray.serve.context
 from ray._private import services
+from ray.dashboard.modules.event.event_agent import EventAgent
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.process_environment import (
@@ -56,6 +57,9 @@ def test_ray_starts_on_a_given_address_and_metrics_port() -> None:
 def test_the_api_server_can_be_left_out() -> None:
     assert "services.start_api_server(" in inspect.getsource(ray._private.node.Node.start_api_server)
     assert "return None, None" in inspect.getsource(services.start_api_server)
+    agent = inspect.getsource(EventAgent)
+    assert "ray_constants.DASHBOARD_ADDRESS" in agent
+    assert "ray_constants.KV_NAMESPACE_DASHBOARD" in agent
 
 
 @pytest.mark.parametrize(

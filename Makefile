@@ -34,6 +34,9 @@ MODEL_INPUTS := $(wildcard models/*.toml)
 
 .PHONY: help run demo test lint check fuzz faults cluster soak bench docs screenshot format models lock clean
 
+# Variables for developers of Python programs, which break pip and uv or make them wait for input.
+unexport PYTHONDEVMODE PYTHONINSPECT PYTHONOPTIMIZE PYTHONVERBOSE PYTHONWARNINGS
+
 # Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
 check test: export PYTHONDONTWRITEBYTECODE :=
 
@@ -104,20 +107,24 @@ clean: ## Remove the virtual environment and the caches; data and models stay.
 	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(TOOLS_DONE): requirements/tools.lock
+.PHONY: home
+home:
+	@scripts/check-home
+
+$(TOOLS_DONE): requirements/tools.lock | home
 	@python=$$(PYTHON="$(PYTHON)" scripts/find-python) \
 	&& { [ -x $(BIN)/python ] || { echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV); }; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(RUN_DONE): $(INPUTS)
+$(RUN_DONE): $(INPUTS) | home
 	@echo "Installing facegraph (the first time takes a minute or two)"
 	@$(SYNC) requirements/tools.lock requirements/$(if $(wildcard $(DEV_DONE)),dev,run).lock
 	@$(INSTALL)
 	@touch $@
 
-$(DEV_DONE): $(INPUTS) requirements/dev.lock
+$(DEV_DONE): $(INPUTS) requirements/dev.lock | home
 	@echo "Installing facegraph and what its tests need (the first time takes a minute or two)"
 	@$(SYNC) requirements/tools.lock requirements/dev.lock
 	@$(INSTALL)

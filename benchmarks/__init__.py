@@ -5,3 +5,7 @@ components   how fast one part is alone: models on the CPU and the GPU, the vect
 load         how the running service behaves under load: latency, throughput, autoscaling, capacity, soak
 common       shared tools: data sets, the service as a process, statistics, reports, plots
 """
+
+from serve_app.process_environment import keep_quiet
+
+keep_quiet()  # also libraries that a benchmark imports before the service's modules

@@ -27,11 +27,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+from serve_app.process_environment import prepare_loopback_ray
+
 if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # not a job of a cluster, whose environment is set
-    # Before Ray is imported: `make run` keeps Ray on the loopback address.
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    prepare_loopback_ray()  # before Ray is imported
 
 import ray
 from ray import serve

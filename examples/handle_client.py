@@ -13,15 +13,14 @@ key, and the call names the tenant (``tenant=...``; the default is the tenant th
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
 
+from serve_app.process_environment import prepare_loopback_ray
+
 # Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and a process that joins it there must do
-# the same (despite the variable's name). Leave this out on a real cluster.
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "token")  # its token is in ~/.ray/auth_token
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# the same. Leave this out on a real cluster.
+prepare_loopback_ray()
 
 import ray
 from ray import serve

@@ -1,14 +1,39 @@
-"""Environment variables that the service sets for Ray's processes, unless the caller's environment sets them."""
+"""The environment of every process of the service, in one place.
+
+Importing ``serve_app`` applies :data:`QUIET` and :func:`keep_local_calls_local`, so that they hold in each process that
+runs code of the service, however it was started. Commands, examples and tests apply the rest through the functions
+here; ``deploy/docker/Dockerfile`` repeats the variables of a node for the image, and a test compares them.
+``facegraph environment`` prints them for nodes that do not run the image.
+"""
 
 from __future__ import annotations
 
-RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # no usage statistics are sent
-    # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # On a busy machine Ray's agents can take longer than the default limit of 30 s.
-    "RAY_agent_register_timeout_ms": "120000",
-    "RAY_raylet_start_wait_time_s": "120",
+import os
+import shlex
+import sys
+from collections.abc import MutableMapping
+
+Environment = MutableMapping[str, str]
+
+QUIET = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime reads it when it is imported; a call after that is too late
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # With reports switched off, `ray start` still sends one that says so: it gets a closed port of this machine.
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",
+}
+"""Set in every process, whatever the caller's environment says: nothing reports to anybody."""
+
+NODE_ENVIRONMENT = {
+    # On a busy machine Ray's servers and workers take longer to start than Ray's defaults of 5 to 60 s allow.
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_gcs_server_port_wait_time_s": "180",
+    "RAY_gcs_rpc_server_connect_timeout_s": "60",
+    "RAY_worker_register_timeout_seconds": "180",
+    # One log file and one former one, in bytes each. Half of what idle servers log is statistics of their event loops.
+    "RAY_ROTATION_MAX_BYTES": str(2 * 2**20),
+    "RAY_ROTATION_BACKUP_COUNT": "1",
+    "RAY_event_stats": "0",
     "RAY_worker_niceness": "0",  # Ray's default gives all other processes of the machine priority over the replicas
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.serving.proxy_middleware.middlewares",
     # By default Serve's controller checks everything ten times a second. That takes half of an idle service's
@@ -16,7 +41,18 @@ RAY_ENVIRONMENT = {
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's future default; unset, Ray warns
 }
-"""For the process that starts Ray; set before Ray is imported."""
+"""For every Ray node, on one machine and in a cluster, unless the caller's environment sets them; before Ray is
+imported."""
+
+LOOPBACK_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",  # Ray's default for those that it starts itself, not for programs that join
+    # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ENABLE_CLUSTER_STATUS_LOG": "0",  # of the autoscaler, every 5 s: one machine has nothing to scale
+    # Under `uv run` Ray would copy the working folder and start its workers by another command.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+}
+"""For the Ray of ``facegraph serve`` and programs that join it, unless the caller's environment sets them."""
 
 REPLICA_ENVIRONMENT = {
     # The handlers never block, so one event loop per replica suffices, which saves two thread switches per call.
@@ -27,3 +63,68 @@ REPLICA_ENVIRONMENT = {
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**30),
 }
 """For replicas only: a driver that uses handles from synchronous code does not work with these."""
+
+OTHER_RAY = (
+    "RAY_ADDRESS",
+    "RAY_CLIENT_MODE",
+    "RAY_GCS_SERVER_PORT",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "RAY_REDIS_ADDRESS",
+    "RAY_RUNTIME_ENV_HOOK",
+    "RAY_gcs_storage",
+    "RAY_gcs_storage_path",
+)
+"""What tells Ray of another cluster or of a job there: taken out for ``facegraph serve``, which has its own Ray."""
+
+BREAKING = ("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONVERBOSE", "PYTHONWARNINGS")
+"""Variables for developers of Python programs: Ray and the commands need their docstrings, and warn when imported."""
+
+LOCAL_ADDRESSES = ("localhost", "127.0.0.1", "::1", "127.0.0.0/8", "0.0.0.0")  # noqa: S104  # nothing is bound
+"""What no proxy is asked for. Some programs understand networks, others only names and addresses."""
+
+
+def keep_quiet(environment: Environment = os.environ) -> None:
+    """Switch all reports off."""
+    environment.update(QUIET)
+
+
+def keep_local_calls_local(environment: Environment = os.environ) -> None:
+    """Complete the lists of what no proxy is asked for; lists that do not exist are made if there is a proxy."""
+    names = ["no_proxy", "NO_PROXY"]
+    if not any(name.lower().endswith("_proxy") and environment[name] for name in environment):
+        return
+    if "no_grpc_proxy" in environment:  # gRPC takes it instead of the others
+        names.append("no_grpc_proxy")
+    # Programs read the name in small or in capital letters: what one list has must be in all of them.
+    listed = [entry.strip() for name in names for entry in environment.get(name, "").split(",")]
+    entries = ["*"] if "*" in listed else [entry for entry in (*listed, *LOCAL_ADDRESSES) if entry]
+    environment.update(dict.fromkeys(names, ",".join(dict.fromkeys(entries))))
+
+
+def prepare_loopback_ray(environment: Environment = os.environ) -> None:
+    """For a program that joins the Ray of ``facegraph serve`` on this machine; before Ray is imported."""
+    for name, value in LOOPBACK_ENVIRONMENT.items():
+        environment.setdefault(name, value)
+
+
+def prepare_own_ray(environment: Environment = os.environ) -> None:
+    """For the process that starts a Ray of its own on this machine; before Ray is imported."""
+    for name in OTHER_RAY:
+        environment.pop(name, None)
+    for name, value in {**NODE_ENVIRONMENT, **LOOPBACK_ENVIRONMENT}.items():
+        environment.setdefault(name, value)
+
+
+def start_again_without_breaking_variables() -> None:
+    """Replace this process by itself without :data:`BREAKING`; does nothing if none of them is set."""
+    if found := os.environ.keys() & set(BREAKING):
+        for name in found:
+            del os.environ[name]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # this process's own command line
+
+
+def as_shell(variables: dict[str, str]) -> str:
+    """Lines of a shell that export the variables."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())

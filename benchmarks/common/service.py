@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from scripts.servers.ports import free_port
 
 SHARED_MODELS = ROOT.parent / "shared" / "models"
 READY = "facegraph is ready"
-SESSION = "--session-name"
+SESSION = re.compile(r"--session[-_]dir=(.+)")
 
 
 class ServerProcess(ABC):
@@ -128,13 +129,13 @@ class ServiceProcess(ServerProcess):
     def metrics(self) -> str:
         """The text of Ray's Prometheus endpoint; empty if it cannot be found.
 
-        Ray writes the endpoint's port into the folder of its session, whose name its processes have in their arguments.
+        Ray writes the endpoint's port into the folder of its session, which its processes have in their arguments.
         """
         for process in self.processes:
             with contextlib.suppress(psutil.Error):
                 for argument in process.cmdline():
-                    name, _, session = argument.partition("=")
-                    for file in Path("/tmp/ray").glob(f"{session}/metrics_export_port_*" if name == SESSION else "-"):
+                    found = SESSION.fullmatch(argument)
+                    for file in Path(found[1]).glob("metrics_export_port_*") if found else ():
                         return httpx.get(f"http://127.0.0.1:{file.read_text()}/metrics", trust_env=False).text
         return ""
 

@@ -27,6 +27,7 @@ from serve_app.cli import (
     unknowns,
 )
 from serve_app.cli.output import INTERRUPTED, fail, note
+from serve_app.process_environment import NODE_ENVIRONMENT, QUIET, as_shell, start_again_without_breaking_variables
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
 """Commands whose module is imported only when they run: name -> module with a function of that name, help text."""
@@ -34,6 +35,12 @@ HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until
 
 class Commands(TyperGroup):
     """Prints expected errors as messages, and imports heavy commands when they run."""
+
+    def main(self, args: Any = None, *more: Any, **options: Any) -> Any:
+        """Run the process's own command line, or ``args``, in an environment in which it works."""
+        if args is None:
+            start_again_without_breaking_variables()
+        return super().main(args, *more, **options)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Replace the placeholder of a heavy command by the command itself."""
@@ -89,6 +96,12 @@ def main(
     ] = False,
 ) -> None:
     """Self-hosted face search: enrol people from images, search for them in new images, get calibrated scores."""
+
+
+@app.command()
+def environment() -> None:
+    """Print the variables that each node of a Ray cluster needs, for the shell: eval "$(facegraph environment)"."""
+    typer.echo(as_shell(QUIET | NODE_ENVIRONMENT))
 
 
 def _described(name: str, text: str) -> None:

@@ -25,7 +25,7 @@ Url = Annotated[
     typer.Option(
         envvar="FACEGRAPH_URL",
         help="The running service.",
-        show_default="http://127.0.0.1:$FACEGRAPH_PORT or :8000",
+        show_default="http://$FACEGRAPH_HOST:$FACEGRAPH_PORT, or http://127.0.0.1:8000",
     ),
 ]
 Key = Annotated[str, typer.Option(envvar="FACEGRAPH_API_KEY", help="API key.", show_default=False)]
@@ -55,11 +55,16 @@ def connect_async(url: str, key: str, *, timeout_s: float = 60.0, patience_s: fl
 
 
 def chosen_url(url: str) -> str:
-    """URL of the service: the given one, else the default with ``FACEGRAPH_PORT``."""
+    """URL of the service: the given one, else that of ``FACEGRAPH_HOST`` and ``FACEGRAPH_PORT`` or their defaults."""
     import os
 
+    from serve_app.listening import checked_host, checked_port, reachable_url
+
+    if url.strip():
+        return url.strip().rstrip("/")
+    host = checked_host(os.environ.get("FACEGRAPH_HOST", "").strip() or "127.0.0.1")
     port = os.environ.get("FACEGRAPH_PORT", "").strip() or DEFAULT_PORT
-    return url.strip().rstrip("/") or f"http://127.0.0.1:{port}"
+    return reachable_url(host, checked_port(port, "FACEGRAPH_PORT"))
 
 
 def _connected(kind: type[AnyClient], url: str, key: str, timeout_s: float, patience_s: float) -> AnyClient:

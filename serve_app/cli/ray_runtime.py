@@ -8,16 +8,20 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
 from serve_app.cli.output import stderr, stdout, warn
+from serve_app.cli.ray_folder import ray_folder, sweep
 from serve_app.cli.start_watch import StartWatch, own_words
 from serve_app.cli.supervisor import heeded_signals
 from serve_app.errors import ConfigurationError, FacegraphError
-from serve_app.process_environment import RAY_ENVIRONMENT
+from serve_app.listening import url_of
+from serve_app.process_environment import prepare_own_ray
+from serve_app.processors import cpu_count
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
@@ -37,16 +41,17 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     """
     stop, ready = threading.Event(), threading.Event()
     signals = heeded_signals()
-    address = f"http://{http_options['host']}:{http_options['port']}"
+    address = url_of(http_options["host"], http_options["port"])
     failure: list[BaseException] = []
     reasons: list[str] = []
 
+    folder = ray_folder()
     own = file.settings.ingress.own_port
-    listener = SocketHandoff(http_options["host"], http_options["port"]) if own else None
+    listener = SocketHandoff(http_options["host"], http_options["port"], folder) if own else None
 
     def life() -> None:
         try:
-            _start(file, http_options, metrics_port, listener, watch)
+            _start(file, http_options, metrics_port, listener, folder, watch)
             _wait_until_ready(address, stop, watch)
             ready.set()
             stop.wait()
@@ -79,17 +84,17 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
         if ready.is_set():
             thread.join()
     if failure and not stop.is_set():
-        raise _explained(failure[0], reasons)
+        raise _explained(failure[0], reasons, folder)
     _say("Stopped.")
     return 0
 
 
-def _explained(error: BaseException, reasons: list[str]) -> FacegraphError:
+def _explained(error: BaseException, reasons: list[str], folder: Path) -> FacegraphError:
     if isinstance(error, FacegraphError):
         return error
     return ConfigurationError(
-        f"The stages did not start: {'; '.join(reasons) or error}\nTheir logs "
-        "are in /tmp/ray/session_latest/logs/serve; FACEGRAPH_VERBOSE=1 shows them here."
+        f"The stages did not start: {'; '.join(reasons) or error}\n"
+        f"Their logs are in {folder}/session_latest/logs/serve; FACEGRAPH_VERBOSE=1 shows them here."
     )
 
 
@@ -103,10 +108,10 @@ def _start(
     http_options: dict[str, Any],
     metrics_port: int | None,
     listener: SocketHandoff | None,
+    folder: Path,
     watch: StartWatch,
 ) -> None:
-    for name, value in RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    prepare_own_ray()
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
     watch.step = "the imports of Ray and the stages"
     from ray import serve
@@ -128,11 +133,7 @@ def _start(
         raise ConfigurationError(f"The configuration file has a value that Ray Serve refuses: {error}") from None
     watch.step = "Ray's servers"
     _start_node(
-        metrics_port,
-        include_dashboard=False,
-        logging_level=logging.WARNING if verbose else logging.ERROR,
-        log_to_driver=verbose,
-        object_store_memory=256 * 2**20,  # enough: crops and results are small, images are compressed
+        folder, metrics_port, logging_level=logging.WARNING if verbose else logging.ERROR, log_to_driver=verbose
     )
     watch.watch_servers()
     logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)
@@ -142,18 +143,23 @@ def _start(
     serve.run(application, name=NAME, route_prefix="/", logging_config=logs)
 
 
-def _start_node(metrics_port: int | None, **options: Any) -> None:
+def _start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
     """Start Ray's servers, with a second attempt if that fails: Ray can wait for a server that has already ended."""
     from serve_app.serving.ray_private import start_node
 
+    sweep(folder)
     for last in (False, True):
         try:
-            start_node(metrics_port, **options)
+            start_node(folder, metrics_port, **options)
             return
-        except Exception:
+        except Exception as error:
+            cause = f"{error} The load of the machine is {os.getloadavg()[0]:.1f} on {cpu_count()} processors."
             if last:
-                raise
-            warn("Ray's servers did not start; trying a second time.")
+                raise ConfigurationError(
+                    f"Ray's servers did not start, the second time either: {cause}\n"
+                    f"Their logs are in {folder}/session_latest/logs."
+                ) from error
+            warn(f"Ray's servers did not start, trying a second time: {cause}")
             children = psutil.Process().children(recursive=True)
             for process in children:
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -14,6 +14,7 @@ import psutil
 import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
+from serve_app.cli.ray_folder import require_token_folder
 from serve_app.cli.ray_runtime import run_graph
 from serve_app.cli.service_lock import lock_data_folder
 from serve_app.cli.start_watch import StartWatch
@@ -22,6 +23,7 @@ from serve_app.control_groups import OWN_GROUPS, ControlGroups
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import ConfigurationError, FacegraphError, ModelFileError
 from serve_app.folders import private_folder
+from serve_app.listening import checked_host, checked_port, family_of
 from serve_app.resources import resource_dir
 from serve_app.settings import Settings, Topology
 from serve_app.settings.serve_file import read_serve_file
@@ -61,6 +63,8 @@ def serve(
         warn(f"{name} in the configuration file has no effect here: facegraph serve does not apply it.")
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    options |= {"host": checked_host(options["host"]), "port": checked_port(options["port"], "FACEGRAPH_PORT")}
+    require_token_folder()
     if file.settings.embedded_store:
         lock_data_folder(file.settings.data_dir)
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
@@ -96,7 +100,7 @@ def little_memory(topology: Topology, groups: ControlGroups = OWN_GROUPS) -> str
 
 
 def _refuse_taken_port(host: str, port: int, variable: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = family_of(host)
     advice = f"stop the program that listens there, or choose another port with {variable}."
     with socket.socket(family, socket.SOCK_STREAM) as caller:
         caller.settimeout(1)

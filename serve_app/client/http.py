@@ -110,11 +110,18 @@ def options_of(url: str, key: str, timeout_s: float) -> Json:
         raise ValueError("the key has a character that no HTTP header can have")  # without the key: it is a secret
     return {
         "base_url": url,
-        "headers": {"X-API-Key": key} if key else {},
+        "headers": _key_header(key),
         "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
         "limits": httpx.Limits(max_connections=None, max_keepalive_connections=64),
         "trust_env": not _is_loopback(url),  # a proxy cannot reach this machine's own address
     }
+
+
+def _key_header(key: str) -> dict[str, str]:
+    key = key.strip()  # a key in a file often ends in a line break
+    if not (key.isascii() and key.isprintable()):  # httpx would put the key into its message
+        raise ValueError("an API key consists of printable ASCII characters, this one has others")
+    return {"X-API-Key": key} if key else {}
 
 
 def object_of(response: httpx.Response) -> Json:

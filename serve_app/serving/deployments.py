@@ -20,7 +20,7 @@ from serve_app.errors import FacegraphError
 from serve_app.observability import store_metrics, tracing
 from serve_app.observability.logs import join_serve_log
 from serve_app.observability.metrics import ServeMetrics, StoreMetrics, http_observer
-from serve_app.process_environment import REPLICA_ENVIRONMENT
+from serve_app.process_environment import QUIET, REPLICA_ENVIRONMENT
 from serve_app.request_context import RequestContext, enter
 from serve_app.serving.call_batching import Call, Outcome
 from serve_app.serving.http_server import HttpServer
@@ -157,7 +157,7 @@ def deployment(replica: type, name: str, options: ServeOptions, alone: bool = Fa
     ``alone`` never runs two replicas, not even while one replaces the other. The deployment fails when that many
     ``attempts`` to start a first replica have failed.
     """
-    environment = {key: os.environ.get(key, default) for key, default in REPLICA_ENVIRONMENT.items()}
+    environment = QUIET | {key: os.environ.get(key, default) for key, default in REPLICA_ENVIRONMENT.items()}
     made: Deployment = serve.deployment(  # type: ignore[assignment]  # its overloads miss this form
         replica,
         name=name,

@@ -5,12 +5,21 @@ Ray can change these in any release, so no other module uses them.
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants, services
+from ray.experimental.internal_kv import _internal_kv_put
 from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.handle import DeploymentHandle
+
+SMALLEST_STORE, LARGEST_STORE = 80 * 2**20, 256 * 2**20
+"""Bytes of the object store: Ray refuses less than 75 MiB; crops and results are small, images are compressed."""
 
 
 def serve_request_id() -> str:
@@ -59,6 +68,41 @@ class LateAsgiApp:
         return self.build_http_app()
 
 
-def start_node(metrics_port: int | None, **options: Any) -> None:
-    """Call ``ray.init`` on loopback, with the Prometheus endpoint on ``metrics_port``; None takes a free port."""
-    ray.init(_node_ip_address="127.0.0.1", _metrics_export_port=metrics_port, **options)
+def start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
+    """Start Ray's servers on the loopback address, never joining others, and connect this process to them.
+
+    Args:
+        folder: for Ray's sockets and logs; only this user can read it afterwards.
+        metrics_port: of the Prometheus endpoint; None takes a free one.
+        options: further ones of ``ray.init``.
+    """
+    # Without a dashboard, Ray's API server does nothing but ask each cloud's metadata address whether it runs there.
+    start_api_server, services.start_api_server = services.start_api_server, lambda *_, **__: (None, None)
+    try:
+        ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",
+            _metrics_export_port=metrics_port,
+            _temp_dir=str(folder),
+            include_dashboard=False,
+            # Ray runs workers by a shell, and does not quote the interpreter's path itself.
+            runtime_env={"py_executable": shlex.quote(sys.executable)},
+            **object_store(folder),
+            **options,
+        )
+    finally:
+        services.start_api_server = start_api_server
+    # The node's agent asks for the API server's address every second until there is one; this is a closed port.
+    _internal_kv_put(ray_constants.DASHBOARD_ADDRESS, b"127.0.0.1:9", namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
+    folder.chmod(0o700)  # Ray opens it to all users
+
+
+def object_store(folder: Path, shared_memory: Path = Path("/dev/shm")) -> dict[str, Any]:  # noqa: S108
+    """Options of ``ray.init`` for an object store that fits into shared memory, otherwise one in ``folder``."""
+    try:
+        free = shutil.disk_usage(shared_memory).free
+    except OSError:
+        free = 0
+    if free < SMALLEST_STORE:
+        return {"object_store_memory": SMALLEST_STORE, "_plasma_directory": str(folder)}
+    return {"object_store_memory": min(LARGEST_STORE, free)}

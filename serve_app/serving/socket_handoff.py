@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 from serve_app.errors import ConfigurationError
+from serve_app.listening import family_of
 
 BACKLOG = 2048
 """Most connections that wait to be accepted."""
@@ -25,20 +26,24 @@ _WITHIN_S = 10.0  # timeout of the hand-over
 class SocketHandoff:
     """Holds a listening TCP socket and hands it to processes of this user that connect to a Unix socket.
 
-    ``host`` is an address of this machine; port 0 takes a free one. ``path`` is the Unix socket.
+    ``host`` is an address of this machine; port 0 takes a free one. ``path`` is the Unix socket, in a new folder inside
+    ``parent``, whose path must be short.
 
     Raises ConfigurationError if the port cannot be used.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    def __init__(self, host: str, port: int, parent: Path | None = None) -> None:
         try:
             # Reuses an address with lingering connections, but not one that another process listens on.
-            self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            self._socket = socket.create_server(
+                (host, port), family=family_of(host), backlog=BACKLOG, dualstack_ipv6=host == "::"
+            )
         except OSError as error:
             raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}).") from None
         self.port: int = self._socket.getsockname()[1]
-        self._folder = tempfile.mkdtemp(prefix="facegraph-")  # private, and short enough for a Unix socket's address
+        self._folder = tempfile.mkdtemp(
+            prefix="facegraph-", dir=parent
+        )  # private, and short enough for a Unix socket's address
         self.path = Path(self._folder) / "port"
         self._lender = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lender.bind(str(self.path))

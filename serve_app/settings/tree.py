@@ -91,8 +91,11 @@ class Settings(BaseSettings):
 
     @field_validator("api_key")
     @classmethod
-    def _no_empty_key(cls, key: SecretStr | None) -> SecretStr | None:
-        return key if key is not None and key.get_secret_value() else None
+    def _sendable_key(cls, key: SecretStr | None) -> SecretStr | None:
+        secret = key.get_secret_value().strip() if key is not None else ""  # one in a file often ends in a line break
+        if not secret.isprintable():
+            raise ValueError("an API key cannot contain a line break or another control character")
+        return SecretStr(secret) if secret else None
 
     @model_validator(mode="after")
     def _choose_topology(self) -> Settings:

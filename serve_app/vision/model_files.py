@@ -205,7 +205,7 @@ def _writable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ModelFileError(
             f"The model cache {folder} cannot be written ({error.strerror or error}): "
-            "set FACEGRAPH_MODEL_CACHE_DIR to a writable folder."
+            "set FACEGRAPH_MODEL_CACHE_DIR, or HOME, to a folder that can be written to."
         ) from error
 
 

@@ -11,9 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 
 import facegraph.client
 import serve_app.client
-from serve_app.client import ApiError, Client, ServiceUnreachable
+from serve_app.client import ApiError, AsyncClient, Client, ServiceUnreachable
 from serve_app.domain import Role
 from tests.cli.conftest import Service, error_answer
+from tests.cli.conftest import facegraph as run
 from tests.fakes.stages import FAKE_MODEL, FakeFace, fake_picture
 
 ADA, BOB = fake_picture("ada"), fake_picture("bob")
@@ -168,3 +169,20 @@ def test_nothing_listening_is_said_at_once() -> None:
         assert not client.ready()
         assert not client.wait_until_ready(0)
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("key", ["secret-0123\n4567", "secret-0123456789\x00", "schlüssel-0123456789"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="printable ASCII") as refused:
+            kind("http://127.0.0.1:9", key)
+        assert key not in str(refused.value)
+    shown = run("info", "--url", "http://127.0.0.1:9", "--key", key)
+    assert shown.exit_code == 2
+    assert "key is not valid" in shown.output
+    assert key not in shown.output
+
+
+def test_blanks_around_a_key_are_left_out(service: Service) -> None:
+    with Client(service.url, f" {service.secrets[Role.ADMIN]}\n") as client:
+        assert client.info()["key"]

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from serve_app import __version__
+from serve_app.cli.options import chosen_url
 from serve_app.cli.output import table
 from serve_app.domain import (
     DEFAULT_TENANT,
@@ -91,6 +92,40 @@ def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     shown.add_row("[bold]a[/nothing] b\x1b[31m")
     Console().print(shown)
     assert "[bold]a[/nothing] b [31m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("", "", "http://127.0.0.1:8000"),
+        ("", "9000", "http://127.0.0.1:9000"),
+        ("0.0.0.0", "", "http://127.0.0.1:8000"),
+        ("::", "9000", "http://[::1]:9000"),
+        ("[::1]", "", "http://[::1]:8000"),
+        ("10.0.0.1", "", "http://10.0.0.1:8000"),
+    ],
+)
+def test_commands_call_the_service_where_it_listens(
+    host: str, port: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEGRAPH_HOST", host)
+    monkeypatch.setenv("FACEGRAPH_PORT", port)
+    assert chosen_url("") == url
+    assert chosen_url("https://faces.example/") == "https://faces.example"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--port", "70000"), "1 to 65535"),
+        (("--port", "0"), "1 to 65535"),
+        (("--host", "no such name"), "no such name"),
+    ],
+)
+def test_an_address_on_which_nobody_can_listen_is_refused(options: tuple[str, str], words: str) -> None:
+    refused = facegraph("serve", *options)
+    assert refused.exit_code == 2
+    assert words in refused.output
 
 
 def test_version() -> None:

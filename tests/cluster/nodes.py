@@ -23,9 +23,9 @@ import psutil
 import yaml
 
 from scripts.servers.ports import free_port
-from serve_app.cli.ray_runtime import RAY_ENVIRONMENT
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery import open_keys
+from serve_app.process_environment import NODE_ENVIRONMENT, QUIET
 from serve_app.settings import load_settings
 from tests.graph.service import ROOT, model_environment
 
@@ -54,8 +54,8 @@ class Cluster:
         token = secrets.token_hex(16)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("FACEGRAPH_", "RAY_"))},
-            **RAY_ENVIRONMENT,
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",  # the word for: several nodes
+            **QUIET,
+            **NODE_ENVIRONMENT,
             **model_environment(),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": token,

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from ray.scripts.scripts import start as ray_start
 from ray.serve.schema import ServeDeploySchema
 
+from serve_app.process_environment import NODE_ENVIRONMENT, QUIET
 from serve_app.settings import Settings
 from tests.deploy.kuberay import RayService
 
@@ -255,10 +256,24 @@ def test_the_image_copies_what_there_is_and_runs_without_rights() -> None:
 
 def test_the_image_writes_into_its_volume_alone() -> None:
     """compose.yaml and Kubernetes run it on a read-only file system."""
-    settings = dict(re.findall(r"\b(FACEGRAPH_\w+)=(\S+)", dockerfile().rpartition("\nENV ")[2].partition("\nUSER")[0]))
+    settings = dict(
+        re.findall(r"\b(FACEGRAPH_\w+)=(\S+)", dockerfile().rpartition("\nFROM ")[2].partition("\nUSER")[0])
+    )
     assert "VOLUME /data" in dockerfile().splitlines()
     for name in ("FACEGRAPH_DATA_DIR", "FACEGRAPH_MODEL_CACHE_DIR"):
         assert Path(settings[name]).is_relative_to("/data"), name
+
+
+def test_the_image_has_the_environment_that_every_process_needs() -> None:
+    variables = dict(re.findall(r"\b((?:RAY|ORT)_\w+)=(\S+)", dockerfile().rpartition("\nFROM ")[2]))
+    assert variables == QUIET | NODE_ENVIRONMENT
+
+
+def test_containers_leave_that_environment_alone() -> None:
+    """They get it from the image; what is set for a container would take its place."""
+    pods = [container for pod in PODS for container in pod["spec"]["containers"]]
+    named = {entry["name"] for container in pods for entry in container.get("env", [])}
+    assert not (named | COMPOSE["services"]["facegraph"]["environment"].keys()) & (QUIET | NODE_ENVIRONMENT).keys()
 
 
 def test_what_the_image_copies_suffices_to_install_the_service(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from scripts.servers.ports import free_port
 from serve_app.domain import Role
 from serve_app.errors import TenantExists
 from serve_app.gallery import KeyStore, TenantStore, open_database
+from serve_app.listening import url_of
 from serve_app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ class RunningService:
         self.data_dir = data_dir
         self.key = secrets.token_urlsafe(32) if key == "" else key
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = url_of(environment.get("FACEGRAPH_HOST", "127.0.0.1"), self.port)
         self.metrics_port = free_port()
         self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         self._environment = {

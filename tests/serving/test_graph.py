@@ -15,6 +15,7 @@ from ray.serve.deployment import Deployment
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.app import build
+from serve_app.process_environment import QUIET
 from serve_app.resources import resource_dir
 from serve_app.settings import Topology, load_settings
 from serve_app.settings.serve_file import read_serve_file
@@ -74,6 +75,12 @@ def test_embedded_stores_have_one_replica_even_while_it_is_replaced(
 ) -> None:
     found = deployments({"topology": topology, "storage": storage})
     assert {name for name, each in found.items() if each._deployment_config.max_surge_percent == 0} == alone
+
+
+@pytest.mark.parametrize("name", ["local", "cluster"])
+def test_replicas_report_to_nobody(name: str) -> None:
+    for each in deployments(arguments(name)).values():
+        assert each.ray_actor_options["runtime_env"]["env_vars"].items() >= QUIET.items()
 
 
 def test_on_a_cluster_a_replaced_replica_may_finish_what_it_works_on() -> None:

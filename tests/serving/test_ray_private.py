@@ -5,16 +5,29 @@ from __future__ import annotations
 
 import ast
 import inspect
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
+import ray._private.node
 import ray.serve._private.replica
 import ray.serve.context
+from ray._private import services
+from ray.dashboard.modules.event.event_agent import EventAgent
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.process_environment import RAY_ENVIRONMENT, REPLICA_ENVIRONMENT
+from serve_app.process_environment import (
+    LOOPBACK_ENVIRONMENT,
+    NODE_ENVIRONMENT,
+    OTHER_RAY,
+    QUIET,
+    REPLICA_ENVIRONMENT,
+)
 from serve_app.serving import ray_private
+from serve_app.serving.ray_private import LARGEST_STORE, SMALLEST_STORE
 
 ROOT = Path(__file__).resolve().parents[2]
 RAY = Path(ray.__file__).parent
@@ -37,17 +50,59 @@ def test_serve_builds_the_http_application_by_the_method_of_this_name() -> None:
 def test_ray_starts_on_a_given_address_and_metrics_port() -> None:
     # ray.init takes private arguments as keywords that its signature does not list; its source reads each by name.
     source = inspect.getsource(ray.init)
-    assert "_node_ip_address" in source
-    assert "_metrics_export_port" in source
+    for name in ("_node_ip_address", "_metrics_export_port", "_temp_dir", "_plasma_directory"):
+        assert f"{name}: " in source
 
 
-@pytest.mark.parametrize("name", [*RAY_ENVIRONMENT, *REPLICA_ENVIRONMENT])
+def test_the_api_server_can_be_left_out() -> None:
+    assert "services.start_api_server(" in inspect.getsource(ray._private.node.Node.start_api_server)
+    assert "return None, None" in inspect.getsource(services.start_api_server)
+    agent = inspect.getsource(EventAgent)
+    assert "ray_constants.DASHBOARD_ADDRESS" in agent
+    assert "ray_constants.KV_NAMESPACE_DASHBOARD" in agent
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name in QUIET if name.startswith("RAY_")),
+        *NODE_ENVIRONMENT,
+        *LOOPBACK_ENVIRONMENT,
+        *REPLICA_ENVIRONMENT,
+        *OTHER_RAY,
+    ],
+)
 def test_ray_reads_the_variable(name: str) -> None:
     python = (path.read_bytes() for path in RAY.rglob("*.py"))
     servers = [*RAY.glob("_raylet*.so"), *(RAY / "core" / "src" / "ray").rglob("raylet")]
     # Ray's servers read RAY_x as the setting x.
     wanted = [name.encode(), name.removeprefix("RAY_").encode()]
     assert any(wanted[0] in text for text in python) or any(wanted[1] in path.read_bytes() for path in servers)
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "wanted"),
+    [
+        (1000, {"object_store_memory": LARGEST_STORE}),
+        (100, {"object_store_memory": 100 * 2**20}),
+        (64, {"object_store_memory": SMALLEST_STORE, "_plasma_directory": "/folder"}),
+        (None, {"object_store_memory": SMALLEST_STORE, "_plasma_directory": "/folder"}),
+    ],
+)
+def test_the_object_store_fits_into_shared_memory(
+    free_mib: int | None, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_usage(path: Path) -> SimpleNamespace:
+        if free_mib is None:
+            raise FileNotFoundError(path)
+        return SimpleNamespace(free=free_mib * 2**20)
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    assert ray_private.object_store(Path("/folder")) == wanted
+
+
+def test_ray_takes_the_smallest_object_store() -> None:
+    assert ray._private.ray_constants.OBJECT_STORE_MINIMUM_MEMORY_BYTES <= SMALLEST_STORE
 
 
 def test_no_other_module_uses_a_private_name_of_ray() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import socket
 from pathlib import Path
@@ -53,6 +54,27 @@ def test_a_taken_port_and_a_lender_that_is_gone_are_said_in_words() -> None:
     listener.close()
     with pytest.raises(ConfigurationError, match="cannot be received"):
         receive_socket(listener.path)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_both_families_reach_a_wildcard_of_ipv6(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    for host, reached in (("::1", {"::1"}), ("::", {"::1", "127.0.0.1"})):
+        listener = SocketHandoff(host, 0, tmp_path)
+        try:
+            assert listener.path.is_relative_to(tmp_path)
+            found = set()
+            for address in ("::1", "127.0.0.1"):
+                with contextlib.suppress(OSError):
+                    socket.create_connection((address, listener.port), timeout=60).close()
+                    found.add(address)
+            assert found == reached
+        finally:
+            listener.close()
 
 
 def test_requests_are_served_and_counted() -> None:

@@ -42,6 +42,21 @@ def test_the_admin_key_goes_to_no_deployment(monkeypatch: pytest.MonkeyPatch) ->
     assert settings.without_secrets().api_key is None
 
 
+def test_a_key_from_a_file_is_taken_without_the_line_break_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_API_KEY", " secret-0123456789abcdef\r\n")
+    key = load_settings().api_key
+    assert key is not None
+    assert key.get_secret_value() == "secret-0123456789abcdef"
+
+
+@pytest.mark.parametrize("key", ["secret-0123\n456789abcdef", "secret-0123456789\tabcdef"])
+def test_a_key_that_no_client_can_send_is_refused_and_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_API_KEY", key)
+    with pytest.raises(ConfigurationError, match=r"api_key: .*line break") as refused:
+        load_settings()
+    assert "secret-0123" not in refused.value.message
+
+
 def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEGRAPH_API_KEY", "")
     assert load_settings().api_key is None

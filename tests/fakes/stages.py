@@ -98,10 +98,11 @@ class FakeDetector(FakeStage):
         info = ImageInfo(described["width"], described["height"], "JPEG", len(image))
         return Detection(info, tuple(_detected(face, options.liveness) for face in faces[: options.max_faces]))
 
-    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
-        """Of the faces with these boxes."""
+    async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
+        """Of the faces in these places."""
         detection = await self.detect(image, DetectOptions(liveness=True))
-        return [next(face.liveness_crops for face in detection.faces if face.box == box) for box in boxes]
+        by_box = {face.box: face.liveness_crops for face in detection.faces}
+        return [by_box[box] for box, _ in places]
 
 
 class FakeEmbedder(FakeStage):

@@ -25,7 +25,7 @@ def test_faces_are_where_the_composition_says(analyser: FaceAnalyser, tmp_path: 
     picture, boxes = compose(heads, (640, 480), 48, 5, np.random.default_rng(1))
     assert picture.shape == (480, 640, 3)
     assert boxes[:, 2] == pytest.approx(48)
-    found = analyser.detector.detect(picture).boxes
+    found = analyser.finder.detector.detect(picture).boxes
     assert len(found) == len(boxes) == 5
     assert (overlap(boxes, found) >= IOU).sum() == 5
 
@@ -40,7 +40,7 @@ def test_a_strip_beside_the_face(analyser: FaceAnalyser) -> None:
     whole = photos.decode(photos.astronaut())
     strip = beside_faces(analyser.detector, whole)
     assert strip is not None
-    (box,) = analyser.detector.detect(whole).boxes
+    (box,) = analyser.finder.detector.detect(whole).boxes
     assert strip.shape[0] == 512
     # Detections at other scales have boxes a few pixels wider.
     expected = max(int(box[0] - box[2] / 2), 512 - int(box[0] + 1.5 * box[2]) - 1)

@@ -35,8 +35,8 @@ class Detector(Stage, Protocol):
     async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
         """Crops for the liveness scorer of faces that were detected on this image without them.
 
-        ``places`` has box and ``turned`` of each face.
-        For each face a mapping of model id to uint8 (height, width, 3) BGR. Raises ImageError as :meth:`detect`.
+        ``places`` has box and ``turned`` of each face. Returns for each a mapping of model id to uint8 (height, width,
+        3) BGR. Raises ImageError as :meth:`detect`.
         """
 
 

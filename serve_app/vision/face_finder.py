@@ -134,7 +134,7 @@ class FaceFinder:
             faces = self._distinct([self.read_again(pixels, face) for face in faces])
 
     def _direction(self, pixels: Pixels, face: FoundFace) -> int:
-        """The direction in which a close-up of the face has the highest score."""
+        """The direction in which a close-up of the face has the highest score, if that is certain; else its own."""
 
         def score(turned: int) -> float:
             return float(self.detector.close_up(pixels, face.box, ALONE, turned).scores.sum())
@@ -144,7 +144,8 @@ class FaceFinder:
             return face.turned
         scores = {face.turned: own}  # the first one wins a tie
         scores |= {turned: score(turned) for turned in (0, *OTHER_DIRECTIONS) if turned != face.turned}
-        return max(scores, key=lambda turned: scores[turned])
+        best = max(scores, key=lambda turned: scores[turned])
+        return best if scores[best] >= CERTAIN else face.turned
 
     def _distinct(self, faces: Sequence[FoundFace]) -> list[FoundFace]:
         """Each face once, as it is clearest, in the directions of clear faces; without one, in that of the clearest."""

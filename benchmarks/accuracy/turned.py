@@ -1,12 +1,12 @@
 """Faces on pictures that are turned without saying so: found, matched, strangers answered; and what that costs upright.
 
 People are enrolled with one image each, upright. Their second images, and one image each of other people, are searched
-in four directions, and tilted by 30, 45 and 60 degrees. The strangers are searched again in galleries that were enrolled
-in their own direction, since templates of misread faces resemble each other. The steps are the service's own, in one
-process; each image's central face counts, as LFW's labels do; the threshold is a search's default.
+in four directions, and tilted by 30, 45 and 60 degrees. The strangers are searched again in galleries that were
+enrolled in their own direction, since templates of misread faces resemble each other. The steps are the service's own,
+in one process; each image's central face counts, as LFW's labels do; the threshold is a search's default.
 
-The cost is the time of detection and embedding on upright 640x480 images, with the directions compared and without, side
-by side.
+The cost is the time of detection and embedding on upright 640x480 images, with the directions compared and without,
+side by side.
 """
 
 from __future__ import annotations

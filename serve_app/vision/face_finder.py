@@ -148,13 +148,14 @@ class FaceFinder:
         return best if scores[best] >= CERTAIN else face.turned
 
     def _distinct(self, faces: Sequence[FoundFace]) -> list[FoundFace]:
-        """Each face once, as it is clearest, in the directions of clear faces; without one, in that of the clearest."""
+        """Each face once, as it is clearest, in the directions of clear faces; without one, upright ones only."""
         kept: list[FoundFace] = []
         for face in sorted(faces, key=lambda face: -face.clarity - (0 if face.turned else BENEFIT)):
             if not any(self._same(face, other) for other in kept):
                 kept.append(face)
-        directions = {face.turned for face in kept if face.clarity >= CERTAIN} or {face.turned for face in kept[:1]}
-        return [face for face in kept if face.turned in directions]
+        directions = {face.turned for face in kept if face.clarity >= CERTAIN}
+        # In four directions, four times as many things look like faces, but hardly any of them clearly.
+        return [face for face in kept if face.turned in directions] or [face for face in faces if not face.turned]
 
     def _same(self, face: FoundFace, other: FoundFace) -> bool:
         pairs = ((face, other), (other, face))

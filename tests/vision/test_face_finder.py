@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from skimage import data as skimage_data
 
 from serve_app.domain import DetectedFace, DetectOptions, Pixels, QualityCode
 from serve_app.settings import DetectorSettings, Limits
@@ -171,6 +172,13 @@ def test_a_picture_without_a_face_has_none_in_any_direction(analyser: FaceAnalys
     pixels = photos.decode(photos.no_face())
     assert FaceFinder(Watched(), 0.3).every(pixels) == ([], 0)
     assert seen == [0, 90, 270, 180]
+
+
+def test_an_upside_down_cat_is_no_face(analyser: FaceAnalyser) -> None:
+    """A part of it looks like a face that stands on its head, but not clearly."""
+    assert (
+        analyser.analyse(encode_jpeg(skimage_data.chelsea()[..., ::-1].copy()), DetectOptions(every=True)).faces == ()
+    )
 
 
 def test_faces_beyond_the_limit_are_counted(catalogue: Catalogue, files: ModelFiles, analyser: FaceAnalyser) -> None:

@@ -55,7 +55,9 @@ def test_pictures_without_a_face(analyser: FaceAnalyser, tmp_path: Path) -> None
     assert len(own) >= 5
     assert all(pixels.dtype == np.uint8 and pixels.shape[2] == 3 for pixels in own.values())
     count = len(own) + 6
-    given = list(face_free(analyser.finder.detector, [tmp_path / "one.jpg"], count, [(320, 240)], np.random.default_rng(1)))
+    given = list(
+        face_free(analyser.finder.detector, [tmp_path / "one.jpg"], count, [(320, 240)], np.random.default_rng(1))
+    )
     assert [kind for kind, _, _ in given] == ["scikit-image"] * len(own) + ["background"] + ["mosaic"] * 5
 
 

@@ -105,7 +105,7 @@ class FakeDetector(FakeStage):
         faces = sorted((FakeFace(**face) for face in described["faces"]), key=lambda face: -face.size)
         info = ImageInfo(described["width"], described["height"], "JPEG", len(image))
         found = tuple(_detected(face, options.liveness) for face in faces[: options.max_faces])
-        return Detection(info, found, left_out=described["left_out"])
+        return Detection(info, found, left_out=described.get("left_out", 0))
 
     async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
         """Of the faces in these places."""

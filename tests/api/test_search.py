@@ -192,7 +192,8 @@ def test_unknown_collections_and_those_of_others(world: World) -> None:
 
 def test_measures_of_a_face_have_six_digits() -> None:
     measures = {"quality": 0.9394431710243225, "detection_score": np.float32(1 / 3)}
-    view = SearchedFaceView(box=None, landmarks=None, quality_details=None, turned=None, matches=[], **measures)
+    others = {"box": None, "landmarks": None, "quality_details": None, "turned": None, "matches": []}
+    view = SearchedFaceView(**others, **measures)
     assert (view.quality, view.detection_score) == (0.939443, 0.333333)
     nothing = dict.fromkeys(measures)
-    assert SearchedFaceView(box=None, landmarks=None, quality_details=None, matches=[], **nothing).quality is None
+    assert SearchedFaceView(**others, **nothing).quality is None

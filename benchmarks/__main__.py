@@ -19,6 +19,7 @@ BENCHMARKS = {
     "accuracy": ("accuracy.templates.benchmark", "Verification and open-set identification; the anchors of the score."),
     "detection": ("accuracy.detection.benchmark", "Recall by face width on group images; false faces."),
     "identification": ("accuracy.identification", "Open-set identification through HTTP: rank-1, share found, FPIR."),
+    "turned": ("accuracy.turned", "Faces that lie on their side or stand on their head: matched, strangers answered."),
     "quality": ("accuracy.quality.benchmark", "Quality against false non-matches; error rates of the quality codes."),
     "occlusion": ("accuracy.occlusion.benchmark", "Detecting drawn masks, sunglasses and hands from templates."),
     "liveness": ("accuracy.liveness", "Attacks accepted and live people rejected: APCER, BPCER, ACER."),

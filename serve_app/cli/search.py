@@ -54,6 +54,8 @@ def search(
     for number, face in enumerate(answer["faces"], 1):
         stdout.print(Text(_heading(number, len(answer["faces"]), face), "bold"), soft_wrap=True)
         show_whole(_matches(face))
+    if answer.get("faces_left_out"):
+        note(f"{answer['faces_left_out']} smaller faces were left out: there are more than the service's limit.")
     note(_meaning(answer))
 
 
@@ -62,6 +64,7 @@ def _heading(number: int, count: int, face: dict[str, Any]) -> str:
     text = f"Face {number} of {count}: " if count > 1 else ""
     text += f"{box['width']:.0f}x{box['height']:.0f} pixels at ({box['x']:.0f}, {box['y']:.0f})"
     text += f", quality {face['quality']:.2f}"
+    text += f", turned by {face['turned']} degrees" if face.get("turned") else ""
     live = face.get("liveness")
     return text + (f", {'live' if live['is_live'] else 'NOT LIVE'} ({live['probability']:.2f})" if live else "")
 

@@ -32,10 +32,11 @@ class Detector(Stage, Protocol):
         """
 
     @read
-    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
+    async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
         """Crops for the liveness scorer of faces that were detected on this image without them.
 
-        For each box a mapping of model id to uint8 (height, width, 3) BGR. Raises ImageError as :meth:`detect`.
+        ``places`` has box and ``turned`` of each face. Returns for each a mapping of model id to uint8 (height, width,
+        3) BGR. Raises ImageError as :meth:`detect`.
         """
 
 

@@ -70,6 +70,11 @@ class Appearance:
     roll: float
     yaw: float
 
+    @property
+    def turned(self) -> int:
+        """As in :class:`DetectedFace`: the quarter turn nearest to the roll, of which the rest is the head's own."""
+        return round(self.roll / 90) % 4 * 90
+
     @classmethod
     def of(cls, face: DetectedFace) -> Appearance:
         """The appearance of a detected face."""

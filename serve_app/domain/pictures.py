@@ -63,7 +63,8 @@ class Quality:
         sharpness: variance of the Laplacian of the aligned 112x112 crop, grey levels squared.
         brightness: mean grey level of the aligned crop, 0 to 255.
         eye_distance: distance between the eye centres in pixels of the upright image.
-        roll: in-plane rotation in degrees, positive clockwise as seen.
+        roll: in-plane rotation in the image in degrees, positive clockwise as seen, -180 to 180. What a face is turned
+            by (:attr:`DetectedFace.turned`) is a part of it, which lowers neither ``value`` nor leads to a code.
         yaw: left-right rotation in degrees, estimated from the nose's position between the eyes.
         codes: defects of the face; empty for a good one.
     """
@@ -85,6 +86,8 @@ class DetectedFace:
         landmarks: float32 (5, 2): right eye, left eye, nose, right and left mouth corner, of the person shown.
         detection_score: 0 to 1.
         crop: the aligned face for the embedder, uint8 (112, 112, 3) BGR.
+        turned: degrees clockwise by which the face is turned in the image: 0, 90 (the top of the head is to the right),
+            180 or 270. Box and landmarks are in the image; crops show the face upright.
         liveness_crops: model id -> uint8 (height, width, 3) BGR, cut from the image at full size; empty unless
             liveness was asked for.
     """
@@ -94,15 +97,22 @@ class DetectedFace:
     detection_score: float
     quality: Quality
     crop: Pixels
+    turned: int = 0
     liveness_crops: Mapping[str, Pixels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The detector's result for one image; ``faces`` has the largest box first."""
+    """The detector's result for one image.
+
+    Attributes:
+        faces: largest box first.
+        left_out: smaller faces that were found, beyond the number of faces that the service's limits allow.
+    """
 
     image: ImageInfo
     faces: tuple[DetectedFace, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,8 @@ class DetectOptions:
     Attributes:
         max_faces: keep only this number of largest faces; None keeps all.
         liveness: also cut the crops that the liveness models need.
-        every: also search a large image for small faces, which takes longer; without it only its large faces are
-            reliably found.
+        every: find all faces. Without it only the main face is of interest, and those that it could be confused with:
+            smaller ones are looked for only if there is none, which takes less time.
     """
 
     max_faces: int | None = None

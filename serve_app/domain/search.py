@@ -125,6 +125,7 @@ class SearchResult:
         faces: one entry per face of the image.
         model: id of the embedder.
         timings: name of a step -> milliseconds.
+        left_out: as in :class:`Detection`.
     """
 
     image: ImageInfo | None
@@ -132,6 +133,7 @@ class SearchResult:
     model: str
     threshold: Threshold
     timings: Mapping[str, float]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

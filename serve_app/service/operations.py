@@ -127,7 +127,11 @@ class Operations:
             return tuple(CheckedFace(checked.face) for _, faces in found for checked in faces)
         lacking = [(image, [each.face for each in faces if each.liveness is None]) for image, faces in found]
         crops = await asyncio.gather(
-            *(self.detector.liveness_crops(image, [face.box for face in faces]) for image, faces in lacking if faces)
+            *(
+                self.detector.liveness_crops(image, [(face.box, face.turned) for face in faces])
+                for image, faces in lacking
+                if faces
+            )
         )
         faces = [face for _, faces in lacking for face in faces]
         with_crops = [

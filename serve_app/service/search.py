@@ -114,6 +114,7 @@ class SearchOperations(UnknownCaptureOperations):
             model=model,
             threshold=answer.threshold,
             timings=clock.milliseconds(),
+            left_out=detection.left_out,
         )
         if keep_unknown is None or policy is None:
             return result

@@ -37,7 +37,7 @@ class DetectorStage:
         liveness = [catalogue.get(model) for model in settings.liveness.models]
         workers = settings.detector.workers or cpu_count()
         self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
-        self._analyser.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
+        self._analyser.finder.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
         self._metrics = metrics("detector")
         self._metrics.model(entry.id, session.provider)
@@ -50,10 +50,10 @@ class DetectorStage:
         self._metrics.faces(len(detection.faces))
         return detection
 
-    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
+    async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
         """See :class:`~serve_app.contracts.Detector`."""
         with self._metrics.operation("liveness_crops"):
-            return [*await self._run(self._analyser.liveness_crops, image, boxes)]
+            return [*await self._run(self._analyser.liveness_crops, image, places)]
 
     async def _run(self, work: Callable[..., Result], *args: Any) -> Result:
         def run() -> Result:

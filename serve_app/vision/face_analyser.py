@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from serve_app.domain import Box, DetectedFace, Detection, DetectOptions, ImageInfo, Pixels
+from serve_app.domain import Box, DetectedFace, Detection, DetectOptions, ImageInfo, Pixels, Quality
 from serve_app.settings import DetectorSettings, Limits
 from serve_app.vision.align import align, face_scale
 from serve_app.vision.catalogue import ModelEntry
+from serve_app.vision.face_finder import FaceFinder, FoundFace
 from serve_app.vision.image import read_image
 from serve_app.vision.liveness_ensemble import liveness_crop, liveness_spec
 from serve_app.vision.onnx_session import InferenceSession
 from serve_app.vision.quality import assess
-from serve_app.vision.yunet import RawFaces, YuNet
+from serve_app.vision.quarter_turns import upright_boxes, upright_points, upright_view
+from serve_app.vision.yunet import YuNet
+
+LEAST_DECODED = 1280
+"""Long side in pixels that a large JPEG is at least decoded at where only its largest faces count."""
 
 FINEST = 0.5
 """Largest scale (crop pixels per image pixel) at which crops are cut from an image decoded at a reduced size. Up to it,
@@ -34,7 +40,8 @@ class FaceAnalyser:
     def __init__(
         self, session: InferenceSession, settings: DetectorSettings, limits: Limits, liveness: Sequence[ModelEntry] = ()
     ) -> None:
-        self.detector = YuNet(session, settings)
+        self.finder = FaceFinder(YuNet(session, settings), settings.nms_iou)
+        self._least_decoded = max(LEAST_DECODED, 2 * settings.input_side)
         self._limits = limits
         self._liveness = [(entry.id, liveness_spec(entry), entry.input) for entry in liveness]
 
@@ -43,49 +50,66 @@ class FaceAnalyser:
 
         Raises ImageError: too large, not a supported format, damaged, too small.
         """
-        # Unless it must find every face, the detector reads the image at `coarse_side` at most. Liveness models judge
-        # texture, so they get the pixels as they were sent.
+        # Where only large faces count, less is decoded. Liveness models judge texture, so they get the pixels as sent.
         full_size = options.every or options.liveness
-        info, pixels = read_image(image, self._limits, long_side=0 if full_size else self.detector.coarse_side)
-        raw = self.detector.detect(pixels, every=options.every)
-        count = min(options.max_faces or len(raw), self._limits.max_faces_per_image)
-        largest = np.argsort(-raw.boxes[:, 2] * raw.boxes[:, 3], kind="stable")[:count]
+        info, pixels = read_image(image, self._limits, long_side=0 if full_size else self._least_decoded)
+        limit = self._limits.max_faces_per_image
+        most = min(options.max_faces or limit, limit)
+        found = None if options.every else self.finder.largest(pixels, options.max_faces)
+        if found is None:
+            if pixels.shape[1] < info.width:
+                _, pixels = read_image(image, self._limits)
+            found = self.finder.every(pixels, most)
+        faces, count = found
+        faces = faces[:most]
         if pixels.shape[1] < info.width:
-            raw = _enlarged(raw, info.width / pixels.shape[1], info.height / pixels.shape[0])
-            scales = [face_scale(raw.landmarks[index]) * info.width / pixels.shape[1] for index in largest]
-            if max(scales, default=0.0) > FINEST:
+            shrunk = info.width / pixels.shape[1], info.height / pixels.shape[0]
+            faces = [face.enlarged(*shrunk) for face in faces]
+            if any(face_scale(face.landmarks) * shrunk[0] > FINEST for face in faces):
                 _, pixels = read_image(image, self._limits)  # crops of small faces are cut at full resolution
-        return Detection(info, tuple(self._face(pixels, info, raw, index, options.liveness) for index in largest))
+                faces = [self.finder.read_again(pixels, face) for face in faces]
+        left_out = count - len(faces) if most == limit else 0
+        return Detection(
+            info, tuple(self._face(pixels, info, face, options.liveness) for face in faces), left_out=left_out
+        )
 
-    def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[dict[str, Pixels]]:
-        """Liveness crops of faces that were detected before on this file, by their boxes in the upright image.
+    def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[dict[str, Pixels]]:
+        """Liveness crops of faces that were detected before on this file.
 
-        Returns one mapping per box: model id -> uint8 (height, width, 3) BGR. Raises ImageError as :meth:`analyse`.
+        ``places`` has for each face its box in the upright image, and by how many degrees it is turned. Returns one
+        mapping per face: model id -> uint8 (height, width, 3) BGR. Raises ImageError as :meth:`analyse`.
         """
         _, pixels = read_image(image, self._limits)
-        return [self._liveness_crops(pixels, box) for box in boxes]
+        return [self._liveness_crops(pixels, box, turned) for box, turned in places]
 
-    def _liveness_crops(self, pixels: Pixels, box: Box) -> dict[str, Pixels]:
-        return {model: liveness_crop(pixels, box, spec, size) for model, spec, size in self._liveness}
+    def _liveness_crops(self, pixels: Pixels, box: Box, turned: int) -> dict[str, Pixels]:
+        view, upright = upright_view(pixels, turned), _upright_box(box, turned, pixels.shape[1], pixels.shape[0])
+        return {model: liveness_crop(view, upright, spec, size) for model, spec, size in self._liveness}
 
-    def _face(self, pixels: Pixels, info: ImageInfo, raw: RawFaces, index: int, liveness: bool) -> DetectedFace:
-        box = Box(*(float(value) for value in raw.boxes[index]))
-        score = float(raw.scores[index])
+    def _face(self, pixels: Pixels, info: ImageInfo, face: FoundFace, liveness: bool) -> DetectedFace:
+        box = Box(*(float(value) for value in face.box))
         shrunk = np.array([pixels.shape[1] / info.width, pixels.shape[0] / info.height], np.float32)
-        placed = self.detector.placed(pixels, raw.boxes[index] * np.tile(shrunk, 2), raw.landmarks[index] * shrunk)
-        landmarks = np.ascontiguousarray(placed / shrunk)
-        crop = align(pixels, placed)
+        crop = align(pixels, face.landmarks * shrunk)
         return DetectedFace(
             box=box,
-            landmarks=landmarks,
-            detection_score=score,
-            quality=assess(crop, box, landmarks, score, info.width, info.height),
+            landmarks=np.ascontiguousarray(face.landmarks),
+            detection_score=face.score,
+            quality=_quality(crop, box, face, info),
             crop=crop,
-            liveness_crops=self._liveness_crops(pixels, box) if liveness else {},
+            turned=face.turned,
+            liveness_crops=self._liveness_crops(pixels, box, face.turned) if liveness else {},
         )
 
 
-def _enlarged(raw: RawFaces, x: float, y: float) -> RawFaces:
-    """The same faces in pixels of an image that is ``x`` times as wide and ``y`` times as high."""
-    ratio = np.array([x, y], np.float32)
-    return RawFaces(raw.boxes * np.tile(ratio, 2), raw.landmarks * ratio, raw.scores)
+def _quality(crop: Pixels, box: Box, face: FoundFace, info: ImageInfo) -> Quality:
+    """The quality of the face in its upright view, since nothing is lost by turning a picture; roll is the image's."""
+    size = (info.width, info.height)
+    view_size = size[::-1] if face.turned % 180 else size
+    landmarks = upright_points(face.landmarks, face.turned, *size)
+    quality = assess(crop, _upright_box(box, face.turned, *size), landmarks, face.score, *view_size)
+    return replace(quality, roll=(quality.roll + face.turned + 180) % 360 - 180) if face.turned else quality
+
+
+def _upright_box(box: Box, turned: int, width: int, height: int) -> Box:
+    values = np.array([box.x, box.y, box.width, box.height])
+    return Box(*(float(value) for value in upright_boxes(values, turned, width, height))) if turned else box

@@ -48,7 +48,7 @@ def liveness_crop(pixels: Pixels, box: Box, liveness: LivenessSpec, size: InputS
     """
     left, top, right, bottom = crop_bounds(pixels.shape[1], pixels.shape[0], box, liveness.crop_scale)
     part = pixels[top : bottom + 1, left : right + 1]
-    crop: Pixels = cv2.resize(part, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
+    crop: Pixels = cv2.resize(np.ascontiguousarray(part), (size.width, size.height), interpolation=cv2.INTER_LINEAR)
     return crop
 
 

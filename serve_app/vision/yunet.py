@@ -1,10 +1,11 @@
-"""YuNet, an anchor-free face detector with five landmarks: inference at several scales, and decoding.
+"""YuNet, an anchor-free face detector with five landmarks: inference at several scales and in four directions.
 
 Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research, 2023.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -16,14 +17,12 @@ from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
 from serve_app.vision.catalogue import InputSpec
 from serve_app.vision.onnx_session import InferenceSession
+from serve_app.vision.quarter_turns import boxes_in_picture, points_in_picture, upright_view
 from serve_app.vision.tensors import resize, to_tensor
 
 Array = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
-FINER = 1280
-"""Long side in pixels of the pass for small faces, run when the first pass finds no face."""
-
 SMALLEST = 24
 """Smallest face width, in pixels of the image, that ``every`` searches for; smaller faces cannot be recognised."""
 
@@ -33,8 +32,8 @@ SURE = 20.0
 SMALL = 32.0
 """Face width in pixels of the first pass's input below which a finer pass locates a face better."""
 
-MAX_SIDE = 3328
-"""Largest long side of a pass in pixels."""
+MAX_PIXELS = 3328 * 3328
+"""Largest input of a pass in pixels, whatever its shape."""
 
 CERTAIN = 0.85
 """Score from which on a detection is accepted without a check: 95 % of small faces reach it, galaxies do not."""
@@ -42,13 +41,15 @@ CERTAIN = 0.85
 MAX_DOUBTFUL = 100
 """Most doubtful faces (score below :data:`CERTAIN`) of an image that are checked, best first; the rest is dropped."""
 
-ALONE = (2.0, 128)
-"""Close-up in which a doubtful small face is checked: side of the cut-out as a multiple of the box's longer side, and
-its length in pixels of the input."""
+Part = tuple[float, int]
+"""A close-up: side of the cut-out as a multiple of the box's longer side, and its length in pixels of the input."""
 
-CLOSE_UPS = ((2.0, 320), (1.6, 256))
-"""Close-ups from which a face's landmarks are read again, in the form of :data:`ALONE`: the face is 160 pixels wide in
-them, the size at which YuNet's landmarks are most accurate (docs/accuracy.md)."""
+ALONE: Part = (2.0, 128)
+"""Close-up in which a doubtful small face is checked, and in which the four directions are compared."""
+
+CLOSE_UPS: tuple[Part, ...] = ((2.0, 320), (1.6, 256))
+"""Close-ups from which a face's landmarks are read again: the face is 160 pixels wide in them, the size at which
+YuNet's landmarks are most accurate (docs/accuracy.md)."""
 
 _HEADS = ("cls", "obj", "bbox", "kps")
 _INPUT = InputSpec(width=640, height=640, channels="BGR")  # 0..255, normalised inside the graph
@@ -93,90 +94,96 @@ class YuNet:
         self._nms_iou = settings.nms_iou
 
     @property
-    def coarse_side(self) -> int:
-        """Longest side in pixels that :meth:`detect` reads an image at, unless it searches for every face."""
-        return max(FINER, 2 * self._side)
+    def input_side(self) -> int:
+        """Long side in pixels that the first pass scales an image to."""
+        return self._side
 
-    def detect(self, pixels: Pixels, *, every: bool = False) -> RawFaces:
-        """The faces of an image of any size.
+    def detect(self, pixels: Pixels, *, every: bool = False, turned: int = 0) -> RawFaces:
+        """The faces of an image of any size that are upright in one of its four directions.
 
-        The first pass scales the long side to the input side. If it finds no face, a pass at half that side follows,
-        where faces that fill the image have a size that YuNet was trained for, and for larger images a pass at
-        :data:`FINER`, where small faces have such a size.
+        The first pass scales the long side to the input side. If it finds no large face, a pass at half that side
+        follows, where faces that fill the image have a size that YuNet was trained for.
 
         Args:
             pixels: uint8 (height, width, 3) BGR.
             every: add a pass at a larger scale for faces that are too small in the first pass, down to
                 :data:`SMALLEST` pixels in the image. The cost grows with the image, up to ten times.
+            turned: look for faces that are turned clockwise by this: 0, 90, 180 or 270 degrees. Faces that are turned
+                otherwise are found less often, with landmarks that are wrong.
         """
-        faces = self._believed(pixels, self._side)
-        long_side = max(pixels.shape[:2])
-        closer = min(round(long_side * SURE / SMALLEST), MAX_SIDE)
+        height, width = pixels.shape[:2]
+        small = SMALL * max(width, height) / self._side
+        faces = self._believed(pixels, self._side, turned)
+        if not np.any(_widths(faces) >= small):
+            faces = _merged(faces, self._believed(pixels, self._side // 2, turned), small, self._nms_iou)
+        closer = round(max(width, height) * min(SURE / SMALLEST, math.sqrt(MAX_PIXELS / (width * height))))
         if every and closer > self._side:
             # Large faces are taken from the first pass: at the larger scale, parts of large faces look like faces.
-            small = SMALL * long_side / self._side
-            close = self._confirmed(pixels, _narrower(self.look(pixels, closer), small), ALONE)
-            faces = _merged(close, faces, small, self._nms_iou)
-        if not len(faces):
-            faces = self._believed(pixels, self._side // 2)
-        if not len(faces) and not every and long_side > self._side:
-            faces = self._believed(pixels, self.coarse_side)
+            found = self.look(pixels, closer, turned)
+            narrow = _chosen(found, np.flatnonzero(_widths(found) < small))
+            faces = _merged(self._confirmed(pixels, narrow, ALONE, turned), faces, small, self._nms_iou)
         return faces
 
-    def look(self, pixels: Pixels, side: int) -> RawFaces:
+    def look(self, pixels: Pixels, side: int, turned: int = 0) -> RawFaces:
         """All detections of one pass with the long side scaled to ``side`` pixels, doubtful ones included."""
-        return self._detect_scaled(pixels, side / max(pixels.shape[:2]))
+        return self._detect_scaled(pixels, side / max(pixels.shape[:2]), turned)
 
-    def placed(self, pixels: Pixels, box: Array, landmarks: Array) -> Array:
-        """Refined landmarks of a detected face: the mean of the given ones and those read from :data:`CLOSE_UPS`.
+    def close_up(self, pixels: Pixels, box: Array, part: Part, turned: int = 0) -> RawFaces:
+        """The face of a box as it is detected in a close-up of it: one face or none.
 
-        The errors of the readings are partly independent, and a close-up shows every face at the size that suits YuNet.
-        A close-up in which the face is not detected adds nothing. ``box`` is float32 (4,): x, y, width, height; given
-        and refined landmarks are float32 (5, 2); all are in pixels of the image.
+        ``box`` is float32 (4,): x, y, width, height, in pixels of the image, as is the result. The close-up ends at the
+        image's borders. Raises no error for a box outside of the image: nothing is detected there.
         """
-        readings = [landmarks]
-        for part in CLOSE_UPS:
-            found = self._detect_around(pixels, box, *part)
-            far = np.square(found.boxes[:, :2] + found.boxes[:, 2:] / 2 - (box[:2] + box[2:] / 2)).sum(axis=1)
-            nearest = np.argsort(far)[:1]
-            if _same_face(box, found.boxes[nearest], self._nms_iou):
-                readings.append(found.landmarks[nearest[0]])
-        return np.asarray(np.mean(readings, axis=0), np.float32)
+        found = self._detect_around(pixels, box, part, turned)
+        far = np.square(found.boxes[:, :2] + found.boxes[:, 2:] / 2 - (box[:2] + box[2:] / 2)).sum(axis=1)
+        nearest = np.argsort(far)[:1]
+        same = same_face(box, found.boxes[nearest], self._nms_iou)
+        return _chosen(found, nearest if same else nearest[:0])
 
-    def _believed(self, pixels: Pixels, side: int) -> RawFaces:
+    def _believed(self, pixels: Pixels, side: int, turned: int) -> RawFaces:
         """The detections of one pass, without doubtful ones that a close-up does not confirm."""
-        return self._confirmed(pixels, self.look(pixels, side), CLOSE_UPS[-1])
+        return self._confirmed(pixels, self.look(pixels, side, turned), CLOSE_UPS[-1], turned)
 
-    def _confirmed(self, pixels: Pixels, faces: RawFaces, part: tuple[float, int]) -> RawFaces:
-        """The faces without those doubtful ones that are not detected again in a close-up (``part`` as ALONE)."""
+    def _confirmed(self, pixels: Pixels, faces: RawFaces, part: Part, turned: int) -> RawFaces:
+        """The faces without those doubtful ones that are not detected again in a close-up."""
         doubtful = np.flatnonzero(faces.scores < CERTAIN)
-        refuted = [index for index in doubtful[:MAX_DOUBTFUL] if not self._shows(pixels, faces.boxes[index], part)]
-        refuted += doubtful[MAX_DOUBTFUL:].tolist()
-        return _chosen(faces, np.setdiff1d(np.arange(len(faces)), np.asarray(refuted, np.intp)))
+        shown = [
+            index
+            for index in doubtful[:MAX_DOUBTFUL]
+            if same_face(
+                faces.boxes[index], self._detect_around(pixels, faces.boxes[index], part, turned).boxes, self._nms_iou
+            )
+        ]
+        kept = np.union1d(np.flatnonzero(faces.scores >= CERTAIN), np.asarray(shown, np.intp))
+        return _chosen(faces, kept)
 
-    def _shows(self, pixels: Pixels, box: Array, part: tuple[float, int]) -> bool:
-        return _same_face(box, self._detect_around(pixels, box, *part).boxes, self._nms_iou)
-
-    def _detect_around(self, pixels: Pixels, box: Array, times: float, side: int) -> RawFaces:
-        """Detections in a square about a box, clipped to the image, in its pixels; ``times`` and ``side`` as ALONE."""
+    def _detect_around(self, pixels: Pixels, box: Array, part: Part, turned: int) -> RawFaces:
+        """Detections in a square about a box, clipped to the image, in pixels of the image."""
+        times, side = part
         length = times * max(float(box[2:].max()), 1.0)
         corner = box[:2] + box[2:] / 2 - length / 2
         left, top = (max(0, round(float(value))) for value in corner)
         right, bottom = (max(0, round(float(value) + length)) for value in corner)
-        part = pixels[top:bottom, left:right]
-        if not part.size:
+        cut = pixels[top:bottom, left:right]
+        if not cut.size:
             return RawFaces(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
-        faces = self._detect_scaled(part, side / length)
+        faces = self._detect_scaled(cut, side / length, turned)
         shift = np.array([left, top], np.float32)
         return RawFaces(faces.boxes + np.array([left, top, 0, 0], np.float32), faces.landmarks + shift, faces.scores)
 
-    def _detect_scaled(self, pixels: Pixels, scale: float) -> RawFaces:
+    def _detect_scaled(self, pixels: Pixels, scale: float, turned: int) -> RawFaces:
         height, width = pixels.shape[:2]
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
-        tensor = to_tensor(_padded(resize(pixels, new_width, new_height))[None], _INPUT)
+        view = upright_view(resize(pixels, new_width, new_height), turned)
+        tensor = to_tensor(_padded(view)[None], _INPUT)
         faces = self._decode(self._session.run(tensor), columns=tensor.shape[3])
-        ratio = np.array([width / new_width, height / new_height], np.float32)
-        return RawFaces(faces.boxes * np.tile(ratio, 2), faces.landmarks * ratio, faces.scores)
+        sizes = (width / new_width, height / new_height)
+        ratio = np.array(sizes[::-1] if turned % 180 else sizes, np.float32)
+        return RawFaces(
+            boxes_in_picture(faces.boxes * np.tile(ratio, 2), turned, width, height),
+            points_in_picture(faces.landmarks * ratio, turned, width, height),
+            faces.scores,
+        )
 
     def _decode(self, outputs: list[Array], columns: int) -> RawFaces:
         named = dict(zip(self._session.output_names, outputs, strict=True))
@@ -199,8 +206,9 @@ class YuNet:
         return RawFaces(boxes[kept], landmarks[kept], scores[kept])
 
 
-def _narrower(faces: RawFaces, width: float) -> RawFaces:
-    return _chosen(faces, np.flatnonzero(faces.boxes[:, 2] < width))
+def _widths(faces: RawFaces) -> Array:
+    """Widths of the faces; a face is higher than it is wide, so it is the shorter side in every direction."""
+    return np.asarray(faces.boxes[:, 2:].min(axis=1), np.float32)
 
 
 def _chosen(faces: RawFaces, positions: NDArray[np.intp]) -> RawFaces:
@@ -215,16 +223,16 @@ def _merged(close: RawFaces, first: RawFaces, small: float, iou: float) -> RawFa
     )
     both = RawFaces(boxes, landmarks, scores)
     from_first = np.arange(len(both)) < len(first)
-    precedence = np.where(from_first, np.where(boxes[:, 2] < small, 2, 0), 1)
+    precedence = np.where(from_first, np.where(_widths(both) < small, 2, 0), 1)
     kept: list[int] = []
     for position in np.lexsort((-scores, precedence)):
-        if not kept or not _same_face(boxes[position], boxes[kept], iou):
+        if not kept or not same_face(boxes[position], boxes[kept], iou):
             kept.append(int(position))
     best_first = np.array(kept, np.intp)[np.argsort(-scores[kept], kind="stable")]
     return _chosen(both, best_first)
 
 
-def _same_face(box: Array, others: Array, iou: float) -> bool:
+def same_face(box: Array, others: Array, iou: float) -> bool:
     """Whether a box is the same face as one of ``others``: IoU above ``iou``, or more than half of it inside one."""
     corner = np.maximum(box[:2], others[:, :2])
     common = np.clip(np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:]) - corner, 0, None).prod(axis=1)
@@ -238,5 +246,7 @@ def _padded(pixels: Pixels) -> Pixels:
     bottom, right = -height % 32, -width % 32
     if not (bottom or right):
         return pixels
-    padded: Pixels = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    padded: Pixels = cv2.copyMakeBorder(
+        np.ascontiguousarray(pixels), 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+    )
     return padded

@@ -48,7 +48,7 @@ def test_create_and_update(world: World) -> None:
     assert len(person["faces"]) == 2
     assert set(person["faces"][0]) == {
         *("id", "person_id", "image_id", "box", "quality", "detection_score"),
-        *("model", "image_storage", "created", "expires"),
+        *("model", "image_storage", "created", "expires", "turned"),
     }
 
     changed = world.call("PUT", ADA, world.enroll, json={"notes": "", "nationality": "English"})
@@ -270,6 +270,12 @@ def test_liveness_at_enrolment(world: World) -> None:
     world.liveness.installed = False
     answer = world.call("PUT", ADA, files=as_file(screen), data={"liveness": "true"})
     assert code(answer) == (501, "liveness_unavailable")
+
+
+@pytest.mark.parametrize(("roll", "turned"), [(0, 0), (30, 0), (-30, 0), (65, 90), (170, 180), (-170, 180), (-91, 270)])
+def test_an_enrolled_face_says_how_it_was_turned(world: World, roll: int, turned: int) -> None:
+    person = world.enrol("ada", FakeFace("ada", turned=roll)).json()
+    assert [face["turned"] for face in person["faces"]] == [turned]
 
 
 def test_listing_in_pages(world: World) -> None:

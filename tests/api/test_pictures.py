@@ -15,15 +15,23 @@ ADA_AGAIN = fake_picture(FakeFace("ada", 1))
 def test_detect(world: World) -> None:
     picture = fake_picture("ada", FakeFace("bob", size=200, codes=("EYES_CLOSED",)), width=800, height=600)
     body = world.call("POST", "/v1/detect", world.search, files=as_file(picture)).json()
-    assert set(body) == {"request_id", "image", "faces"}
+    assert set(body) == {"request_id", "image", "faces", "faces_left_out"}
     assert body["image"] == {"width": 800, "height": 600}
     assert [face["box"]["width"] for face in body["faces"]] == [200, 100]
-    assert set(body["faces"][0]) == {"box", "landmarks", "detection_score", "quality", "quality_details"}
+    assert set(body["faces"][0]) == {"box", "landmarks", "detection_score", "quality", "quality_details", "turned"}
     assert body["faces"][0]["quality_details"]["codes"] == ["EYES_CLOSED"]
     as_json = world.call("POST", "/v1/detect", json={"image_base64": b64(picture), "liveness": True, "max_faces": 1})
     (face,) = as_json.json()["faces"]
     assert face["liveness"]["models"] == {FAKE_LIVENESS_MODEL: 0.9}
     assert world.call("POST", "/v1/detect", files=as_file(fake_picture())).json()["faces"] == []
+
+
+@pytest.mark.parametrize("path", ["detect", "embed"])
+def test_the_answer_says_how_faces_are_turned_and_how_many_were_left_out(world: World, path: str) -> None:
+    picture = fake_picture(FakeFace("ada", turned=270), left_out=3)
+    body = world.call("POST", f"/v1/{path}", world.search, files=as_file(picture)).json()
+    assert [face["turned"] for face in body["faces"]] == [270]
+    assert body["faces_left_out"] == 3
 
 
 def test_compare(world: World) -> None:

@@ -26,7 +26,7 @@ def test_the_answer_has_the_documented_shape(world: World) -> None:
     answer = world.call("POST", "/v1/search", world.search, files=as_file(PICTURE), data={"collections": "staff"})
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert set(body) == {"request_id", "image", "faces", "model", "threshold", "timings_ms"}
+    assert set(body) == {"request_id", "image", "faces", "faces_left_out", "model", "threshold", "timings_ms"}
     assert body["request_id"] == answer.headers["x-request-id"]
     assert body["image"] == {"width": 640, "height": 480}
     assert body["model"] == FAKE_MODEL
@@ -35,7 +35,9 @@ def test_the_answer_has_the_documented_shape(world: World) -> None:
     assert body["threshold"]["gallery_size"] == 3
     assert body["threshold"]["fpir"] == pytest.approx(0.01)
     (face,) = body["faces"]
-    assert set(face) == {"box", "landmarks", "detection_score", "quality", "quality_details", "matches", "unknown"}
+    assert set(face) == {
+        *("box", "landmarks", "detection_score", "quality", "quality_details", "turned", "matches", "unknown")
+    }
     assert face["box"] == {"x": 50, "y": 40, "width": 100, "height": 125}
     assert set(face["landmarks"]) == {"right_eye", "left_eye", "nose", "mouth_right", "mouth_left"}
     assert face["landmarks"]["nose"] == {"x": 100, "y": 115}
@@ -53,6 +55,14 @@ def test_the_answer_has_the_documented_shape(world: World) -> None:
     assert (person["id"], person["name"], person["metadata"]) == ("ada", "Ada", {"badge": "7"})
     assert person["date_of_birth"] is None
     assert person["created"].endswith("Z")
+
+
+def test_the_answer_says_how_faces_are_turned_and_how_many_were_left_out(world: World) -> None:
+    picture = fake_picture(FakeFace("ada", turned=90), "bob", left_out=44)
+    answer = world.call("POST", "/v1/search", files=as_file(picture), data={"collections": "staff", "faces": "all"})
+    body = answer.json()
+    assert [face["turned"] for face in body["faces"]] == [90, 0]
+    assert body["faces_left_out"] == 44
 
 
 def test_dates_are_iso(world: World) -> None:
@@ -184,7 +194,8 @@ def test_unknown_collections_and_those_of_others(world: World) -> None:
 
 def test_measures_of_a_face_have_six_digits() -> None:
     measures = {"quality": 0.9394431710243225, "detection_score": np.float32(1 / 3)}
-    view = SearchedFaceView(box=None, landmarks=None, quality_details=None, matches=[], **measures)
+    others = {"box": None, "landmarks": None, "quality_details": None, "turned": None, "matches": []}
+    view = SearchedFaceView(**others, **measures)
     assert (view.quality, view.detection_score) == (0.939443, 0.333333)
     nothing = dict.fromkeys(measures)
-    assert SearchedFaceView(box=None, landmarks=None, quality_details=None, matches=[], **nothing).quality is None
+    assert SearchedFaceView(**others, **nothing).quality is None

@@ -68,6 +68,16 @@ def test_detection(images: Path, results: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
+def test_turned(images: Path, results: Path) -> None:
+    figures = run(results, "turned", "--images", str(images), "--people", "5", "--strangers", "5", "--rounds", "1")
+    by_angle = {row["angle"]: row for row in figures["angles"]}
+    assert list(by_angle) == [0, 90, 180, 270, 30, 45, 60]
+    for angle in (0, 90, 180, 270):
+        assert by_angle[angle]["read_as_turned"][str(angle)] >= 9
+    assert figures["cost"]["images"] == 5
+
+
+@pytest.mark.slow
 def test_quality_and_occlusion(images: Path, results: Path) -> None:
     figures = run(results, "quality", "--images", str(images), "--limit", "20", "--changed", "4", "--fit")
     assert figures["pairs"] == 20

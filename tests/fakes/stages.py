@@ -49,6 +49,7 @@ class FakeFace:
         size: width of the box in pixels.
         codes: quality codes.
         quality: 0 to 1.
+        turned: degrees clockwise.
     """
 
     who: str
@@ -57,12 +58,19 @@ class FakeFace:
     size: float = 100.0
     codes: tuple[str, ...] = ()
     quality: float = 0.8
+    turned: int = 0
 
 
-def fake_picture(*faces: FakeFace | str, width: int = 640, height: int = 480, padding: int = 0) -> bytes:
-    """A picture with these faces; ``padding`` more bytes make it as large as a real one."""
+def fake_picture(
+    *faces: FakeFace | str, width: int = 640, height: int = 480, padding: int = 0, left_out: int = 0
+) -> bytes:
+    """A picture with these faces; ``padding`` more bytes make it as large as a real one.
+
+    ``left_out`` is the number of further faces, beyond the limit.
+    """
     described = [asdict(face if isinstance(face, FakeFace) else FakeFace(face)) for face in faces]
-    return MAGIC + json.dumps({"width": width, "height": height, "faces": described}).encode() + b" " * padding
+    content = {"width": width, "height": height, "faces": described, "left_out": left_out}
+    return MAGIC + json.dumps(content).encode() + b" " * padding
 
 
 class FakeStage:
@@ -96,12 +104,14 @@ class FakeDetector(FakeStage):
             raise ImageUndecodable("The fake picture is damaged.") from None
         faces = sorted((FakeFace(**face) for face in described["faces"]), key=lambda face: -face.size)
         info = ImageInfo(described["width"], described["height"], "JPEG", len(image))
-        return Detection(info, tuple(_detected(face, options.liveness) for face in faces[: options.max_faces]))
+        found = tuple(_detected(face, options.liveness) for face in faces[: options.max_faces])
+        return Detection(info, found, left_out=described.get("left_out", 0))
 
-    async def liveness_crops(self, image: bytes, boxes: Sequence[Box]) -> list[Mapping[str, Pixels]]:
-        """Of the faces with these boxes."""
+    async def liveness_crops(self, image: bytes, places: Sequence[tuple[Box, int]]) -> list[Mapping[str, Pixels]]:
+        """Of the faces in these places."""
         detection = await self.detect(image, DetectOptions(liveness=True))
-        return [next(face.liveness_crops for face in detection.faces if face.box == box) for box in boxes]
+        by_box = {face.box: face.liveness_crops for face in detection.faces}
+        return [by_box[box] for box, _ in places]
 
 
 class FakeEmbedder(FakeStage):
@@ -143,8 +153,11 @@ def _detected(face: FakeFace, liveness: bool) -> DetectedFace:
         box=Box(left, top, size, size * 1.25),
         landmarks=landmarks,
         detection_score=0.95,
-        quality=Quality(face.quality, 300.0, 120.0, 0.4 * size, 0.0, 0.0, frozenset(map(QualityCode, face.codes))),
+        quality=Quality(
+            face.quality, 300.0, 120.0, 0.4 * size, float(face.turned), 0.0, frozenset(map(QualityCode, face.codes))
+        ),
         crop=crop,
+        turned=face.turned,
         liveness_crops={FAKE_LIVENESS_MODEL: probability} if liveness else {},
     )
 

@@ -74,7 +74,7 @@ def test_landmarks_land_on_their_places(scale: float, angle: float) -> None:
 @pytest.mark.parametrize("factor", [3, 6])
 def test_noise_of_a_large_picture_is_averaged(factor: int, analyser: FaceAnalyser, embedder: FaceEmbedder) -> None:
     small = photos.decode(photos.astronaut())
-    landmarks = analyser.detector.detect(small).landmarks[0]
+    landmarks = analyser.finder.detector.detect(small).landmarks[0]
     large = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     noisy = np.clip(large + np.random.default_rng(0).normal(0, 25, large.shape), 0, 255).astype(np.uint8)
     crops = [align(small, landmarks), align(noisy, (landmarks + 0.5) * factor - 0.5)]

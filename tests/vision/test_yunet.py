@@ -108,8 +108,8 @@ def test_kept_boxes_do_not_overlap_and_dropped_ones_do(planted: Planted) -> None
     [
         ((480, 640), [(480, 640), (256, 320)]),  # nothing found: half the size
         ((100, 640), [(128, 640), (64, 320)]),
-        ((3000, 4000), [(480, 640), (256, 320), (960, 1280)]),  # and, as there is more to see, twice
-        ((4000, 10), [(640, 32), (320, 32), (1280, 32)]),
+        ((3000, 4000), [(480, 640), (256, 320)]),
+        ((4000, 10), [(640, 32), (320, 32)]),
     ],
 )
 def test_input_sizes(shape: tuple[int, int], inputs: list[tuple[int, int]]) -> None:
@@ -129,35 +129,6 @@ def test_another_graph_is_refused() -> None:
         YuNet(FakeSession(lambda batch: [batch]), DetectorSettings())
 
 
-CENTRAL = (8, 16, 16, 0.9)
-"""Its box is about (128, 128), its landmarks are at (132, 132)."""
-
-
-@pytest.mark.parametrize(
-    ("close_up", "expected"),
-    [
-        ([CENTRAL], 131.0),  # the reading given and those of two close-ups
-        ([(8, 28, 28, 0.99), CENTRAL], 131.0),  # a neighbour does not matter, however sure it is
-        ([(8, 2, 2, 0.9)], 129.0),  # nothing but a neighbour
-        ([], 129.0),
-    ],
-)
-def test_landmarks_are_read_again(close_up: Planted, expected: float) -> None:
-    detector = YuNet(fake(close_up, log_size=2.5), DetectorSettings())
-    box = np.array([48, 48, 160, 160], np.float32)  # its close-ups have the picture's scale and begin in its corner
-    placed = detector.placed(np.zeros((400, 500, 3), np.uint8), box, np.full((5, 2), 129, np.float32))
-    np.testing.assert_allclose(placed, np.full((5, 2), expected))
-
-
-@pytest.mark.parametrize(
-    "box", [(-500, -500, 20, 20), (990, 0, 20, 20), (0, 0, 1e9, 1e9), (5, 5, 0, 0), (-30, -20, 100, 90)]
-)
-def test_close_ups_of_boxes_beyond_the_picture(box: tuple[float, ...], analyser: FaceAnalyser) -> None:
-    landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
-    placed = analyser.detector.placed(np.zeros((100, 200, 3), np.uint8), np.array(box, np.float32), landmarks)
-    np.testing.assert_array_equal(placed, landmarks)
-
-
 @pytest.mark.parametrize("photo", [photos.astronaut, photos.grace_hopper])
 def test_agrees_with_opencv_s_implementation(
     photo: Callable[[], bytes], analyser: FaceAnalyser, files: ModelFiles, have: Callable[[str], ModelEntry]
@@ -169,7 +140,7 @@ def test_agrees_with_opencv_s_implementation(
     height, width = pixels.shape[:2]
     path = str(files.locate(have("yunet-2023mar")))
     _, expected = cv2.FaceDetectorYN.create(path, "", (width, height), 0.6, 0.3, 5000).detect(pixels)
-    faces = analyser.detector.detect(pixels)
+    faces = analyser.finder.detector.detect(pixels)
     np.testing.assert_allclose(faces.boxes, expected[:, :4], atol=0.05)
     np.testing.assert_allclose(faces.landmarks.reshape(-1, 10), expected[:, 4:14], atol=0.05)
     np.testing.assert_allclose(faces.scores, expected[:, 14], atol=1e-3)
@@ -178,24 +149,17 @@ def test_agrees_with_opencv_s_implementation(
 def test_a_face_that_fills_the_picture(analyser: FaceAnalyser) -> None:
     pixels = photos.decode(photos.astronaut())[55:185, 165:285]
     large = cv2.resize(pixels, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
-    (box,) = analyser.detector.detect(large).boxes
+    (box,) = analyser.finder.detector.detect(large).boxes
     assert box[2] > 0.6 * large.shape[1]
-
-
-def test_a_small_face_in_a_large_picture(analyser: FaceAnalyser) -> None:
-    pixels = np.zeros((3000, 4000, 3), np.uint8)
-    pixels[1200:1400, 2000:2200] = cv2.resize(photos.decode(photos.astronaut()), (200, 200))
-    (box,) = analyser.detector.detect(pixels).boxes
-    assert 2000 < box[0] < 2200 - box[2]
-    assert 1200 < box[1] < 1400 - box[3]
 
 
 @pytest.mark.parametrize(
     ("shape", "inputs"),
     [
         ((480, 640), [(480, 640), (256, 320)]),  # there is nothing smaller to see
-        ((960, 1280), [(480, 640), (800, 1088), (256, 320)]),
-        ((6000, 8000), [(480, 640), (2496, 3328), (256, 320)]),  # as close as it gets
+        ((960, 1280), [(480, 640), (256, 320), (800, 1088)]),
+        ((6000, 8000), [(480, 640), (256, 320), (2912, 3872)]),  # as close as it gets
+        ((2000, 12000), [(128, 640), (64, 320), (1376, 8160)]),  # of any shape
     ],
 )
 def test_every_face_takes_a_closer_look(shape: tuple[int, int], inputs: list[tuple[int, int]]) -> None:
@@ -210,7 +174,7 @@ def test_a_closer_look_finds_the_small_faces_beside_large_ones(analyser: FaceAna
     pixels[:1200, :1200] = cv2.resize(portrait, (1200, 1200))
     for row in range(3):
         pixels[400 * row : 400 * row + 160, 1600:1760] = cv2.resize(portrait, (160, 160))  # a face of 28 pixels
-    first, every = analyser.detector.detect(pixels), analyser.detector.detect(pixels, every=True)
+    first, every = analyser.finder.detector.detect(pixels), analyser.finder.detector.detect(pixels, every=True)
     assert len(first) == 1
     assert len(every) == 4
     # The large face is the first look's.
@@ -245,4 +209,4 @@ def test_a_face_seen_twice_counts_once() -> None:
 def test_galaxies_are_no_faces(analyser: FaceAnalyser) -> None:
     """Two look like it in the closer look."""
     pixels = np.ascontiguousarray(skimage_data.hubble_deep_field()[..., ::-1])
-    assert len(analyser.detector.detect(pixels, every=True)) == 0
+    assert len(analyser.finder.detector.detect(pixels, every=True)) == 0

@@ -1,8 +1,8 @@
 """Recall of the face detector by face width on group images, and its false faces on images without a face.
 
 Group images are composed (``groups.py``): heads cut from the images of a data set, scaled until the face has the wanted
-width, on a plain canvas. Faces are detected as the service does when a caller wants all of them, and once more as it
-does when only the largest counts. A face is found if a detected box overlaps its own with an IoU of 0.5.
+width, on a plain canvas. Faces are detected as the service does when a caller wants all of them. A face is found if a
+detected box overlaps its own with an IoU of 0.5.
 
 Images without a face (``backgrounds.py``): parts of the same photographs away from every face, scikit-image's images,
 and mosaics of the parts in the sizes of the group images. Each face found on them is a false one.
@@ -24,6 +24,7 @@ from benchmarks.common.dataset import add_images_option, describe, read_people
 from benchmarks.common.models import open_stage, shipped_settings
 from benchmarks.common.report import Report
 from benchmarks.common.statistics import Spread, wilson
+from serve_app.vision.face_finder import FaceFinder
 from serve_app.vision.yunet import YuNet
 
 WIDTHS = (16, 20, 24, 32, 48, 96)
@@ -56,54 +57,56 @@ def run(options: argparse.Namespace) -> Path:
     )
     session = open_stage(settings, "detector")
     detector = YuNet(session, settings.detector)
+    finder = FaceFinder(detector, settings.detector.nms_iou)
     # Parts without a face must be away from doubtful faces too.
     doubtful = YuNet(session, settings.detector.model_copy(update={"min_score": 0.2}))
     random = np.random.default_rng(options.seed)
     pictures = [path for paths in people.values() for path in paths]
     heads = Heads.cut(detector, [pictures[k] for k in random.permutation(len(pictures))[: 2 * options.faces]])
-    figures: dict[str, Any] = {"groups": groups(detector, heads, options.faces, random)}
-    figures["face_free"] = false_faces(detector, doubtful, pictures, options.free, random)
+    figures: dict[str, Any] = {"groups": groups(finder, heads, options.faces, random)}
+    figures["face_free"] = false_faces(finder, doubtful, pictures, options.free, random)
     return report.write(figures)
 
 
-def groups(detector: YuNet, heads: Heads, faces: int, random: np.random.Generator) -> list[dict[str, Any]]:
+def groups(finder: FaceFinder, heads: Heads, faces: int, random: np.random.Generator) -> list[dict[str, Any]]:
     """Recall for each size of image and width of face."""
     found = []
     for size in SIZES:
         for width in WIDTHS:
-            hits = {True: 0, False: 0}
+            hits = 0
             times: list[float] = []
             trials = 0
             while trials < faces:
                 picture, boxes = compose(heads, size, width, faces - trials, random)
                 trials += len(boxes)
-                for every in hits:
-                    started = time.perf_counter()
-                    seen = detector.detect(picture, every=every)
-                    times += [(time.perf_counter() - started) * 1e3] if every else []
-                    hits[every] += int((overlap(boxes, seen.boxes) >= IOU).any(axis=1).sum()) if len(seen) else 0
+                started = time.perf_counter()
+                seen, _ = finder.every(picture)
+                times.append((time.perf_counter() - started) * 1e3)
+                found_boxes = np.array([face.box for face in seen], np.float32).reshape(-1, 4)
+                hits += int((overlap(boxes, found_boxes) >= IOU).any(axis=1).sum())
             row = {
                 "picture": f"{size[0]}x{size[1]}",
                 "face_width": width,
-                "recall": asdict(wilson(hits[True], trials)),
-                "recall_of_the_first_look": hits[False] / trials,
+                "recall": asdict(wilson(hits, trials)),
                 "median_ms": Spread.of(times).median,
             }
-            print(f"{row['picture']:>12}  {width:3} px  {wilson(hits[True], trials)}  first {hits[False] / trials:.3f}")
+            print(f"{row['picture']:>12}  {width:3} px  {wilson(hits, trials)}")
             found.append(row)
     return found
 
 
 def false_faces(
-    detector: YuNet, doubtful: YuNet, pictures: list[Path], count: int, random: np.random.Generator
+    finder: FaceFinder, doubtful: YuNet, pictures: list[Path], count: int, random: np.random.Generator
 ) -> dict[str, Any]:
     """Number of images without a face by kind, and the faces found on them."""
     found: dict[str, Any] = {"pictures": {}, "false": []}
     for kind, name, picture in face_free(doubtful, pictures, count, SIZES, random):
         found["pictures"][kind] = found["pictures"].get(kind, 0) + 1
-        faces = detector.detect(picture, every=True)
-        for box, score in zip(faces.boxes.round().astype(int).tolist(), faces.scores.tolist(), strict=True):
-            found["false"].append({"kind": kind, "picture": name, "score": round(score, 3), "box": box})
-            print(f"{'false face':>12}  {kind} {name}  score {score:.3f}  {box}")
+        faces, _ = finder.every(picture)
+        for face in faces:
+            box = face.box.round().astype(int).tolist()
+            false = {"kind": kind, "picture": name, "score": round(face.score, 3), "turned": face.turned, "box": box}
+            found["false"].append(false)
+            print(f"{'false face':>12}  {false}")
     print(f"{'face-free':>12}  {found['pictures']}  {len(found['false'])} false faces")
     return found

@@ -41,7 +41,14 @@ async def detect(request: Request, context: Context, key: SearchKey) -> Response
     image = await picture(context, body)
     detection, faces = await context.service.detect(image, liveness=body.liveness, max_faces=body.max_faces)
     found = [schemas.DetectedFaceView.of(face) for face in faces]
-    return reply(schemas.DetectAnswer(request_id=current().request_id, image=detection.image, faces=found))
+    return reply(
+        schemas.DetectAnswer(
+            request_id=current().request_id,
+            image=detection.image,
+            faces=found,
+            faces_left_out=detection.left_out,
+        )
+    )
 
 
 @router.post(
@@ -132,5 +139,6 @@ async def embed(request: Request, context: Context, key: SearchKey) -> Response:
             model=model,
             dimension=int(templates.shape[1]),
             faces=faces,
+            faces_left_out=detection.left_out,
         )
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from serve_app.api.schemas.base import Answer, View
 from serve_app.domain import DetectedFace, ImageStorage, QualityCode
@@ -23,6 +23,23 @@ Rounded = Annotated[float, BeforeValidator(lambda value: round(float(value), SCO
 
 Hundredths = Annotated[float, BeforeValidator(lambda value: round(float(value), PIXEL_DIGITS))]
 """Pixel coordinates and measurements of quality."""
+
+
+Turned = Annotated[
+    Literal[0, 90, 180, 270],
+    Field(
+        description="Degrees clockwise by which the face is turned in the image: 90 if the top of the head is to the "
+        "right. It is compared as if it were upright."
+    ),
+]
+
+LeftOut = Annotated[
+    int,
+    Field(
+        description="Number of faces that were found but are not in `faces`, because there are more than "
+        "`max_faces_per_image` of GET /v1/info; the smallest are left out."
+    ),
+]
 
 
 class BoxView(View):
@@ -66,7 +83,9 @@ class QualityView(View):
     )
     brightness: Hundredths = Field(description="Mean grey level of the aligned face, 0 to 255.")
     eye_distance: Hundredths = Field(description="Pixels between the eyes.")
-    roll: Hundredths = Field(description="In-plane rotation in degrees, positive clockwise in the image.")
+    roll: Hundredths = Field(
+        description="In-plane rotation in the image in degrees, positive clockwise, -180 to 180; includes `turned`."
+    )
     yaw: Hundredths = Field(description="Left-right rotation in degrees.")
     codes: Annotated[list[QualityCode], BeforeValidator(sorted)] = Field(
         description="Faults of the face; empty if there are none."
@@ -97,6 +116,7 @@ class FaceOnPicture(Answer):
     detection_score: Rounded = Field(description="0 to 1.", examples=[0.93])
     quality: Rounded = Field(description="0 (useless) to 1: the probability of being recognised.", examples=[0.81])
     quality_details: QualityView
+    turned: Turned
 
     @classmethod
     def fields_of(cls, face: DetectedFace) -> dict[str, Any]:
@@ -107,6 +127,7 @@ class FaceOnPicture(Answer):
             "detection_score": face.detection_score,
             "quality": face.quality.value,
             "quality_details": face.quality,
+            "turned": face.turned,
         }
 
 
@@ -123,3 +144,8 @@ class FaceView(View):
     image_storage: ImageStorage = Field(validation_alias="storage", description="What was stored of the image.")
     created: dt.datetime
     expires: dt.datetime | None = Field(description="When an unassigned face is removed; null: never.")
+    turned: Turned | None = Field(
+        None,
+        validation_alias=AliasPath("appearance", "turned"),
+        description="Degrees clockwise by which the face is turned in its image; null if that was not kept.",
+    )

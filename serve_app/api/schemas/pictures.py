@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField, is_none
 from serve_app.api.schemas.collections import Probability, Score
-from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LivenessView, Rounded
+from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LeftOut, LivenessView, Rounded
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Liveness
 
 OptionalLiveness = Annotated[
@@ -97,6 +97,7 @@ class DetectAnswer(Answer):
     request_id: str
     image: ImageView
     faces: list[DetectedFaceView]
+    faces_left_out: LeftOut
 
 
 class LivenessAnswer(LivenessView, FaceOnPicture):
@@ -159,3 +160,4 @@ class EmbedAnswer(Answer):
     model: str = Field(examples=["sface-2021dec"])
     dimension: int = Field(examples=[128])
     faces: list[EmbeddedFaceView]
+    faces_left_out: LeftOut

@@ -8,7 +8,16 @@ from pydantic import AliasChoices, AliasPath, Field, model_validator
 
 from serve_app.api.schemas.base import Answer, CollectionName, FaceId, Separated, View
 from serve_app.api.schemas.collections import Score
-from serve_app.api.schemas.faces import BoxView, FaceOnPicture, ImageView, LandmarksView, QualityView, Rounded
+from serve_app.api.schemas.faces import (
+    BoxView,
+    FaceOnPicture,
+    ImageView,
+    LandmarksView,
+    LeftOut,
+    QualityView,
+    Rounded,
+    Turned,
+)
 from serve_app.api.schemas.persons import PersonSummary
 from serve_app.api.schemas.pictures import OptionalLiveness, PictureBody
 from serve_app.api.schemas.unknowns import SightingView
@@ -84,6 +93,7 @@ class SearchedFaceView(Answer):
     detection_score: Rounded | None
     quality: Rounded | None = Field(description="0 (useless) to 1: the probability of being recognised.")
     quality_details: QualityView | None
+    turned: Turned | None
     liveness: OptionalLiveness = None
     matches: list[MatchView] = Field(description="Best first, each person once.")
     unknown: OptionalSighting = None
@@ -115,6 +125,7 @@ class SearchAnswer(Answer):
     request_id: str
     image: ImageView | None = Field(description="Null if the search was by face_id.")
     faces: list[SearchedFaceView]
+    faces_left_out: LeftOut
     model: str = Field(examples=["sface-2021dec"])
     threshold: ThresholdView
     timings_ms: dict[str, float] = Field(
@@ -128,6 +139,7 @@ class SearchAnswer(Answer):
             request_id=request_id,
             image=result.image,
             faces=[SearchedFaceView.of(face) for face in result.faces],
+            faces_left_out=result.left_out,
             model=result.model,
             threshold=result.threshold,
             timings_ms=dict(result.timings),

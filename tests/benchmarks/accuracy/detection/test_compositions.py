@@ -20,12 +20,12 @@ __all__ = ["analyser", "catalogue", "files"]
 def test_faces_are_where_the_composition_says(analyser: FaceAnalyser, tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(photos.astronaut())
     (tmp_path / "two.jpg").write_bytes(photos.group([photos.astronaut(), photos.grace_hopper()]))
-    heads = Heads.cut(analyser.detector, [tmp_path / "one.jpg", tmp_path / "two.jpg"])
+    heads = Heads.cut(analyser.finder.detector, [tmp_path / "one.jpg", tmp_path / "two.jpg"])
     assert len(heads.pixels) == 1  # one image has a bystander
     picture, boxes = compose(heads, (640, 480), 48, 5, np.random.default_rng(1))
     assert picture.shape == (480, 640, 3)
     assert boxes[:, 2] == pytest.approx(48)
-    found = analyser.detector.detect(picture).boxes
+    found = analyser.finder.detector.detect(picture).boxes
     assert len(found) == len(boxes) == 5
     assert (overlap(boxes, found) >= IOU).sum() == 5
 
@@ -38,15 +38,15 @@ def test_overlap_by_hand() -> None:
 
 def test_a_strip_beside_the_face(analyser: FaceAnalyser) -> None:
     whole = photos.decode(photos.astronaut())
-    strip = beside_faces(analyser.detector, whole)
+    strip = beside_faces(analyser.finder.detector, whole)
     assert strip is not None
-    (box,) = analyser.detector.detect(whole).boxes
+    (box,) = analyser.finder.detector.detect(whole).boxes
     assert strip.shape[0] == 512
     # Detections at other scales have boxes a few pixels wider.
     expected = max(int(box[0] - box[2] / 2), 512 - int(box[0] + 1.5 * box[2]) - 1)
     assert expected - 15 <= strip.shape[1] <= expected
     face_fills_it = cv2.resize(whole[55:185, 165:285], (400, 400))
-    assert beside_faces(analyser.detector, face_fills_it) is None
+    assert beside_faces(analyser.finder.detector, face_fills_it) is None
 
 
 def test_pictures_without_a_face(analyser: FaceAnalyser, tmp_path: Path) -> None:
@@ -55,7 +55,9 @@ def test_pictures_without_a_face(analyser: FaceAnalyser, tmp_path: Path) -> None
     assert len(own) >= 5
     assert all(pixels.dtype == np.uint8 and pixels.shape[2] == 3 for pixels in own.values())
     count = len(own) + 6
-    given = list(face_free(analyser.detector, [tmp_path / "one.jpg"], count, [(320, 240)], np.random.default_rng(1)))
+    given = list(
+        face_free(analyser.finder.detector, [tmp_path / "one.jpg"], count, [(320, 240)], np.random.default_rng(1))
+    )
     assert [kind for kind, _, _ in given] == ["scikit-image"] * len(own) + ["background"] + ["mosaic"] * 5
 
 

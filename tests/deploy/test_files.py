@@ -408,6 +408,35 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
     assert tested == shipped
 
 
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-kubernetes.yml"])
+def test_prometheus_takes_its_configuration(name: str, tmp_path: Path) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("Prometheus is not installed (Debian: prometheus)")
+    config = yaml.safe_load((DEPLOY / "prometheus" / name).read_text())
+    for scrape in config["scrape_configs"]:
+        if pods := scrape.pop("kubernetes_sd_configs", None):  # Debian's Prometheus is built without it
+            assert pods == [{"role": "pod"}]
+    file = tmp_path / name
+    file.write_text(yaml.safe_dump(config))
+    shutil.copy(DEPLOY / "prometheus/alerts.yml", tmp_path)
+    done = subprocess.run([program, "check", "config", file], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_finds_the_pods_and_keeps_the_same_series_everywhere() -> None:
+    here, there = (
+        yaml.safe_load((DEPLOY / "prometheus" / name).read_text())["scrape_configs"][0]
+        for name in ("prometheus.yml", "prometheus-kubernetes.yml")
+    )
+    assert there["metric_relabel_configs"] == here["metric_relabel_configs"]
+    keep = there["relabel_configs"][0]["regex"].split(";")
+    for pod in PODS:
+        assert pod["metadata"]["labels"]["app.kubernetes.io/name"] == keep[0]
+        for container in pod["spec"]["containers"]:
+            assert keep[1] in {port["name"] for port in container["ports"]}
+
+
 def test_the_operators_page_has_every_alert_and_every_metric() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     (group,) = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]

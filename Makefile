@@ -32,13 +32,13 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults cluster soak bench docs screenshot format models lock clean
+.PHONY: help run demo test lint check fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
 
 # Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
 check test: export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 run: $(MODELS_DONE) ## Set everything up and serve on http://127.0.0.1:8000 (FACEGRAPH_PORT, FACEGRAPH_API_KEY, FACEGRAPH_DATA_DIR, FACEGRAPH_MODEL_DIR).
 	@exec scripts/under-make $(BIN)/facegraph serve --config $(CONFIG)
@@ -76,6 +76,9 @@ cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on thi
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(DEV_DONE) $(MODELS_DONE) ## Compare searches per second with a plain server in two minutes, on photographs that packages ship.
+	@$(BIN)/python -m benchmarks quick
 
 docs: $(DEV_DONE) ## Build the documentation as a site in dist/site; broken links and anchors are errors.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -124,6 +127,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

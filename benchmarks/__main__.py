@@ -1,6 +1,6 @@
 """Command line of the benchmarks: runs all of them, or the named one with its options.
 
-python -m benchmarks                          all but soak, with their defaults
+python -m benchmarks                          all but quick and soak, with their defaults
 python -m benchmarks identification --help    one, with its options
 """
 
@@ -32,11 +32,12 @@ BENCHMARKS = {
     ),
     "capacity": ("load.capacity", "Predictions of the capacity model for two loads against measurements."),
     "throughput": ("load.throughput", "Searches per second and latency under load, against other servers."),
-    "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Runs only when named."),
+    "quick": ("load.quick", "Searches per second in two minutes, on photographs that packages ship. Only when named."),
+    "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Only when named."),
 }
 """Name -> module below ``benchmarks`` with ``add_arguments`` and ``run``, and a summary."""
 
-ONLY_WHEN_NAMED = frozenset({"soak"})
+ONLY_WHEN_NAMED = frozenset({"quick", "soak"})
 
 
 def main(arguments: list[str] | None = None) -> int:

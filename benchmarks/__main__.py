@@ -40,8 +40,8 @@ BENCHMARKS = {
 ONLY_WHEN_NAMED = frozenset({"quick", "soak"})
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmarks of the command line; 1 if one of them lacked its data, else 0."""
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=True)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = parser.add_subparsers(dest="name", title="benchmarks", metavar="NAME")
@@ -51,6 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
             "--reference", action="store_true", help="write to the committed benchmarks/results, not to results/local"
         )
         importlib.import_module(f"benchmarks.{module}").add_arguments(child)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks of the command line; 1 if one of them lacked its data, else 0."""
+    parser = command_line()
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     chosen = (

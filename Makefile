@@ -64,12 +64,15 @@ fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to eac
 		$(BIN)/python -m pytest -s tests/api/test_fuzz.py tests/fuzz $(ARGS)
 	@for target in $$($(BIN)/python -m tests.fuzz.targets); do \
 		$(BIN)/python -m tests.fuzz.guided $$target -max_total_time=$${FACEGRAPH_FUZZ_SECONDS:-60} -verbosity=0; done
+	@$(BIN)/python -m scripts.long_runs
 
-faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, again and again, and look for what is lost (FACEGRAPH_FAULT_KILLS=300 of each kind; hours).
-	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-300} $(BIN)/python -m pytest -s tests/faults $(ARGS)
+faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers, fail system calls and look for what is lost (FACEGRAPH_FAULT_KILLS=20 of each kind; counts of all runs add up).
+	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-20} $(BIN)/python -m pytest -s tests/faults $(ARGS)
+	@$(BIN)/python -m scripts.long_runs
 
-soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help").
+soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help"); counts of all runs add up.
 	@$(BIN)/python -m benchmarks soak $(ARGS)
+	@$(BIN)/python -m scripts.long_runs
 
 cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on this machine, update it and kill a node of it under load (minutes).
 	@FACEGRAPH_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster $(ARGS)

@@ -69,15 +69,15 @@ class RunningService:
             **({"FACEGRAPH_API_KEY": self.key} if self.key is not None else {}),
             **environment,
         }
+        self.command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         self._process: subprocess.Popen[bytes] | None = None
         self.family: list[psutil.Process] = []
 
     def start(self, timeout_s: float = 360) -> RunningService:
         """Start it and wait until it says that it is ready; a failure shows its log."""
-        command = [str(Path(sys.executable).parent / "facegraph"), "serve"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

@@ -32,10 +32,10 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
+.PHONY: help run demo test lint check quick test-313 fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
 
 # Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
-check test: export PYTHONDONTWRITEBYTECODE :=
+check quick test: export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -55,9 +55,14 @@ lint: $(DEV_DONE) ## Check format, lint, layers and types.
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
+check: lint quick ## Run what must pass before a commit: format, lint, types, quick tests (WORKERS=N processes).
+
 # test_fuzz.py has slow tests only, and each worker would collect it.
-check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests (WORKERS=N processes).
+quick: $(DEV_DONE) $(MODELS_DONE) ## Run the quick tests alone.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -m "$(QUICK)" --ignore tests/api/test_fuzz.py $(ARGS)
+
+test-313: ## Run the quick tests on Debian 13 and Python 3.13, as root, in a root filesystem by debootstrap (ten minutes; CI does not).
+	@scripts/test-313
 
 fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to each operation), feed damaged files and requests (FACEGRAPH_FUZZ_INPUTS=20000 of each kind; then FACEGRAPH_FUZZ_SECONDS=60 for each, guided by coverage).
 	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \
@@ -130,6 +135,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check quick faults cluster soak bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

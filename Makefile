@@ -32,7 +32,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check quick test-313 fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
+.PHONY: help run demo test lint check quick test-313 image-test fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
 
 # Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
 check quick test: export PYTHONDONTWRITEBYTECODE :=
@@ -63,6 +63,9 @@ quick: $(DEV_DONE) $(MODELS_DONE) ## Run the quick tests alone.
 
 test-313: ## Run the quick tests on Debian 13 and Python 3.13, as root, in a root filesystem by debootstrap (ten minutes; CI does not).
 	@scripts/test-313
+
+image-test: ## Build the container image and run it without rights, writable root and network: as root, with buildah and debootstrap.
+	@scripts/image-test
 
 fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to each operation), feed damaged files and requests (FACEGRAPH_FUZZ_INPUTS=20000 of each kind; then FACEGRAPH_FUZZ_SECONDS=60 for each, guided by coverage).
 	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \

@@ -114,7 +114,8 @@ def test_modules_and_files_exist(command: Command) -> None:
     if words[:2] == ["-m", "benchmarks"]:
         command_line().parse_args(words[2:])
     else:
-        assert (ROOT / words[0]).is_file()
+        file = f"{words[1].replace('.', '/')}.py" if words[0] == "-m" else words[0]
+        assert (ROOT / file).is_file()
 
 
 @of("ray")

@@ -1,17 +1,13 @@
-"""The photographs that examples and the quick benchmark use: what is written, and where."""
+"""The photographs of the examples: what is written, and where."""
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import main
-from benchmarks.common.dataset import read_people, split
-from benchmarks.load import throughput
 from examples import photos
 from tests.photos import ROOT
 
@@ -31,18 +27,3 @@ def test_a_clone_stays_clean() -> None:
     if done.returncode == 128:
         pytest.skip("not a git repository")
     assert done.returncode == 0, f"{photos.FOLDER} is not ignored"
-
-
-def test_the_quick_benchmark_needs_no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[argparse.Namespace] = []
-
-    def run(options: argparse.Namespace) -> Path:
-        asked.append(options)
-        chosen = split(read_people(options.images), options.people, options.seed)
-        assert list(chosen.enrolled) == list(chosen.probes) == ["eileen"]
-        return Path("quick.json")
-
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process keeps its own handlers
-    monkeypatch.setattr(throughput, "run", run)
-    assert main(["quick"]) == 0
-    assert (asked[0].name, asked[0].sides, asked[0].rates) == ("quick", ["shipped", "fastapi"], [])

@@ -14,7 +14,7 @@ from benchmarks.load import throughput
 from examples import photos
 
 OPTIONS = ["--people", "1", "--pictures", "2", "--clients", "1", "16", "--seconds", "4", "--rounds", "1"]
-SIDES = ["--sides", "shipped", "fastapi", "--rates"]  # without rates there is no open loop
+CONTENDERS = ["--contenders", "shipped", "fastapi", "--rates"]  # without rates there is no open loop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> Path:
         (images / "pictures").rmdir()
         parser = argparse.ArgumentParser()
         throughput.add_arguments(parser)
-        chosen = parser.parse_args(["--images", str(images), *OPTIONS, *SIDES], options)
+        chosen = parser.parse_args(["--images", str(images), *OPTIONS, *CONTENDERS], options)
         return throughput.run(chosen)

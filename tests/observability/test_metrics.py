@@ -63,6 +63,7 @@ def test_a_failed_operation_is_timed_and_counted(error: Exception, code: str) ->
 
 
 def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path) -> None:
+    photos.need_liveness()
     recorders: dict[str, Recorder] = {}
     votes: list[str] = []
 

@@ -32,16 +32,16 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check fuzz faults cluster soak bench docs screenshot format models lock clean
+.PHONY: help run demo test lint check quick test-313 image-test fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
 
 # Variables for developers of Python programs, which break pip and uv or make them wait for input.
 unexport PYTHONDEVMODE PYTHONINSPECT PYTHONOPTIMIZE PYTHONVERBOSE PYTHONWARNINGS
 
 # Without compiled files, each worker and each process that a test starts compiles Ray, pandas and pymilvus again.
-check test: export PYTHONDONTWRITEBYTECODE :=
+check quick test: export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 run: $(MODELS_DONE) ## Set everything up and serve on http://127.0.0.1:8000 (FACEGRAPH_PORT, FACEGRAPH_API_KEY, FACEGRAPH_DATA_DIR, FACEGRAPH_MODEL_DIR).
 	@exec scripts/under-make $(BIN)/facegraph serve --config $(CONFIG)
@@ -58,27 +58,41 @@ lint: $(DEV_DONE) ## Check format, lint, layers and types.
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
+check: lint quick ## Run what must pass before a commit: format, lint, types, quick tests (WORKERS=N processes).
+
 # test_fuzz.py has slow tests only, and each worker would collect it.
-check: lint $(MODELS_DONE) ## Run what must pass before a commit: format, lint, types, quick tests (WORKERS=N processes).
+quick: $(DEV_DONE) $(MODELS_DONE) ## Run the quick tests alone.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -m "$(QUICK)" --ignore tests/api/test_fuzz.py $(ARGS)
+
+test-313: ## Run the quick tests on Debian 13 and Python 3.13, as root, in a root filesystem by debootstrap (ten minutes; CI does not).
+	@scripts/test-313
+
+image-test: ## Build the container image and run it without rights, writable root and network: as root, with buildah and debootstrap.
+	@scripts/image-test
 
 fuzz: $(DEV_DONE) ## Send generated requests (FACEGRAPH_FUZZ_EXAMPLES=300 to each operation), feed damaged files and requests (FACEGRAPH_FUZZ_INPUTS=20000 of each kind; then FACEGRAPH_FUZZ_SECONDS=60 for each, guided by coverage).
 	@FACEGRAPH_FUZZ_EXAMPLES=$${FACEGRAPH_FUZZ_EXAMPLES:-300} FACEGRAPH_FUZZ_INPUTS=$${FACEGRAPH_FUZZ_INPUTS:-20000} \
 		$(BIN)/python -m pytest -s tests/api/test_fuzz.py tests/fuzz $(ARGS)
 	@for target in $$($(BIN)/python -m tests.fuzz.targets); do \
 		$(BIN)/python -m tests.fuzz.guided $$target -max_total_time=$${FACEGRAPH_FUZZ_SECONDS:-60} -verbosity=0; done
+	@$(BIN)/python -m scripts.long_runs
 
-faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers under load, again and again, and look for what is lost (FACEGRAPH_FAULT_KILLS=300 of each kind; hours).
-	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-300} $(BIN)/python -m pytest -s tests/faults $(ARGS)
+faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers, fail system calls and look for what is lost (FACEGRAPH_FAULT_KILLS=20 of each kind; counts of all runs add up).
+	@FACEGRAPH_FAULT_KILLS=$${FACEGRAPH_FAULT_KILLS:-20} $(BIN)/python -m pytest -s tests/faults $(ARGS)
+	@$(BIN)/python -m scripts.long_runs
 
-soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help").
+soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help"); counts of all runs add up.
 	@$(BIN)/python -m benchmarks soak $(ARGS)
+	@$(BIN)/python -m scripts.long_runs
 
 cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on this machine, update it and kill a node of it under load (minutes).
 	@FACEGRAPH_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster $(ARGS)
 
 bench: $(DEV_DONE) $(MODELS_DONE) ## Run the benchmarks; results go to benchmarks/results/local.
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(DEV_DONE) $(MODELS_DONE) ## Compare searches per second with a plain server in two minutes, on photographs that packages ship.
+	@$(BIN)/python -m benchmarks quick
 
 docs: $(DEV_DONE) ## Build the documentation as a site in dist/site; broken links and anchors are errors.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -131,6 +145,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock | home
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check faults cluster soak bench screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check quick faults cluster soak bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

@@ -1,6 +1,6 @@
 """Command line of the benchmarks: runs all of them, or the named one with its options.
 
-python -m benchmarks                          all but soak, with their defaults
+python -m benchmarks                          all but quick and soak, with their defaults
 python -m benchmarks identification --help    one, with its options
 """
 
@@ -33,15 +33,16 @@ BENCHMARKS = {
     ),
     "capacity": ("load.capacity", "Predictions of the capacity model for two loads against measurements."),
     "throughput": ("load.throughput", "Searches per second and latency under load, against other servers."),
-    "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Runs only when named."),
+    "quick": ("load.quick", "Searches per second in two minutes, on photographs that packages ship. Only when named."),
+    "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Only when named."),
 }
 """Name -> module below ``benchmarks`` with ``add_arguments`` and ``run``, and a summary."""
 
-ONLY_WHEN_NAMED = frozenset({"soak"})
+ONLY_WHEN_NAMED = frozenset({"quick", "soak"})
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmarks of the command line; 1 if one of them lacked its data, else 0."""
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, add_help=True)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = parser.add_subparsers(dest="name", title="benchmarks", metavar="NAME")
@@ -51,6 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
             "--reference", action="store_true", help="write to the committed benchmarks/results, not to results/local"
         )
         importlib.import_module(f"benchmarks.{module}").add_arguments(child)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks of the command line; 1 if one of them lacked its data, else 0."""
+    parser = command_line()
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     chosen = (

@@ -100,6 +100,7 @@ def show(url: str, key: str, pictures: Path, face_id: str, answer: Json) -> None
         f"""
 Found on {pictures / "group.jpg"}:
   {", ".join(found)}
+(The group image is made from the enrolled photographs: scores of photographs of different days are lower.)
 
 The same in the console (sign in with the key {key}):
   {address}

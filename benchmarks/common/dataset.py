@@ -57,7 +57,10 @@ def read_people(images: Path) -> dict[str, list[Path]]:
         DataMissing: the folder does not exist or has no images.
     """
     if not images.is_dir():
-        raise DataMissing(f"No folder of images at {images}: name one with --images (a sub-folder for each person).")
+        raise DataMissing(
+            f"No folder of images at {images}: name one with --images (a sub-folder for each person). "
+            "`make bench-quick` needs none."
+        )
     folders = [folder for folder in sorted(images.iterdir()) if folder.is_dir()]
     people = {folder.name: found for folder in folders if (found := images_in(folder))}
     if not people:

@@ -58,14 +58,15 @@ class Client:
         number: tells it from the other clients.
         pictures: images with one face or more each.
         tally: shared by all clients.
+        seed: of its requests, together with ``number``.
     """
 
-    def __init__(self, api: httpx.Client, number: int, pictures: Sequence[bytes], tally: Tally) -> None:
+    def __init__(self, api: httpx.Client, number: int, pictures: Sequence[bytes], tally: Tally, seed: int = 1) -> None:
         self._api = api
         self._number = number
         self._pictures = pictures
         self._tally = tally
-        self._random = random.Random(number)
+        self._random = random.Random(f"{seed} {number}")
         self.enrolled: set[str] = set()
         """Persons that were acknowledged and not deleted."""
         kinds: dict[Callable[[], None], int] = {

@@ -2,7 +2,8 @@
 
 A service as shipped gets searches, enrolments, changes, deletions and requests that must be rejected
 (:mod:`benchmarks.load.mixed_workload`) from several clients at the same time, while the resident memory of each of its
-processes is sampled. At the end every acknowledged write is looked up.
+processes is sampled. At the end every acknowledged write is looked up. A long soak can be split: every run has other
+requests, and the counts of all of them add up (``python -m scripts.long_runs``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.common.machine import overrides
 from benchmarks.common.report import Report
 from benchmarks.common.service import ServiceProcess, running_service
 from benchmarks.load import mixed_workload, plots
+from scripts.long_runs import LongRun
 
 SETTLED = 0.2
 """Share of the requests after which caches and allocators are assumed to be filled."""
@@ -57,7 +59,8 @@ def run(options: argparse.Namespace) -> Path:
     pictures = [camera_picture(path.read_bytes()) if i % 2 else path.read_bytes() for i, path in enumerate(paths)]
     environment = {"FACEGRAPH_TOPOLOGY": options.topology} if options.topology else {}
     settings = {"clients": options.clients, "pictures": len(pictures), "environment": {**overrides(), **environment}}
-    report = Report("soak", settings, reference=options.reference)
+    kept = LongRun(f"mixed requests, topology {options.topology or 'as shipped'}", recorded=True)
+    report = Report("soak", {**settings, "seed": kept.seed}, reference=options.reference)
     with (
         tempfile.TemporaryDirectory(prefix="facegraph-soak-") as name,
         running_service(Path(name) / "data", **environment) as service,
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace) -> Path:
     ):
         api.post("/v1/collections", json={"name": mixed_workload.COLLECTION}).raise_for_status()
         tally = mixed_workload.Tally()
-        clients = [mixed_workload.Client(api, number, pictures, tally) for number in range(options.clients)]
+        clients = [mixed_workload.Client(api, number, pictures, tally, kept.seed) for number in range(options.clients)]
         started = time.monotonic()
         with sampled(service, tally) as samples:
             mixed_workload.run(clients, tally, options.requests, started + 60 * options.minutes)
@@ -77,6 +80,11 @@ def run(options: argparse.Namespace) -> Path:
             "per_second": round(tally.requests / took, 1),
             "lost": mixed_workload.lost(api, clients),
         }
+    kept.add(
+        **{name: int(figures[name]) for name in ("requests", "lost", "server_errors")},
+        unexpected=len(figures["unexpected"]),
+        processes_that_grew=sum(grew(memory) for memory in figures["memory_mb"].values()),
+    )
     plots.memory(report.plot_path(), samples)
     for process, memory in figures["memory_mb"].items():
         print(f"{process:24} {memory['settled']:8.1f} -> {memory['end']:8.1f} MB, {memory['per_1000']:+.2f} per 1,000")
@@ -139,6 +147,11 @@ def summary(tally: mixed_workload.Tally, samples: Samples) -> dict[str, Any]:
         "memory_mb": {name: growth(values) for name, values in sorted(samples.items())},
         "samples_mb": {name: thinned(values) for name, values in samples.items()},
     }
+
+
+def grew(memory: dict[str, float]) -> bool:
+    """Whether a process misses the target, by what :func:`growth` found."""
+    return memory["end"] > 1.05 * memory["settled"] + 8
 
 
 def thinned(values: Sequence[tuple[int, float]], most: int = 100) -> list[tuple[int, float]]:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> Path:
     chosen = split(read_people(options.images), options.people, options.seed)
     pictures = mix_of(options.mix, options.pictures) if options.mix else probe_pictures(chosen, options.pictures)
     report = Report(
-        "throughput",
+        options.name,
         {
             "people": options.people,
             "pictures": len(pictures),

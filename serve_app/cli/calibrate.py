@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,14 +66,14 @@ def _measured(settings: Settings, entry: ModelEntry, folder: Path) -> Anchors:
 
     if not folder.is_dir():
         raise fail(f"There is no folder {folder}.")
-    work = WorkList()
-    try:
-        Source(str(folder), Files()).load(work)
-    except BadSource as error:
-        raise fail(str(error)) from None
-    show_left_out(work)
+    with closing(WorkList()) as work:
+        try:
+            Source(str(folder), Files()).load(work)
+        except BadSource as error:
+            raise fail(str(error)) from None
+        show_left_out(work)
+        files = [(number, Path(file.location)) for number, person in enumerate(work) for file in person.files]
     reader = FaceReader(settings, entry)
-    files = [(number, Path(file.location)) for number, person in enumerate(work) for file in person.files]
     found = []
     for number, file in track(files, description="Embedding", console=stderr):
         face = reader.central(file.read_bytes())

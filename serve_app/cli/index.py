@@ -22,6 +22,9 @@ TAKEN_UP_WITHIN_S = 10.0
 
 POLL_S = 0.5
 
+REMOVED_WITHIN_S = 180.0
+"""Seconds that a move waits until the former index of the last one is removed; with a server that takes a minute."""
+
 app = typer.Typer(help="The vector index: show its location, move it.", no_args_is_help=True)
 
 
@@ -60,6 +63,7 @@ def move(
             former = moves.cancel()
             note(f"The move to {former.other and without_credentials(former.other.uri)} is cancelled.")
             return
+        _await_end_of_last_move(moves)
         target = parse(to.strip(), token.strip())
         _check(settings, database, target)
         moves.begin(settings.milvus_uri, target)
@@ -137,6 +141,25 @@ def _check(settings: Settings, database: Database, target: Any) -> None:
                 f"present index, there is nothing to move; otherwise drop the collections facegraph_{namespace[:8]}_* "
                 "there first."
             )
+
+
+def _await_end_of_last_move(moves: IndexMoves) -> None:
+    """Wait while the former index of the last move is removed: it may be the target of this one."""
+    from serve_app.gallery.index.locations import without_credentials
+    from serve_app.gallery.sql.records.index_location import MoveState
+
+    deadline, told = time.monotonic() + REMOVED_WITHIN_S, False
+    while (row := moves.row()).state in (MoveState.KEPT_UP, MoveState.CLEARING):
+        former = row.other and without_credentials(row.other.uri)
+        if time.monotonic() > deadline:
+            raise fail(
+                f"The former index at {former} is still being removed. If it no longer answers, give up its removal "
+                "with 'facegraph index move --cancel'."
+            )
+        if not told:
+            note(f"Waiting until the former index of the last move, at {former}, is removed.")
+            told = True
+        time.sleep(POLL_S)
 
 
 def _watch(settings: Settings, moves: IndexMoves) -> None:

@@ -26,6 +26,10 @@ from serve_app.observability.store_metrics import Store
 UNEXPECTED = "internal_error"
 """Label of exceptions that are not from :mod:`serve_app.errors`."""
 
+COUNT_BOUNDS = [0.001, 1.999, 2.001, 3.999, 4.001, 8.999, 16.999, 32.999, 64.999]
+"""Of histograms of whole numbers. Ray exports only the counts between bounds, and as their sum that of the buckets'
+midpoints: with these bounds they are 0 (0.0005), 1, 2, 3 and 4 for just these numbers."""
+
 
 class Metrics:
     """Metrics interface of a stage; this class discards everything, for stages outside Ray."""
@@ -123,19 +127,17 @@ def _series() -> SimpleNamespace:
     seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
     tags: Any = ("stage",)  # Ray's annotations say one-element tuple, but any length works
     store: Any = ("store",)
-    # Ray exports only the counts between bounds and sums up the buckets' midpoints: here these are whole numbers.
-    counts = [0.5, 1.5, 2.5, 3.5, 4.5, 8.5, 16.5, 32.5, 64.5]
     by_error = (*tags, "operation", "error")
     queue = "Faces that waited for the next batch when one ended."
     by_operation = (*store, "operation")
     return SimpleNamespace(
         seconds=Histogram("facegraph_operation_seconds", "Time of one operation.", seconds, (*tags, "operation")),
         failures=Counter("facegraph_operation_failures", "Operations that failed.", by_error),
-        batch_size=Histogram("facegraph_batch_size", "Faces in one model call.", counts, tags),
+        batch_size=Histogram("facegraph_batch_size", "Faces in one model call.", COUNT_BOUNDS, tags),
         batch_wait=Histogram("facegraph_batch_wait_seconds", "Wait of a batch's oldest face.", seconds, tags),
-        batch_queue=Histogram("facegraph_batch_queue", queue, counts, tags),
+        batch_queue=Histogram("facegraph_batch_queue", queue, COUNT_BOUNDS, tags),
         models=Counter("facegraph_models", "Models that were opened.", (*tags, "model", "provider")),
-        faces=Histogram("facegraph_faces_per_image", "Faces on an image.", counts, tags),
+        faces=Histogram("facegraph_faces_per_image", "Faces on an image.", COUNT_BOUNDS, tags),
         outcomes=Counter("facegraph_outcomes", "Decisions about faces.", (*tags, "outcome")),
         store_seconds=Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, by_operation),
         store_failures=Counter("facegraph_store_failures", "Calls that a store did not answer.", store),

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi import checks
 
+from scripts.long_runs import LongRun
 from serve_app.api.api_context import ApiContext
 from serve_app.api.app import create_app
 from serve_app.api.dialects import chosen
@@ -45,6 +46,7 @@ from tests.service_parts import OTHER_TENANT
 VARIABLE = "FACEGRAPH_FUZZ_EXAMPLES"
 EXAMPLES = int(os.environ.get(VARIABLE, "12"))
 REPEATABLE = VARIABLE not in os.environ
+RUN = LongRun("generated requests to the documented operations", recorded=not REPEATABLE)
 
 pytestmark = [pytest.mark.slow, *([] if REPEATABLE else [pytest.mark.timeout(0)])]
 
@@ -393,3 +395,4 @@ def test_answers_are_as_documented(case: schemathesis.Case) -> None:
         _authenticate(case, original().admin)
     with renewed():
         case.call_and_validate(checks=CHECKS)
+    RUN.add(requests=1, failures=0)  # one would have ended it

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.__main__ import BENCHMARKS, command_line, main
+from tests.test_docs_commands import COMMANDS, Command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,6 +19,13 @@ def test_every_benchmark_explains_its_options(name: str, capsys: pytest.CaptureF
     with pytest.raises(SystemExit, match="0"):
         main([name, "--help"])
     assert "--reference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [each for each in COMMANDS if each.words[1:3] == ["-m", "benchmarks"]], ids=lambda each: each.text[:100]
+)
+def test_the_documentation_names_options_that_exist(command: Command) -> None:
+    command_line().parse_args(command.words[3:])
 
 
 def test_missing_data_is_reported(

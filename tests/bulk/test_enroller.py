@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,8 @@ def test_the_state_knows_who_is_done(tmp_path: Path) -> None:
     assert not state.holds(Entry("ada", bob.files))
     state.close()
     other.close()
-    assert not Checkpoint(path).is_empty()
+    with closing(Checkpoint(path)) as later:
+        assert not later.is_empty()
 
 
 def test_the_work_list_brings_lines_together() -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from serve_app.cli import index as command
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
-from serve_app.gallery import IndexMoves, open_database, open_gallery
+from serve_app.gallery import IndexMove, IndexMoves, open_database, open_gallery
 from serve_app.gallery.index.locations import IndexLocation
+from serve_app.gallery.index_move.migration import IndexMigrator
+from serve_app.gallery.sql.records import index_location
 from serve_app.gallery.sql.records.index_location import MoveState
 from serve_app.settings import Settings
 from tests.cli.conftest import facegraph
@@ -76,7 +78,63 @@ def test_a_running_service_does_the_work_and_the_command_watches(
         assert len(gallery.search(DEFAULT_TENANT, query(3)).matches[0]) == 1
 
 
-def test_a_move_that_was_given_up_is_said(settings: Settings, tmp_path: Path) -> None:
+def test_a_move_back_waits_until_the_former_index_is_removed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "POLL_S", 0.05)
+    first, second = settings.milvus_uri, str(tmp_path / "elsewhere.db")
+    stop, removing = threading.Event(), threading.Event()
+    clear = IndexMigrator._clear
+
+    def clear_late(migrator: IndexMigrator, row: IndexMove) -> None:
+        if removing.is_set():  # once the command has said that it waits
+            clear(migrator, row)
+
+    monkeypatch.setattr(IndexMigrator, "_clear", clear_late)
+    monkeypatch.setattr(command, "note", lambda text: removing.set() if "Waiting until" in text else None)
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+
+        def work() -> None:
+            while not stop.wait(0.05):
+                gallery.maintain()
+                gallery.move_index()
+
+        service = threading.Thread(target=work)
+        service.start()
+        try:
+            there = facegraph("index", "move", "--to", second)
+            back = facegraph("index", "move", "--to", first)
+        finally:
+            stop.set()
+            service.join()
+        assert there.exit_code == 0, there.stderr
+        assert back.exit_code == 0, back.stderr
+        assert removing.is_set()
+        assert len(gallery.search(DEFAULT_TENANT, query(3)).matches[0]) == 1
+    assert json.loads(facegraph("index", "status", "--json").stdout)["place"] == first
+
+
+def test_a_removal_that_does_not_end_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "REMOVED_WITHIN_S", 0.0)
+    with closing(open_database(settings)) as database:
+        IndexMoves(database).begin(settings.milvus_uri, IndexLocation("http://former:19530"))
+        database.transact(
+            lambda c: index_location.change(
+                c,
+                index_location.get(c),
+                MoveState.CLEARING,
+                IndexLocation("http://new:19530"),
+                IndexLocation("http://former:19530"),
+            )
+        )
+    done = facegraph("index", "move", "--to", "http://former:19530")
+    assert done.exit_code == 2
+    assert "http://former:19530 is still being removed" in done.stderr
+    assert "--cancel" in done.stderr
+
+
+def test_a_move_that_was_given_up_is_said(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "REMOVED_WITHIN_S", 0.0)
     with closing(open_database(settings)) as database:
         moves = IndexMoves(database)
         moves.begin(settings.milvus_uri, IndexLocation(str(tmp_path / "x.db")))
@@ -86,7 +144,7 @@ def test_a_move_that_was_given_up_is_said(settings: Settings, tmp_path: Path) ->
         assert "it was cancelled" in facegraph("index", "status").stdout
         refused = facegraph("index", "move", "--to", str(tmp_path / "y.db"))
         assert refused.exit_code == 2
-        assert "under way" in refused.stderr
+        assert "x.db is still being removed" in refused.stderr
 
 
 @pytest.mark.parametrize(

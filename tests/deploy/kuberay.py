@@ -42,6 +42,16 @@ class AutoscalerOptions(Part):
 
     upscaling_mode: Literal["Default", "Aggressive", "Conservative"]
     idle_timeout_seconds: Count
+    resources: dict[str, Any]
+    security_context: dict[str, Any]
+    volume_mounts: list[dict[str, Any]]
+
+
+class GcsFaultToleranceOptions(Part):
+    """Where Ray keeps what it knows of the cluster, so that it survives the head."""
+
+    redis_address: str
+    redis_password: dict[str, Any]
 
 
 class HeadGroup(Part):
@@ -75,6 +85,7 @@ class Cluster(Part):
     auth_options: AuthOptions
     enable_in_tree_autoscaling: bool
     autoscaler_options: AutoscalerOptions
+    gcs_fault_tolerance_options: GcsFaultToleranceOptions | None = None
     head_group_spec: HeadGroup
     worker_group_specs: list[WorkerGroup]
 

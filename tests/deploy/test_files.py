@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from ray.scripts.scripts import start as ray_start
 from ray.serve.schema import ServeDeploySchema
 
+import serve_app
 from serve_app.process_environment import NODE_ENVIRONMENT, QUIET
 from serve_app.settings import Settings
 from tests.deploy.kuberay import RayService
@@ -30,10 +31,13 @@ DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 COMPOSE = yaml.safe_load((DEPLOY / "docker/compose.yaml").read_text())
 RAY_SERVICE = yaml.safe_load((KUBERNETES / "rayservice.yaml").read_text())
-RESOURCES = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["resources"]
+KUSTOMIZATION = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+RESOURCES = KUSTOMIZATION["resources"]
 CLUSTER = RAY_SERVICE["spec"]["rayClusterConfig"]
 GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
 PODS = [group["template"] for group in GROUPS]
+NAMES = ["head", "worker", "gpu-worker"]
+IMAGES = {"facegraph", "facegraph-cuda"}
 KUBERNETES_VERSION = "1.31"
 UV = Path(sys.executable).parent / "uv"
 
@@ -73,7 +77,7 @@ def test_the_ray_service_names_the_locked_ray() -> None:
     assert CLUSTER["rayVersion"] == locked.group(1)
 
 
-@pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
 def test_pods_are_valid_and_have_no_rights(pod: dict[str, Any]) -> None:
     name = {**pod["metadata"], "name": "pod"}
     whole = {"apiVersion": "v1", "kind": "Pod", "metadata": name, "spec": pod["spec"]}
@@ -81,9 +85,62 @@ def test_pods_are_valid_and_have_no_rights(pod: dict[str, Any]) -> None:
     assert pod["spec"]["securityContext"]["runAsNonRoot"]
     for container in pod["spec"]["containers"]:
         assert container["securityContext"]["readOnlyRootFilesystem"]
-        assert not container["securityContext"]["allowPrivilegeEscalation"]
         assert "env" not in container  # what is secret comes from the Secret, all else from the configuration
         assert container["envFrom"] == [{"secretRef": {"name": "facegraph"}}]
+
+
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
+def test_a_restricted_namespace_takes_the_pods(pod: dict[str, Any]) -> None:
+    """Kubernetes' Pod Security Standard `restricted`, of the autoscaler beside the head as well."""
+    of_pod = pod["spec"]["securityContext"]
+    assert of_pod["runAsNonRoot"]
+    assert of_pod["seccompProfile"]["type"] == "RuntimeDefault"
+    autoscaler = CLUSTER["autoscalerOptions"]
+    for container in [*pod["spec"]["containers"], autoscaler]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}}
+    beside = {name: value for name, value in autoscaler.items() if name in ("resources", "securityContext")}
+    container = {**beside, "name": "autoscaler", "volumeMounts": autoscaler["volumeMounts"]}
+    spec = {"containers": [container], "volumes": PODS[0]["spec"]["volumes"]}
+    kubernetes_validate.validate({**whole, "spec": spec}, KUBERNETES_VERSION, strict=True)
+
+
+def test_workers_are_spread_over_the_machines() -> None:
+    for pod in PODS[1:]:
+        (constraint,) = pod["spec"]["topologySpreadConstraints"]
+        assert constraint["topologyKey"] == "kubernetes.io/hostname"
+        assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"  # one machine must do
+        assert constraint["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=NAMES)
+def test_rays_objects_fit_into_the_shared_memory_of_the_pods(group: dict[str, Any]) -> None:
+    (memory,) = (each for each in group["template"]["spec"]["volumes"] if each["name"] == "memory")
+    limit = int(memory["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 2**30
+    assert int(group["rayStartParams"]["object-store-memory"]) <= limit / 2
+
+
+def test_gpu_workers_ask_for_a_gpu_and_cost_nothing_without_need() -> None:
+    group = GROUPS[NAMES.index("gpu-worker")]
+    (container,) = group["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["image"].startswith("facegraph-cuda:")
+    assert (group["replicas"], group["minReplicas"]) == (0, 0)
+
+
+def test_images_are_named_by_version() -> None:
+    """One that moves, as `latest` does, makes two pods of one file differ."""
+    of_pods = [container["image"] for pod in PODS for container in pod["spec"]["containers"]]
+    of_services = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    bases = [name for name in re.findall(r"^FROM (\S+)", dockerfile(), re.MULTILINE) if name != "scratch"]
+    for image in [*of_pods, *of_services, *bases]:
+        assert re.search(r":\D*\d+\.\d|:RELEASE\.\d{4}", image), image
+    assert {image.partition(":")[0] for image in of_pods} == IMAGES
+    assert {image.partition(":")[2] for image in of_pods} == {serve_app.__version__}
+    assert {(image["name"], image["newTag"]) for image in KUSTOMIZATION["images"]} == {
+        (name, serve_app.__version__) for name in IMAGES
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,7 +168,9 @@ def test_the_operators_page_names_the_labels_and_the_secrets() -> None:
 def test_the_disruption_budget_is_of_the_workers() -> None:
     budget = yaml.safe_load((KUBERNETES / "availability.yaml").read_text())
     wanted = budget["spec"]["selector"]["matchLabels"].items()
-    assert [wanted <= pod["metadata"]["labels"].items() for pod in PODS] == [False, True]
+    assert [wanted <= pod["metadata"]["labels"].items() for pod in PODS] == [False, True, True]
+    # A worker without a replica is not ready, and would keep its node from being emptied for ever.
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_ray_is_started_with_options_that_it_has() -> None:
@@ -120,14 +179,14 @@ def test_ray_is_started_with_options_that_it_has() -> None:
         assert group["rayStartParams"].keys() <= known
 
 
-@pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
 def test_pods_have_both_probes(pod: dict[str, Any]) -> None:
     """Or versions of KubeRay put in their own, which run a program that the image does not have."""
     for container in pod["spec"]["containers"]:
         assert container.keys() >= {"readinessProbe", "livenessProbe"}
 
 
-@pytest.mark.parametrize("pod", PODS, ids=["head", "worker"])
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
 def test_probes_and_scrapes_find_open_ports(pod: dict[str, Any]) -> None:
     policy = next(yaml.safe_load_all((KUBERNETES / "network.yaml").read_text()))
     allowed = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
@@ -148,7 +207,7 @@ def test_the_fewest_workers_have_room_for_the_fewest_replicas_and_an_update() ->
     stages = [each["serve"] for each in arguments.values() if isinstance(each, dict) and "serve" in each]
     assert len(stages) == 5
     needed = sum(stage["autoscaling"]["min_replicas"] * stage["num_cpus"] for stage in stages)
-    (workers,) = CLUSTER["workerGroupSpecs"]
+    workers, _ = CLUSTER["workerGroupSpecs"]
     (container,) = workers["template"]["spec"]["containers"]
     room = workers["minReplicas"] * int(container["resources"]["requests"]["cpu"])
     assert room >= needed + max(stage["num_cpus"] for stage in stages)
@@ -161,27 +220,46 @@ def test_a_wrong_object_would_be_noticed() -> None:
 
 
 def test_kustomize_lists_every_file() -> None:
-    assert sorted([*RESOURCES, "kustomization.yaml"]) == sorted(path.name for path in KUBERNETES.iterdir())
+    listed = [*RESOURCES, "kustomization.yaml", "head-recovery"]
+    assert sorted(listed) == sorted(path.name for path in KUBERNETES.iterdir())
 
 
-def test_kustomize_renders_every_object(tmp_path: Path) -> None:
-    folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
-    named_image = {"name": "facegraph", "newName": "registry.example/facegraph", "newTag": "1.2.3"}
-    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    assert [image["name"] for image in kustomization["images"]] == ["facegraph"]
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({**kustomization, "images": [named_image]}))
+def rendered(folder: Path, **changed: Any) -> tuple[list[dict[str, Any]], str]:
+    """The objects that kustomize makes of a copy of the files in ``folder``, and their text."""
+    copied = shutil.copytree(KUBERNETES, folder / "kubernetes")
+    (copied / "kustomization.yaml").write_text(yaml.safe_dump({**KUSTOMIZATION, **changed}))
     command = ["kubectl", "kustomize"] if shutil.which("kubectl") else ["kustomize", "build"]
     if shutil.which(command[0]) is None:
         pytest.skip("neither kubectl nor kustomize is installed (Debian: kubernetes-client)")
-    done = subprocess.run([*command, folder], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([*command, copied], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    rendered = list(yaml.safe_load_all(done.stdout))
+    return list(yaml.safe_load_all(done.stdout)), done.stdout
+
+
+def test_kustomize_renders_every_object(tmp_path: Path) -> None:
+    mine = [{"name": name, "newName": f"registry.example/{name}", "newTag": "1.2.3"} for name in sorted(IMAGES)]
+    objects, text = rendered(tmp_path, images=mine)
     written = [each for file in RESOURCES for each in yaml.safe_load_all((KUBERNETES / file).read_text())]
-    assert sorted(map(named, rendered)) == sorted(map(named, written))
-    (service,) = (each for each in rendered if each["kind"] == "RayService")
+    assert sorted(map(named, objects)) == sorted(map(named, written))
+    (service,) = (each for each in objects if each["kind"] == "RayService")
     RayService.model_validate(service)
     assert service["spec"]["serveConfigV2"] == RAY_SERVICE["spec"]["serveConfigV2"]
-    assert re.findall(r"image: (\S+)", done.stdout) == ["registry.example/facegraph:1.2.3"] * len(PODS)
+    used = {f"{image['newName']}:{image['newTag']}" for image in mine}
+    assert set(re.findall(r"image: (\S+)", text)) == used
+
+
+def test_kustomize_lets_ray_survive_its_head(tmp_path: Path) -> None:
+    assert "# components: [head-recovery]" in (KUBERNETES / "kustomization.yaml").read_text()
+    objects, _ = rendered(tmp_path, components=["head-recovery"])
+    (service,) = (each for each in objects if each["kind"] == "RayService")
+    options = RayService.model_validate(service).spec.ray_cluster_config.gcs_fault_tolerance_options
+    assert options is not None
+    assert options.redis_address == "redis:6379"
+    (policy,) = (
+        each for each in objects if each["metadata"]["name"] == "facegraph" and each["kind"] == "NetworkPolicy"
+    )
+    kubernetes_validate.validate(policy, KUBERNETES_VERSION, strict=True)
+    assert 6379 in {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", [])}
 
 
 def named(each: dict[str, Any]) -> tuple[str, str]:
@@ -230,6 +308,7 @@ def test_the_compose_file_opens_one_port_to_this_machine_only() -> None:
     volumes = {mount.split(":")[0] for service in services.values() for mount in service.get("volumes", [])}
     assert volumes == set(COMPOSE["volumes"])
     for service in services.values():
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"])  # one that grows ends itself, not its neighbours
         assert set(service.get("depends_on", [])) <= set(services)
         assert set(service["networks"]) <= set(COMPOSE["networks"])
 
@@ -252,6 +331,18 @@ def test_the_image_copies_what_there_is_and_runs_without_rights() -> None:
         assert (ROOT / name).exists()
         assert name in allowed
     assert "USER 10001" in dockerfile().splitlines()
+
+
+def test_the_image_has_what_it_runs_compiled() -> None:
+    """On a read-only root each process would compile Ray, pandas and all else again: it took 17 of 46 s of a start."""
+    last = dockerfile().rpartition("\nFROM ")[2]
+    (command,) = re.findall(r"^RUN (.* -m compileall .*)$", last, re.MULTILINE)
+    assert "--invalidation-mode unchecked-hash" in command  # times of files may change on the way into a layer
+    assert 'sysconfig.get_path("stdlib")' in command
+    assert command.split()[-1] == "/opt/facegraph"
+    for copied in re.findall(r"^COPY --from=build \S+ (\S+)", last, re.MULTILINE):
+        assert last.index(f" {copied}\n") < last.index(command), "compiled before it was there"
+    assert last.index(command) < last.index("USER 10001")
 
 
 def test_the_image_writes_into_its_volume_alone() -> None:
@@ -330,6 +421,35 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
     tested = set(re.findall(r'alertname="(\w+)"', rules.read_text()))
     shipped = set(re.findall(r"alert: (\w+)", (DEPLOY / "prometheus/alerts.yml").read_text()))
     assert tested == shipped
+
+
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-kubernetes.yml"])
+def test_prometheus_takes_its_configuration(name: str, tmp_path: Path) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("Prometheus is not installed (Debian: prometheus)")
+    config = yaml.safe_load((DEPLOY / "prometheus" / name).read_text())
+    for scrape in config["scrape_configs"]:
+        if pods := scrape.pop("kubernetes_sd_configs", None):  # Debian's Prometheus is built without it
+            assert pods == [{"role": "pod"}]
+    file = tmp_path / name
+    file.write_text(yaml.safe_dump(config))
+    shutil.copy(DEPLOY / "prometheus/alerts.yml", tmp_path)
+    done = subprocess.run([program, "check", "config", file], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_finds_the_pods_and_keeps_the_same_series_everywhere() -> None:
+    here, there = (
+        yaml.safe_load((DEPLOY / "prometheus" / name).read_text())["scrape_configs"][0]
+        for name in ("prometheus.yml", "prometheus-kubernetes.yml")
+    )
+    assert there["metric_relabel_configs"] == here["metric_relabel_configs"]
+    keep = there["relabel_configs"][0]["regex"].split(";")
+    for pod in PODS:
+        assert pod["metadata"]["labels"]["app.kubernetes.io/name"] == keep[0]
+        for container in pod["spec"]["containers"]:
+            assert keep[1] in {port["name"] for port in container["ports"]}
 
 
 def test_the_operators_page_has_every_alert_and_every_metric() -> None:

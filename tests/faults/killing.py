@@ -20,18 +20,22 @@ from tests.faults.ledger import Ledger
 ROOT = Path(__file__).resolve().parents[2]
 
 KILLS = int(os.environ.get("FACEGRAPH_FAULT_KILLS", "0"))
-"""Kills of each kind; 0 takes the few that continuous integration has time for."""
+"""Faults of each kind; 0 takes the few that continuous integration has time for."""
 
 
 class Victim:
-    """``tests.faults.victim`` as a child process; a thread reads what it says into the ledger."""
+    """``tests.faults.victim`` as a child process; a thread reads what it says into the ledger.
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    Args:
+        environment: further variables of the process.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, **environment: str) -> None:
         self.ledger = ledger
         self._parent = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.victim", settings.model_dump_json()],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -26,6 +26,7 @@ class Ledger:
         self.refused = 0
         self.unknown = 0
         self.cut_short = 0
+        self._counted = {"acknowledged": 0, "refused": 0, "unknown": 0, "cut_short": 0}
 
     def hear(self, line: str) -> list[Any]:
         """One line of the workload."""
@@ -81,6 +82,11 @@ class Ledger:
                 names = [match.person.id for match in matches if match.person is not None]
                 assert names == ([owner[seed]] if seed in owner else []), f"a search for {seed} found {names}"
         self._seeds = set(seeds)
+
+    def counts(self) -> dict[str, int]:
+        """What was heard and found since the last call; ``lost`` is 0, or :meth:`check` had failed."""
+        before, self._counted = self._counted, {name: getattr(self, name) for name in self._counted}
+        return {"lost": 0, **{name: number - before[name] for name, number in self._counted.items()}}
 
     def __str__(self) -> str:
         return (

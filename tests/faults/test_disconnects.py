@@ -14,6 +14,7 @@ from unittest import mock
 import httpx
 import pytest
 
+from scripts.long_runs import LongRun
 from serve_app.domain import DEFAULT_TENANT, Person
 from serve_app.gallery import Gallery
 from serve_app.service import FaceService
@@ -161,7 +162,8 @@ def test_a_write_that_was_begun_is_made_whole(served: Served, monkeypatch: pytes
 
 
 def test_leaving_at_any_moment_leaves_nothing_half_written(served: Served) -> None:
-    rng, number = random.Random(4), KILLS or 24
+    run = LongRun("clients that left in the middle of an enrolment", recorded=KILLS > 0)
+    rng, number = random.Random(run.seed), KILLS or 24
     for first in ("cold", "warm"):
         began = time.monotonic()
         served.api.put(f"{PATH}{first}", files={"image": ("a.jpg", photos.astronaut())}).raise_for_status()
@@ -179,6 +181,7 @@ def test_leaving_at_any_moment_leaves_nothing_half_written(served: Served) -> No
         people = check_whole(gallery)
     enrolled = {person.id for person in people} - {"cold", "warm", "last"}
     assert len(people) == len(enrolled) + 3
+    run.add(left=number, enrolled_all_the_same=len(enrolled), enrolled_by_half=0)
     print(f"{number} clients left: {len(enrolled)} were enrolled all the same, {number - len(enrolled)} not; half: 0")
     assert 0 < len(enrolled) < number, "every moment was too early, or too late"
 

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from scripts.long_runs import LongRun
 from tests import photos
 from tests.faults.killing import KILLS
 from tests.gallery.stores import check_consistent, embedded
@@ -37,7 +38,7 @@ class Caller(threading.Thread):
         super().__init__(daemon=True)
         self._service = service
         self._stopping = stopping
-        self._random = random.Random(number)
+        self._random = random.Random(f"{service.data_dir} {number}")
         self._number = number
         self.possible: dict[str, set[str | None]] = {}  # person -> names that it may have; None: is not there
         self.acknowledged = 0
@@ -86,6 +87,8 @@ class Caller(threading.Thread):
 )
 def test_parts_of_the_service_are_killed(topology: str, own_port: bool, tmp_path: Path) -> None:
     environment = {"FACEGRAPH_TOPOLOGY": topology, "FACEGRAPH_INGRESS__OWN_PORT": str(own_port)}
+    listens = "own port" if own_port else "Serve's proxy"
+    run = LongRun(f"SIGKILL in the running service, topology {topology}, {listens}", recorded=True)
     service = RunningService(tmp_path / "data", **environment).start()
     callers: list[Caller] = []
     parts = {
@@ -101,7 +104,7 @@ def test_parts_of_the_service_are_killed(topology: str, own_port: bool, tmp_path
         callers = [Caller(service, number, stopping) for number in range(CLIENTS)]
         for caller in callers:
             caller.start()
-        rng = random.Random(3)
+        rng = random.Random(run.seed)
         for round_ in range(KILLS or 1):
             for part, times in away.items():
                 if part == "all of it" and round_ % 5:
@@ -134,6 +137,8 @@ def test_parts_of_the_service_are_killed(topology: str, own_port: bool, tmp_path
     assert not stored
     failures = set().union(*(caller.failures for caller in callers))
     assert {failure for failure in failures if isinstance(failure, int)} <= {429, 503}
+    kills = {f"kills of {part}": len(times) for part, times in away.items()}
+    run.add(lost=0, acknowledged=sum(caller.acknowledged for caller in callers), **kills)
     print(f"{sum(caller.acknowledged for caller in callers)} changes acknowledged; met {failures}; lost: 0")
     for part, times in away.items():
         print(f"{part}: {len(times)} kills, writing again after {max(times):.1f} s at most")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.long_runs import LongRun
 from serve_app.gallery import open_gallery
 from serve_app.settings import Settings, StorageSettings
 from tests.faults.killing import KILLS, Victim
@@ -18,6 +19,12 @@ from tests.gallery.conftest import BACKENDS
 from tests.gallery.samples import CALIBRATIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+STORES = {
+    "embedded": "SQLite, milvus-lite",
+    "postgres": "PostgreSQL, milvus-lite",
+    "milvus": "SQLite, Milvus server",
+}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -31,14 +38,17 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path, storage=storage)
 
 
-def test_the_process_is_killed(settings: Settings) -> None:
-    rng, ledger = random.Random(1), Ledger()
+def test_the_process_is_killed(settings: Settings, request: pytest.FixtureRequest) -> None:
+    backend = request.node.callspec.params["settings"]
+    run = LongRun(f"SIGKILL of the process with the gallery, {STORES[backend]}", recorded=KILLS > 0)
+    rng, ledger = random.Random(run.seed), Ledger()
     with Victim(settings, ledger) as victim:
         for life in range(KILLS or 6):
-            victim.start(life)
+            victim.start(run.seed * 10_000 + life)
             time.sleep(rng.uniform(0.01, 1.2))
             victim.end(signal.SIGKILL)
             with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
                 ledger.check(gallery)
+            run.add(kills=1, **ledger.counts())
     print(f"{KILLS or 6} kills: {ledger}")
     assert ledger.acknowledged > 6

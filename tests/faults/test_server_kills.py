@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pytest
 
+from scripts.long_runs import LongRun
 from scripts.servers.milvus import MilvusServer
 from scripts.servers.postgres import PostgresServer
 from serve_app.errors import StoreUnavailable
@@ -23,6 +24,8 @@ from tests.gallery.samples import CALIBRATIONS
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 RECOVERY_S = 60.0
+OF_A_LIFE = 10
+"""Kills between two checks of everything that is stored."""
 
 
 class Killable(Protocol):
@@ -36,31 +39,35 @@ class Killable(Protocol):
 @pytest.mark.postgres
 def test_postgresql_is_killed(postgres: PostgresServer, tmp_path: Path) -> None:
     storage = StorageSettings(database_url=postgres.create_database())
-    outages(Settings(data_dir=tmp_path, storage=storage), postgres, KILLS or 4)
+    outages(Settings(data_dir=tmp_path, storage=storage), postgres, KILLS or 4, "PostgreSQL server")
 
 
 @pytest.mark.milvus_server
 def test_milvus_is_killed(milvus: MilvusServer, tmp_path: Path) -> None:
     storage = StorageSettings(milvus_uri=milvus.uri, timeout_s=5)
-    outages(Settings(data_dir=tmp_path, storage=storage), milvus, KILLS or 1)
+    outages(Settings(data_dir=tmp_path, storage=storage), milvus, KILLS or 1, "Milvus server")
 
 
-def outages(settings: Settings, server: Killable, kills: int) -> None:
-    """Kill and restart the server under load; then stop, and check everything."""
-    rng, ledger = random.Random(2), Ledger()
+def outages(settings: Settings, server: Killable, kills: int, name: str) -> None:
+    """Kill and restart the server under load; now and then stop, and check everything."""
+    run = LongRun(f"SIGKILL of the {name} under the gallery", recorded=KILLS > 0)
+    rng, ledger = random.Random(run.seed), Ledger()
     recoveries = []
     with Victim(settings, ledger) as victim:
-        victim.start(0)
-        for _ in range(kills):
-            victim.await_progress(5, RECOVERY_S)
-            time.sleep(rng.uniform(0, 0.5))
-            server.kill()
-            time.sleep(rng.uniform(0, 1))
-            server.restart()
-            recoveries.append(victim.await_progress(5, RECOVERY_S))
-        victim.end(signal.SIGTERM)
-    with closing(open_patiently(settings)) as gallery:
-        ledger.check(gallery)
+        for begun in range(0, kills, OF_A_LIFE):
+            victim.start(run.seed * 1000 + begun)
+            part = min(OF_A_LIFE, kills - begun)
+            for _ in range(part):
+                victim.await_progress(5, RECOVERY_S)
+                time.sleep(rng.uniform(0, 0.5))
+                server.kill()
+                time.sleep(rng.uniform(0, 1))
+                server.restart()
+                recoveries.append(victim.await_progress(5, RECOVERY_S))
+            victim.end(signal.SIGTERM)
+            with closing(open_patiently(settings)) as gallery:
+                ledger.check(gallery)
+            run.add(kills=part, **ledger.counts())
     print(f"{kills} kills: {ledger}; writing again after {max(recoveries):.1f} s at most")
     assert ledger.refused + ledger.unknown > 0, "no kill met a write"
 

@@ -87,6 +87,7 @@ def _hostile() -> Iterator[tuple[str, bytes]]:
     unpacks = b"a\0\0" + zlib.compress(bytes(5 * 10**7), 9)
     yield "bomb, PNG whose text unpacks to 50 MB", png[:33] + _chunk(b"zTXt", unpacks) + png[33:]
     yield "bomb, PNG whose profile unpacks to 50 MB", png[:33] + _chunk(b"iCCP", unpacks) + png[33:]
+    yield "bomb, PNG with a chunk that says 4 GB", png[:33] + struct.pack(">I4s", 2**32 - 100, b"IDAT") + bytes(16)
     yield "bomb, JPEG of 65,500 x 65,500", _resized(jpeg, 65_500)
     yield "PNG, more rows than sides say", _png_header(32, 32) + _chunk(b"IDAT", zlib.compress(bytes(10**7), 9))
     faulty = struct.pack(">I4sI", 0, b"abCd", 0) * 20_000

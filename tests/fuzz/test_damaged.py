@@ -17,9 +17,9 @@ import pytest
 
 from tests.fuzz.pictures import seeds
 from tests.fuzz.targets import LIMITS, TARGETS
+from tests.fuzz.worker import VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLE = "FACEGRAPH_FUZZ_INPUTS"
 INPUTS = int(os.environ.get(VARIABLE, "250"))
 SEED = time.time_ns() if VARIABLE in os.environ else 1  # the suite repeats the same ones
 

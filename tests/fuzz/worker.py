@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import random
 import resource
 import signal
@@ -18,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from scripts.long_runs import LongRun
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, Target
 
@@ -27,6 +29,9 @@ WAITED_SECONDS = 600
 """By the clock, for an input that waits and computes nothing."""
 ENOUGH = 5
 """Failures, after which the rest is not tried."""
+VARIABLE = "FACEGRAPH_FUZZ_INPUTS"
+"""Of ``make fuzz``, whose inputs are counted over all runs."""
+COUNTED_EVERY = 500
 
 
 def main() -> None:
@@ -36,15 +41,16 @@ def main() -> None:
     for limit in (signal.SIGPROF, signal.SIGALRM):
         faulthandler.register(limit, chain=True)  # says where it was, then the signal ends the process
     for name in names:
-        print(json.dumps({"target": name, **feed(TARGETS[name], random.Random(seed), count, folder)}), flush=True)
+        run = LongRun(f"damaged input, {name}", recorded=VARIABLE in os.environ)
+        print(json.dumps({"target": name, **feed(TARGETS[name], random.Random(seed), count, folder, run)}), flush=True)
 
 
-def feed(target: Target, rng: random.Random, count: int, folder: Path) -> dict[str, Any]:
+def feed(target: Target, rng: random.Random, count: int, folder: Path, run: LongRun) -> dict[str, Any]:
     """Every seed as it is, then mutations of them; what came of it."""
     seeds = target.seeds()
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
-    slowest, before = 0.0, peak_mb()
+    slowest, before, counted = 0.0, peak_mb(), 0
     for number in range(max(count, len(seeds))):
         data = seeds[number] if number < len(seeds) else mutate(rng, rng.choice(seeds), seeds)
         if number >= len(seeds) and rng.random() < 0.9:
@@ -65,6 +71,9 @@ def feed(target: Target, rng: random.Random, count: int, folder: Path) -> dict[s
         slowest = max(slowest, time.process_time() - began)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
+        if number % COUNTED_EVERY == COUNTED_EVERY - 1 or len(failures) >= ENOUGH:
+            run.add(inputs=number + 1 - counted, failures=len(failures))
+            counted = number + 1
         if len(failures) >= ENOUGH:
             break
     return {

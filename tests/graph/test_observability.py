@@ -35,7 +35,7 @@ def prometheus(service: RunningService, tmp_path_factory: pytest.TempPathFactory
         pytest.skip("Prometheus is not installed (Debian: prometheus)")
     folder = tmp_path_factory.mktemp("prometheus")
     config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
-    config["global"]["scrape_interval"] = "1s"
+    config["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{service.metrics_port}"]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     shutil.copy(DEPLOY / "prometheus/alerts.yml", folder)
@@ -110,10 +110,15 @@ def test_every_stage_is_counted(prometheus: httpx.Client, series: str) -> None:
     assert all(float(each["value"][1]) > 0 for each in wait_for(prometheus, f"ray_{series}"))
 
 
+def panels() -> list[dict[str, Any]]:
+    """Of the dashboard."""
+    found: list[dict[str, Any]] = json.loads((DEPLOY / "grafana/facegraph.json").read_text())["panels"]
+    return found
+
+
 def dashboard() -> list[str]:
     """Expressions of the dashboard, as Grafana would send them."""
-    panels = json.loads((DEPLOY / "grafana/facegraph.json").read_text())["panels"]
-    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]]
     return [expression.replace("$__rate_interval", "1m") for expression in asked]
 
 
@@ -123,12 +128,30 @@ def test_every_panel_of_the_dashboard_shows_something(prometheus: httpx.Client) 
 
 
 def test_the_alerts_are_loaded_and_silent(prometheus: httpx.Client) -> None:
-    wait_for(prometheus, 'up{job="facegraph"} == 1')
+    wait_for(prometheus, "ray_serve_deployment_replica_healthy == 1")
     (group,) = prometheus.get("/rules").json()["data"]["groups"]
     shipped = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"][0]["rules"]
     assert [rule["name"] for rule in group["rules"]] == [rule["alert"] for rule in shipped]
     assert {rule["name"] for rule in group["rules"] if rule.get("lastError")} == set()
     assert "FacegraphDown" not in {rule["name"] for rule in group["rules"] if rule["state"] == "firing"}
+
+
+def test_a_store_that_failed_once_is_noticed(prometheus: httpx.Client) -> None:
+    """Its counter appears with the failure, and never grows: a rate alone stays 0."""
+    wait_for(prometheus, 'ALERTS{alertname="FacegraphStoreFails", store="images"}')
+
+
+def test_panels_show_what_is(prometheus: httpx.Client) -> None:
+    """One replica, which has each model open once, and no queue."""
+    asked = {panel["title"]: panel["targets"][0]["expr"].replace("$__rate_interval", "5m") for panel in panels()}
+    opened = wait_for(prometheus, asked["Open models"])
+    assert {each["metric"]["model"]: each["value"][1] for each in opened}.items() >= {
+        "yunet-2023mar": "1",
+        "sface-2021dec": "1",
+    }.items()
+    assert {each["value"][1] for each in opened} == {"1"}
+    waiting = re.sub(r"rate\((\w+)\[5m\]\)", r"(\1)", asked["Faces that wait for a batch"])  # of all time
+    assert all(float(each["value"][1]) < 0.01 for each in wait_for(prometheus, waiting))
 
 
 def test_alerts_and_panels_name_series_that_exist(prometheus: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from serve_app.domain import DetectOptions
 from serve_app.errors import ImageUndecodable, NoFaceDetected
-from serve_app.observability.metrics import UNEXPECTED, Metrics
+from serve_app.observability.metrics import COUNT_BOUNDS, UNEXPECTED, Metrics
 from serve_app.settings import Settings
 from serve_app.stages.detector import DetectorStage
 from serve_app.stages.embedder import EmbedderStage
@@ -45,6 +46,14 @@ class Recorder(Metrics):
         self.told.append(("outcomes", *outcomes))
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_small_numbers_are_exported_as_they_are(number: int) -> None:
+    """A queue with nothing in it is 0 on the dashboard: Ray sums up the midpoints of the buckets."""
+    bucket = bisect_left(COUNT_BOUNDS, number)
+    middle = (COUNT_BOUNDS[bucket] + (COUNT_BOUNDS[bucket - 1] if bucket else 0)) / 2
+    assert middle == pytest.approx(number, abs=0.001)
+
+
 @pytest.mark.parametrize(("error", "code"), [(NoFaceDetected("none"), "face_not_found"), (KeyError(), UNEXPECTED)])
 def test_a_failed_operation_is_timed_and_counted(error: Exception, code: str) -> None:
     recorder = Recorder("embedder")
@@ -54,6 +63,7 @@ def test_a_failed_operation_is_timed_and_counted(error: Exception, code: str) ->
 
 
 def test_the_detector_and_the_liveness_scorer_tell_what_they_did(tmp_path: Path) -> None:
+    photos.need_liveness()
     recorders: dict[str, Recorder] = {}
     votes: list[str] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,14 +35,14 @@ def key() -> str:
 def opened(folder: Path, *keys: str) -> Iterator[Gallery]:
     settings = Settings(data_dir=folder, storage=StorageSettings(encryption_key=",".join(keys)))  # type: ignore[arg-type]
     cipher = cipher_from_settings(settings)
-    database = Database(settings.database_url, cipher)
-    upgrade_database(database)
-    gallery = Gallery(database, MemoryIndex(), BlobStore(settings.blobs_url, cipher), CALIBRATIONS, alone=True)
-    gallery.recover()
-    try:
-        yield gallery
-    finally:
-        gallery.close()
+    with closing(Database(settings.database_url, cipher)) as database:
+        upgrade_database(database)
+        gallery = Gallery(database, MemoryIndex(), BlobStore(settings.blobs_url, cipher), CALIBRATIONS, alone=True)
+        gallery.recover()
+        try:
+            yield gallery
+        finally:
+            gallery.close()
 
 
 def enrol(gallery: Gallery) -> None:

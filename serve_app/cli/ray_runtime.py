@@ -197,8 +197,9 @@ def _shut_down() -> None:
         # Ray prints an error when the controller ends, although that is intended here.
         sys.stderr.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-    serve.shutdown()  # type: ignore[no-untyped-call]
-    ray.shutdown()
+    with contextlib.redirect_stdout(sys.stderr):  # where Ray prints it depends on how it hears of it
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 def _wait_until_ready(address: str, stop: threading.Event, watch: StartWatch) -> None:

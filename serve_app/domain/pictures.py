@@ -97,8 +97,8 @@ class DetectedFace:
     detection_score: float
     quality: Quality
     crop: Pixels
-    turned: int = 0
     liveness_crops: Mapping[str, Pixels] = field(default_factory=dict)
+    turned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

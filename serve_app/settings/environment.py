@@ -33,6 +33,7 @@ OTHER_VARIABLES = frozenset(
         "SCREENSHOT",
         "TEST_CLUSTER",
         "TEST_WITHOUT_RAY",
+        "TRIXIE",
     )
 )
 """The variables that are no settings."""

@@ -24,8 +24,8 @@ def essential(data: bytes) -> bytes:
     """The file without texts, profiles, further frames and repeated chunks.
 
     libpng unpacks some of these and writes a log line for each faulty one; a small file could have a hundred thousand.
-    A truncated file stays truncated, so that the decoder reports it; without the chunk that is cut off, for whose whole
-    length OpenCV would take memory: up to 4 GB for a file of 50 bytes.
+    A truncated file stays truncated, so that the decoder reports it. A chunk that is cut off gets the length that it
+    has: for the one that it states OpenCV would take memory, up to 4 GB for a file of 50 bytes.
     """
     kept = [SIGNATURE]
     seen: set[bytes] = set()
@@ -33,10 +33,9 @@ def essential(data: bytes) -> bytes:
     while at + 8 <= len(data) and b"IEND" not in seen:
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        if end > len(data):
-            break
         if kind == b"IDAT" or (kind in NEEDED_ONCE and kind not in seen):
-            kept.append(data[at:end])
+            content = data[at + 8 : end - 4]
+            kept.append(data[at:end] if end <= len(data) else struct.pack(">I", len(content)) + kind + content)
         seen.add(kind)
         at = end
     return b"".join(kept)

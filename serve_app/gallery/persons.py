@@ -6,13 +6,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from serve_app.domain import (
     Collection,
     Deletion,
     Enrolment,
-    GalleryQuery,
     NewFace,
     Page,
     Person,
@@ -22,9 +19,10 @@ from serve_app.domain import (
     Slice,
     ThresholdRequest,
 )
-from serve_app.errors import DuplicateFace, InvalidRequest
+from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
 from serve_app.gallery.collections import Collections
+from serve_app.gallery.duplicate_check import refuse_duplicates
 from serve_app.gallery.privacy.erasure import Eraser
 from serve_app.gallery.search import Search
 from serve_app.gallery.sql.records import collections as collection_records
@@ -77,31 +75,8 @@ class Persons(Collections, Search):
             ]
         # Held until searches see the written faces, so that the next request's search finds them.
         with self._database.exclusive(*(f"enrolment {id_}" for id_ in ids)):
-            self._refuse_duplicates(tenant, person_id, collections, faces, duplicate_threshold)
+            refuse_duplicates(self.search, tenant, person_id, collections, faces, duplicate_threshold)
             return write()
-
-    def _refuse_duplicates(
-        self,
-        tenant: str,
-        person_id: str,
-        collections: Sequence[str],
-        faces: Sequence[NewFace],
-        threshold: ThresholdRequest,
-    ) -> None:
-        query = GalleryQuery(
-            probes=np.stack([face.template for face in faces]),
-            model=faces[0].model,
-            collections=tuple(collections),
-            max_results=2,  # the person and the nearest other one
-            threshold=threshold,
-            liveness_threshold=1.0,  # passes every liveness policy: this search only guards the enrolment
-        )
-        for index, matches in enumerate(self.search(tenant, query).matches):
-            for match in matches:
-                if match.person is None or match.person.id != person_id:
-                    other = match.person.id if match.person else match.face.id
-                    text = f"The face in image {index} already belongs to {other!r}, with a score of {match.score:.2f}."
-                    raise DuplicateFace(text, image=index, person_id=other, score=match.score)
 
     def person(self, tenant: str, person_id: str, collection: str | None = None) -> Person:
         with self._database.read() as connection:

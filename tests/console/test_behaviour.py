@@ -85,9 +85,9 @@ def test_failures_are_said_in_words(
 def test_pictures_that_do_not_serve(console: Console, staff: Client) -> None:
     page = console.open().page
     console.give(("coffee.jpg", photos.no_face()))
-    expect(page.get_by_role("heading", name="No face on this picture")).to_be_visible()
-    console.give(("broken.jpg", b"not a picture at all"))
-    expect(page.get_by_role("alert")).to_contain_text("cannot be shown as a picture")
+    expect(page.get_by_role("heading", name="No face on this image")).to_be_visible()
+    console.give(("broken.jpg", b"not an image at all"))
+    expect(page.get_by_role("alert")).to_contain_text("cannot be shown as an image")
     page.get_by_text("staff", exact=True).click()
     console.give(("a.jpg", photos.astronaut()))
     expect(page.get_by_role("alert")).to_contain_text("Choose at least one collection")
@@ -141,7 +141,7 @@ def test_the_keyboard_suffices(console: Console, staff: Client) -> None:
         reached.append(page.evaluate(NAME_OF_FOCUSED))
         assert page.evaluate(FOCUS_IS_SHOWN), reached
     assert any("staff" in text for text in reached)
-    assert {"Options", "Choose a picture", "Camera"} <= set(reached)
+    assert {"Options", "Choose an image", "Camera"} <= set(reached)
     page.get_by_role("link", name="People").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_be_focused()

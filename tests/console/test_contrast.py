@@ -129,7 +129,7 @@ def found(console: Console) -> None:
 
 
 def refused(console: Console) -> None:
-    console.give(("broken.jpg", b"no picture"))
+    console.give(("broken.jpg", b"no image"))
     expect(console.page.get_by_role("alert")).to_be_visible()
 
 

@@ -48,7 +48,7 @@ def test_a_dropped_folder_is_enrolled_with_progress_and_reasons(
             "grace_hopper/coffee.jpg": photos.no_face(),
             "grace_hopper/.hidden.jpg": photos.astronaut(),
             "nobody/coffee.jpg": photos.no_face(),
-            "nobody/notes.txt": b"no picture",
+            "nobody/notes.txt": b"no image",
             "zoe.jpg": photos.grace_hopper(),
         },
     )
@@ -59,8 +59,8 @@ def test_a_dropped_folder_is_enrolled_with_progress_and_reasons(
         held.append(route)
 
     enrol.drop(".drop", folder)
-    expect(page.get_by_text("4 persons, 6 pictures")).to_be_visible()
-    expect(page.locator(".note .reasons")).to_have_text("people/nobody/notes.txt: no picture that can be read")
+    expect(page.get_by_text("4 persons, 6 images")).to_be_visible()
+    expect(page.locator(".note .reasons")).to_have_text("people/nobody/notes.txt: no image that can be read")
     expect(page.locator(".note")).to_contain_text("1 file left out:")
     expect(page.locator(".note")).to_contain_text("1 hidden file or file of a system is ignored.")
     assert rows(page) == [
@@ -80,7 +80,7 @@ def test_a_dropped_folder_is_enrolled_with_progress_and_reasons(
     enrol.shot("drop-folder-progress")
     (late,) = held
     late.continue_()
-    expect(page.locator(".note.warn")).to_contain_text("4 faces enrolled in staff, 2 pictures or persons refused.")
+    expect(page.locator(".note.warn")).to_contain_text("4 faces enrolled in staff, 2 images or persons refused.")
     enrolled = {person["id"]: len(person["faces"]) for person in gallery.all_persons("staff")}
     assert enrolled == {"eileen_collins": 2, "grace_hopper": 1, "zoe": 1}
 
@@ -94,7 +94,7 @@ def test_what_failed_is_tried_again_and_what_was_taken_stays(enrol: Console, gal
     page.get_by_label("A person who is there already").select_option("replace")
     enrol.drop(".drop", folder)
     failures = {
-        "eileen": (400, "face_not_found", "Picture 2: No face was found.", {"image": 1}),
+        "eileen": (400, "face_not_found", "Image 2: No face was found.", {"image": 1}),
         "grace": (500, "internal_error", "It is in the log.", {}),
     }
 
@@ -113,7 +113,7 @@ def test_what_failed_is_tried_again_and_what_was_taken_stays(enrol: Console, gal
     expect(page.locator(".plan-row.failed .reasons")).to_have_text("It is in the log.")
     assert [len(person["faces"]) for person in gallery.all_persons("staff")] == [1]
     page.get_by_role("button", name="Try these again").click()
-    expect(page.get_by_text("2 persons, 2 pictures")).to_be_visible()
+    expect(page.get_by_text("2 persons, 2 images")).to_be_visible()
     assert rows(page) == [("eileen", "eileen"), ("grace", "grace")]
     page.get_by_role("button", name="Enrol", exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("2 faces enrolled in staff.")
@@ -126,10 +126,10 @@ def test_dropped_pictures_may_be_of_one_person(enrol: Console, gallery: Client, 
     files = {"IMG_1.jpg": photos.astronaut(), "IMG_2.jpg": photos.variant(photos.astronaut())}
     folder, page = written(tmp_path, files), enrol.page
     enrol.drop(".drop", *(folder / name for name in files))
-    expect(page.get_by_text("2 persons, 2 pictures")).to_be_visible()
+    expect(page.get_by_text("2 persons, 2 images")).to_be_visible()
     assert rows(page) == [("IMG_1", "IMG 1"), ("IMG_2", "IMG 2")]
     page.get_by_role("button", name="They are all of one person").click()
-    expect(page.get_by_text("1 person, 2 pictures")).to_be_visible()
+    expect(page.get_by_text("1 person, 2 images")).to_be_visible()
     expect(page.get_by_label("Id", exact=True)).to_be_focused()
     page.get_by_label("Id", exact=True).fill("eileen")
     page.get_by_label("Name", exact=True).fill("Eileen Collins")
@@ -154,13 +154,13 @@ def test_folders_of_file_servers_and_deeper_folders_are_no_persons(enrol: Consol
     )
     page = enrol.page
     enrol.drop(".drop", written(tmp_path / "people", dict.fromkeys(names, picture)))
-    expect(page.get_by_text("2 persons, 2 pictures")).to_be_visible()
+    expect(page.get_by_text("2 persons, 2 images")).to_be_visible()
     assert rows(page) == [("ada", "ada"), ("bob", "bob")]
     expect(page.locator(".note .reasons li")).to_have_count(3)
     expect(page.locator(".note .reasons")).to_contain_text(
         "people/ada/2023/a.jpg: in a folder inside a person's folder"
     )
-    expect(page.locator(".note .reasons")).to_contain_text("people/ada/2.heic: no picture that can be read")
+    expect(page.locator(".note .reasons")).to_contain_text("people/ada/2.heic: no image that can be read")
     expect(page.locator(".note")).to_contain_text("2 hidden files or files of systems are ignored.")
 
 
@@ -168,7 +168,7 @@ def test_two_folders_of_one_name_are_not_one_person(enrol: Console, tmp_path: Pa
     page = enrol.page
     files = dict.fromkeys(("ada/2023/a.jpg", "bob/2023/b.jpg"), photos.astronaut())
     enrol.drop(".drop", written(tmp_path / "people", files))
-    expect(page.get_by_text("1 person, 1 picture")).to_be_visible()
+    expect(page.get_by_text("1 person, 1 image")).to_be_visible()
     expect(page.locator(".note .reasons")).to_contain_text("/2023 has the same name")
 
 
@@ -177,15 +177,15 @@ def test_a_search_takes_one_picture(console: Console, gallery: Client, tmp_path:
     folder = written(tmp_path, {"1.jpg": photos.astronaut(), "2.jpg": photos.astronaut()})
     page = console.open("search").page
     console.drop(".drop", folder / "1.jpg", folder / "2.jpg")
-    expect(page.get_by_role("alert")).to_contain_text("One picture is expected here, and 2 came.")
+    expect(page.get_by_role("alert")).to_contain_text("One image is expected here, and 2 came.")
 
 
 def test_a_drop_without_a_picture_is_answered(enrol: Console, tmp_path: Path) -> None:
     page = enrol.page
     (tmp_path / "empty").mkdir()
-    for dropped in (tmp_path / "empty", written(tmp_path / "notes", {"notes.txt": b"no picture"})):
+    for dropped in (tmp_path / "empty", written(tmp_path / "notes", {"notes.txt": b"no image"})):
         enrol.drop(".drop", dropped)
-        expect(page.get_by_role("alert")).to_contain_text("There is no picture in this")
+        expect(page.get_by_role("alert")).to_contain_text("There is no image in this")
         page.reload()
         expect(page.get_by_role("alert")).to_have_count(0)
     enrol.drop("h1", written(tmp_path / "beside", {"1.jpg": photos.astronaut()}))  # it misses the place for it

@@ -54,7 +54,7 @@ def test_from_an_empty_folder_to_the_right_name(context: BrowserContext, fresh_s
     expect(page.locator(".note.good")).to_contain_text("1 face enrolled in friends.")
     console.shot("first-3-enrolled")
 
-    page.get_by_role("link", name="Search a picture").click()
+    page.get_by_role("link", name="Search an image").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Search")
     console.give(("me2.jpg", photos.variant(photos.astronaut())))
     expect(page.get_by_role("heading", name="1 face, 1 found")).to_be_visible()

@@ -50,7 +50,7 @@ def test_enrolling(console: Console, gallery: Client) -> None:
     gallery.create_collection("staff")
     page = console.open("enrol").page
     with page.expect_file_chooser() as chooser:  # listened for well before it comes
-        press(page, "Choose pictures")
+        press(page, "Choose images")
     chooser.value.set_files({"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": photos.grace_hopper()})
     expect(page.locator(".plan-row")).to_have_count(1)
     for field, text in (("Id", "grace"), ("Name", "Grace Hopper")):
@@ -63,7 +63,7 @@ def test_enrolling(console: Console, gallery: Client) -> None:
     expect(page.locator(".note.good")).to_contain_text("1 face enrolled in staff.")
     assert gallery.person("staff", "grace")["name"] == "Grace Hopper"
     press(page, "Clear")
-    expect(page.get_by_label("Choose pictures")).to_be_focused()
+    expect(page.get_by_label("Choose images")).to_be_focused()
 
 
 def test_deleting_a_person(console: Console, staff: Client) -> None:

@@ -55,7 +55,7 @@ def test_a_folder_is_enrolled_with_the_reason_for_each_refusal(
     for person, files in {
         "eileen_collins": {"1.jpg": photos.astronaut(), "2.jpg": photos.variant(photos.astronaut())},
         "grace_hopper": {"portrait.jpg": photos.grace_hopper(), "coffee.jpg": photos.no_face()},
-        "nobody": {"coffee.jpg": photos.no_face(), "notes.txt": b"no picture"},
+        "nobody": {"coffee.jpg": photos.no_face(), "notes.txt": b"no image"},
     }.items():
         (folder / person).mkdir(parents=True)
         for name, content in files.items():
@@ -64,9 +64,9 @@ def test_a_folder_is_enrolled_with_the_reason_for_each_refusal(
     page.get_by_label("Name of the new collection").fill("staff")
     console.give(folder, nth=1)
     expect(page.locator(".plan-row")).to_have_count(3)
-    expect(page.get_by_text("3 persons, 5 pictures")).to_be_visible()
+    expect(page.get_by_text("3 persons, 5 images")).to_be_visible()
     page.get_by_role("button", name="Enrol", exact=True).click()
-    expect(page.locator(".note.warn")).to_contain_text("3 faces enrolled in staff, 2 pictures or persons refused.")
+    expect(page.locator(".note.warn")).to_contain_text("3 faces enrolled in staff, 2 images or persons refused.")
     console.shot("enrol-folder")
     expect(page.locator(".plan-row.done")).to_have_count(1)
     expect(page.locator(".plan-row.partly")).to_contain_text("coffee.jpg: No face was found")
@@ -120,7 +120,7 @@ def test_an_unknown_face_is_enrolled_and_then_found(console: Console, gallery: C
     page.get_by_role("button", name="Enrol", exact=True).click()
     expect(page.locator(".note.good")).to_contain_text("1 face enrolled")
     page.get_by_role("link", name="Search", exact=True).click()
-    expect(page.get_by_role("group", name="Drop a picture here")).to_be_visible()
+    expect(page.get_by_role("group", name="Drop an image here")).to_be_visible()
     page.evaluate(PASTE, [b64(photos.variant(photos.grace_hopper()))])
     expect(page.locator(".match")).to_contain_text("Grace Hopper")
 
@@ -129,7 +129,7 @@ def test_the_camera_takes_the_picture(console: Console, gallery: Client) -> None
     enrol_two(gallery)
     page = console.open().page
     page.get_by_role("button", name="Camera").click()
-    page.get_by_role("button", name="Take the picture").click()
+    page.get_by_role("button", name="Take the photograph").click()
     expect(page.locator(".match")).to_contain_text("Eileen Collins")
     expect(page.locator("dialog")).to_have_count(0)
 
@@ -141,7 +141,7 @@ def test_two_pictures_are_compared(console: Console) -> None:
     console.give(("b.jpg", photos.variant(photos.astronaut())))
     expect(page.get_by_role("heading", name="The same person", exact=True)).to_be_visible()
     console.shot("compare")
-    page.get_by_role("button", name="Another picture").nth(1).click()
+    page.get_by_role("button", name="Another image").nth(1).click()
     console.give(("c.jpg", photos.grace_hopper()))
     expect(page.get_by_role("heading", name="Not the same person")).to_be_visible()
 

@@ -16,7 +16,7 @@ export function takePicture() {
     let taken = null;
     const video = h("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "What the camera sees" });
     const problem = h("p", { class: "note error", role: "alert", hidden: true });
-    const shoot = h("button", { class: "button primary", type: "button", disabled: true, onclick: capture }, icon("camera"), "Take the picture");
+    const shoot = h("button", { class: "button primary", type: "button", disabled: true, onclick: capture }, icon("camera"), "Take the photograph");
     const cancel = h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Cancel");
     const dialog = h("dialog", { class: "dialog camera", "aria-label": "Camera", onclose: finish },
       h("h2", {}, "Camera"), problem, video, h("div", { class: "actions" }, cancel, shoot));

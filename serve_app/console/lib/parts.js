@@ -30,10 +30,10 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   const give = (items) => {
     const meant = items.filter((item) => !item.junk);
     const pictures = meant.filter((item) => isPicture(item.file));
-    const leftOut = meant.filter((item) => !isPicture(item.file)).map(({ path }) => ({ path, reason: "no picture that can be read" }));
-    if (!multiple && pictures.length > 1) refuse(`One picture is expected here, and ${pictures.length} came.`);
+    const leftOut = meant.filter((item) => !isPicture(item.file)).map(({ path }) => ({ path, reason: "no image that can be read" }));
+    if (!multiple && pictures.length > 1) refuse(`One image is expected here, and ${pictures.length} came.`);
     else if (pictures.length) take(pictures, leftOut, items.length - meant.length);
-    else refuse("There is no picture in this: JPEG, PNG, WebP and BMP files are accepted.");
+    else refuse("There is no image in this: JPEG, PNG, WebP and BMP files are accepted.");
   };
   for (const source of [input, folderInput]) {
     source?.addEventListener("change", () => {
@@ -66,7 +66,7 @@ export function dropzone({ title, hint, take, refuse, signal, multiple = false, 
   h("p", { class: "drop-title" }, title),
   h("p", { class: "hint" }, hint),
   h("div", { class: "actions centre" },
-    input, h("label", { class: "button primary", for: id }, icon("picture"), multiple ? "Choose pictures" : "Choose a picture"),
+    input, h("label", { class: "button primary", for: id }, icon("picture"), multiple ? "Choose images" : "Choose an image"),
     folder ? [folderInput, h("label", { class: "button", for: `${id}-folder` }, icon("folder"), "Choose a folder")] : null,
     camera ? h("button", {
       class: "button",
@@ -128,7 +128,7 @@ export function showReceipt(title, answer) {
     ["Proof", answer.receipt ? "signed by this installation" : undefined],
   ].filter(([, value]) => value !== undefined);
   const text = answer.erased
-    ? "The records, the templates and the stored pictures are gone."
+    ? "The records, the templates and the stored images are gone."
     : "It was removed from this collection and is still in other ones.";
   const dialog = h("dialog", { class: "dialog", "aria-label": title, onclose: closed },
     h("h2", {}, icon("check"), title), h("p", {}, text),

@@ -65,7 +65,7 @@ export async function loaded(blob, signal, alt = "") {
   try {
     await image.decode();
   } catch {
-    throw new Error("This file cannot be shown as a picture. JPEG, PNG, WebP and BMP are accepted.");
+    throw new Error("This file cannot be shown as an image. JPEG, PNG, WebP and BMP are accepted.");
   }
   return image;
 }

@@ -5,7 +5,7 @@ import { falseMatchRate, oneIn } from "../lib/meaning.js";
 import { dropzone, problem } from "../lib/parts.js";
 import { loaded, marked } from "../lib/pictures.js";
 
-const NAMES = ["First picture", "Second picture"];
+const NAMES = ["First image", "Second image"];
 
 export async function compare(body, { api, signal }) {
   const files = [null, null];
@@ -34,7 +34,7 @@ export async function compare(body, { api, signal }) {
   }
 
   function show(index, picture) {
-    const another = h("button", { class: "button", type: "button", onclick: () => clear(index) }, "Another picture");
+    const another = h("button", { class: "button", type: "button", onclick: () => clear(index) }, "Another image");
     fill(slots[index], picture, h("div", { class: "actions centre" }, another));
   }
 

@@ -23,13 +23,13 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
   const target = select(may("admin") ? [...names, [NEW, "A new collection …"]] : names, first());
   const fresh = h("input", { type: "text", value: collections.length ? "" : "people", maxlength: 64, pattern: "[A-Za-z0-9_.\\-]+", autocomplete: "off" });
   const freshField = field("Name of the new collection", fresh, "Letters, digits, underscore, dot and hyphen.");
-  const several = select([["one", "Refuse the picture"], ["largest", "Take the largest face"]], "one");
-  const mode = select([["add", "Add the pictures to those enrolled"], ["replace", "Replace the enrolled pictures"]], "add");
+  const several = select([["one", "Refuse the image"], ["largest", "Take the largest face"]], "one");
+  const mode = select([["add", "Add the images to those enrolled"], ["replace", "Replace the enrolled images"]], "add");
   const said = h("div", {});
   const plan = h("section", { class: "plan", "aria-label": "People to enrol" });
   const zone = dropzone({
     title: "Drop photographs or a folder",
-    hint: "A folder for each person, or one picture for each person. File and folder names become the persons' ids.",
+    hint: "A folder for each person, or one image for each person. File and folder names become the persons' ids.",
     multiple: true,
     folder: true,
     take: add,
@@ -41,7 +41,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     h("div", { class: "controls card" },
       h("div", { class: "row" }, field("Into collection", target), freshField),
       h("details", {}, h("summary", {}, "Options"),
-        h("div", { class: "row" }, field("A person who is there already", mode), field("Several faces on a picture", several)))),
+        h("div", { class: "row" }, field("A person who is there already", mode), field("Several faces on an image", several)))),
     zone, said, plan);
   showFresh();
   if (session.carried) {
@@ -82,7 +82,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
   function draw() {
     const pictures = persons.reduce((sum, person) => sum + person.files.length, 0);
     const progress = h("progress", { max: persons.length || 1, value: 0, "aria-label": "Progress", hidden: true });
-    const told = h("p", { class: "hint", role: "status" }, `${count(persons.length, "person", "persons")}, ${count(pictures, "picture")}`);
+    const told = h("p", { class: "hint", role: "status" }, `${count(persons.length, "person", "persons")}, ${count(pictures, "image")}`);
     const clear = h("button", {
       class: "button",
       type: "button",
@@ -96,7 +96,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
       },
     }, "Clear");
     const hint = persons.length > 1 && pictures === persons.length && persons.length <= 40
-      ? h("p", { class: "hint" }, "Each picture is enrolled as a separate person. ",
+      ? h("p", { class: "hint" }, "Each image is enrolled as a separate person. ",
         h("button", { class: "link", type: "button", onclick: together }, "They are all of one person")) : null;
     const begin = h("button", { class: "button primary", type: "button", onclick: () => start(progress, told, begin, hint) }, icon("check"), "Enrol");
     zone.classList.add("small");
@@ -198,7 +198,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
     const errors = failed.flatMap((person) => person.outcome.errors.map((error) => ({ person: person.id, ...error })));
     fill(said, h("div", { class: `note ${errors.length ? "warn" : "good"}`, role: "status" },
       icon(errors.length ? "warn" : "check"),
-      h("span", {}, `${count(faces, "face")} enrolled in ${collection}`, errors.length ? `, ${count(errors.length, "picture or person", "pictures or persons")} refused.` : ". "),
+      h("span", {}, `${count(faces, "face")} enrolled in ${collection}`, errors.length ? `, ${count(errors.length, "image or person", "images or persons")} refused.` : ". "),
       errors.length ? h("button", {
         class: "link",
         type: "button",
@@ -206,7 +206,7 @@ export async function enrol(body, { session, api, may, signal, rest: [wanted] })
       }, "Save the list") : null,
       errors.length ? h("button", { class: "link", type: "button", onclick: () => retry(failed) }, "Try these again") : null,
       h("a", { class: "link", href: `#/people/${encodeURIComponent(collection)}` }, "See the collection"),
-      faces ? h("a", { class: "link", href: "#/search" }, "Search a picture") : null));
+      faces ? h("a", { class: "link", href: "#/search" }, "Search an image") : null));
     said.scrollIntoView({ block: "nearest" }); // a long list can be scrolled far down
   }
 

@@ -70,7 +70,7 @@ async function collections(body, { api, may, signal, heading }) {
     const dialog = h("dialog", { class: "dialog", "aria-label": heading, onclose: () => dialog.remove() },
       h("form", { onsubmit: save },
         h("h2", {}, heading),
-        field("Name", name, "Letters, digits, underscore, dot and hyphen."), field("Title", title), field("What is kept of pictures", keep),
+        field("Name", name, "Letters, digits, underscore, dot and hyphen."), field("Title", title), field("What is kept of images", keep),
         field("Matches from score", from, "Empty: the score at which 1 % of searches for strangers show a match."),
         field("Hours to keep unknown faces", unknown, "0: never. This keeps faces of people who were not asked; make sure that you are allowed to."), live.label, said,
         h("div", { class: "actions" },
@@ -102,7 +102,7 @@ function policyText(policy) {
   return [
     policy.liveness ? "Live faces only" : null,
     policy.min_score === null ? null : `matches from ${policy.min_score}`,
-    { none: "no pictures kept", thumbnail: "thumbnails kept", full: "photographs kept" }[policy.image_storage],
+    { none: "no images kept", thumbnail: "thumbnails kept", full: "photographs kept" }[policy.image_storage],
     policy.keep_unknown_h ? `unknown faces kept for ${hours(policy.keep_unknown_h)}` : null,
   ].filter(Boolean).join(", ");
 }

@@ -24,7 +24,7 @@ export async function person(body, page, collection, personId) {
   fill(body,
     h("div", { class: "columns person-page" },
       h("div", { class: "stack" }, faces, dropzone({
-        title: "Add pictures",
+        title: "Add images",
         hint: "One face on each.",
         multiple: true,
         signal,
@@ -90,12 +90,12 @@ export async function person(body, page, collection, personId) {
       toast(`${count(items.length, "face")} added.`, "good");
     } catch (error) {
       const file = items[error.details?.image]?.file;
-      fill(said, problem(error), file && items.length > 1 ? h("p", { class: "hint" }, `The problem is in ${file.name}; none of the pictures was enrolled.`) : null);
+      fill(said, problem(error), file && items.length > 1 ? h("p", { class: "hint" }, `The problem is in ${file.name}; none of the images was enrolled.`) : null);
     }
   }
 
   async function removeFace(face) {
-    if (!await confirmed("Delete this face?", "The template and the stored picture are erased. This cannot be undone.", "Delete the face")) return;
+    if (!await confirmed("Delete this face?", "The template and the stored image are erased. This cannot be undone.", "Delete the face")) return;
     try {
       await api.delete(path(collection, personId, "faces", face.id));
       shown = { ...shown, faces: shown.faces.filter((other) => other.id !== face.id) };
@@ -111,7 +111,7 @@ export async function person(body, page, collection, personId) {
     const others = shown.collections.filter((name) => name !== collection);
     const text = others.length
       ? `They are removed from ${collection} and stay in ${others.join(", ")}.`
-      : "Their record, templates and pictures are erased. This cannot be undone.";
+      : "Their record, templates and images are erased. This cannot be undone.";
     if (!await confirmed(`Delete ${called(shown)}?`, text, "Delete the person")) return;
     try {
       const answer = await api.delete(where);

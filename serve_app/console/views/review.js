@@ -93,7 +93,7 @@ export async function review(body, { api, signal, rest, session }) {
     const sides = [first, second];
     const card = h("article", { class: "card duplicate", tabindex: "-1", "aria-label": `${called(first.person)} and ${called(second.person)}` },
       h("div", { class: "duplicate-sides" }, sides.map((side) => h("div", { class: "duplicate-side" },
-        thumbnail(api, side.face_id, `Enrolled picture of ${called(side.person)}`),
+        thumbnail(api, side.face_id, `Enrolled image of ${called(side.person)}`),
         h("div", { class: "person-text" },
           h("a", { href: `#/people/${encodeURIComponent(collection)}/${encodeURIComponent(side.person.id)}` }, called(side.person)),
           h("span", { class: "hint" }, side.person.id)))),

@@ -37,7 +37,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
   const keep = select([["", "No"], ...keeping.map(({ name, policy }) => [name, `In ${name}, for ${hours(policy.keep_unknown_h)}`])], "");
   const result = h("section", { class: "result", "aria-label": "Result", "aria-live": "polite", "aria-busy": "false" });
   const zone = dropzone({
-    title: "Drop a picture here",
+    title: "Drop an image here",
     hint: "or paste one. All faces in it are searched for.",
     take: ([{ file }]) => look(file),
     refuse: (text) => fill(result, problem(new Error(text))),
@@ -83,7 +83,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
     zone.classList.add("small");
     result.setAttribute("aria-busy", "true");
     try {
-      const image = await loaded(file, signal, "The picture that was searched");
+      const image = await loaded(file, signal, "The image that was searched");
       if (turn === latest) fill(result, h("div", { class: "searching" }, h("div", { class: "marked" }, image), h("p", { class: "hint" }, "Searching …")));
       const ofPicture = { image: file, faces: "all", liveness: live.input.checked, keep_unknown: place };
       const answer = await api.post("v1/search", form({
@@ -104,7 +104,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
     const { faces, threshold } = answer;
     if (!faces.length) {
       fill(result, h("div", { class: "columns" }, h("div", { class: "marked" }, image),
-        nothing("empty", "No face on this picture", "A face needs to be at least about 20 pixels wide and mostly visible.")));
+        nothing("empty", "No face on this image", "A face needs to be at least about 20 pixels wide and mostly visible.")));
       return;
     }
     const picture = marked(image, faces, pick);
@@ -131,7 +131,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
   function faceCard(image, face, index, total, threshold, place) {
     const title = total > 1 ? `Face ${index + 1}` : "The face";
     return h("article", { class: "face card", tabindex: "-1", "aria-label": title },
-      h("header", {}, face.box ? portrait(image, face.box, `${title} on the picture`) : null,
+      h("header", {}, face.box ? portrait(image, face.box, `${title} on the image`) : null,
         h("div", {}, h("h3", {}, title),
           face.box ? h("p", { class: "hint" }, qualityText(face)) : null,
           face.liveness ? h("p", { class: `badge ${face.liveness.is_live ? "good" : "bad"}` },
@@ -147,7 +147,7 @@ export async function search(body, { session, api, may, go, signal, rest: [store
       ? h("a", { href: `#/people/${encodeURIComponent(match.collection)}/${encodeURIComponent(match.person.id)}` }, name)
       : name;
     return h("li", { class: `match ${kind}` },
-      thumbnail(api, match.face_id, `Enrolled picture of ${name}`),
+      thumbnail(api, match.face_id, `Enrolled image of ${name}`),
       h("div", { class: "match-text" },
         h("p", { class: "match-name" }, link, " ", h("span", { class: "hint" }, match.collection)),
         h("div", { class: "meter", vars: { "--score": match.score, "--from": threshold.min_score }, "aria-hidden": "true" }, h("span", {})),

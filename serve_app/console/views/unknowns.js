@@ -123,7 +123,7 @@ export async function unknowns(body, { api, may, signal, rest, session, heading 
 
   async function discard(those) {
     const faces = those.reduce((sum, unknown) => sum + unknown.faces.length, 0);
-    const text = `${count(faces, "face")} and their stored pictures are erased. This cannot be undone.`;
+    const text = `${count(faces, "face")} and their stored images are erased. This cannot be undone.`;
     if (!await confirmed(those.length === 1 ? "Discard this unknown?" : `Discard ${those.length} unknowns?`, text, "Discard for good")) return;
     try {
       let erased = 0;

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,14 @@ def short() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def loopback() -> str:
+    """``::1`` where the machine has IPv6, else 127.0.0.1."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return "::1"
+    return "127.0.0.1"
 
 
 def enrol_and_search(service: RunningService) -> None:
@@ -116,14 +125,14 @@ def test_it_works_with_everything_that_others_left_in_the_environment(tmp_path: 
     long.mkdir()
     service = RunningService(
         tmp_path / "data",
-        FACEGRAPH_HOST="::1",
+        FACEGRAPH_HOST=loopback(),
         TMPDIR=str(long),
         PYTHONOPTIMIZE="2",
         PYTHONWARNINGS="error",
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "grpc_proxy"), CLOSED),
         **dict.fromkeys(OTHER_RAY, "127.0.0.1:1"),
     )
-    service.command = [str(clone / ".venv/bin/python"), *service.command]
+    service.command[-2:-2] = [str(clone / ".venv/bin/python")]
     try:
         service.start()
         commands = [" ".join(process.cmdline()) for process in service.family if process.is_running()]

@@ -110,7 +110,7 @@ def test_a_value_that_is_refused_is_said_before_ray_starts(
     assert "Error: " in service.log()
     assert words in service.log()
     assert "Traceback" not in service.log()
-    names = [psutil.Process(pid).name() for pid in set(psutil.pids()) - before]
+    names = [process.info["name"] for process in psutil.process_iter(["name"]) if process.pid not in before]
     assert "gcs_server" not in names
 
 

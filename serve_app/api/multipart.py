@@ -19,6 +19,9 @@ MAX_HEADERS = 16 * 2**10
 LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
 FOLD = re.compile(rb"\r\n[ \t]+")
 PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+CHARSETS = re.compile(r"us-ascii|utf-?8|iso-?8859-\d{1,2}|(windows-|cp)125\d|koi8-[ru]", re.IGNORECASE)
+"""Character sets that are decoded. Python knows others, with which a megabyte takes minutes or raises other errors."""
+
 FILE_NAMES = frozenset({b"filename", b"filename*"})
 DECODERS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": binascii.a2b_base64, b"quoted-printable": binascii.a2b_qp}
 
@@ -37,9 +40,9 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The content as text; what is not in its character set is read as Latin-1."""
+        """The content as text; what is not in its character set, or UTF-8 if that is unknown, is read as Latin-1."""
         try:
-            return self.content.decode(self.charset)
+            return self.content.decode(self.charset if CHARSETS.fullmatch(self.charset) else "utf-8")
         except (UnicodeDecodeError, LookupError):
             return self.content.decode("latin-1")
 

@@ -10,13 +10,14 @@ A slash at the end means nothing, nor does a second one at the start, which clie
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Path, Query
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
 from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
+from serve_app.errors import InvalidRequest
 
 KEPT_SLASH = "\ufdd0"
 """A Unicode noncharacter, which is reserved for internal use by programs."""
@@ -33,6 +34,15 @@ def normalised(scope: Scope) -> Scope:
     root: str = scope.get("root_path", "")
     path = f"{root}/{path.removeprefix(root).strip('/')}"
     return scope if path == scope["path"] else {**scope, "path": path}
+
+
+def refuse_undecodable(scope: Scope) -> None:
+    """Raise InvalidRequest if the path is not UTF-8: servers replace such bytes, so that different ids would be one."""
+    try:
+        unquote_to_bytes((scope.get("raw_path") or b"").partition(b"?")[0]).decode()
+    except UnicodeDecodeError as error:
+        wrong = error.object[error.start : error.end].hex(" ")
+        raise InvalidRequest(f"The path must be UTF-8, percent-encoded; got the bytes {wrong}.") from None
 
 
 def _with_slashes(value: object) -> object:

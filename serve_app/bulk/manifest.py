@@ -12,6 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
+from pydantic_core import from_json
+
 from serve_app.bulk.entries import FIELDS, LEFT_OUT, OF_REPORTS, BadSource, Entry, PictureFile
 from serve_app.domain import CLEARED
 from serve_app.known_names import suggestion
@@ -85,7 +87,7 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = from_json(line)
         except ValueError as error:
             problems.add(number, f"not JSON: {error}")
             continue

@@ -48,6 +48,8 @@ class Source:
         return self.label or self.location
 
     def _load(self, work: WorkList) -> None:
+        if not self.location:
+            raise BadSource("A folder, a .zip, a .csv or a .jsonl, or the URL of one was expected, got nothing.")
         if is_local(self.location):
             self.location = str(Path(self.location).absolute())  # the report can be used from another folder
             if not Path(self.location).exists():
@@ -76,7 +78,7 @@ class Source:
                 if child.name.lower() in IN_ZIPS and not child.is_folder:
                     kind = child.name.rsplit(".", 1)[1].lower()
                     self._manifest(work, child.file.location, kind, confined=True)
-                    self._leave_out_unnamed(work, archive)
+                    self._leave_out_unnamed(work, archive, child.name)
                     return None
             meant = [child for child in children if not is_junk(child.name)]
             folders = [child for child in meant if child.is_folder]
@@ -98,7 +100,9 @@ class Source:
         The sub-folder's name is the person's id and, with spaces for underscores, the name.
         """
         for child in self.files.children(root):
-            if child.is_folder and not is_junk(child.name):
+            if child.is_folder and not _is_unicode(child.name):
+                work.leave_out(LeftOut(self._location(child.file.location), "the folder's name is not UTF-8"))
+            elif child.is_folder and not is_junk(child.name):
                 self._person(work, child)
             else:
                 self._leave_out(work, child, "the image is not in a person's folder")
@@ -126,12 +130,15 @@ class Source:
             reason = why_a_picture if _is_picture(child.name) else NO_PICTURE
         work.leave_out(LeftOut(self._location(child.file.location), reason, is_junk(child.name)))
 
-    def _leave_out_unnamed(self, work: WorkList, archive: ReadZip) -> None:
-        """Note the images of a zip that its manifest does not name."""
+    def _leave_out_unnamed(self, work: WorkList, archive: ReadZip, manifest: str) -> None:
+        """Note what a zip contains beside its manifest and the images that this names."""
         for name in archive.names():
             location = f"zip://{name}::{self.location.partition('::')[2] or self.location}"
-            if _is_picture(name) and not any(map(is_junk, name.split("/"))) and not work.has_file(location):
-                work.leave_out(LeftOut(self._location(location), "the manifest does not name it"))
+            if name == manifest or work.has_file(location):
+                continue
+            junk = any(map(is_junk, name.split("/")))
+            reason = "a file of the system, or hidden" if junk else "the manifest does not name it"
+            work.leave_out(LeftOut(self._location(location), reason, junk))
 
     def _location(self, location: str) -> str:
         """A location as it is shown: of an entry in a zip, the path in it."""
@@ -148,7 +155,10 @@ class Source:
                 raise ValueError(f"expected a file of the zip, got {name!r}")
             if confined:
                 name = inner_path(name)
-            return self._described(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
+            try:
+                return self._described(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
+            except Unreadable as error:
+                raise ValueError(f"{name}: {error}") from None
 
         system, path = self.files.find(location)
         with system.open(path, "rb") as file:
@@ -169,6 +179,14 @@ class Source:
             if other.size is not None:
                 return other
         return file
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_picture(name: str) -> bool:

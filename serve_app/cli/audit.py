@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic_core import from_json
 
 from serve_app.cli.options import Config, records_of, settings_of
 from serve_app.cli.output import FAILED, fail, note, warn
@@ -46,7 +47,7 @@ def check(
 
     if file is not None:
         try:
-            entries = [audit_chain.from_plain(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+            entries = [audit_chain.from_plain(from_json(line)) for line in file.read_text("utf-8").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise fail(f"{file} is not the output of 'facegraph audit export'.") from None
         result = audit_chain.check(iter(entries), (entries[-1].sequence, entries[-1].hash) if entries else (0, ""))
@@ -72,7 +73,7 @@ def receipt(
     from serve_app.gallery.privacy.signing import is_genuine, load_signer
 
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = from_json(file.read_text("utf-8"))
         content = content.get("receipt") or content
         given = ErasureReceipt(content["statement"], content["public_key"], content["signature"])
     except (ValueError, KeyError, TypeError, AttributeError):

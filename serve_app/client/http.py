@@ -106,6 +106,10 @@ class Patience:
 def options_of(url: str, key: str, timeout_s: float) -> Json:
     """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
     url = url.strip()
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url!r} is no URL: {error}") from None
     return {
         "base_url": url,
         "headers": _key_header(key),

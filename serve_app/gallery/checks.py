@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from pydantic_core import from_json
 
 from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.domain.names import NAME_RULE, is_name
@@ -180,7 +181,7 @@ def decode_cursor(cursor: str | None, parse: Callable[[str], T]) -> T | None:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        version, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        version, key = from_json(base64.b64decode(padded, altchars=b"-_", validate=True))
         if version != 1:
             raise ValueError
         return parse(check_text("cursor", key, 200))

@@ -100,6 +100,8 @@ def test_a_person_without_pictures(world: World) -> None:
         ({"image_base64": [7]}, "image_base64.0"),
         ({"image_base64": ["eA=="] * 5}, "4 images, this one brings 5"),
         ({"fullname": "Ada"}, "fullname"),
+        ({"consent": {"basis": "x", "expires": "9999-12-31T23:59:59-23:00"}}, "years 1 to 9999"),
+        ({"consent": {"basis": "x", "given": "0001-01-01T00:00:00+23:00"}}, "years 1 to 9999"),
     ],
 )
 def test_bad_fields(world: World, fields: dict[str, object], word: str) -> None:
@@ -107,6 +109,21 @@ def test_bad_fields(world: World, fields: dict[str, object], word: str) -> None:
     assert code(answer) == (400, "invalid_request")
     assert word in answer.json()["error"]["message"]
     assert code(world.call("GET", ADA)) == (404, "person_not_found")
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"a":' * 5000])
+@pytest.mark.parametrize("field", ["metadata", "consent", "watch_list"])
+def test_texts_that_are_nested_too_deep(world: World, field: str, text: str) -> None:
+    answer = world.call("PUT", ADA, data={field: text}, files={"none": b""})
+    assert code(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/v1/collections/staff/persons/M%FCller", "/v1/persons/%ff%fe", "/person/M%F6ller"])
+def test_paths_that_are_not_utf8(world: World, path: str) -> None:
+    """Servers put the same character in the place of each such byte."""
+    answer = world.call("DELETE", path)
+    assert answer.status_code == 400
+    assert "UTF-8" in answer.text
 
 
 @pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "a%7Fb", "a%C2%85b"])

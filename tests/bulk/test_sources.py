@@ -178,14 +178,15 @@ def test_null_in_a_manifest_clears_the_field(tmp_path: Path) -> None:
     assert entry.fields == {name: CLEARED[name] for name in fields}
 
 
-def test_a_name_that_is_no_text_survives(tmp_path: Path) -> None:
-    folder = os.fsencode(tmp_path) + b"/caf\xe9"
-    Path(os.fsdecode(folder)).mkdir()
-    Path(os.fsdecode(folder + b"/\xff.jpg")).write_bytes(b"x")
-    (entry,), _ = load(tmp_path)
-    assert os.fsencode(entry.person) == b"caf\xe9"
+def test_file_names_that_are_no_text_survive_and_such_a_person_is_left_out(tmp_path: Path) -> None:
+    for folder in (b"/cafe", b"/caf\xe9"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + folder)).mkdir()
+        Path(os.fsdecode(os.fsencode(tmp_path) + folder + b"/\xff.jpg")).write_bytes(b"x")
+    (entry,), left_out = load(tmp_path)
+    assert entry.person == "cafe"
     assert Files().read(entry.files[0].location, 10) == b"x"
     assert len(entry.fingerprint()) == 32
+    assert left_out == {os.fsdecode(b"caf\xe9"): "the folder's name is not UTF-8"}
 
 
 def test_the_fingerprint_follows_files_and_fields(tmp_path: Path) -> None:
@@ -205,12 +206,28 @@ def test_a_zip_may_have_a_manifest(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("manifest.csv", "person,file,name\nada,pictures/1.jpg,Ada L.\n")
         file.writestr("pictures/1.jpg", b"one")
-        file.writestr("pictures/2.jpg", b"two")
+        for name in ("pictures/2.jpg", "pictures/3.HEIC", "manifest.jsonl", "README.txt", ".DS_Store"):
+            file.writestr(name, b"two")
     (entry,), left_out = load(archive)
     assert (entry.person, entry.fields) == ("ada", {"name": "Ada L."})
-    assert left_out == {"pictures/2.jpg": "the manifest does not name it"}
+    assert left_out.pop(".DS_Store") == "junk"
+    assert set(left_out) == {"pictures/2.jpg", "pictures/3.HEIC", "manifest.jsonl", "README.txt"}
+    assert set(left_out.values()) == {"the manifest does not name it"}
     assert entry.files[0].size == 3
     assert Files().read(entry.files[0].location, 3) == b"one"
+
+
+def test_manifest_lines_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    manifest = tmp_path / "people.jsonl"
+    wrong = ['{"person": "a", "file": "foo://x"}', '{"person": "b", "metadata": ' + '{"a":' * 100_000, "[" * 100_000]
+    manifest.write_text("\n".join(wrong))
+    message = refusal(manifest)
+    assert all(f"line {number}: " in message for number in (1, 2, 3)), message
+    assert "foo" in message
+
+
+def test_no_source_is_refused() -> None:
+    assert "got nothing" in refusal("")
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "file:///etc/passwd", "a/../../b.jpg"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -18,6 +17,7 @@ from pydantic import (
     PlainValidator,
     WithJsonSchema,
 )
+from pydantic_core import from_json
 
 from serve_app.domain.names import NAME_RULE, is_name
 
@@ -117,7 +117,7 @@ def _split(value: Any) -> Any:
 def _parts(text: str) -> list[str]:
     if text.lstrip().startswith("["):
         try:
-            parts = json.loads(text)
+            parts = from_json(text)
         except ValueError:
             parts = None
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
@@ -142,7 +142,7 @@ def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return from_json(value)
     except ValueError:
         raise ValueError("a JSON object was expected") from None
 
@@ -157,7 +157,16 @@ JsonText = BeforeValidator(_json_object)
 """Accepts an object also as JSON text, as forms send it."""
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+def _in_utc(time: dt.datetime) -> dt.datetime:
+    """Refuse a time that UTC cannot express."""
+    try:
+        time.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("a time within the years 1 to 9999 of UTC was expected") from None
+    return time
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
 """A time with a time zone, as text."""
 
 Date = Annotated[dt.date, BeforeValidator(_no_number)]

@@ -8,11 +8,11 @@ interrupted, run it again; it skips what it has already added.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import pydantic_core
 import sqlalchemy as sa
 
 from serve_app.errors import ConfigurationError
@@ -257,7 +257,7 @@ def _add_face(changes: Changes, face: Mapping[str, Any], collection_ids: list[st
 
 
 def _check_format(content: bytes) -> None:
-    manifest = json.loads(content)
+    manifest = pydantic_core.from_json(content)
     if manifest.get("format") != FORMAT:
         raise ConfigurationError(
             f"The archive was written by facegraph {manifest.get('facegraph')} in the format "

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import pydantic_core
 import sqlalchemy as sa
 
 from serve_app.errors import ConfigurationError
@@ -46,7 +47,7 @@ def records(content: bytes) -> Iterator[dict[str, Any]]:
     """The inverse of :func:`lines`. Raises ArchiveDamaged."""
     for line in content.splitlines():
         try:
-            record = json.loads(line)
+            record = pydantic_core.from_json(line)
         except ValueError as error:
             raise ArchiveDamaged(f"The archive has a line that is not JSON: {error}.") from None
         if not isinstance(record, dict):

@@ -27,6 +27,10 @@ towards admitting requests."""
 _counted: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("keys that count it", default=None)
 
 
+LONGEST_WAIT_S = 86_400
+"""Most seconds that a caller is told to wait, however low the rate is."""
+
+
 class ConcurrencyLimit:
     """Counts the requests in progress of every key. Safe to call from several threads.
 
@@ -96,7 +100,7 @@ class RateLimiter:
                 self._buckets.clear()
             self._buckets[key.id] = (tokens - 1.0 if allowed else tokens, now)
         if not allowed:
-            wait = math.ceil((1.0 - tokens) / rate)
+            wait = math.ceil(min((1.0 - tokens) / rate, LONGEST_WAIT_S))
             raise RateLimited(
                 f"This API key may send {rate:g} requests per second; try again in {wait} s.",
                 limit=rate,

@@ -19,7 +19,11 @@ MAX_HEADERS = 16 * 2**10
 LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
 FOLD = re.compile(rb"\r\n[ \t]+")
 PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
-CHARSETS = re.compile(r"us-ascii|utf-?8|iso-?8859-\d{1,2}|(windows-|cp)125\d|koi8-[ru]", re.IGNORECASE)
+CHARSETS = re.compile(
+    r"us-ascii|utf-?(8|16|32)([bl]e)?|iso-?8859-\d{1,2}|(windows-|cp)125\d|koi8-[ru]|mac(intosh|-?roman)"
+    r"|shift[-_]jis|sjis|euc-(jp|kr)|gb(k|2312|18030)|big5",
+    re.IGNORECASE,
+)
 """Character sets that are decoded. Python knows others, with which a megabyte takes minutes or raises other errors."""
 
 FILE_NAMES = frozenset({b"filename", b"filename*"})

@@ -117,7 +117,10 @@ class Files:
         if system is self._local:
             with os.scandir(path) as found:  # streamed: a gallery can have a million folders
                 for item in found:
-                    yield Child(item.name, item.is_dir(), self.describe(item.path))
+                    is_folder = False
+                    with contextlib.suppress(OSError):  # a symbolic link that leads to itself
+                        is_folder = item.is_dir()
+                    yield Child(item.name, is_folder, self.describe(item.path))
             return
         inner, separator, archive = location.partition("::")
         base = inner if inner.endswith("://") else inner.rstrip("/") + "/"

@@ -138,6 +138,8 @@ def _target(file: Path) -> Iterator[IO[bytes]]:
     if file == STDOUT:
         yield sys.stdout.buffer
         return
+    if file.exists() and not file.is_file():
+        raise fail(f"{file} is not a regular file. To write to a pipe, give - and redirect the output.")
     partial = file.with_name(f".{file.name}.partial")
     try:
         with open(os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123

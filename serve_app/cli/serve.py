@@ -16,7 +16,7 @@ import typer
 from serve_app.cli.output import fail, note, stderr, stdout, warn
 from serve_app.cli.ray_folder import require_token_folder
 from serve_app.cli.ray_runtime import run_graph
-from serve_app.cli.service_lock import lock_data_folder
+from serve_app.cli.service_lock import lock_data_folder, lock_database
 from serve_app.cli.start_watch import StartWatch
 from serve_app.cli.supervisor import supervised
 from serve_app.control_groups import OWN_GROUPS, ControlGroups
@@ -67,6 +67,8 @@ def serve(
     require_token_folder()
     if file.settings.embedded_store:
         lock_data_folder(file.settings.data_dir)
+    if file.settings.embedded_database:
+        lock_database(file.settings.database_file)
     _refuse_taken_port(options["host"], options["port"], "FACEGRAPH_PORT")
     if metrics_port is not None:
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")

@@ -107,9 +107,9 @@ def options_of(url: str, key: str, timeout_s: float) -> Json:
     """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
     url = url.strip()
     try:
-        httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{url!r} is no URL: {error}") from None
+        httpx.URL(url).host.encode("idna")  # as the look-up of the name does
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ValueError(f"{url[:200]!r} is no URL: {error}") from None
     return {
         "base_url": url,
         "headers": _key_header(key),

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from serve_app.errors import ConfigurationError
 from serve_app.known_names import names_at, suggestion
@@ -21,6 +22,11 @@ def load_settings(values: dict[str, Any] | None = None) -> Settings:
     refuse_unknown_variables()
     try:
         return Settings(**(values or {}))
+    except (
+        SettingsError,
+        RecursionError,
+    ) as error:  # of the environment; its message names the field, its cause says what is wrong
+        raise _invalid([f'{error}: JSON was expected, such as ["a", "b"] for a list; {error.__cause__}']) from None
     except ValidationError as error:
         raise _invalid(
             [f"{'.'.join(map(str, found['loc'])) or 'settings'}: {_message(found)}" for found in error.errors()]

@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         return self.storage.database_url or f"sqlite:///{self.data_dir / 'records.db'}"
 
     @property
+    def database_file(self) -> Path:
+        """Path of the SQLite file; only with :attr:`embedded_database`."""
+        return Path(self.database_url.partition(":///")[2].partition("?")[0])
+
+    @property
     def milvus_uri(self) -> str:
         """URI of the Milvus server, or path of the milvus-lite file."""
         return self.storage.milvus_uri or str(self.data_dir / "index.db")

@@ -174,6 +174,16 @@ def test_the_rate_limit_of_a_key(world: World) -> None:
     assert world.call("GET", "/v1/info", other).status_code == 200
 
 
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 1e-9])
+def test_the_wait_for_a_very_low_rate_is_bounded(rate: float) -> None:
+    limiter = RateLimiter(clock=lambda: 0.0)
+    key = ApiKey("k", "t", "n", Role.SEARCH, dt.datetime.now(dt.UTC), rate_limit=rate)
+    limiter.take(key)
+    with pytest.raises(RateLimited) as refused:
+        limiter.take(key)
+    assert refused.value.details["retry_after_s"] == 86_400
+
+
 def test_token_buckets() -> None:
     now = [0.0]
     limiter = RateLimiter(clock=lambda: now[0])

@@ -313,3 +313,12 @@ def test_only_the_first_bad_lines_are_described(tmp_path: Path) -> None:
 def test_latin_1_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"person,file,name\nada,a.jpg,Caf\xe9\n")
     assert "not UTF-8" in refusal(tmp_path / "m.csv")
+
+
+def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada/1.jpg").write_bytes(b"x")
+    (tmp_path / "self").symlink_to("self")
+    (entry,), left_out = load(tmp_path)
+    assert entry.person == "ada"
+    assert left_out == {"self": NO_PICTURE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,11 @@ def test_there_must_be_something_to_export(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "absent"))
     done = facegraph("export", str(tmp_path / "backup.tar"))
     assert (done.exit_code, "no database" in done.stderr) == (2, True)
+
+
+def test_an_export_replaces_regular_files_only(data: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = facegraph("export", str(tmp_path / "pipe"))
+    assert done.exit_code == 2
+    assert "not a regular file" in " ".join(done.stderr.split())
+    assert not (tmp_path / "pipe").is_file()

@@ -87,7 +87,7 @@ def test_a_key_and_an_address_with_line_breaks_work(service: Service) -> None:
     assert done.exit_code == 0, done.output
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://a:b:c", "http://127.0.0.1:99999999"])
+@pytest.mark.parametrize("url", ["http://[::1", "http://a:b:c", "http://127.0.0.1:99999999", f"http://{'a' * 64}.b"])
 def test_an_address_that_is_no_url_is_refused(url: str) -> None:
     done = facegraph("info", "--url", url, "--key", "secret-0123456789")
     assert done.exit_code == 2

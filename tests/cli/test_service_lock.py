@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.servers.ports import free_port
-from serve_app.cli.service_lock import NAME, lock_data_folder
+from serve_app.cli.service_lock import NAME, lock_data_folder, lock_database
 from serve_app.errors import ConfigurationError
 from tests.graph.service import ROOT
 
@@ -69,4 +69,28 @@ def test_the_lock_ends_with_all_that_hold_it(tmp_path: Path) -> None:
     assert held is not None
     assert (tmp_path / NAME).read_text() == f"{os.getpid()}\n"
     os.close(held)
+    holder.communicate()
+
+
+def test_a_database_is_locked_wherever_it_is(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            HOLDER.replace("lock_data_folder", "lock_database"),
+            str(tmp_path / "records.db"),
+            "stay",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(ConfigurationError, match=f"process {holder.pid}. .* FACEGRAPH_STORAGE__DATABASE_URL"):
+        lock_database(tmp_path / "records.db")
+    held = lock_database(tmp_path / "other.db")
+    assert held is not None
+    os.close(held)
+    assert lock_database(tmp_path / "absent" / "records.db") is None
+    holder.kill()
     holder.communicate()

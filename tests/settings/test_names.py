@@ -154,3 +154,21 @@ def test_an_empty_path_is_not_the_working_directory(monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_has_a_variable() -> None:
     assert unknown_variables({f"FACEGRAPH_{name}".upper(): "1" for name in Settings.model_fields}) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("DIALECTS", "facepp"), ("LIVENESS__MODELS", "minifasnet-v2"), ("STORAGE", "x"), ("LIMITS", "[" * 100_000)],
+)
+def test_a_list_or_section_that_is_no_json_is_refused(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"FACEGRAPH_{variable}", value)
+    with pytest.raises(ConfigurationError, match="JSON was expected"):
+        load_settings()
+
+
+def test_a_file_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("{a: " * 5000)
+    with pytest.raises(ConfigurationError, match="not valid YAML"):
+        read_serve_file(tmp_path / "deep.yaml")

@@ -128,6 +128,9 @@ def test_texts(world: World) -> None:
     assert parsed(NAMED % "name é".encode(), "Zoë".encode()) == "name é: Zoë"
     assert parsed(NAMED % b"n", b"Zo\xeb") == "n: Zoë"
     assert parsed(NAMED % b"n" + b"\r\nContent-Type: text/plain; charset=ISO-8859-2", b"\xb1") == "n: ą"
+    for charset in ("shift_jis", "euc-jp", "gb18030", "utf-16", "utf-8"):
+        head = NAMED % b"n" + f"\r\nContent-Type: text/plain; charset={charset}".encode()
+        assert parsed(head, "日本".encode(charset)) == "n: 日本"
     assert parsed(NAMED % b"n" + b"\r\nContent-Type: text/plain; charset=nonsense", b"x") == "n: x"
     # Python's punycode takes minutes for a megabyte, idna and "undefined" raise errors of other kinds.
     for charset in (b"punycode", b"idna", b"undefined", b"unicode_escape", b"utf-7", b'"a\x00b"', b"iso-8859-99"):

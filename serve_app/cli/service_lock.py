@@ -28,7 +28,7 @@ def lock_database(file: Path) -> int | None:
     """
     if not file.parent.is_dir():
         return None
-    beside = file.with_name(f"{file.name}.lock")
+    beside = file.with_name(f"{file.name}.service.lock")  # ".lock" is of migrations
     return _locked(beside, f"The database {file}", "database with FACEGRAPH_STORAGE__DATABASE_URL")
 
 

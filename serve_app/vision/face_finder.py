@@ -121,7 +121,7 @@ class FaceFinder:
         """The faces that were found upright, each in its own direction, and all others of those directions."""
         looked = [0]
         while True:
-            chosen = [self.read_again(pixels, face) for face in sorted(faces, key=lambda face: -face.area)[:most]]
+            chosen = self._read(pixels, sorted(faces, key=lambda face: -face.area)[:most])
             further = {self._direction(pixels, face) for face in chosen if face.clarity < CLEAR} - {*looked}
             if not further and (not chosen or chosen[0].clarity < CERTAIN):
                 # Nobody, or perhaps a part of a turned face that was itself not found.
@@ -131,7 +131,11 @@ class FaceFinder:
             for turned in sorted(further):
                 looked.append(turned)
                 faces = faces + self._look(pixels, turned, every=every)
-            faces = self._distinct([self.read_again(pixels, face) for face in faces])
+            faces = self._distinct(self._read(pixels, faces))
+
+    def _read(self, pixels: Pixels, faces: Sequence[FoundFace]) -> list[FoundFace]:
+        """The faces with landmarks and clarity from close-ups, which are made once for each."""
+        return [face if face.clarity else self.read_again(pixels, face) for face in faces]
 
     def _direction(self, pixels: Pixels, face: FoundFace) -> int:
         """The direction in which a close-up of the face has the highest score, if that is certain; else its own."""

@@ -12,6 +12,7 @@ import pytest
 
 from serve_app.control_groups import ControlGroups
 from serve_app.processors import cpu_count
+from tests.control_group import control_group
 
 VERSION_1 = "4:memory:/shop/web\n3:cpu,cpuacct:/shop/web\n1:name=systemd:/user.slice\n0::/\n"
 VERSION_2 = "0::/shop.slice/web.service\n"
@@ -89,17 +90,7 @@ def test_a_share_of_processors_is_rounded_up(tmp_path: Path, quota: str, expecte
 
 
 def test_a_quota_of_a_real_group_is_seen() -> None:
-    root = Path("/sys/fs/cgroup/cpu")
-    group = root / f"facegraph-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "cpu.cfs_quota_us").write_text("50000")
-    except OSError as error:
-        pytest.skip(f"a control group of version 1 cannot be made here: {error}")
-    join = f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
-    code = f"{join}; from serve_app.processors import cpu_count; print(cpu_count())"
-    try:
+    with control_group("cpu", "cpu.cfs_quota_us", "50000") as join:
+        code = f"{join}; from serve_app.processors import cpu_count; print(cpu_count())"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    finally:
-        group.rmdir()
     assert done.stdout.strip() == "1"

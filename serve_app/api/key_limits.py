@@ -24,11 +24,10 @@ MAX_BUCKETS = 10_000
 """Maximum number of buckets. When more keys have a limit, all buckets start full again, which errs
 towards admitting requests."""
 
-_counted: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("keys that count it", default=None)
-
-
 LONGEST_WAIT_S = 86_400
 """Most seconds that a caller is told to wait, however low the rate is."""
+
+_counted: ContextVar[list[tuple[ConcurrencyLimit, str]] | None] = ContextVar("keys that count it", default=None)
 
 
 class ConcurrencyLimit:

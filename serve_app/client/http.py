@@ -107,7 +107,8 @@ def options_of(url: str, key: str, timeout_s: float) -> Json:
     """Arguments for httpx's clients. Raises ValueError for an invalid URL or key."""
     url = url.strip()
     try:
-        httpx.URL(url).host.encode("idna")  # as the look-up of the name does
+        host = httpx.URL(url).host
+        host.encode("idna")  # as the look-up of the name does
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{url[:200]!r} is no URL: {error}") from None
     return {
@@ -115,7 +116,7 @@ def options_of(url: str, key: str, timeout_s: float) -> Json:
         "headers": _key_header(key),
         "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
         "limits": httpx.Limits(max_connections=None, max_keepalive_connections=64),
-        "trust_env": not _is_loopback(url),  # a proxy cannot reach this machine's own address
+        "trust_env": not _is_loopback(host),  # a proxy cannot reach this machine's own address
     }
 
 
@@ -199,13 +200,12 @@ def _form_value(value: Any) -> Any:
         return str(value)
     # A form's texts are split at commas, and blanks at their ends are removed; a JSON array stays as it is.
     plain = value and all(
-        isinstance(item, str) and item and item == item.strip() and not {*item} & {*",["} for item in value
+        isinstance(item, str) and item and item == item.strip() and {",", "["}.isdisjoint(item) for item in value
     )
     return list(value) if plain else json.dumps(list(value))
 
 
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
+def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

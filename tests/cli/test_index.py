@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from serve_app.cli import index as command
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
-from serve_app.gallery import IndexMove, IndexMoves, open_database, open_gallery
+from serve_app.gallery import Gallery, IndexMove, IndexMoves, open_database, open_gallery
 from serve_app.gallery.index.locations import IndexLocation
 from serve_app.gallery.index_move.migration import IndexMigrator
 from serve_app.gallery.sql.records import index_location
@@ -52,26 +53,33 @@ def test_without_a_service_the_command_does_the_work(
     assert "not empty" in again.stderr
 
 
+@contextmanager
+def working(gallery: Gallery) -> Iterator[None]:
+    """The background work of a service on a gallery."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            gallery.maintain()
+            gallery.move_index()
+
+    service = threading.Thread(target=work)
+    service.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        service.join()
+
+
 def test_a_running_service_does_the_work_and_the_command_watches(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "POLL_S", 0.05)
     target = str(tmp_path / "elsewhere.db")
-    stop = threading.Event()
     with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
-
-        def work() -> None:
-            while not stop.wait(0.05):
-                gallery.maintain()
-                gallery.move_index()
-
-        service = threading.Thread(target=work)
-        service.start()
-        try:
+        with working(gallery):
             done = facegraph("index", "move", "--to", target)
-        finally:
-            stop.set()
-            service.join()
         assert done.exit_code == 0, done.stderr
         assert "No service runs" not in done.stderr
         assert gallery.ready()["warnings"]["index_moved"].startswith(f"The vector index is at {target}")
@@ -83,7 +91,7 @@ def test_a_move_back_waits_until_the_former_index_is_removed(
 ) -> None:
     monkeypatch.setattr(command, "POLL_S", 0.05)
     first, second = settings.milvus_uri, str(tmp_path / "elsewhere.db")
-    stop, removing = threading.Event(), threading.Event()
+    removing = threading.Event()
     clear = IndexMigrator._clear
 
     def clear_late(migrator: IndexMigrator, row: IndexMove) -> None:
@@ -93,20 +101,9 @@ def test_a_move_back_waits_until_the_former_index_is_removed(
     monkeypatch.setattr(IndexMigrator, "_clear", clear_late)
     monkeypatch.setattr(command, "note", lambda text: removing.set() if "Waiting until" in text else None)
     with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
-
-        def work() -> None:
-            while not stop.wait(0.05):
-                gallery.maintain()
-                gallery.move_index()
-
-        service = threading.Thread(target=work)
-        service.start()
-        try:
+        with working(gallery):
             there = facegraph("index", "move", "--to", second)
             back = facegraph("index", "move", "--to", first)
-        finally:
-            stop.set()
-            service.join()
         assert there.exit_code == 0, there.stderr
         assert back.exit_code == 0, back.stderr
         assert removing.is_set()

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.control_group import control_group
+
 SCRIPT = """
 import os, signal, subprocess, sys, threading, time
 from serve_app.cli.supervisor import supervised
@@ -169,17 +171,8 @@ def await_end(session: int) -> None:
 
 
 def test_an_end_for_want_of_memory_is_named(tmp_path: Path) -> None:
-    group = Path(f"/sys/fs/cgroup/memory/facegraph-test-{os.getpid()}")
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text("120M")
-    except OSError as error:
-        pytest.skip(f"a control group of version 1 cannot be made here: {error}")
-    code = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(__import__('os').getpid()))\n{SCRIPT}"
-    command = [sys.executable, "-c", code, "grow", str(tmp_path)]
-    try:
+    with control_group("memory", "memory.limit_in_bytes", "120M") as join:
+        command = [sys.executable, "-c", f"{join}\n{SCRIPT}", "grow", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    finally:
-        group.rmdir()
     assert done.returncode == 1
     assert "because the memory (120 MiB are allowed here) was used up." in " ".join(done.stderr.split())

@@ -59,7 +59,7 @@ class FaultyDisk:
         return self._number(3)
 
     def arm(self, fault: Fault, let_pass: int, fail: int) -> None:
-        """Let so many calls of the kind pass, then so many fail."""
+        """Let ``let_pass`` calls of the kind pass, then ``fail`` calls fail."""
         self.disarm()
         self._set(1, let_pass)
         self._set(2, fail)
@@ -70,7 +70,7 @@ class FaultyDisk:
         self._set(0, 0)
 
     def await_failures(self, number: int, timeout_s: float) -> bool:
-        """Wait until so many calls failed; False if they did not within ``timeout_s``."""
+        """Wait until ``number`` calls failed; False if they did not within ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         while self.failed < number:
             if time.monotonic() > deadline:

@@ -31,7 +31,7 @@ def folded(text: str) -> str:
 
 
 class Folded(sa.types.TypeDecorator[str]):
-    """A text that is stored folded, whoever writes it."""
+    """A column of texts that are folded on every write."""
 
     impl = sa.Text
     cache_ok = True

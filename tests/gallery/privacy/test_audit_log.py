@@ -216,7 +216,7 @@ def test_a_changed_or_missing_entry_is_found(tmp_path: Path, tamper: sa.Executab
 
 @pytest.mark.parametrize("to_the_end", [False, True])
 def test_an_entry_that_was_changed_and_hashed_again_is_found(tmp_path: Path, to_the_end: bool) -> None:
-    """Whoever changes the head as well makes a whole chain, but with another head than was noted elsewhere."""
+    """With a changed head the chain is consistent again, but its head differs from the one noted elsewhere."""
     with in_memory(tmp_path) as gallery:
         for number in range(5):
             gallery.create_collection(T, NewCollection(f"c{number}"))

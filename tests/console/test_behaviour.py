@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import cv2
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
@@ -42,6 +43,21 @@ def staff(gallery: Client) -> Client:
 
 def refusal(code: str, message: str) -> str:
     return json.dumps({"error": {"code": code, "message": message, "details": {}, "request_id": "r-1"}})
+
+
+def test_a_search_says_how_a_face_is_turned_and_how_many_were_left_out(console: Console, staff: Client) -> None:
+    page = console.open().page
+
+    def with_more_faces(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "faces_left_out": 3})
+
+    page.route("**/v1/search", with_more_faces)
+    lying = cv2.rotate(photos.decode(photos.astronaut()), cv2.ROTATE_90_CLOCKWISE)
+    console.give(("a.png", cv2.imencode(".png", lying[..., ::-1])[1].tobytes()))
+    expect(page.locator(".match")).to_contain_text("Eileen Collins")
+    expect(page.locator(".face header")).to_contain_text("turned by 90°")
+    expect(page.get_by_role("heading", level=2)).to_have_text("1 face, 1 found; 3 more were left out")
 
 
 def test_a_busy_service_is_asked_again(console: Console, staff: Client) -> None:

@@ -119,7 +119,8 @@ export async function search(body, { session, api, may, go, signal, rest: [store
       cards[index].focus({ preventScroll: true });
     }
     const known = faces.filter((face) => face.matches.length).length;
-    const words = `${count(faces.length, "face")}, ${known ? `${known} found` : "nobody found"}`;
+    const words = `${count(faces.length, "face")}, ${known ? `${known} found` : "nobody found"}`
+      + (answer.faces_left_out ? `; ${answer.faces_left_out} more were left out` : "");
     fill(result,
       h("div", { class: "columns" },
         h("div", { class: "sticky" }, picture,
@@ -179,5 +180,6 @@ function kept(face, place) {
 function qualityText(face) {
   const codes = face.quality_details.codes.map((code) => code.replaceAll("_", " "));
   const width = Math.round(face.box.width);
-  return `${width} pixels wide, quality ${face.quality.toFixed(2)}${codes.length ? `: ${codes.join(", ")}` : ""}`;
+  const turned = face.turned ? `turned by ${face.turned}°, ` : "";
+  return `${width} pixels wide, ${turned}quality ${face.quality.toFixed(2)}${codes.length ? `: ${codes.join(", ")}` : ""}`;
 }

@@ -37,12 +37,15 @@ def normalised(scope: Scope) -> Scope:
 
 
 def refuse_undecodable(scope: Scope) -> None:
-    """Raise InvalidRequest if the path is not UTF-8: servers replace such bytes, so that different ids would be one."""
-    try:
-        unquote_to_bytes((scope.get("raw_path") or b"").partition(b"?")[0]).decode()
-    except UnicodeDecodeError as error:
-        wrong = error.object[error.start : error.end].hex(" ")
-        raise InvalidRequest(f"The path must be UTF-8, percent-encoded; got the bytes {wrong}.") from None
+    """Raise InvalidRequest if path or query is not UTF-8: servers replace such bytes, so that different texts would be
+    one."""
+    path = (scope.get("raw_path") or b"").partition(b"?")[0]
+    for what, sent in (("path", path), ("query", scope["query_string"])):
+        try:
+            unquote_to_bytes(sent).decode()
+        except UnicodeDecodeError as error:
+            wrong = error.object[error.start : error.end].hex(" ")
+            raise InvalidRequest(f"The {what} must be UTF-8, percent-encoded; got the bytes {wrong}.") from None
 
 
 def _with_slashes(value: object) -> object:

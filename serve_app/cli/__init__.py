@@ -40,7 +40,10 @@ class Commands(TyperGroup):
         """Run the process's own command line, or ``args``, in an environment in which it works."""
         if args is None:
             start_again_without_breaking_variables()
-        return super().main(args, *more, **options)
+        try:
+            return super().main(args, *more, **options)
+        except OSError as error:  # of a text that could not be written before a command began
+            raise SystemExit(fail(str(error)).exit_code) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Replace the placeholder of a heavy command by the command itself."""

@@ -126,6 +126,14 @@ def test_paths_that_are_not_utf8(world: World, path: str) -> None:
     assert "UTF-8" in answer.text
 
 
+@pytest.mark.parametrize("query", ["q=M%FC", "q=a&limit=%ff"])
+@pytest.mark.parametrize("path", ["/v1/collections/staff/persons", "/v1/collections", "/persons"])
+def test_queries_that_are_not_utf8(world: World, path: str, query: str) -> None:
+    answer = world.call("GET", f"{path}?{query}")
+    assert answer.status_code == 400
+    assert "UTF-8" in answer.text
+
+
 @pytest.mark.parametrize("person_id", ["x" * 101, "a%00b", "a%0Ab", "a%7Fb", "a%C2%85b"])
 def test_bad_ids(world: World, person_id: str) -> None:
     answer = world.call("PUT", f"/v1/collections/staff/persons/{person_id}")

@@ -434,3 +434,13 @@ def test_unknowns_are_listed_saved_named_merged_and_discarded(service: Service, 
     assert service.cli("unknowns", "discard", "staff").exit_code == 2
     assert "2 faces are erased" in service.cli("unknowns", "discard", "staff", bob).stderr
     assert "0 faces are erased" in service.cli("unknowns", "discard", "staff", "--all").stderr
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "keys --help", "environment"])
+def test_output_that_cannot_be_written_is_an_error_of_one_line(command: str) -> None:
+    with Path("/dev/full").open("w") as full:  # a device that refuses each write
+        called = [str(Path(sys.executable).with_name("facegraph")), *command.split()]
+        done = subprocess.run(called, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left on device" in done.stderr

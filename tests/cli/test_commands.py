@@ -439,7 +439,7 @@ def test_unknowns_are_listed_saved_named_merged_and_discarded(service: Service, 
 @pytest.mark.parametrize("command", ["--help", "--version", "keys --help", "environment"])
 def test_output_that_cannot_be_written_is_an_error_of_one_line(command: str) -> None:
     with Path("/dev/full").open("w") as full:  # a device that refuses each write
-        called = [str(Path(sys.executable).with_name("facegraph")), *command.split()]
+        called = [sys.executable, "-c", "from serve_app.cli import app; app()", *command.split()]
         done = subprocess.run(called, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -160,7 +160,8 @@ def test_one_person_in_both_forms_of_unicode(tmp_path: Path) -> None:
     for folder, picture in (("M\u00fcller", "1.jpg"), ("Mu\u0308ller", "2.jpg")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / picture).write_bytes(b"x")
-    assert names(load(tmp_path)[0]) == {"M\u00fcller": ["1.jpg", "2.jpg"]}
+    found = names(load(tmp_path)[0])  # folders come in the file system's order
+    assert {person: sorted(pictures) for person, pictures in found.items()} == {"M\u00fcller": ["1.jpg", "2.jpg"]}
 
 
 @pytest.mark.parametrize(("written", "stored"), [("\u00fc.jpg", "u\u0308.jpg"), ("u\u0308.jpg", "\u00fc.jpg")])

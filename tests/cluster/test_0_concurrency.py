@@ -18,17 +18,15 @@ pytestmark = ON_CLUSTER
 @pytest.mark.parametrize("number", [2, 3, 24])
 def test_of_duplicates_sent_at_once_one_is_accepted(cluster: Cluster, number: int) -> None:
     collection = f"duplicates-{number}"
-    photo = photos.grace_hopper()
-    options = {"check_duplicates": "true"}
-    answers = enrol_at_once(cluster, collection, [f"p{place}" for place in range(number)], photo, options)
+    persons = [f"{collection}-{place}" for place in range(number)]
+    answers = enrol_at_once(cluster, collection, persons, photos.grace_hopper(), {"check_duplicates": "true"})
     assert Counter(answers) == {"201": 1, "duplicate_face": number - 1}
 
 
 @pytest.mark.parametrize("number", [2, 3, 24])
 def test_of_new_persons_of_one_id_sent_at_once_one_is_accepted(cluster: Cluster, number: int) -> None:
-    answers = enrol_at_once(
-        cluster, f"new-{number}", ["grace"] * number, photos.grace_hopper(), {"must_be_new": "true"}
-    )
+    name = f"new-{number}"
+    answers = enrol_at_once(cluster, name, [name] * number, photos.grace_hopper(), {"must_be_new": "true"})
     assert Counter(answers) == {"201": 1, "person_exists": number - 1}
 
 

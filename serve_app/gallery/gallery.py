@@ -24,11 +24,11 @@ from serve_app.gallery.privacy.audit_log import KEPT, AuditQueue, Privacy
 from serve_app.gallery.privacy.erasure import Eraser
 from serve_app.gallery.privacy.expiry_clock import ExpiryClock
 from serve_app.gallery.privacy.retention import Retention
-from serve_app.gallery.privacy.signing import load_signer
 from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import collections, tasks
+from serve_app.gallery.sql.signing import load_signer
 from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
 from serve_app.gallery.unknowns import Unknowns
 from serve_app.gallery.writes.writer import Writer

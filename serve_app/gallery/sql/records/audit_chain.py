@@ -1,25 +1,53 @@
-"""Statements about the audit log: a hash chain for each tenant, in which each entry has the hash of the one before."""
+"""Statements about the audit log: a hash chain for each tenant, in which each entry has the hash of the one before.
+
+The head of a chain, its last number and hash, is a row of another table, with the signature of the installation. It
+exists from the creation of the chain on. A chain begins with number 1; or entries were forgotten by age, and an entry
+``forget_audit`` says with which one it begins since. So a cut at the start, at the end, or of everything is found.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from serve_app.domain import AuditCheck, AuditEntry, Page, canonical
+from serve_app.domain import AuditCheck, AuditEntry, AuditPosition, NotedHead, Page
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.collections import owners_of_unknowns_collections
 from serve_app.gallery.sql.records.statements import batches, cut, to_value
 from serve_app.gallery.sql.schema import audit_heads, audit_log
+from serve_app.gallery.sql.signing import digest as digest_of
+from serve_app.gallery.sql.signing import sign_head, signer_of
 from serve_app.request_context import current
 
 MOST_SUBJECTS = 1000
 """Subjects of one entry; an operation on more persons is recorded in several entries."""
+
+MOST_DAYS = 36_500
+"""Most days that entries are kept, as ``audit.keep_days``."""
+
+FORGET = "forget_audit"
+"""Action of the entry that records that older entries were erased by age, and which one is the first since."""
+
+DAMAGED = "log_damaged"
+"""Action of the entry that records that the head was missing or not signed by this installation when it was to be
+written, or that entries were missing when others were to be erased by age."""
+
+
+class Head(NamedTuple):
+    """The end of a chain.
+
+    Attributes:
+        genuine: whether it has the installation's signature.
+    """
+
+    sequence: int
+    hash: str
+    genuine: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +92,33 @@ def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
     return [Draft(changes.action, part, sorted(collections), details) for part in parts]
 
 
+def begin(connection: sa.Connection, chain: str) -> None:
+    """Create the head of a new chain, which has no entries."""
+    signature = sign_head(signer_of(connection), chain, 0, "")
+    connection.execute(audit_heads.insert().values(chain=chain, sequence=0, hash="", signature=signature))
+
+
 def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> list[AuditEntry]:
-    """Append entries to a chain. A transaction does this last: from here on, other writers of the chain wait for it."""
+    """Append entries to a chain. A transaction does this last: from here on, other writers of the chain wait for it.
+
+    If the head is missing or not genuine, an entry :data:`DAMAGED` comes first: a chain that was cut off must not look
+    intact because its new head is signed.
+    """
     if not drafts:
         return []
-    query = sa.select(audit_heads).where(audit_heads.c.chain == chain).with_for_update()
-    head = connection.execute(query).first()
-    if head is None:
-        connection.execute(audit_heads.insert().values(chain=chain, sequence=0, hash=""))
-    sequence, previous = (head.sequence, head.hash) if head is not None else (0, "")
+    found = head(connection, chain, lock=True)
+    if found is None:
+        begin(connection, chain)
+    if found is None or not found.genuine:
+        last = sa.select(audit_log.c.sequence, audit_log.c.hash).where(audit_log.c.chain == chain)
+        row = connection.execute(last.order_by(audit_log.c.sequence.desc()).limit(1)).first()
+        claimed = None if found is None else found.sequence
+        drafts = [Draft(DAMAGED, details={"head": claimed}, actor="internal"), *drafts]
+        sequence, previous = max(
+            (row.sequence, row.hash) if row else (0, ""), (claimed or 0, found.hash if found else "")
+        )
+    else:
+        sequence, previous = found.sequence, found.hash
     entries = []
     for draft in drafts:
         sequence += 1
@@ -91,15 +137,15 @@ def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> li
         entries.append(AuditEntry(**facts, hash=previous))
     rows = [{**plain(entry), "time": entry.time} for entry in entries]
     connection.execute(audit_log.insert(), rows)
-    connection.execute(
-        audit_heads.update().where(audit_heads.c.chain == chain).values(sequence=sequence, hash=previous)
-    )
+    signature = sign_head(signer_of(connection), chain, sequence, previous)
+    values = {"sequence": sequence, "hash": previous, "signature": signature}
+    connection.execute(audit_heads.update().where(audit_heads.c.chain == chain).values(**values))
     return entries
 
 
 def digest(facts: Mapping[str, Any]) -> str:
     """The hash of an entry: SHA-256 (hex) over all its fields except the hash itself."""
-    return hashlib.sha256(canonical(plain(facts))).hexdigest()
+    return digest_of(plain(facts))
 
 
 def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
@@ -148,26 +194,114 @@ def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
         after = rows[-1].sequence
 
 
-def head(connection: sa.Connection, chain: str) -> tuple[int, str]:
-    """Sequence number and hash of a chain's last entry; (0, "") before the first one."""
-    row = connection.execute(sa.select(audit_heads).where(audit_heads.c.chain == chain)).first()
-    return (0, "") if row is None else (row.sequence, row.hash)
+def head(connection: sa.Connection, chain: str, lock: bool = False) -> Head | None:
+    """The end of a chain, None if its row is missing."""
+    query = sa.select(audit_heads).where(audit_heads.c.chain == chain)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        return None
+    genuine = row.signature == sign_head(signer_of(connection), chain, row.sequence, row.hash)
+    return Head(row.sequence, row.hash, genuine)
 
 
-def check(chain: Iterator[AuditEntry], last: tuple[int, str]) -> AuditCheck:
-    """Check that the entries are an unbroken chain that ends with ``last`` (see :func:`head`).
+def check_stored(connection: sa.Connection, chain: str, noted: str = "") -> AuditCheck:
+    """Check a chain of the database; the connection sees one moment of it. ``noted`` is as for :func:`check`."""
+    return check(entries(connection, chain), head(connection, chain), noted)
 
-    The chain may begin with any sequence number, because old entries are erased.
+
+def check(chain: Iterable[AuditEntry], end: Head | None, noted: str = "") -> AuditCheck:
+    """Check that the entries are an unbroken chain, from its beginning to ``end``, its head.
+
+    ``noted`` is a hash that was a head earlier, to be looked for; empty for none.
     """
-    count, previous, sequence = 0, None, 0
+    checker = _Checker()
+    found: int | None = None
+    later = 0
     for entry in chain:
+        later += found is not None
+        if noted and entry.hash == noted:
+            found = entry.sequence
+        if checker.broken is None:
+            checker.take(entry)
+    if checker.broken is None:
+        checker.conclude(end)
+    return AuditCheck(
+        checker.count,
+        checker.broken,
+        "" if end is None else end.hash,
+        checker.reason,
+        _position(checker.first),
+        _position(checker.last),
+        NotedHead(found is not None, found, later) if noted else None,
+    )
+
+
+def _position(entry: AuditEntry | None) -> AuditPosition | None:
+    return None if entry is None else AuditPosition(entry.sequence, entry.time)
+
+
+class _Checker:
+    """Checks the entries of a chain one after the other."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.broken: int | None = None
+        self.reason = ""
+        self.first: AuditEntry | None = None
+        self.last: AuditEntry | None = None
+        self._forgot: AuditEntry | None = None
+
+    def take(self, entry: AuditEntry) -> None:
+        """Check the next entry."""
         facts = {name: getattr(entry, name) for name in AuditEntry.__slots__ if name != "hash"}
-        follows = previous is None or (entry.previous == previous and entry.sequence == sequence + 1)
-        if not follows or digest(facts) != entry.hash:
-            return AuditCheck(count, sequence + 1 if previous is not None else entry.sequence, last[1])
-        count, previous, sequence = count + 1, entry.hash, entry.sequence
-    whole = (previous is None and last[0] == 0) or (sequence, previous) == last
-    return AuditCheck(count, None if whole else sequence + 1, last[1])
+        last = self.last
+        if last is not None and (entry.previous != last.hash or entry.sequence != last.sequence + 1):
+            self._break(last.sequence + 1, "An entry is missing, or does not follow the one before it.")
+        elif digest(facts) != entry.hash:
+            self._break(entry.sequence, "The entry was changed.")
+        elif entry.action == DAMAGED:
+            self._break(entry.sequence, "It records that the log had been cut off, or its head replaced, before.")
+        else:
+            if entry.action == FORGET:
+                self._forgot = entry
+            self.first, self.last, self.count = self.first or entry, entry, self.count + 1
+
+    def conclude(self, end: Head | None) -> None:
+        """Check the beginning and the end, after the last entry."""
+        sequence, hash_ = (0, "") if self.last is None else (self.last.sequence, self.last.hash)
+        if self.first is not None and (missing := _missing_before(self.first, self._forgot)):
+            self._break(missing, "The beginning is missing: no entry records that it was erased by age.")
+        elif end is None:
+            self._break(sequence + 1, "The record of the end is missing.")
+        elif (sequence, hash_) != (end.sequence, end.hash):
+            self._break(sequence + 1, "The end is missing.")
+        elif not end.genuine:
+            self._break(sequence + 1, "The record of the end is not signed by this installation.")
+
+    def _break(self, sequence: int, reason: str) -> None:
+        self.broken, self.reason = sequence, reason
+
+
+def _missing_before(first: AuditEntry, forgot: AuditEntry | None) -> int | None:
+    """Number of the first entry that is missing before ``first``; ``forgot`` is the last entry :data:`FORGET`."""
+    if first.sequence == 1:
+        return None if first.previous == "" else 1
+    if forgot is None:
+        return 1
+    stated = forgot.details.get("first")
+    if (stated, forgot.details.get("hash")) != (first.sequence, first.hash):
+        return stated if isinstance(stated, int) and 0 < stated < first.sequence else 1
+    return None if _fits(first, forgot) else 1
+
+
+def _fits(first: AuditEntry, forgot: AuditEntry) -> bool:
+    """Whether entries before ``first`` can have been old enough by what the entry ``forgot`` says."""
+    days = forgot.details.get("keep_days")
+    if days is None:
+        return "by" in forgot.details  # by an earlier version, which did not record it; added by a migration
+    if not isinstance(days, (int, float)) or not 0 < days <= MOST_DAYS:
+        return False
+    return first.time >= forgot.time - dt.timedelta(days=days) or first.sequence == forgot.sequence - 1
 
 
 def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
@@ -176,22 +310,39 @@ def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
     return checks.is_text(hash_) and connection.execute(query).first() is not None
 
 
-def forget(connection: sa.Connection, before: dt.datetime) -> int:
-    """Erase the entries before this time in all chains, but never the last one of a chain; the number erased."""
-    last = (
-        sa.select(audit_heads.c.sequence).where(audit_heads.c.chain == audit_log.c.chain).correlate(audit_log)
-    ).scalar_subquery()
+def with_entries_before(connection: sa.Connection, time: dt.datetime) -> list[str]:
+    """The chains that have entries before this time, sorted."""
+    query = sa.select(audit_log.c.chain).where(audit_log.c.time < time).distinct()
+    return sorted(connection.execute(query).scalars())
+
+
+def forget(connection: sa.Connection, chain: str, now: dt.datetime, kept: dt.timedelta) -> int:
+    """Erase the entries of a chain that are older than ``kept``, but never its last one; the number erased.
+
+    An entry of the chain records it, with the first entry that stays. If older entries were missing, an entry
+    :data:`DAMAGED` comes before that one, which would hide it.
+    """
+    end = head(connection, chain, lock=True)
+    of_chain = audit_log.c.chain == chain
+    query = sa.select(audit_log).where(of_chain).order_by(audit_log.c.sequence)
+    first = connection.execute(query.limit(1)).first()
+    if end is None or first is None:
+        return 0
     # Only entries before the first one that stays: what is left of a chain must have no gaps.
-    kept = (
-        sa.select(sa.func.min(_LATER.c.sequence))
-        .where(_LATER.c.chain == audit_log.c.chain, _LATER.c.time >= before)
-        .correlate(audit_log)
-    ).scalar_subquery()
-    old = sa.and_(audit_log.c.sequence < sa.func.coalesce(kept, last), audit_log.c.time < before)
-    return connection.execute(audit_log.delete().where(old)).rowcount
-
-
-_LATER = audit_log.alias()
+    stays = connection.execute(query.where(audit_log.c.time >= now - kept).limit(1)).first()
+    stays = stays or connection.execute(query.where(audit_log.c.sequence == end.sequence)).first()
+    if stays is None or stays.sequence == first.sequence:
+        return 0
+    before = query.where(audit_log.c.action == FORGET).order_by(None).order_by(audit_log.c.sequence.desc())
+    forgot = connection.execute(before.limit(1)).first()
+    missing = _missing_before(to_entry(first), None if forgot is None else to_entry(forgot))
+    erased = connection.execute(audit_log.delete().where(of_chain, audit_log.c.sequence < stays.sequence)).rowcount
+    details = {"first": stays.sequence, "hash": stays.hash, "keep_days": kept / dt.timedelta(days=1)}
+    drafts = [Draft(FORGET, details=details, actor="internal", time=now)]
+    if missing is not None or erased != stays.sequence - first.sequence:
+        drafts.insert(0, Draft(DAMAGED, details={"head": end.sequence}, actor="internal"))
+    append(connection, chain, drafts)
+    return erased
 
 
 def to_entry(row: sa.Row[Any]) -> AuditEntry:

@@ -54,8 +54,7 @@ SIX_TO_FOUR = IPv6Network("2002::/16")
 def is_allowed(address: Address, refused: Collection[Network] = ()) -> bool:
     """Whether the address is public, is not one of this machine, and is in none of the refused networks.
 
-    A service that listens on all interfaces trusts its own machine's public address, or is behind a firewall that
-    does not guard it from there.
+    Programs of this machine that listen on its public address are often guarded against other machines only.
     """
     if not is_public(address):
         return False

@@ -28,11 +28,11 @@ app = typer.Typer(help="The audit log: export, check; check receipts of erasures
 @app.command()
 def export(tenant: Tenant = "default", config: Config = None) -> None:
     """Print the log, oldest entry first, one JSON object per line. The service can run meanwhile."""
-    from serve_app.gallery.sql.records import audit_chain
+    from serve_app.gallery.sql.records import audit_chain, audit_check
 
     with _chain(config, tenant) as (database, chain), database.read() as connection:
         for entry in audit_chain.entries(connection, chain):
-            typer.echo(json.dumps(audit_chain.plain(entry), ensure_ascii=False))
+            typer.echo(json.dumps(audit_check.plain(entry), ensure_ascii=False))
 
 
 @app.command()
@@ -48,15 +48,15 @@ def check(
 
     A file does not show whether entries are missing at its end: note the last hash elsewhere, and give it as --head.
     """
-    from serve_app.gallery.sql.records import audit_chain
+    from serve_app.gallery.sql.records import audit_chain, audit_check
 
     if file is not None:
         try:
-            entries = [audit_chain.from_plain(from_json(line)) for line in file.read_text("utf-8").splitlines()]
+            entries = [audit_check.from_plain(from_json(line)) for line in file.read_text("utf-8").splitlines()]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise fail(f"{file} is not the output of 'facegraph audit export'.") from None
         last = (entries[-1].sequence, entries[-1].hash) if entries else (0, "")
-        result = audit_chain.check(entries, audit_chain.Head(*last, genuine=True), head)
+        result = audit_check.check(entries, audit_check.Head(*last, genuine=True), head)
     else:
         with _chain(config, tenant) as (database, chain), database.snapshot() as connection:
             result = audit_chain.check_stored(connection, chain, head)

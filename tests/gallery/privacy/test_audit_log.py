@@ -27,7 +27,7 @@ from serve_app.domain import (
 from serve_app.errors import FaceIdNotFound, ImageNotStored, InvalidRequest, PersonNotFound, StoreUnavailable
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.privacy.audit_log import MOST_QUEUED
-from serve_app.gallery.sql.records import audit_chain
+from serve_app.gallery.sql.records import audit_chain, audit_check
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.sql.schema import audit_heads, audit_log
 from serve_app.gallery.sql.signing import sign_head, signer_of
@@ -161,7 +161,7 @@ def test_the_log_of_a_person_can_be_read_until_the_erasure(gallery: Gallery, ten
     gallery.delete_person(tenant, "ada")
     with pytest.raises(PersonNotFound):
         gallery.audit(tenant, person_id="ada")
-    text = str([audit_chain.plain(entry) for entry in gallery.export_audit(tenant)])
+    text = str([audit_check.plain(entry) for entry in gallery.export_audit(tenant)])
     assert "'ada'" not in text
     assert "Mx" not in text
     gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(3 + ord("a"))])
@@ -253,9 +253,9 @@ def signed(connection: sa.Connection, sequence: int, hash_: str) -> str:
 def rehashed(entry: AuditEntry, **changes: Any) -> AuditEntry:
     """An entry with changed facts, and the hash that fits them."""
     changed = dataclasses.replace(entry, **changes)
-    facts = audit_chain.plain(changed)
+    facts = audit_check.plain(changed)
     del facts["hash"]
-    return dataclasses.replace(changed, hash=audit_chain.digest({**facts, "time": changed.time}))
+    return dataclasses.replace(changed, hash=audit_check.digest({**facts, "time": changed.time}))
 
 
 CUTS = {

@@ -21,7 +21,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.sql import migrations
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.folding import folded
-from serve_app.gallery.sql.records import audit_chain
+from serve_app.gallery.sql.records import audit_check
 from serve_app.gallery.sql.records.faces import to_bytes
 from serve_app.gallery.sql.schema import audit_log
 from serve_app.settings import Settings, StorageSettings
@@ -126,7 +126,7 @@ def test_an_audit_log_of_a_version_that_did_not_sign_it(tmp_path: Path, first: i
         for sequence in range(1, 7):
             facts = {"chain": DEFAULT_TENANT, "sequence": sequence, "time": WHEN, "actor": "key:k", "action": "search"}
             facts |= {"subjects": [], "collections": [], "details": {"faces": 1}, "previous": previous}
-            previous = audit_chain.digest(facts)
+            previous = audit_check.digest(facts)
             if sequence >= first:
                 connection.execute(tables.tables["audit_log"].insert().values(**facts, hash=previous))
         head = {"chain": DEFAULT_TENANT, "sequence": 6, "hash": previous}

@@ -8,46 +8,24 @@ exists from the creation of the chain on. A chain begins with number 1; or entri
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.domain import AuditCheck, AuditEntry, AuditPosition, NotedHead, Page
+from serve_app.domain import AuditCheck, AuditEntry, Page
 from serve_app.gallery import checks
+from serve_app.gallery.sql.records.audit_check import DAMAGED, FORGET, Head, check, digest, missing_before, plain
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.collections import owners_of_unknowns_collections
 from serve_app.gallery.sql.records.statements import batches, cut, to_value
 from serve_app.gallery.sql.schema import audit_heads, audit_log
-from serve_app.gallery.sql.signing import digest as digest_of
 from serve_app.gallery.sql.signing import sign_head, signer_of
 from serve_app.request_context import current
 
 MOST_SUBJECTS = 1000
 """Subjects of one entry; an operation on more persons is recorded in several entries."""
-
-MOST_DAYS = 36_500
-"""Most days that entries are kept, as ``audit.keep_days``."""
-
-FORGET = "forget_audit"
-"""Action of the entry that records that older entries were erased by age, and which one is the first since."""
-
-DAMAGED = "log_damaged"
-"""Action of the entry that records that the head was missing or not signed by this installation when it was to be
-written, or that entries were missing when others were to be erased by age."""
-
-
-class Head(NamedTuple):
-    """The end of a chain.
-
-    Attributes:
-        genuine: whether it has the installation's signature.
-    """
-
-    sequence: int
-    hash: str
-    genuine: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,29 +121,6 @@ def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> li
     return entries
 
 
-def digest(facts: Mapping[str, Any]) -> str:
-    """The hash of an entry: SHA-256 (hex) over all its fields except the hash itself."""
-    return digest_of(plain(facts))
-
-
-def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
-    """An entry as JSON-ready values; the time in UTC to the microsecond."""
-    facts = entry if isinstance(entry, Mapping) else {name: getattr(entry, name) for name in AuditEntry.__slots__}
-    return {
-        **facts,
-        "time": facts["time"].astimezone(dt.UTC).isoformat(timespec="microseconds"),
-        "subjects": list(facts["subjects"]),
-        "collections": list(facts["collections"]),
-        "details": dict(facts["details"]),
-    }
-
-
-def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
-    """The inverse of :func:`plain`. Raises KeyError, TypeError, ValueError."""
-    texts = {name: tuple(facts[name]) for name in ("subjects", "collections")}
-    return AuditEntry(**{**facts, **texts, "time": dt.datetime.fromisoformat(facts["time"])})
-
-
 def page(
     connection: sa.Connection, chain: str, subject: str | None, limit: int, cursor: str | None
 ) -> Page[AuditEntry]:
@@ -209,101 +164,6 @@ def check_stored(connection: sa.Connection, chain: str, noted: str = "") -> Audi
     return check(entries(connection, chain), head(connection, chain), noted)
 
 
-def check(chain: Iterable[AuditEntry], end: Head | None, noted: str = "") -> AuditCheck:
-    """Check that the entries are an unbroken chain, from its beginning to ``end``, its head.
-
-    ``noted`` is a hash that was a head earlier, to be looked for; empty for none.
-    """
-    checker = _Checker()
-    found: int | None = None
-    later = 0
-    for entry in chain:
-        later += found is not None
-        if noted and entry.hash == noted:
-            found = entry.sequence
-        if checker.broken is None:
-            checker.take(entry)
-    if checker.broken is None:
-        checker.conclude(end)
-    return AuditCheck(
-        checker.count,
-        checker.broken,
-        "" if end is None else end.hash,
-        checker.reason,
-        _position(checker.first),
-        _position(checker.last),
-        NotedHead(found is not None, found, later) if noted else None,
-    )
-
-
-def _position(entry: AuditEntry | None) -> AuditPosition | None:
-    return None if entry is None else AuditPosition(entry.sequence, entry.time)
-
-
-class _Checker:
-    """Checks the entries of a chain one after the other."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.broken: int | None = None
-        self.reason = ""
-        self.first: AuditEntry | None = None
-        self.last: AuditEntry | None = None
-        self._forgot: AuditEntry | None = None
-
-    def take(self, entry: AuditEntry) -> None:
-        """Check the next entry."""
-        facts = {name: getattr(entry, name) for name in AuditEntry.__slots__ if name != "hash"}
-        last = self.last
-        if last is not None and (entry.previous != last.hash or entry.sequence != last.sequence + 1):
-            self._break(last.sequence + 1, "An entry is missing, or does not follow the one before it.")
-        elif digest(facts) != entry.hash:
-            self._break(entry.sequence, "The entry was changed.")
-        elif entry.action == DAMAGED:
-            self._break(entry.sequence, "It records that the log had been cut off, or its head replaced, before.")
-        else:
-            if entry.action == FORGET:
-                self._forgot = entry
-            self.first, self.last, self.count = self.first or entry, entry, self.count + 1
-
-    def conclude(self, end: Head | None) -> None:
-        """Check the beginning and the end, after the last entry."""
-        sequence, hash_ = (0, "") if self.last is None else (self.last.sequence, self.last.hash)
-        if self.first is not None and (missing := _missing_before(self.first, self._forgot)):
-            self._break(missing, "The beginning is missing: no entry records that it was erased by age.")
-        elif end is None:
-            self._break(sequence + 1, "The record of the end is missing.")
-        elif (sequence, hash_) != (end.sequence, end.hash):
-            self._break(sequence + 1, "The end is missing.")
-        elif not end.genuine:
-            self._break(sequence + 1, "The record of the end is not signed by this installation.")
-
-    def _break(self, sequence: int, reason: str) -> None:
-        self.broken, self.reason = sequence, reason
-
-
-def _missing_before(first: AuditEntry, forgot: AuditEntry | None) -> int | None:
-    """Number of the first entry that is missing before ``first``; ``forgot`` is the last entry :data:`FORGET`."""
-    if first.sequence == 1:
-        return None if first.previous == "" else 1
-    if forgot is None:
-        return 1
-    stated = forgot.details.get("first")
-    if (stated, forgot.details.get("hash")) != (first.sequence, first.hash):
-        return stated if isinstance(stated, int) and 0 < stated < first.sequence else 1
-    return None if _fits(first, forgot) else 1
-
-
-def _fits(first: AuditEntry, forgot: AuditEntry) -> bool:
-    """Whether entries before ``first`` can have been old enough by what the entry ``forgot`` says."""
-    days = forgot.details.get("keep_days")
-    if days is None:
-        return "by" in forgot.details  # by an earlier version, which did not record it; added by a migration
-    if not isinstance(days, (int, float)) or not 0 < days <= MOST_DAYS:
-        return False
-    return first.time >= forgot.time - dt.timedelta(days=days) or first.sequence == forgot.sequence - 1
-
-
 def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
     """Whether an entry of the chain has this hash."""
     query = sa.select(audit_log.c.sequence).where(audit_log.c.chain == chain, audit_log.c.hash == hash_)
@@ -335,7 +195,7 @@ def forget(connection: sa.Connection, chain: str, now: dt.datetime, kept: dt.tim
         return 0
     before = query.where(audit_log.c.action == FORGET).order_by(None).order_by(audit_log.c.sequence.desc())
     forgot = connection.execute(before.limit(1)).first()
-    missing = _missing_before(to_entry(first), None if forgot is None else to_entry(forgot))
+    missing = missing_before(to_entry(first), None if forgot is None else to_entry(forgot))
     erased = connection.execute(audit_log.delete().where(of_chain, audit_log.c.sequence < stays.sequence)).rowcount
     details = {"first": stays.sequence, "hash": stays.hash, "keep_days": kept / dt.timedelta(days=1)}
     drafts = [Draft(FORGET, details=details, actor="internal", time=now)]

@@ -15,6 +15,7 @@ import anyio
 
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.gallery import KeyStore
+from serve_app.gallery.sql.records import audit_chain
 from serve_app.gallery.sql.schema import tenants
 from serve_app.service import FaceService
 from serve_app.settings import Settings
@@ -78,6 +79,7 @@ def empty_state() -> tuple[StoredState, Mapping[str, str]]:
     with parts.database.write() as connection:
         values = {"id": OTHER_TENANT, "name": "other", "created": dt.datetime.now(dt.UTC)}
         connection.execute(tenants.insert().values(values))
+        audit_chain.begin(connection, OTHER_TENANT)
     secrets = {str(role): parts.keys.create(DEFAULT_TENANT, f"{role} key", role)[1] for role in Role}
     secrets["stranger"] = parts.keys.create(OTHER_TENANT, "admin key", Role.ADMIN)[1]
     return parts.close(), secrets

@@ -1,8 +1,8 @@
 """Download of images by ``image_url``, protected against server-side request forgery.
 
-The host is resolved once, every resolved address must be public, and the connection goes to a resolved address, so that
-a second, different DNS answer has no effect (DNS rebinding). Each redirect is checked in the same way. Proxies, netrc,
-cookies and compressed responses are never used.
+The host is resolved once, every resolved address must be a public one of another machine, and the connection goes to a
+resolved address, so that a second, different DNS answer has no effect (DNS rebinding). Each redirect is checked in the
+same way. Proxies, netrc, cookies and compressed responses are never used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import httpx
 
-from serve_app.api.public_addresses import Address, is_public, parse_address
+from serve_app.api.public_addresses import Address, is_allowed, parse_address
 from serve_app.errors import ImageDownloadFailed, ImageDownloadTimeout, ImageTooLarge, ImageUrlRefused
 from serve_app.settings import ImageUrls
 
@@ -56,7 +56,7 @@ class ImageFetcher:
 
         Raises:
             ImageUrlRefused: downloads are switched off, or the URL is not http(s), has credentials, or leads to an
-                address that is not public.
+                address that is not public, is this machine's own, or is in ``image_urls.refused_networks``.
             ImageDownloadFailed: unknown host, no connection, a status other than 200, no image, or too many redirects.
             ImageDownloadTimeout: not done within ``image_urls.timeout_s``, including name resolution and redirects.
             ImageTooLarge: more than ``max_bytes``.
@@ -101,8 +101,11 @@ class ImageFetcher:
         if not addresses:
             raise ImageDownloadFailed(f"The host {host!r} of the URL has no address.")
         # A private address among public ones is no accident, and a connection can use any of them.
-        if not all(is_public(address) for address in addresses):
-            raise ImageUrlRefused(f"The host {host!r} of the URL is not on the public Internet.")
+        if not all(is_allowed(address, self._settings.refused_networks) for address in addresses):
+            raise ImageUrlRefused(
+                f"The host {host!r} of the URL is not another machine on the public Internet, or is in a network that "
+                "images may not be fetched from."
+            )
         return addresses
 
     def _is_allowed(self, host: str) -> bool:

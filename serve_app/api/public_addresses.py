@@ -1,4 +1,6 @@
-"""Network addresses that images may be fetched from: public Internet addresses only.
+"""Network addresses that requests of the service may go to: public Internet addresses of other machines only.
+
+Whatever fetches from, or sends to, an address that a client names asks :func:`is_allowed`.
 
 The ranges are those of the IANA special-purpose address registries (RFC 6890 and its updates). They are listed here
 because ``is_global`` of :mod:`ipaddress` differs between Python releases.
@@ -6,9 +8,14 @@ because ``is_global`` of :mod:`ipaddress` differs between Python releases.
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+import psutil
+
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 REFUSED_V4 = tuple(
     IPv4Network(network)
@@ -42,6 +49,29 @@ REFUSED_V6 = tuple(
 )
 NAT64 = IPv6Network("64:ff9b::/96")
 SIX_TO_FOUR = IPv6Network("2002::/16")
+
+
+def is_allowed(address: Address, refused: Collection[Network] = ()) -> bool:
+    """Whether the address is public, is not one of this machine, and is in none of the refused networks.
+
+    Programs of this machine that listen on its public address are often guarded against other machines only.
+    """
+    if not is_public(address):
+        return False
+    inner = wrapped_v4(address) if isinstance(address, IPv6Address) else None
+    own = own_addresses()
+    reached = [each for each in (address, inner) if each is not None]
+    return not any(each in own or any(each in network for network in refused) for each in reached)
+
+
+def own_addresses() -> set[Address]:
+    """The addresses of this machine's interfaces at this moment. Takes 0.3 ms."""
+    return {
+        parse_address(entry.address)
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family in (socket.AF_INET, socket.AF_INET6)
+    }
 
 
 def is_public(address: Address) -> bool:

@@ -23,8 +23,11 @@ class Privacy(Protocol):
 
     @on_handle
     @read
-    async def check_audit(self, tenant: str) -> AuditCheck:
-        """Whether the hash chain of the whole log is intact."""
+    async def check_audit(self, tenant: str, head: str = "") -> AuditCheck:
+        """Whether the hash chain of the whole log is intact.
+
+        ``head`` is one that was noted earlier and is looked for; empty for none.
+        """
 
     @on_handle
     @read

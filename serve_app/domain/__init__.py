@@ -41,7 +41,15 @@ from serve_app.domain.pictures import (
     QualityCode,
     Vectors,
 )
-from serve_app.domain.privacy import AuditCheck, AuditEntry, ErasureReceipt, ReceiptCheck, canonical
+from serve_app.domain.privacy import (
+    AuditCheck,
+    AuditEntry,
+    AuditPosition,
+    ErasureReceipt,
+    NotedHead,
+    ReceiptCheck,
+    canonical,
+)
 from serve_app.domain.search import (
     Comparison,
     Enrolment,
@@ -64,7 +72,7 @@ __all__ += ["CLEARED", "Appearance", "Consent", "EnrolledFace", "Face", "NewFace
 __all__ += ["Person", "PersonFields", "PersonUpdate", "RegisteredFaces", "UnassignedFacesChange"]
 __all__ += ["Box", "CheckedFace", "DetectOptions", "DetectedFace", "Detection", "ImageInfo"]
 __all__ += ["Liveness", "Pixels", "Quality", "QualityCode", "Vectors"]
-__all__ += ["AuditCheck", "AuditEntry", "ErasureReceipt", "ReceiptCheck", "canonical"]
+__all__ += ["AuditCheck", "AuditEntry", "AuditPosition", "ErasureReceipt", "NotedHead", "ReceiptCheck", "canonical"]
 __all__ += ["Comparison", "Enrolment", "GalleryAnswer", "GalleryQuery", "Match"]
 __all__ += ["SearchResult", "SearchedFace", "Threshold", "ThresholdRequest"]
 __all__ += ["BulkPerson", "BulkWork", "DuplicatePair", "Task", "TaskState"]

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,28 @@ class AuditEntry:
     hash: str
 
 
+class AuditPosition(NamedTuple):
+    """Sequence number and time of an entry of an audit log."""
+
+    sequence: int
+    time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotedHead:
+    """What became of a head that was noted earlier.
+
+    Attributes:
+        found: whether the log has an entry with this hash.
+        sequence: the entry's number; None if it was not found.
+        later: number of entries after it.
+    """
+
+    found: bool
+    sequence: int | None = None
+    later: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
     """Result of verifying an audit log.
@@ -47,11 +69,18 @@ class AuditCheck:
         entries: number of entries checked.
         broken: sequence number of the first entry that is changed, missing or out of order; None if the log is intact.
         head: the last hash. A copy of it kept elsewhere shows later whether entries were removed from the end.
+        reason: what is wrong; empty if the log is intact.
+        first, last: the first and the last entry checked; None if there is none.
+        noted: what became of the given head; None if none was given.
     """
 
     entries: int
     broken: int | None
     head: str
+    reason: str = ""
+    first: AuditPosition | None = None
+    last: AuditPosition | None = None
+    noted: NotedHead | None = None
 
 
 @dataclass(frozen=True, slots=True)

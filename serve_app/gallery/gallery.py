@@ -24,11 +24,11 @@ from serve_app.gallery.privacy.audit_log import KEPT, AuditQueue, Privacy
 from serve_app.gallery.privacy.erasure import Eraser
 from serve_app.gallery.privacy.expiry_clock import ExpiryClock
 from serve_app.gallery.privacy.retention import Retention
-from serve_app.gallery.privacy.signing import load_signer
 from serve_app.gallery.privacy.tenant_erasure import erase_tenant
 from serve_app.gallery.repair import Progress, Recovery, Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import collections, tasks
+from serve_app.gallery.sql.signing import load_signer
 from serve_app.gallery.unassigned_faces import DEFAULT_LIFETIME, UnassignedFaces
 from serve_app.gallery.unknowns import Unknowns
 from serve_app.gallery.writes.writer import Writer
@@ -40,6 +40,12 @@ JOURNAL_PERIOD_S = 30.0
 EXPIRY_PERIOD_S = 60.0
 CHANGE_PERIOD_S = 5.0
 """Seconds between the parts of maintenance that do not run every time."""
+
+SCRUB_PERIOD_S = 20.0
+"""Seconds after which what was deleted is removed from the stores' files as well."""
+
+SCRUB_REST = 20
+"""Rest after such a removal, in multiples of the time that it took: it reads and writes much in large galleries."""
 
 OUTGROWN = (
     "The gallery has {faces} faces, more than the {capacity} that milvus-lite is meant for (each start and each search "
@@ -96,6 +102,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
         self._expiry_due = time.monotonic() + EXPIRY_PERIOD_S
         self._change_due = time.monotonic() + CHANGE_PERIOD_S
+        self._scrub_due = time.monotonic() + SCRUB_PERIOD_S
         self._maintaining = threading.Lock()
 
     def ready(self) -> dict[str, Any]:
@@ -133,6 +140,8 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
             return
         try:
             self._audit.flush()  # first, so that it also happens while the index is away
+            if time.monotonic() >= self._scrub_due:
+                self.scrub()
             self._index.maintain()
             self._repairer.settle_given_up()
             self._repairer.settle_doubts(thorough=self._alone)
@@ -159,6 +168,19 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         finally:
             self._maintaining.release()
 
+    def scrub(self) -> None:
+        """Remove what was deleted from the files of the embedded stores. Part of maintenance.
+
+        A deletion alone leaves data in write-ahead logs, in unused parts of pages, and in files of the index. Raises
+        StoreUnavailable.
+        """
+        began = time.monotonic()
+        self._scrub_due = began + SCRUB_PERIOD_S
+        done = self._database.scrub()
+        self._index.scrub()
+        now = time.monotonic()
+        self._scrub_due = now + max(SCRUB_PERIOD_S if done else 1.0, SCRUB_REST * (now - began))
+
     def move_index(self) -> bool:
         """Do one step, a fraction of a second, of moving the index; False if there is nothing to do now."""
         return self._migrator is not None and self._migrator.step()
@@ -169,6 +191,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
 
     def recover(self) -> Recovery:
         """Settle the journal, and bring the index in line with the records. Called at a start."""
+        self._database.erased = True  # by an earlier process, which may have crashed before it could scrub the files
         if self._alone:
             self._database.transact(tasks.release)
         done = self._repairer.recover(self._alone, thorough=self._alone)
@@ -195,5 +218,11 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
             self._audit.flush()
         except StoreUnavailable as error:
             log.error("queued entries of the audit log are lost: %s", error)
+        try:
+            self._index.scrub()
+            if self._database.erased:
+                self._database.scrub()
+        except StoreUnavailable as error:
+            log.warning("what was deleted is removed from the stores' files after the next start: %s", error)
         self._index.close()
         self._database.close()

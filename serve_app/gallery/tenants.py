@@ -12,6 +12,7 @@ from serve_app.domain import Tenant
 from serve_app.errors import TenantExists, TenantNotFound
 from serve_app.gallery import checks
 from serve_app.gallery.sql.database import Database
+from serve_app.gallery.sql.records import audit_chain
 from serve_app.gallery.sql.schema import installation, tenants
 
 
@@ -30,6 +31,7 @@ class TenantStore:
             if connection.execute(sa.select(tenants.c.id).where(tenants.c.name == name)).first():
                 raise TenantExists(f"There is already a tenant {name!r}.", tenant=name)
             connection.execute(tenants.insert().values(id=tenant.id, name=name, created=tenant.created))
+            audit_chain.begin(connection, tenant.id)
 
         self._database.transact(work)
         return tenant

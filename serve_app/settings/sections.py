@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -111,10 +112,13 @@ class ImageUrls(Section):
 
     Attributes:
         allowed_hosts: host names; ``.example.org`` stands for all hosts below it. Empty allows every public host.
+        refused_networks: further networks that images are not fetched from, as ``192.0.2.0/24``. Addresses that are not
+            public and those of the machine's interfaces are always refused.
     """
 
     enabled: bool = True
     allowed_hosts: tuple[str, ...] = ()
+    refused_networks: tuple[IPv4Network | IPv6Network, ...] = Field((), max_length=1000)
     timeout_s: float = Field(5.0, gt=0)
     max_redirects: int = Field(3, ge=0)
 

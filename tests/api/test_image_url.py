@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
+from types import SimpleNamespace
 
 import httpx
+import psutil
 import pytest
+from pydantic import ValidationError
 
 from serve_app.api.image_url import ImageFetcher, resolve_host
-from serve_app.api.public_addresses import is_public
+from serve_app.api.public_addresses import is_allowed, is_public, own_addresses
 from serve_app.errors import FacegraphError, ImageDownloadFailed, ImageDownloadTimeout, ImageTooLarge, ImageUrlRefused
 from serve_app.settings import ImageUrls
 from tests.api.conftest import World, code
@@ -49,6 +54,45 @@ def test_addresses_that_are_not_public(address: str) -> None:
 @pytest.mark.parametrize("address", ALLOWED)
 def test_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))
+
+
+def test_the_addresses_of_this_machine_are_known() -> None:
+    """``getaddrinfo`` and a connected socket say what an interface has."""
+    assert ip_address("127.0.0.1") in own_addresses()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect((PUBLIC, 9))  # sends nothing
+        assert ip_address(probe.getsockname()[0]) in own_addresses()
+
+
+OWN = (PUBLIC, "2a00:1450::1", "fe80::1%eth0")
+
+
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "2a00:1450::1", f"::ffff:{PUBLIC}", "64:ff9b::5db8:d70e", "2002:5db8:d70e::1"]
+)
+def test_public_addresses_of_this_machine_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network({"example.org": [address]}, picture)
+    assert network.fetch("http://example.org/a.jpg") == PICTURE
+    families = {True: socket.AF_INET6, False: socket.AF_INET}
+    found = {"eth0": [SimpleNamespace(family=families[":" in each], address=each) for each in OWN]}
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: found)
+    refused(network, "http://example.org/a.jpg", ImageUrlRefused)
+    redirecting = Network(
+        {"example.org": ["8.8.8.8"], "back.org": [address]}, lambda _: response(302, b"", location="http://back.org/")
+    )
+    refused(redirecting, "http://example.org/a.jpg", ImageUrlRefused)
+    assert len(redirecting.requests) == 1
+    assert is_allowed(ip_address("8.8.8.8"))
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:21f::7", f"::ffff:{PUBLIC}"])
+def test_networks_that_the_settings_refuse(address: str) -> None:
+    network = Network({"example.org": [address], "other.org": ["8.8.8.8"]}, picture)
+    own_range = {"refused_networks": ["93.184.215.0/24", "2606:2800::/32"]}
+    refused(network, "http://example.org/a.jpg", ImageUrlRefused, **own_range)
+    assert network.fetch("http://other.org/a.jpg", **own_range) == PICTURE
+    with pytest.raises(ValidationError):
+        ImageUrls(refused_networks=("93.184.215.1/24",))  # type: ignore[arg-type]  # has host bits set
 
 
 class Network:
@@ -300,7 +344,7 @@ def test_through_the_api(world: World) -> None:
 
 def test_over_a_real_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the transport of the service, against a server on this machine, which only this test lets pass."""
-    monkeypatch.setattr("serve_app.api.image_url.is_public", lambda address: True)
+    monkeypatch.setattr("serve_app.api.image_url.is_allowed", lambda address, refused: True)
     heads: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

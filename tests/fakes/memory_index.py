@@ -92,6 +92,9 @@ class MemoryIndex:
     def maintain(self) -> None:
         """Nothing to do."""
 
+    def scrub(self) -> None:
+        """Nothing to do: there are no files."""
+
     def doubtful(self) -> bool:
         """False: no call fails."""
         return False

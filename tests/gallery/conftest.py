@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from serve_app.gallery import Gallery
-from serve_app.gallery.sql.schema import tenants
+from serve_app.gallery import Gallery, TenantStore
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS
 
@@ -48,8 +46,5 @@ def tenant(gallery: Gallery) -> str:
 
 
 def new_tenant(gallery: Gallery) -> str:
-    """Insert a tenant; its id."""
-    tenant_id = uuid.uuid4().hex
-    with gallery._database.write() as connection:
-        connection.execute(tenants.insert().values(id=tenant_id, name=tenant_id, created=dt.datetime.now(dt.UTC)))
-    return tenant_id
+    """Create a tenant; its id."""
+    return TenantStore(gallery._database).create(uuid.uuid4().hex).id

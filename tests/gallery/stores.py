@@ -16,8 +16,9 @@ from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.index.milvus_lite import LiteIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.sql.database import Database
-from serve_app.gallery.sql.records import faces
+from serve_app.gallery.sql.records import audit_chain, faces
 from serve_app.gallery.sql.schema import collections, face_collections, index_journal, person_collections
+from serve_app.gallery.tenants import installation_id
 from serve_app.settings import Settings
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.copies import migrated_records
@@ -38,12 +39,15 @@ def embedded(folder: Path) -> Iterator[Gallery]:
 def in_memory(folder: Path, index: VectorIndex | None = None) -> Iterator[Gallery]:
     """SQLite in a folder and an index in memory."""
     records = folder / "records.db"
-    if not records.exists():
+    new = not records.exists()
+    if new:
         folder.mkdir(parents=True, exist_ok=True)
         records.write_bytes(migrated_records())
         with closing(sqlite3.connect(records)) as connection, connection:
             connection.execute("UPDATE installation SET id = ?", [uuid.uuid4().hex])
     database = Database(f"sqlite:///{records}")
+    if new:
+        database.transact(lambda c: audit_chain.begin(c, installation_id(c)))
     gallery = Gallery(
         database, index or MemoryIndex(), BlobStore(f"file://{folder / 'blobs'}"), CALIBRATIONS, alone=True
     )

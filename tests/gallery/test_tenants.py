@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from serve_app.domain import DEFAULT_TENANT, ImageStorage, NewCollection, PersonFields, Role
 from serve_app.errors import InvalidRequest, KeyInvalid, StoreUnavailable, TenantNotFound
 from serve_app.gallery import Gallery, KeyStore
-from serve_app.gallery.privacy.signing import is_genuine
 from serve_app.gallery.privacy.tenant_erasure import OWNED
 from serve_app.gallery.sql.schema import api_keys, audit_log, erased, installation, metadata
+from serve_app.gallery.sql.signing import is_genuine
 from serve_app.gallery.tenants import TenantStore
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import MODEL, face, query

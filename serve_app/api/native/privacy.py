@@ -64,6 +64,12 @@ async def read_audit(
 @router.get(
     "/v1/audit/check", summary="Check the audit log", response_model=schemas.AuditChecked, responses=error_docs()
 )
-async def check_audit(context: Context, key: AdminKey) -> Response:
+async def check_audit(
+    context: Context,
+    key: AdminKey,
+    head: Annotated[
+        str | None, Query(pattern="^[0-9a-f]{64}$", description="A `head` noted earlier: is it still in the log?")
+    ] = None,
+) -> Response:
     """Recomputes all hashes of the chain. Needs the role `admin`."""
-    return reply(schemas.AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id)))
+    return reply(schemas.AuditChecked.of(await context.service.matcher.check_audit(key.tenant_id, head or "")))

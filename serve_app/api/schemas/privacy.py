@@ -84,6 +84,21 @@ class AuditPage(Answer):
     cursor: NextPage
 
 
+class AuditPositionView(View):
+    """An entry of the audit log."""
+
+    sequence: int = Field(examples=[17])
+    time: dt.datetime
+
+
+class NotedHeadView(View):
+    """What became of the hash that was sent as `head`."""
+
+    found: bool = Field(description="Whether an entry has it. False: it was cut off, or was erased by age.")
+    sequence: int | None = Field(description="The number of that entry.", examples=[1017])
+    later: int = Field(description="Number of entries that came since.", examples=[24])
+
+
 class AuditChecked(Answer):
     """The result of checking the audit log."""
 
@@ -91,8 +106,17 @@ class AuditChecked(Answer):
     entries: int = Field(description="Number of checked entries.", examples=[1041])
     broken: int | None = Field(description="Sequence number of the first changed or missing entry, if any.")
     head: str = Field(description="The last hash. Stored elsewhere, it proves later that no entries were cut off.")
+    reason: str = Field(description="What is wrong; empty if the log is whole.", examples=[""])
+    first: AuditPositionView | None = Field(description="The first checked entry.")
+    last: AuditPositionView | None = Field(description="The last checked entry.")
+    noted: NotedHeadView | None = Field(None, description="About the hash sent as `head`, if one was sent.")
 
     @classmethod
     def of(cls, check: AuditCheck) -> AuditChecked:
         """Build from the domain value."""
-        return cls(whole=check.broken is None, entries=check.entries, broken=check.broken, head=check.head)
+        return cls(
+            whole=check.broken is None,
+            **{
+                name: getattr(check, name) for name in ("entries", "broken", "head", "reason", "first", "last", "noted")
+            },
+        )

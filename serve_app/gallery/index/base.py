@@ -92,6 +92,9 @@ class VectorIndex(Protocol):
     def maintain(self) -> None:
         """Periodic maintenance, called about every second. Raises StoreUnavailable while the store does not answer."""
 
+    def scrub(self) -> None:
+        """Remove deleted rows from the files of an embedded index, and its write-ahead log. Cheap if there are none."""
+
     def doubtful(self) -> bool:
         """Whether a call has failed since this was last called, so that the rows may differ from the records."""
 

@@ -54,6 +54,13 @@ def disconnect(client: Any, uri: str) -> None:
         server_manager_instance.release_server(uri)
 
 
+def lite_database(uri: str) -> Any:
+    """The ``MilvusLite`` that has this folder open in this process."""
+    from milvus_lite.server_manager import server_manager_instance
+
+    return server_manager_instance._servers[uri][1]
+
+
 def _prepare_folder(path: Path) -> None:
     if path.suffix != ".db":
         raise ConfigurationError(f"storage.milvus_uri: a URL or a path ending in .db was expected, got {str(path)!r}.")

@@ -20,6 +20,8 @@ from serve_app.errors import StoreUnavailable
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.flat_rows import FlatRows
 from serve_app.gallery.index.milvus_collections import to_key
+from serve_app.gallery.index.milvus_connection import lite_database
+from serve_app.gallery.index.milvus_lite_files import remove_deleted_rows
 from serve_app.gallery.index.milvus_server import MilvusIndex, Query
 from serve_app.gallery.index.search_batching import SearchBatcher
 from serve_app.index_parameters import EMBEDDED_ROWS
@@ -55,6 +57,7 @@ class LiteIndex(MilvusIndex):
         self._flat_rows = FlatRows()
         self._search_batcher = SearchBatcher(self._nearest)
         super().__init__(str(Path(path).resolve()), "", namespace, timeout_s)
+        self._to_scrub = {part.name for part in self._milvus_collections.opened()}  # a crash may have left deleted rows
 
     # -- rows
 
@@ -67,6 +70,9 @@ class LiteIndex(MilvusIndex):
         with self._changing(model):
             super().delete(model, keys)
             self._flat_rows.remove(model, keys)
+            part = self._milvus_collections.find(model)
+            if part is not None:
+                self._to_scrub.add(part.name)
 
     def settle(self, model: str, key: RowKey) -> None:
         """Does nothing: searches find a row as soon as it was written."""
@@ -142,6 +148,21 @@ class LiteIndex(MilvusIndex):
         with self._lock:
             for name in list(self._unflushed):
                 self._flush(name)
+
+    def scrub(self) -> None:
+        with self._lock:
+            names, self._to_scrub = self._to_scrub, set()
+        try:
+            for name in names:
+                with self._lock, self._breaker.guard():
+                    if self._client.has_collection(name, timeout=self._timeout_s):
+                        self._flush(name)
+                with self._breaker.guard(), tracing.span("index scrub"):
+                    remove_deleted_rows(lite_database(self._uri), name)
+        except BaseException:
+            with self._lock:
+                self._to_scrub |= names
+            raise
 
     def doubtful(self) -> bool:
         """Also discards the copy in memory, because a failed flush loses rows."""

@@ -216,6 +216,9 @@ class MilvusIndex:
         for part in self._milvus_collections.opened():
             self._segments.read_sizes(part.name)
 
+    def scrub(self) -> None:
+        """Does nothing: a server removes deleted rows from its segments when it compacts them, by its own settings."""
+
     def doubtful(self) -> bool:
         """Also forgets the opened Milvus collections, because a server can restart without any rows."""
         was, self._breaker.failed = self._breaker.failed, False

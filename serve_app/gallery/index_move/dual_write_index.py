@@ -256,6 +256,11 @@ class DualWriteIndex:
                 with suppress(StoreUnavailable):  # the next write to it will fail and be handled
                     layout.other.maintain()
 
+    def scrub(self) -> None:
+        with self._using() as layout:
+            for index in layout.indexes:
+                index.scrub()
+
     def doubtful(self) -> bool:
         """See :class:`VectorIndex`. Of the location where searches go: a failing target ends the move instead."""
         return self._layout.current.doubtful()

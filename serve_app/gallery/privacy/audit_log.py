@@ -12,14 +12,15 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from serve_app.domain import AuditCheck, AuditEntry, ErasureReceipt, Page, ReceiptCheck
 from serve_app.errors import StoreUnavailable
-from serve_app.gallery.privacy.signing import Signer, is_genuine
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, faces, persons
 from serve_app.gallery.sql.records.audit_chain import Draft
+from serve_app.gallery.sql.signing import Signer, is_genuine
 from serve_app.gallery.writes.writer import Stores
 
 log = logging.getLogger(__name__)
@@ -86,11 +87,11 @@ class Privacy(Stores):
             subject = None if person_id is None else persons.get(connection, tenant, person_id).id
             return audit_chain.page(connection, tenant, subject, limit, cursor)
 
-    def check_audit(self, tenant: str) -> AuditCheck:
+    def check_audit(self, tenant: str, head: str = "") -> AuditCheck:
         """Slow for a long log: reads all entries."""
         self._audit.flush()
         with self._database.snapshot() as connection:  # an entry may be appended between the head and the entries
-            return audit_chain.check(audit_chain.entries(connection, tenant), audit_chain.head(connection, tenant))
+            return audit_chain.check_stored(connection, tenant, head)
 
     def export_audit(self, tenant: str) -> Iterator[AuditEntry]:
         """All entries, oldest first, as they are at one moment."""
@@ -110,9 +111,16 @@ class Privacy(Stores):
         return ReceiptCheck(True, recorded, residue)
 
     def forget_audit(self, now: dt.datetime | None = None, kept: dt.timedelta = KEPT) -> int:
-        """Erase entries that are older than ``kept``; the number erased. Part of maintenance."""
-        before = (now or dt.datetime.now(dt.UTC)) - kept
-        return self._database.transact(lambda c: audit_chain.forget(c, before))
+        """Erase entries that are older than ``kept``; the number erased. Part of maintenance.
+
+        An entry of the chain records it. So that this is one a day, the oldest entries wait for up to a day more.
+        """
+        now = now or dt.datetime.now(dt.UTC)
+        with self._database.read() as connection:
+            chains = audit_chain.with_entries_before(connection, now - kept - min(kept / 10, dt.timedelta(days=1)))
+        return sum(
+            self._database.transact(partial(audit_chain.forget, chain=chain, now=now, kept=kept)) for chain in chains
+        )
 
 
 def _texts(statement: Any, name: str) -> Sequence[str]:

@@ -15,13 +15,13 @@ from serve_app.domain import Deletion, ErasureReceipt
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
-from serve_app.gallery.privacy.signing import Signer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import journal
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import face_collections, face_templates, person_collections, persons
 from serve_app.gallery.sql.schema import faces as face_table
+from serve_app.gallery.sql.signing import Signer
 from serve_app.gallery.writes.writer import Plan, Planned, Writer
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ from serve_app.domain import DEFAULT_TENANT, ErasureReceipt
 from serve_app.errors import InvalidRequest, StoreUnavailable, TenantNotFound
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
-from serve_app.gallery.privacy.signing import Signer
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain, faces
@@ -29,6 +28,7 @@ from serve_app.gallery.sql.schema import (
     tenants,
 )
 from serve_app.gallery.sql.schema import faces as face_table
+from serve_app.gallery.sql.signing import Signer
 from serve_app.gallery.tenants import installation_id
 from serve_app.gallery.writes import deletion_plans
 from serve_app.gallery.writes.plan_parts import drop

@@ -251,6 +251,7 @@ audit_heads = _table(
     sa.Column("chain", Id, primary_key=True),
     sa.Column("sequence", Serial, nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("signature", sa.Text, nullable=False, server_default=""),  # see signing.sign_head
 )
 
 tasks = _table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from serve_app.domain import (
     AuditEntry,
     ImageStorage,
     NewCollection,
+    NotedHead,
     PersonFields,
     PersonUpdate,
     Role,
@@ -26,15 +27,17 @@ from serve_app.domain import (
 from serve_app.errors import FaceIdNotFound, ImageNotStored, InvalidRequest, PersonNotFound, StoreUnavailable
 from serve_app.gallery import Gallery, KeyStore
 from serve_app.gallery.privacy.audit_log import MOST_QUEUED
-from serve_app.gallery.sql.records import audit_chain
+from serve_app.gallery.sql.records import audit_chain, audit_check
 from serve_app.gallery.sql.records.audit_chain import Draft
 from serve_app.gallery.sql.schema import audit_heads, audit_log
+from serve_app.gallery.sql.signing import sign_head, signer_of
 from serve_app.request_context import RequestContext
 from tests.gallery.conftest import new_tenant
 from tests.gallery.samples import face, query
 from tests.gallery.stores import in_memory
 
 T = DEFAULT_TENANT
+LATER = dt.timedelta(hours=1)
 
 
 def written(gallery: Gallery, tenant: str = T) -> list[tuple[str, int, dict[str, Any]]]:
@@ -158,7 +161,7 @@ def test_the_log_of_a_person_can_be_read_until_the_erasure(gallery: Gallery, ten
     gallery.delete_person(tenant, "ada")
     with pytest.raises(PersonNotFound):
         gallery.audit(tenant, person_id="ada")
-    text = str([audit_chain.plain(entry) for entry in gallery.export_audit(tenant)])
+    text = str([audit_check.plain(entry) for entry in gallery.export_audit(tenant)])
     assert "'ada'" not in text
     assert "Mx" not in text
     gallery.put_person(tenant, "ada", ["staff"], PersonFields(), [face(3 + ord("a"))])
@@ -233,25 +236,102 @@ def test_an_entry_that_was_changed_and_hashed_again_is_found(tmp_path: Path, to_
         assert check.broken == (6 if to_the_end else 4), "the first entry that does not follow, or the head"
         with gallery._database.write() as connection:
             connection.execute(audit_heads.update().values(hash=entries[-1].hash))
-        check = gallery.check_audit(T)
-        assert (check.broken, check.head == noted) == ((None, False) if to_the_end else (4, True))
+        check = gallery.check_audit(T, noted)
+        assert check.broken == (6 if to_the_end else 4), "the head is not signed"
+        with gallery._database.write() as connection:
+            connection.execute(audit_heads.update().values(signature=signed(connection, 5, entries[-1].hash)))
+        check = gallery.check_audit(T, noted)
+        assert check.broken == (None if to_the_end else 4), "who reads the signing key can sign"
+        assert check.noted == (NotedHead(False) if to_the_end else NotedHead(True, 5, 0))
+
+
+def signed(connection: sa.Connection, sequence: int, hash_: str) -> str:
+    """The signature of the head, as one can make it who reads the installation's key."""
+    return sign_head(signer_of(connection), T, sequence, hash_)
 
 
 def rehashed(entry: AuditEntry, **changes: Any) -> AuditEntry:
     """An entry with changed facts, and the hash that fits them."""
     changed = dataclasses.replace(entry, **changes)
-    facts = audit_chain.plain(changed)
+    facts = audit_check.plain(changed)
     del facts["hash"]
-    return dataclasses.replace(changed, hash=audit_chain.digest({**facts, "time": changed.time}))
+    return dataclasses.replace(changed, hash=audit_check.digest({**facts, "time": changed.time}))
 
 
-def test_a_log_that_was_cut_off_is_found(tmp_path: Path) -> None:
+CUTS = {
+    "the last entry": ["DELETE FROM audit_log WHERE chain = :t AND sequence = 5"],
+    "the start": ["DELETE FROM audit_log WHERE chain = :t AND sequence < 3"],
+    "all but the last": ["DELETE FROM audit_log WHERE chain = :t AND sequence < 5"],
+    "the end, with the head moved back": [
+        "DELETE FROM audit_log WHERE chain = :t AND sequence > 3",
+        "UPDATE audit_heads SET sequence = 3, hash = (SELECT hash FROM audit_log WHERE chain = :t AND sequence = 3) "
+        "WHERE chain = :t",
+    ],
+    "the end, without the head": [
+        "DELETE FROM audit_log WHERE chain = :t AND sequence > 3",
+        "DELETE FROM audit_heads WHERE chain = :t",
+    ],
+    "only the head": ["DELETE FROM audit_heads WHERE chain = :t"],
+    "everything": ["DELETE FROM audit_log WHERE chain = :t"],
+    "everything with the head": [
+        "DELETE FROM audit_log WHERE chain = :t",
+        "DELETE FROM audit_heads WHERE chain = :t",
+    ],
+    "everything, with the head at the beginning": [
+        "DELETE FROM audit_log WHERE chain = :t",
+        "UPDATE audit_heads SET sequence = 0, hash = '' WHERE chain = :t",
+    ],
+}
+
+
+@pytest.mark.parametrize("statements", CUTS.values(), ids=CUTS.keys())
+def test_a_log_that_was_cut_off_is_found(tmp_path: Path, statements: Sequence[str]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with in_memory(tmp_path) as gallery:
+        with gallery._database.write() as connection:
+            drafts = [Draft("search", time=now - dt.timedelta(days=age)) for age in (400, 390, 380, 10, 1)]
+            audit_chain.append(connection, T, drafts)
+        noted = gallery.check_audit(T).head
+        assert gallery.check_audit(T).broken is None
+        with gallery._database.write() as connection:
+            for statement in statements:
+                connection.execute(sa.text(statement), {"t": T})
+        check = gallery.check_audit(T, noted)
+        assert check.broken is not None
+        assert check.reason
+        gallery.create_collection(T, NewCollection("later"))
+        assert gallery.check_audit(T, noted).broken is not None, "a write does not sign what was cut off"
+        gallery.forget_audit(now)
+        assert gallery.check_audit(T, noted).broken is not None, "nor does the next erasure by age"
+
+
+def test_an_entry_that_claims_that_others_were_forgotten_needs_the_signature(tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
     with in_memory(tmp_path) as gallery:
         for number in range(5):
             gallery.create_collection(T, NewCollection(f"c{number}"))
+        fourth = list(gallery.export_audit(T))[3]
         with gallery._database.write() as connection:
-            connection.execute(audit_log.delete().where(audit_log.c.sequence == 5))
-        assert gallery.check_audit(T).broken == 5
+            connection.execute(audit_log.delete().where(audit_log.c.sequence < 4))
+        for days, right in ((365, True), (1e-9, False), ("x", False), (1e300, False), (-1, False)):
+            details = {"first": 4, "hash": fourth.hash, "keep_days": days}
+            with gallery._database.write() as connection:  # with the key, as :func:`audit_chain.append` has it
+                audit_chain.append(connection, T, [Draft("forget_audit", details=details, time=now + LATER)])
+            assert (gallery.check_audit(T).broken is None) is right, days
+
+
+def test_a_noted_head_is_found_with_what_came_since(gallery: Gallery, tenant: str) -> None:
+    gallery.create_collection(tenant, NewCollection("c0"))
+    noted = gallery.check_audit(tenant).head
+    for number in range(1, 4):
+        gallery.create_collection(tenant, NewCollection(f"c{number}"))
+    check = gallery.check_audit(tenant, noted)
+    assert check.noted == NotedHead(found=True, sequence=1, later=3)
+    first, *_, last = gallery.export_audit(tenant)
+    assert (check.first, check.last) == ((1, first.time), (4, last.time))
+    assert gallery.check_audit(tenant, check.head).noted == NotedHead(found=True, sequence=4, later=0)
+    assert gallery.check_audit(tenant, "0" * 64).noted == NotedHead(found=False)
+    assert gallery.check_audit(new_tenant(gallery)).broken is None, "a new log is empty, and whole"
 
 
 def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
@@ -269,11 +349,18 @@ def test_old_entries_go_and_the_rest_stays_one_chain(tmp_path: Path) -> None:
             audit_chain.append(connection, T, drafts)
         assert gallery.forget_audit(now) == 2
         check = gallery.check_audit(T)
-        assert (check.entries, check.broken) == (3, None)
-        assert gallery.forget_audit(now + dt.timedelta(days=1000)) == 2
+        assert (check.entries, check.broken) == (4, None)
+        assert check.first is not None
+        assert check.first.sequence == 3
+        *_, forgot = gallery.export_audit(T)
+        third = next(iter(gallery.export_audit(T))).hash
+        assert (forgot.action, forgot.details) == ("forget_audit", {"first": 3, "hash": third, "keep_days": 365})
+        assert gallery.forget_audit(now) == 0, "nothing else is old enough"
+        assert gallery.forget_audit(now + dt.timedelta(days=1000)) == 3
         gallery.create_collection(T, NewCollection("staff"))
         check = gallery.check_audit(T)
-        assert (check.entries, check.broken) == (2, None)
+        assert (check.entries, check.broken) == (3, None)
+        assert gallery.check_audit(T, third).noted == NotedHead(found=False)
 
 
 def test_the_actor_is_the_caller(tmp_path: Path) -> None:
@@ -333,7 +420,18 @@ def test_only_entries_before_the_first_young_one_go(tmp_path: Path) -> None:
             audit_chain.append(connection, T, drafts)
         assert gallery.forget_audit(now) == 1
         check = gallery.check_audit(T)
-        assert (check.entries, check.broken) == (3, None)
+        assert (check.entries, check.broken) == (4, None)
+
+
+def test_forgetting_is_recorded_once_a_day(tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with in_memory(tmp_path) as gallery:
+        with gallery._database.write() as connection:
+            drafts = [Draft("search", time=now - dt.timedelta(days=365, hours=23 - hour)) for hour in range(48)]
+            audit_chain.append(connection, T, drafts)
+        erased = [gallery.forget_audit(now + dt.timedelta(hours=hour)) for hour in range(48)]
+        assert [number for number in erased if number] == [25, 23]
+        assert gallery.check_audit(T).broken is None
 
 
 def test_hashes_do_not_depend_on_the_database(gallery: Gallery, tenant: str) -> None:

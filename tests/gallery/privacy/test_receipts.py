@@ -13,8 +13,8 @@ from serve_app.domain import DEFAULT_TENANT, Deletion, ImageStorage, NewCollecti
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery
 from serve_app.gallery.index.base import RowKey
-from serve_app.gallery.privacy.signing import Signer, is_genuine, load_signer
 from serve_app.gallery.sql.schema import persons
+from serve_app.gallery.sql.signing import Signer, is_genuine, load_signer
 from serve_app.gallery.writes import deletion_plans
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.samples import MODEL, OTHER_MODEL, face, template

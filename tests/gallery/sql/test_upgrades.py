@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from contextlib import closing
 from pathlib import Path
@@ -12,14 +13,17 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from pydantic import SecretStr
 
-from serve_app.domain import DEFAULT_TENANT, PersonFields
+from serve_app.domain import DEFAULT_TENANT, NewCollection, NotedHead, PersonFields
 from serve_app.gallery import open_gallery
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.sql import migrations
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.folding import folded
+from serve_app.gallery.sql.records import audit_check
 from serve_app.gallery.sql.records.faces import to_bytes
+from serve_app.gallery.sql.schema import audit_log
 from serve_app.settings import Settings, StorageSettings
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
 from tests.gallery.stores import check_consistent
@@ -103,6 +107,41 @@ def test_data_of_an_earlier_version(revision: str, kind: str, tmp_path: Path, re
         gallery.put_person(DEFAULT_TENANT, "p", ["staff"], PersonFields(name="Pia B."), [face(2)])
         gallery.delete_person(DEFAULT_TENANT, "p")
         check_consistent(gallery)
+        assert gallery.check_audit(DEFAULT_TENANT).broken is None
+
+
+@pytest.mark.parametrize("encryption_key", ["", base64.b64encode(b"k" * 32).decode()])
+@pytest.mark.parametrize("first", [1, 4])
+def test_an_audit_log_of_a_version_that_did_not_sign_it(tmp_path: Path, first: int, encryption_key: str) -> None:
+    """It is taken as it is, also if that version had erased its oldest entries; what is cut off later is found."""
+    settings = Settings(data_dir=tmp_path, storage=StorageSettings(encryption_key=SecretStr(encryption_key)))
+    database = Database(settings.database_url)
+    with database.write() as connection:
+        older = config()
+        older.attributes["connection"] = connection
+        command.upgrade(older, "0014")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        previous = ""
+        for sequence in range(1, 7):
+            facts = {"chain": DEFAULT_TENANT, "sequence": sequence, "time": WHEN, "actor": "key:k", "action": "search"}
+            facts |= {"subjects": [], "collections": [], "details": {"faces": 1}, "previous": previous}
+            previous = audit_check.digest(facts)
+            if sequence >= first:
+                connection.execute(tables.tables["audit_log"].insert().values(**facts, hash=previous))
+        head = {"chain": DEFAULT_TENANT, "sequence": 6, "hash": previous}
+        connection.execute(tables.tables["audit_heads"].insert().values(head))
+    database.close()
+
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        check = gallery.check_audit(DEFAULT_TENANT, previous)
+        assert (check.broken, check.entries) == (None, 6 if first == 1 else 4)
+        assert check.noted == NotedHead(True, 6, 0 if first == 1 else 1)
+        gallery.create_collection(DEFAULT_TENANT, NewCollection("staff"))
+        assert gallery.check_audit(DEFAULT_TENANT).broken is None
+        with gallery._database.write() as connection:
+            connection.execute(audit_log.delete().where(audit_log.c.sequence == first))
+        assert gallery.check_audit(DEFAULT_TENANT).broken == first
 
 
 def row(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,27 @@
-"""Statements about the audit log: a hash chain for each tenant, in which each entry has the hash of the one before."""
+"""Statements about the audit log: a hash chain for each tenant, in which each entry has the hash of the one before.
+
+The head of a chain, its last number and hash, is a row of another table, with the signature of the installation. It
+exists from the creation of the chain on. A chain begins with number 1; or entries were forgotten by age, and an entry
+``forget_audit`` says with which one it begins since. So a cut at the start, at the end, or of everything is found.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.domain import AuditCheck, AuditEntry, Page, canonical
+from serve_app.domain import AuditCheck, AuditEntry, Page
 from serve_app.gallery import checks
+from serve_app.gallery.sql.records.audit_check import DAMAGED, FORGET, Head, check, digest, missing_before, plain
 from serve_app.gallery.sql.records.changes import Changes
 from serve_app.gallery.sql.records.collections import owners_of_unknowns_collections
 from serve_app.gallery.sql.records.statements import batches, cut, to_value
 from serve_app.gallery.sql.schema import audit_heads, audit_log
+from serve_app.gallery.sql.signing import sign_head, signer_of
 from serve_app.request_context import current
 
 MOST_SUBJECTS = 1000
@@ -64,15 +70,33 @@ def of_changes(connection: sa.Connection, changes: Changes) -> list[Draft]:
     return [Draft(changes.action, part, sorted(collections), details) for part in parts]
 
 
+def begin(connection: sa.Connection, chain: str) -> None:
+    """Create the head of a new chain, which has no entries."""
+    signature = sign_head(signer_of(connection), chain, 0, "")
+    connection.execute(audit_heads.insert().values(chain=chain, sequence=0, hash="", signature=signature))
+
+
 def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> list[AuditEntry]:
-    """Append entries to a chain. A transaction does this last: from here on, other writers of the chain wait for it."""
+    """Append entries to a chain. A transaction does this last: from here on, other writers of the chain wait for it.
+
+    If the head is missing or not genuine, an entry :data:`DAMAGED` comes first: a chain that was cut off must not look
+    intact because its new head is signed.
+    """
     if not drafts:
         return []
-    query = sa.select(audit_heads).where(audit_heads.c.chain == chain).with_for_update()
-    head = connection.execute(query).first()
-    if head is None:
-        connection.execute(audit_heads.insert().values(chain=chain, sequence=0, hash=""))
-    sequence, previous = (head.sequence, head.hash) if head is not None else (0, "")
+    found = head(connection, chain, lock=True)
+    if found is None:
+        begin(connection, chain)
+    if found is None or not found.genuine:
+        last = sa.select(audit_log.c.sequence, audit_log.c.hash).where(audit_log.c.chain == chain)
+        row = connection.execute(last.order_by(audit_log.c.sequence.desc()).limit(1)).first()
+        claimed = None if found is None else found.sequence
+        drafts = [Draft(DAMAGED, details={"head": claimed}, actor="internal"), *drafts]
+        sequence, previous = max(
+            (row.sequence, row.hash) if row else (0, ""), (claimed or 0, found.hash if found else "")
+        )
+    else:
+        sequence, previous = found.sequence, found.hash
     entries = []
     for draft in drafts:
         sequence += 1
@@ -91,33 +115,10 @@ def append(connection: sa.Connection, chain: str, drafts: Sequence[Draft]) -> li
         entries.append(AuditEntry(**facts, hash=previous))
     rows = [{**plain(entry), "time": entry.time} for entry in entries]
     connection.execute(audit_log.insert(), rows)
-    connection.execute(
-        audit_heads.update().where(audit_heads.c.chain == chain).values(sequence=sequence, hash=previous)
-    )
+    signature = sign_head(signer_of(connection), chain, sequence, previous)
+    values = {"sequence": sequence, "hash": previous, "signature": signature}
+    connection.execute(audit_heads.update().where(audit_heads.c.chain == chain).values(**values))
     return entries
-
-
-def digest(facts: Mapping[str, Any]) -> str:
-    """The hash of an entry: SHA-256 (hex) over all its fields except the hash itself."""
-    return hashlib.sha256(canonical(plain(facts))).hexdigest()
-
-
-def plain(entry: AuditEntry | Mapping[str, Any]) -> dict[str, Any]:
-    """An entry as JSON-ready values; the time in UTC to the microsecond."""
-    facts = entry if isinstance(entry, Mapping) else {name: getattr(entry, name) for name in AuditEntry.__slots__}
-    return {
-        **facts,
-        "time": facts["time"].astimezone(dt.UTC).isoformat(timespec="microseconds"),
-        "subjects": list(facts["subjects"]),
-        "collections": list(facts["collections"]),
-        "details": dict(facts["details"]),
-    }
-
-
-def from_plain(facts: Mapping[str, Any]) -> AuditEntry:
-    """The inverse of :func:`plain`. Raises KeyError, TypeError, ValueError."""
-    texts = {name: tuple(facts[name]) for name in ("subjects", "collections")}
-    return AuditEntry(**{**facts, **texts, "time": dt.datetime.fromisoformat(facts["time"])})
 
 
 def page(
@@ -148,26 +149,19 @@ def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
         after = rows[-1].sequence
 
 
-def head(connection: sa.Connection, chain: str) -> tuple[int, str]:
-    """Sequence number and hash of a chain's last entry; (0, "") before the first one."""
-    row = connection.execute(sa.select(audit_heads).where(audit_heads.c.chain == chain)).first()
-    return (0, "") if row is None else (row.sequence, row.hash)
+def head(connection: sa.Connection, chain: str, lock: bool = False) -> Head | None:
+    """The end of a chain, None if its row is missing."""
+    query = sa.select(audit_heads).where(audit_heads.c.chain == chain)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        return None
+    genuine = row.signature == sign_head(signer_of(connection), chain, row.sequence, row.hash)
+    return Head(row.sequence, row.hash, genuine)
 
 
-def check(chain: Iterator[AuditEntry], last: tuple[int, str]) -> AuditCheck:
-    """Check that the entries are an unbroken chain that ends with ``last`` (see :func:`head`).
-
-    The chain may begin with any sequence number, because old entries are erased.
-    """
-    count, previous, sequence = 0, None, 0
-    for entry in chain:
-        facts = {name: getattr(entry, name) for name in AuditEntry.__slots__ if name != "hash"}
-        follows = previous is None or (entry.previous == previous and entry.sequence == sequence + 1)
-        if not follows or digest(facts) != entry.hash:
-            return AuditCheck(count, sequence + 1 if previous is not None else entry.sequence, last[1])
-        count, previous, sequence = count + 1, entry.hash, entry.sequence
-    whole = (previous is None and last[0] == 0) or (sequence, previous) == last
-    return AuditCheck(count, None if whole else sequence + 1, last[1])
+def check_stored(connection: sa.Connection, chain: str, noted: str = "") -> AuditCheck:
+    """Check a chain of the database; the connection sees one moment of it. ``noted`` is as for :func:`check`."""
+    return check(entries(connection, chain), head(connection, chain), noted)
 
 
 def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
@@ -176,22 +170,39 @@ def has(connection: sa.Connection, chain: str, hash_: str) -> bool:
     return checks.is_text(hash_) and connection.execute(query).first() is not None
 
 
-def forget(connection: sa.Connection, before: dt.datetime) -> int:
-    """Erase the entries before this time in all chains, but never the last one of a chain; the number erased."""
-    last = (
-        sa.select(audit_heads.c.sequence).where(audit_heads.c.chain == audit_log.c.chain).correlate(audit_log)
-    ).scalar_subquery()
+def with_entries_before(connection: sa.Connection, time: dt.datetime) -> list[str]:
+    """The chains that have entries before this time, sorted."""
+    query = sa.select(audit_log.c.chain).where(audit_log.c.time < time).distinct()
+    return sorted(connection.execute(query).scalars())
+
+
+def forget(connection: sa.Connection, chain: str, now: dt.datetime, kept: dt.timedelta) -> int:
+    """Erase the entries of a chain that are older than ``kept``, but never its last one; the number erased.
+
+    An entry of the chain records it, with the first entry that stays. If older entries were missing, an entry
+    :data:`DAMAGED` comes before that one, which would hide it.
+    """
+    end = head(connection, chain, lock=True)
+    of_chain = audit_log.c.chain == chain
+    query = sa.select(audit_log).where(of_chain).order_by(audit_log.c.sequence)
+    first = connection.execute(query.limit(1)).first()
+    if end is None or first is None:
+        return 0
     # Only entries before the first one that stays: what is left of a chain must have no gaps.
-    kept = (
-        sa.select(sa.func.min(_LATER.c.sequence))
-        .where(_LATER.c.chain == audit_log.c.chain, _LATER.c.time >= before)
-        .correlate(audit_log)
-    ).scalar_subquery()
-    old = sa.and_(audit_log.c.sequence < sa.func.coalesce(kept, last), audit_log.c.time < before)
-    return connection.execute(audit_log.delete().where(old)).rowcount
-
-
-_LATER = audit_log.alias()
+    stays = connection.execute(query.where(audit_log.c.time >= now - kept).limit(1)).first()
+    stays = stays or connection.execute(query.where(audit_log.c.sequence == end.sequence)).first()
+    if stays is None or stays.sequence == first.sequence:
+        return 0
+    before = query.where(audit_log.c.action == FORGET).order_by(None).order_by(audit_log.c.sequence.desc())
+    forgot = connection.execute(before.limit(1)).first()
+    missing = missing_before(to_entry(first), None if forgot is None else to_entry(forgot))
+    erased = connection.execute(audit_log.delete().where(of_chain, audit_log.c.sequence < stays.sequence)).rowcount
+    details = {"first": stays.sequence, "hash": stays.hash, "keep_days": kept / dt.timedelta(days=1)}
+    drafts = [Draft(FORGET, details=details, actor="internal", time=now)]
+    if missing is not None or erased != stays.sequence - first.sequence:
+        drafts.insert(0, Draft(DAMAGED, details={"head": end.sequence}, actor="internal"))
+    append(connection, chain, drafts)
+    return erased
 
 
 def to_entry(row: sa.Row[Any]) -> AuditEntry:

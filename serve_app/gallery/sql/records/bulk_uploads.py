@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from serve_app.domain import BulkPerson, Page, TaskState
 from serve_app.gallery import checks
+from serve_app.gallery.sql.records.statements import batches
 from serve_app.gallery.sql.schema import bulk_entries as entries
-from serve_app.gallery.sql.schema import collections, tasks
+from serve_app.gallery.sql.schema import collections, persons, tasks
 
 ENDED = [str(state) for state in TaskState if state.is_final]
 
@@ -72,6 +73,15 @@ def erased(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> None:
     for row in rows:
         this = (entries.c.task_id == row.task_id, entries.c.position == row.position)
         connection.execute(entries.update().where(*this).values(stored=False))
+
+
+def forget(connection: sa.Connection, tenant: str, person_ids: Sequence[str]) -> None:
+    """Take persons (internal ids) that are about to be erased out of the reports of the uploads that enrolled them."""
+    for batch in batches(person_ids):
+        named = sa.select(persons.c.external_id).where(persons.c.id.in_(batch))
+        # Those without an outcome stay: they wait to be enrolled. So do blobs that are not erased yet.
+        done = (entries.c.tenant_id == tenant, entries.c.outcome.is_not(None), entries.c.stored.is_(False))
+        connection.execute(entries.delete().where(*done, entries.c.person.in_(named)))
 
 
 def outcomes(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from serve_app.domain import AuditEntry
 from serve_app.gallery.index.base import IndexRow, RowKey
+from serve_app.gallery.sql.records import bulk_uploads
 from serve_app.gallery.sql.records.faces import to_bytes
 from serve_app.gallery.sql.records.statements import batches, delete_in, rows_in
 from serve_app.gallery.sql.schema import (
@@ -134,6 +135,7 @@ def write(connection: sa.Connection, changes: Changes) -> Counts:
     _end(connection, person_collections, "person_id", changes.leaves, counts.persons)
     face_ids = [face.id for face in changes.drop_faces]
     delete_in(connection, faces, "id", face_ids)
+    bulk_uploads.forget(connection, changes.tenant, changes.drop_persons)
     delete_in(connection, person_table, "id", changes.drop_persons)
     dropped = {"face": face_ids, "person": changes.drop_persons, "collection": changes.drop_collections}
     facts = {"tenant_id": changes.tenant, "created": dt.datetime.now(dt.UTC)}

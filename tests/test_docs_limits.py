@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from serve_app import request_context
-from serve_app.api import auth, image_url, request_bodies
+from serve_app.api import auth, image_url, urlencoded
 from serve_app.api.app import create_app
 from serve_app.api.schemas.collections import CollectionBody, PolicyBody
 from serve_app.api.schemas.keys import KeyBody
@@ -86,7 +86,7 @@ EXPECTED = {
     "collections in one search": [of(SearchBody, "collections")],
     "matches of a face (`max_results`), whatever `limits.max_results` allows": [search.MAX_RESULTS],
     "`image_url`": [image_url.MAX_URL],
-    "fields of a form, files not counted": [request_bodies.MAX_FORM_FIELDS],
+    "fields of a form, files not counted": [urlencoded.MAX_FIELDS],
     "items of a page (`limit`), its `cursor`, the filter `q`": [parameter(name) for name in ("limit", "cursor", "q")],
     "persons that are changed or erased at once (vendors' wire formats)": [persons.MAX_PERSONS_PER_REQUEST],
     "faces that are added, or put into or taken out of a collection, at once (Face++, Python handle)": [

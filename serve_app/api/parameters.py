@@ -16,7 +16,8 @@ from fastapi import Path, Query
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
+from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Plain
+from serve_app.api.urlencoded import refuse_many_fields
 from serve_app.errors import InvalidRequest
 
 KEPT_SLASH = "\ufdd0"
@@ -36,8 +37,12 @@ def normalised(scope: Scope) -> Scope:
     return scope if path == scope["path"] else {**scope, "path": path}
 
 
-def refuse_undecodable(scope: Scope) -> None:
-    """Raise InvalidRequest if the path is not UTF-8: servers replace such bytes, so that different ids would be one."""
+def refuse_unreadable(scope: Scope) -> None:
+    """Raise InvalidRequest if the query string has too many fields, or the path is not UTF-8.
+
+    Servers replace bytes that are not, so that different ids would be one.
+    """
+    refuse_many_fields(scope.get("query_string") or b"", "A query string")
     try:
         unquote_to_bytes((scope.get("raw_path") or b"").partition(b"?")[0]).decode()
     except UnicodeDecodeError as error:
@@ -60,9 +65,10 @@ InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
 Filter = Annotated[
-    Text,
+    str,
     Query(
         max_length=200,
         description="Only items whose id, name or title contains this text; case and marks on letters do not count.",
     ),
+    Plain,
 ]

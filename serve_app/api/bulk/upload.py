@@ -31,6 +31,8 @@ from serve_app.settings import Limits
 ZIP = "application/zip"
 LINES = "application/x-ndjson"
 
+MOST_EMPTY_LINES = 10_000
+
 DIRECTORY_END = b"PK\x05\x06"
 DIRECTORY_END_BYTES = 22
 MOST_COMMENT = 65_535
@@ -87,7 +89,9 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
     problems = Problems("the upload")
     seen: set[str] = set()
     count = 0
-    for number, line in _lines(file):
+    for number, line in _lines(file, limits):
+        if problems.is_full:
+            break
         try:
             person, payload = _line(line, limits)
         except FacegraphError as error:
@@ -98,22 +102,27 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
         seen.add(person)
         count += len(payload.pictures)
         _check_count(count, len(seen), limits)
-    _settle(problems, "line")
+    _settle(problems, "line", or_more=problems.is_full)
     if not seen:
         raise InvalidRequest("The upload contains no persons; a JSON object on each line was expected.")
     file.seek(0)
-    for _, line in _lines(file):
+    for _, line in _lines(file, limits):
         person, payload = _line(line, limits)
         yield BulkPerson(person, len(payload.pictures), payload.pack())
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    return ((number, line) for number, line in enumerate(file, 1) if line.strip())
+def _lines(file: IO[bytes], limits: Limits) -> Iterator[tuple[int, bytes]]:
+    most = limits.max_bulk_pictures + MOST_EMPTY_LINES
+    for number, line in enumerate(file, 1):
+        if number > most:
+            raise InvalidRequest(f"An upload may have at most {most} lines, empty ones included.", limit=most)
+        if line.strip():
+            yield number, line
 
 
 def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
-        read = BulkLine.model_validate_json(line)
+        read = BulkLine.from_json(line)
     except ValidationError as error:
         raise InvalidRequest(_message(error, BulkLine)) from None
     pictures = [
@@ -149,9 +158,9 @@ def _check_directory(file: IO[bytes], most: int) -> None:
         raise InvalidRequest(f"The zip has more files than the {most} images that an upload may bring.", limit=most)
 
 
-def _settle(problems: Problems, unit: str) -> None:
+def _settle(problems: Problems, unit: str, or_more: bool = False) -> None:
     try:
-        problems.settle()
+        problems.settle(or_more)
     except BadSource as error:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 

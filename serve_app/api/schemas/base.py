@@ -19,13 +19,31 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.domain.names import MAX_NAME, NAME_RULE, is_name
+from serve_app.errors import InvalidRequest
+from serve_app.json_bounds import has_more_values
 
 
 class Body(BaseModel):
-    """A request body, from JSON or from a form. Unknown fields are refused, so that typing errors are noticed."""
+    """A request body, from JSON or from a form. Unknown fields are refused, so that typing errors are noticed.
+
+    Each text, list and mapping has a bound. ``contentEncoding`` marks texts that the limits of images bound.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @classmethod
+    def most_values(cls, size: int) -> int:
+        """Values that a JSON object of ``size`` bytes may have, all levels together; its fields do not allow more."""
+        return 12_000
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Read a JSON object. Raises ValidationError, and InvalidRequest if it has more values than there may be."""
+        most = cls.most_values(len(content))
+        if has_more_values(content, most):
+            raise InvalidRequest(f"A JSON object of at most {most} values was expected; this one has more.")
+        return cls.model_validate_json(content)
 
 
 class Answer(BaseModel):
@@ -66,10 +84,11 @@ UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _no_control(text: str) -> str:
-    if any((ord(character) < 32 and character not in "\n\r\t") or ord(character) == 127 for character in text):
+    if CONTROL_IN_LINES.search(text):
         raise ValueError("control characters are not allowed")
     return text
 
@@ -86,10 +105,19 @@ def _new_name(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_control)]
-"""Free text; each field that uses it limits its length."""
+Plain = AfterValidator(_no_control)
+"""Refuses control characters in a text of several lines. It comes after the text's bound, which costs nothing."""
 
-NewCollectionName = Annotated[str, Field(examples=["staff"]), AfterValidator(_new_name)]
+ImageText = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+"""An image as base64, bare or as a ``data:`` URL; :func:`~serve_app.api.request_images.load` bounds it."""
+
+Url = Annotated[str, Field(max_length=10_000)]
+"""The URL of an image; :class:`~serve_app.api.image_url.ImageFetcher` refuses long ones in its own way."""
+
+Reference = Annotated[str, Field(max_length=1000)]
+"""An id or a name that may exist or not; one that is longer than any is not found, as others that do not exist."""
+
+NewCollectionName = Annotated[str, Field(max_length=MAX_NAME, examples=["staff"]), AfterValidator(_new_name)]
 """The name of a collection to create."""
 
 CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]

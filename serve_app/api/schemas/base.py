@@ -128,6 +128,13 @@ NextPage = Annotated[str | None, Field(description="Send it to get the next page
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
 
+MAX_SEPARATED = 1000
+"""Commas in a list that is sent as text; no list may have as many entries."""
+
+MAX_MEMBERS = 200
+"""Members of an object that is a field of a body."""
+
+
 class FormValues(list[Any]):
     """The values of a field that a form has several times."""
 
@@ -139,6 +146,8 @@ def _split(value: Any) -> Any:
         return value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
         return value
+    if sum(item.count(",") for item in values) > MAX_SEPARATED:
+        raise ValueError(f"at most {MAX_SEPARATED} texts, separated by commas, were expected")
     return [part for item in values for part in _parts(item)]
 
 
@@ -167,12 +176,17 @@ def _no_number(value: Any) -> Any:
 
 
 def _json_object(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return from_json(value)
-    except ValueError:
-        raise ValueError("a JSON object was expected") from None
+    if isinstance(value, str):
+        content = value.encode("utf-8", "replace")
+        if has_more_values(content, MAX_MEMBERS):
+            raise ValueError(f"a JSON object of at most {MAX_MEMBERS} members was expected")
+        try:
+            value = from_json(content)
+        except ValueError:
+            raise ValueError("a JSON object was expected") from None
+    if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+        raise ValueError(f"at most {MAX_MEMBERS} members were expected, got {len(value)}")
+    return value
 
 
 Separated = BeforeValidator(_split)
@@ -182,7 +196,7 @@ OneOrMore = BeforeValidator(_as_list)
 """Accepts a single value as a list of one."""
 
 JsonText = BeforeValidator(_json_object)
-"""Accepts an object also as JSON text, as forms send it."""
+"""Accepts an object of texts and numbers, also as JSON text, as forms send it."""
 
 
 def _in_utc(time: dt.datetime) -> dt.datetime:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from serve_app.api.errors import from_pydantic
 from serve_app.api.schemas.base import (
+    MAX_MEMBERS,
     Answer,
     Body,
     ImageText,
@@ -48,7 +49,9 @@ def _iso_date(value: Any) -> Any:
 
 MetadataKey = Annotated[str, Field(min_length=1, max_length=200), Plain]
 MetadataValue = Annotated[str, Field(max_length=10_000), Plain]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=200, examples=[{"badge": "1843"}]), JsonText]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue], Field(max_length=MAX_MEMBERS, examples=[{"badge": "1843"}]), JsonText
+]
 ImageTexts = Annotated[list[ImageText], Field(max_length=MOST_IN_A_REQUEST, fail_fast=True)]
 Urls = Annotated[list[Url], Field(max_length=MOST_IN_A_REQUEST, fail_fast=True)]
 WatchList = Annotated[

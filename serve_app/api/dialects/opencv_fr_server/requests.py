@@ -130,14 +130,14 @@ class FrServerPersonsBody(EnrolmentOptions):
         min_length=1, max_length=MOST_IN_A_REQUEST, fail_fast=True, validation_alias=AliasChoices("persons", "Persons")
     )
 
-
-class UncheckedPersons(FrServerPersonsBody):
-    """The same with unchecked persons, so that an invalid person does not stop the others."""
-
     @classmethod
     def most_values(cls, size: int) -> int:
         """Room for metadata of every person."""
         return MOST_IN_A_REQUEST * 500
+
+
+class UncheckedPersons(FrServerPersonsBody):
+    """The same with unchecked persons, so that an invalid person does not stop the others."""
 
     persons: list[Any] = Field(
         min_length=1, max_length=MOST_IN_A_REQUEST, fail_fast=True, validation_alias=AliasChoices("persons", "Persons")

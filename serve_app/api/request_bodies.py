@@ -32,15 +32,18 @@ EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
 EXAMPLE_FILE = "(an image)"
 
 
-async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
+async def read_body(
+    request: Request, context: ApiContext, model: type[B], *, max_files: int = 0, most_values: int | None = None
+) -> B:
     """Read the request's body as ``model``: JSON, or a form with up to ``max_files`` files if that is not 0.
 
+    ``most_values``: of a JSON body, if they are not those of the model.
     Raises InvalidRequest, MediaTypeUnsupported or RequestTooLarge.
     """
     kind = media_type(request)
     if kind == JSON:
         content = await request.body() or b"{}"
-        return await parsed(len(content), _checked, model, model.from_json, content)
+        return await parsed(len(content), _checked, model, partial(model.from_json, most=most_values), content)
     if kind == FORM and max_files:
         content = await request.body()
         return await parsed(len(content), _checked, model, partial(_from_form, model, request, max_files), content)

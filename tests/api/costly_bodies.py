@@ -83,7 +83,7 @@ def costly(n: int) -> dict[str, Costly]:
             JSON,
             b'{"collection_name":"staff","face_storage_type":"NoStorage","persons":[{"metadata":{' + names + b"}}]}",
         ),
-        "FR Server, unknown fields": Costly("POST /search", "search", JSON, b"{" + names + b"}"),
+        "FR Server, unknown fields": Costly("POST /face-search", "search", JSON, b"{" + names + b"}"),
         "OpenCV cloud, images that are numbers": Costly(
             "POST /opencv-fr/search", "search", JSON, b'{"images":[' + b"0," * half + b"0]}"
         ),

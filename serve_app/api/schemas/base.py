@@ -38,9 +38,12 @@ class Body(BaseModel):
         return 12_000
 
     @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Read a JSON object. Raises ValidationError, and InvalidRequest if it has more values than there may be."""
-        most = cls.most_values(len(content))
+    def from_json(cls, content: bytes, most: int | None = None) -> Self:
+        """Read a JSON object with at most ``most`` values, by default :meth:`most_values`.
+
+        Raises ValidationError, and InvalidRequest if it has more values.
+        """
+        most = cls.most_values(len(content)) if most is None else most
         if has_more_values(content, most):
             raise InvalidRequest(f"A JSON object of at most {most} values was expected; this one has more.")
         return cls.model_validate_json(content)

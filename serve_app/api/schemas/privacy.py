@@ -48,7 +48,7 @@ class ReceiptBody(Body):
     @classmethod
     def most_values(cls, size: int) -> int:
         """A receipt names every erased person twice, by an id and by a subject of 32 digits."""
-        return max(super().most_values(size), size // 16)
+        return max(super().most_values(size), min(size // 16, 1_000_000))
 
     statement: dict[Annotated[str, Field(max_length=100)], Any] = Field(max_length=100)
     public_key: str = Field(max_length=100)

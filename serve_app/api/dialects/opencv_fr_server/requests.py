@@ -6,7 +6,7 @@ A field with a default may be left out or null. Unknown fields are ignored: othe
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
@@ -126,14 +126,12 @@ class FrServerPersonBody(FrServerPersonItem, EnrolmentOptions):
 class FrServerPersonsBody(EnrolmentOptions):
     """Persons to create or to update, all in one collection."""
 
+    VALUES_EACH: ClassVar[int] = 250
+    """More JSON values than a person has, metadata included."""
+
     persons: list[FrServerPersonItem] = Field(
         min_length=1, max_length=MOST_IN_A_REQUEST, fail_fast=True, validation_alias=AliasChoices("persons", "Persons")
     )
-
-    @classmethod
-    def most_values(cls, size: int) -> int:
-        """Room for metadata of every person."""
-        return MOST_IN_A_REQUEST * 500
 
 
 class UncheckedPersons(FrServerPersonsBody):

@@ -133,13 +133,9 @@ def from_validation(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] 
 def refusal_of(findings: Sequence[Mapping[str, str]], count: int) -> InvalidRequest:
     """One error for ``count`` findings, of which the first ones are given, each with ``field`` and ``message``."""
     named = findings[:MAX_FINDINGS]
-    text = "; ".join([*(f"{finding['field']}: {finding['message']}" for finding in named), *and_more(count)])
-    return InvalidRequest(text, errors=named, error_count=count)
-
-
-def and_more(count: int) -> list[str]:
-    """What comes after the findings that a refusal names, if there are more: how many."""
-    return [f"and {count - MAX_FINDINGS} more"] if count > MAX_FINDINGS else []
+    text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in named)
+    more = f"; and {count - MAX_FINDINGS} more" if count > MAX_FINDINGS else ""
+    return InvalidRequest(text + more, errors=named, error_count=count)
 
 
 _MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}

@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from serve_app.errors import InvalidRequest
 
@@ -18,6 +19,9 @@ MAX_HEADERS = 16 * 2**10
 
 MAX_ALL_HEADERS = 256 * 2**10
 """Bytes of the headers of all parts."""
+
+MAX_PARAMETERS = 100
+"""Parameters of one header; further ones are not read."""
 
 LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
 FOLD = re.compile(rb"\r\n[ \t]+")
@@ -121,7 +125,7 @@ def _part(head: bytes, content: bytes) -> Part:
 
 def _parameters(value: bytes) -> dict[bytes, bytes]:
     """The parameters after the first semicolon of a header's value; their names in lower case."""
-    found = PARAMETER.findall(value)
+    found = (each.groups(b"") for each in islice(PARAMETER.finditer(value), MAX_PARAMETERS))
     return {name.lower(): ESCAPED.sub(rb"\1", quoted) or plain for name, quoted, plain in found}
 
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
-from serve_app.api.errors import MAX_FINDINGS, and_more
+from serve_app.api.errors import MAX_FINDINGS
 from serve_app.api.parsing import parsed
 from serve_app.api.request_images import all_of
 from serve_app.api.schemas.base import Body, Date, ImageText, PersonId, Plain, Reference
@@ -51,7 +51,6 @@ def _checked(model: type[B], content: bytes) -> B:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         detail = [{"loc": ["body", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found[:MAX_FINDINGS]]
-        detail += [{"loc": ["body"], "msg": more, "type": "value_error"} for more in and_more(len(found))]
         text = "; ".join(f"{'.'.join(map(str, finding['loc']))}: {finding['msg']}" for finding in detail)
         raise SchemaRefused(text, detail=detail) from None
 

@@ -13,7 +13,6 @@ import pytest
 from serve_app import request_context
 from serve_app.api import auth, errors, image_url, multipart, urlencoded
 from serve_app.api.app import create_app
-from serve_app.api.bulk import upload
 from serve_app.api.schemas.base import MAX_SEPARATED, Body
 from serve_app.api.schemas.collections import CollectionBody, PolicyBody
 from serve_app.api.schemas.keys import KeyBody
@@ -92,7 +91,6 @@ EXPECTED = {
     "fields of a form, or of a query string": [urlencoded.MAX_FIELDS],
     "JSON values in a body, commas of a list that is sent as text": [Body.most_values(0), MAX_SEPARATED],
     "base64 texts, and URLs, in a line of an upload": [of(BulkLine, "image_base64", "maxItems")],
-    "empty lines of an upload": [upload.MOST_EMPTY_LINES],
     "headers of all parts of a form": [multipart.MAX_ALL_HEADERS // 1024],
     "faults that a refusal names": [errors.MAX_FINDINGS],
     "items of a page (`limit`), its `cursor`, the filter `q`": [parameter(name) for name in ("limit", "cursor", "q")],

@@ -31,8 +31,6 @@ from serve_app.settings import Limits
 ZIP = "application/zip"
 LINES = "application/x-ndjson"
 
-MOST_EMPTY_LINES = 10_000
-
 DIRECTORY_END = b"PK\x05\x06"
 DIRECTORY_END_BYTES = 22
 MOST_COMMENT = 65_535
@@ -89,7 +87,7 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
     problems = Problems("the upload")
     seen: set[str] = set()
     count = 0
-    for number, line in _lines(file, limits):
+    for number, line in _lines(file):
         if problems.is_full:
             break
         try:
@@ -106,18 +104,13 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
     if not seen:
         raise InvalidRequest("The upload contains no persons; a JSON object on each line was expected.")
     file.seek(0)
-    for _, line in _lines(file, limits):
+    for _, line in _lines(file):
         person, payload = _line(line, limits)
         yield BulkPerson(person, len(payload.pictures), payload.pack())
 
 
-def _lines(file: IO[bytes], limits: Limits) -> Iterator[tuple[int, bytes]]:
-    most = limits.max_bulk_pictures + MOST_EMPTY_LINES
-    for number, line in enumerate(file, 1):
-        if number > most:
-            raise InvalidRequest(f"An upload may have at most {most} lines, empty ones included.", limit=most)
-        if line.strip():
-            yield number, line
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
 def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:

@@ -8,9 +8,14 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel
 
+MAX_COMPARED = 100
+"""Characters of a name that is compared with the known ones."""
+
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The nearest known name as ``; did you mean 'x'?``, or an empty text if none is near. Case does not count."""
+    if len(name) > MAX_COMPARED:
+        return ""
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from serve_app import request_context
-from serve_app.api import auth, image_url, request_bodies
+from serve_app.api import auth, errors, image_url, multipart, urlencoded
 from serve_app.api.app import create_app
+from serve_app.api.schemas.base import MAX_SEPARATED, Body
 from serve_app.api.schemas.collections import CollectionBody, PolicyBody
 from serve_app.api.schemas.keys import KeyBody
 from serve_app.api.schemas.persons import ConsentBody, MergeBody, PersonBody
 from serve_app.api.schemas.search import SearchBody
+from serve_app.api.schemas.tasks import BulkLine
 from serve_app.api.schemas.unknowns import MergeUnknownsBody
 from serve_app.domain import CollectionPolicy, Consent, PersonFields
 from serve_app.domain.names import MAX_NAME
@@ -86,7 +88,11 @@ EXPECTED = {
     "collections in one search": [of(SearchBody, "collections")],
     "matches of a face (`max_results`), whatever `limits.max_results` allows": [search.MAX_RESULTS],
     "`image_url`": [image_url.MAX_URL],
-    "fields of a form, files not counted": [request_bodies.MAX_FORM_FIELDS],
+    "fields of a form, or of a query string": [urlencoded.MAX_FIELDS],
+    "JSON values in a body, commas of a list that is sent as text": [Body.most_values(0), MAX_SEPARATED],
+    "base64 texts, and URLs, in a line of an upload": [of(BulkLine, "image_base64", "maxItems")],
+    "headers of all parts of a form": [multipart.MAX_ALL_HEADERS // 1024],
+    "faults that a refusal names": [errors.MAX_FINDINGS],
     "items of a page (`limit`), its `cursor`, the filter `q`": [parameter(name) for name in ("limit", "cursor", "q")],
     "persons that are changed or erased at once (vendors' wire formats)": [persons.MAX_PERSONS_PER_REQUEST],
     "faces that are added, or put into or taken out of a collection, at once (Face++, Python handle)": [

@@ -27,7 +27,10 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 MAX_ECHO = 60
-"""Maximum characters of a refused value in an error message."""
+"""Maximum characters of a refused value, or of the name of a field, in an error message."""
+
+MAX_FINDINGS = 20
+"""Findings of a refusal that are named; the others are only counted."""
 
 
 class RequestTooLarge(InvalidRequest):
@@ -124,22 +127,22 @@ def from_validation(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] 
 
     With ``model``, unknown fields get the nearest of its names.
     """
-    return refusal_of([_finding(error, model) for error in errors])
+    return refusal_of([_finding(error, model) for error in errors[:MAX_FINDINGS]], len(errors))
 
 
-def refusal_of(findings: Sequence[Mapping[str, str]]) -> InvalidRequest:
-    """One error for findings, each with ``field`` and ``message``."""
-    text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in findings[:5])
-    if len(findings) > 5:
-        text += f"; and {len(findings) - 5} more"
-    return InvalidRequest(text, errors=findings)
+def refusal_of(findings: Sequence[Mapping[str, str]], count: int) -> InvalidRequest:
+    """One error for ``count`` findings, of which the first ones are given, each with ``field`` and ``message``."""
+    named = findings[:MAX_FINDINGS]
+    text = "; ".join(f"{finding['field']}: {finding['message']}" for finding in named)
+    more = f"; and {count - MAX_FINDINGS} more" if count > MAX_FINDINGS else ""
+    return InvalidRequest(text + more, errors=named, error_count=count)
 
 
 _MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 def _finding(error: Mapping[str, Any], model: type[BaseModel] | None) -> dict[str, str]:
-    parts = [str(part) for part in error["loc"]]
+    parts = [_cut(str(part)) for part in error["loc"]]
     if parts and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     kind = error["type"]
@@ -150,10 +153,12 @@ def _finding(error: Mapping[str, Any], model: type[BaseModel] | None) -> dict[st
     given = error.get("input")
     if kind not in _MESSAGES and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
         message += f", got {_echo(given)}"
-    return {"field": ".".join(parts) or "body", "message": message}
+    return {"field": _cut(".".join(parts)) or "body", "message": message}
 
 
 def _echo(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    short = text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
-    return repr(short) if isinstance(value, str) else short
+    return repr(_cut(value)) if isinstance(value, str) else _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"

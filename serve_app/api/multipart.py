@@ -10,15 +10,23 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from serve_app.errors import InvalidRequest
 
 MAX_HEADERS = 16 * 2**10
 """Bytes of the headers of one part."""
 
+MAX_ALL_HEADERS = 256 * 2**10
+"""Bytes of the headers of all parts."""
+
+MAX_PARAMETERS = 100
+"""Parameters of one header; further ones are not read."""
+
 LINE_END = re.compile(rb"(?P<last>--)?[ \t]*(?:\r?\n|\Z)")
 FOLD = re.compile(rb"\r\n[ \t]+")
 PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+ESCAPED = re.compile(rb"\\(.)")
 CHARSETS = re.compile(
     r"us-ascii|utf-?(8|16|32)([bl]e)?|iso-?8859-\d{1,2}|(windows-|cp)125\d|koi8-[ru]|mac(intosh|-?roman)"
     r"|shift[-_]jis|sjis|euc-(jp|kr)|gb(k|2312|18030)|big5",
@@ -60,16 +68,26 @@ def parts_of(body: bytes, content_type: str, most: int) -> list[Part]:
     body = b"\r\n" + body  # so that the first line is not an exception
     parts: list[Part] = []
     begin = None
+    left, lines_left = MAX_ALL_HEADERS, most
     at = body.find(mark)
     while at >= 0:
         line_end = LINE_END.match(body, at + len(mark))
         if line_end is None:  # a line of the content that begins like the boundary
+            lines_left -= 1
+            if lines_left < 0:
+                raise InvalidRequest(
+                    "The form's contents have many lines that begin like its boundary; choose another."
+                )
             at = body.find(mark, at + 1)
             continue
         if begin is not None:
             if len(parts) == most:
                 raise InvalidRequest(f"The form has too many parts; at most {most} are accepted.", limit=most)
-            parts.append(_part(body, begin, at))
+            head, content_begin = _head(body, begin, at)
+            left -= len(head)
+            if left < 0:
+                raise InvalidRequest(f"The headers of a form's parts may have {MAX_ALL_HEADERS} bytes together.")
+            parts.append(_part(head, body[content_begin:at]))
         if line_end["last"]:
             return parts
         begin = line_end.end()
@@ -80,16 +98,20 @@ def parts_of(body: bytes, content_type: str, most: int) -> list[Part]:
     )
 
 
-def _part(body: bytes, begin: int, end: int) -> Part:
+def _head(body: bytes, begin: int, end: int) -> tuple[bytes, int]:
+    """The headers of a part, and where its content begins."""
     blank_line = body.find(b"\r\n\r\n", begin, end)
-    head = body[begin : min(end if blank_line < 0 else blank_line, begin + MAX_HEADERS)]
+    head_end, content = (end, end) if blank_line < 0 else (blank_line, blank_line + 4)
+    return body[begin : min(head_end, begin + MAX_HEADERS)], content
+
+
+def _part(head: bytes, content: bytes) -> Part:
     lines = (line.partition(b":") for line in FOLD.sub(b" ", head).split(b"\r\n"))
     headers = {name.strip().lower(): value.strip() for name, _, value in lines}
     disposition = _parameters(headers.get(b"content-disposition", b""))
     name = disposition.get(b"name")
     if name is None:
         raise InvalidRequest('Each part of a form needs the header Content-Disposition: form-data; name="..."')
-    content = b"" if blank_line < 0 else body[blank_line + 4 : end]
     decode = DECODERS.get(headers.get(b"content-transfer-encoding", b"").lower())
     if decode:
         try:
@@ -103,8 +125,8 @@ def _part(body: bytes, begin: int, end: int) -> Part:
 
 def _parameters(value: bytes) -> dict[bytes, bytes]:
     """The parameters after the first semicolon of a header's value; their names in lower case."""
-    found = PARAMETER.findall(value)
-    return {name.lower(): re.sub(rb"\\(.)", rb"\1", quoted) or plain for name, quoted, plain in found}
+    found = (each.groups(b"") for each in islice(PARAMETER.finditer(value), MAX_PARAMETERS))
+    return {name.lower(): ESCAPED.sub(rb"\1", quoted) or plain for name, quoted, plain in found}
 
 
 def _text(name: bytes) -> str:

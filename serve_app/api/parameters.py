@@ -16,7 +16,8 @@ from fastapi import Path, Query
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Text
+from serve_app.api.schemas.base import CollectionName, FaceId, PersonId, Plain
+from serve_app.api.urlencoded import refuse_many_fields
 from serve_app.errors import InvalidRequest
 
 KEPT_SLASH = "\ufdd0"
@@ -36,11 +37,14 @@ def normalised(scope: Scope) -> Scope:
     return scope if path == scope["path"] else {**scope, "path": path}
 
 
-def refuse_undecodable(scope: Scope) -> None:
-    """Raise InvalidRequest if path or query is not UTF-8: servers replace such bytes, so that different texts would be
-    one."""
-    path = (scope.get("raw_path") or b"").partition(b"?")[0]
-    for what, sent in (("path", path), ("query", scope["query_string"])):
+def refuse_unreadable(scope: Scope) -> None:
+    """Raise InvalidRequest if the query string has too many fields, or path or query is not UTF-8.
+
+    Servers replace bytes that are not, so that different texts would be one.
+    """
+    query = scope.get("query_string") or b""
+    refuse_many_fields(query, "A query string")
+    for what, sent in (("path", (scope.get("raw_path") or b"").partition(b"?")[0]), ("query", query)):
         try:
             unquote_to_bytes(sent).decode()
         except UnicodeDecodeError as error:
@@ -63,9 +67,10 @@ InPathTask = Annotated[FaceId, Path(description="A task's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The cursor of the previous page.")]
 Filter = Annotated[
-    Text,
+    str,
     Query(
         max_length=200,
         description="Only items whose id, name or title contains this text; case and marks on letters do not count.",
     ),
+    Plain,
 ]

@@ -7,8 +7,8 @@ several times becomes a list, and files become :class:`~serve_app.api.schemas.ba
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -18,35 +18,45 @@ from serve_app.api.api_context import ApiContext
 from serve_app.api.errors import MediaTypeUnsupported, from_pydantic
 from serve_app.api.multipart import Part, parts_of
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
+from serve_app.api.parsing import parsed
 from serve_app.api.schemas.base import BINARY, Body, FormValues, Upload
+from serve_app.api.urlencoded import MAX_FIELDS
 from serve_app.errors import InvalidRequest
 
 B = TypeVar("B", bound=Body)
 
 JSON = "application/json"
 FORM = "multipart/form-data"
-MAX_FORM_FIELDS = 1000
 
 EXAMPLE_BASE64 = "/9j/4AAQSkZJRgABAQAAAQABAAD..."
 EXAMPLE_FILE = "(an image)"
 
 
-async def read_body(request: Request, context: ApiContext, model: type[B], *, max_files: int = 0) -> B:
+async def read_body(
+    request: Request, context: ApiContext, model: type[B], *, max_files: int = 0, most_values: int | None = None
+) -> B:
     """Read the request's body as ``model``: JSON, or a form with up to ``max_files`` files if that is not 0.
 
+    ``most_values``: of a JSON body, if they are not those of the model.
     Raises InvalidRequest, MediaTypeUnsupported or RequestTooLarge.
     """
     kind = media_type(request)
+    if kind == JSON:
+        content = await request.body() or b"{}"
+        return await parsed(len(content), _checked, model, partial(model.from_json, most=most_values), content)
+    if kind == FORM and max_files:
+        content = await request.body()
+        return await parsed(len(content), _checked, model, partial(_from_form, model, request, max_files), content)
+    if not kind and not await request.body():
+        return _checked(model, model.from_json, b"{}")
+    raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
+
+
+def _checked(model: type[B], read: Callable[[bytes], B], content: bytes) -> B:
     try:
-        if kind == JSON:
-            return model.model_validate_json(await request.body() or b"{}")
-        if kind == FORM and max_files:
-            return model.model_validate(await _form(request, file_fields(model), max_files))
-        if not kind and not await request.body():
-            return model()
+        return read(content)
     except ValidationError as error:
         raise from_pydantic(error, model) from None
-    raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
 
 
 def media_type(request: Request) -> str:
@@ -61,21 +71,24 @@ def unsupported(kind: str, accepted: list[str]) -> MediaTypeUnsupported:
     )
 
 
-async def form_parts(request: Request) -> list[Part]:
-    """The parts of a form. Raises InvalidRequest."""
-    return parts_of(await request.body(), request.headers["content-type"], MAX_FORM_FIELDS)
+def form_parts(request: Request, content: bytes) -> list[Part]:
+    """The parts of a form, the request's body. Raises InvalidRequest."""
+    return parts_of(content, request.headers["content-type"], MAX_FIELDS)
 
 
-async def _form(request: Request, files: Collection[str], max_files: int) -> dict[str, Any]:
+def _from_form(model: type[B], request: Request, max_files: int, content: bytes) -> B:
+    files = file_fields(model)
     values: dict[str, list[Any]] = {}
     uploads = 0
-    for part in await form_parts(request):
+    for part in form_parts(request, content):
         is_upload = part.name in files and (part.as_file or not _is_text(part.content))
         uploads += is_upload
         values.setdefault(part.name, []).append(Upload(part.content) if is_upload else part.text)
     if uploads > max_files:
         raise InvalidRequest(f"Too many files: at most {max_files} was expected, got {uploads}.", limit=max_files)
-    return {name: several[0] if len(several) == 1 else FormValues(several) for name, several in values.items()}
+    return model.model_validate(
+        {name: several[0] if len(several) == 1 else FormValues(several) for name, several in values.items()}
+    )
 
 
 def _is_text(content: bytes) -> bool:

@@ -21,7 +21,7 @@ from serve_app.api.admission_control import ALWAYS_ADMITTED, Admission
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.key_limits import request_scope
-from serve_app.api.parameters import normalised, refuse_undecodable
+from serve_app.api.parameters import normalised, refuse_unreadable
 from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter
@@ -92,7 +92,7 @@ class RequestGuard:
         if counted:
             counted.in_flight += 1
         try:
-            refuse_undecodable(scope)
+            refuse_unreadable(scope)
             if scope["path"] in ALWAYS_ADMITTED:
                 await self._within(bounds.timeout_s, scope, bounded, send_with_id)
             else:

@@ -7,19 +7,24 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from serve_app.api.api_context import ApiContext
+from serve_app.api.parsing import parsed
 from serve_app.api.request_bodies import exactly_one
 from serve_app.api.schemas.base import Upload
 from serve_app.api.schemas.persons import PicturesBody
 from serve_app.api.schemas.pictures import PictureBody
+from serve_app.api.urlencoded import unquoted
 from serve_app.errors import ImageError, ImageTooLarge, ImageUndecodable, InvalidRequest
 from serve_app.vision.image_formats import format_of
 
-BASE64_HEAD = re.compile(r"\s*(data:)?[^,]*\bbase64\s*", re.IGNORECASE)
+BASE64_HEAD = re.compile(r"\bbase64\s*\Z", re.IGNORECASE)
+MAX_HEAD = 1000
+"""Characters of a ``data:`` URL before its comma."""
+
 STANDARD = str.maketrans("-_", "+/", "\r\n\t")
 NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 async def picture(context: ApiContext, body: PictureBody) -> bytes:
@@ -70,7 +75,7 @@ async def load(context: ApiContext, name: str, value: Any, most: int | None = No
     elif name.endswith("_url"):
         content = await context.by_url.fetch(value)
     else:
-        content = decode_base64(value, limit)
+        content = await parsed(len(value), decode_base64, value, limit)
     if not content:
         raise ImageUndecodable(f"The image in {name} is empty.")
     if len(content) > limit:
@@ -94,7 +99,8 @@ def decode_base64(text: str, limit: int) -> bytes:
     try:
         content = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:  # nearly all texts are plain; only the others need the slower way
-        if len(text) > (4 if "%" in text else 2) * limit + 1000:
+        escapes = text.count("%")
+        if len(text) > (4 if escapes else 2) * limit + 1000 or escapes > limit // 8 + 100_000:
             raise ImageTooLarge(
                 f"An image may have at most {limit} bytes; this base64 text encodes more.", max_image_bytes=limit
             ) from None
@@ -110,11 +116,14 @@ def decode_base64(text: str, limit: int) -> bytes:
 
 def _standard_base64(text: str) -> str:
     """The text as standard base64 with padding. Raises ImageUndecodable."""
+    text = text.strip()
     if "%" in text:
-        text = unquote(text)
+        text = unquoted(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    if not text.isascii():  # beside being wrong, such a text takes a hundred times as long to translate
+        _refuse_characters(NOT_ASCII, text)
     head, comma, content = text.partition(",")
     if comma:
-        if not BASE64_HEAD.fullmatch(head):
+        if len(head) > MAX_HEAD or not BASE64_HEAD.search(head):
             raise ImageUndecodable(
                 f"Base64 or a data: URL was expected (data:image/jpeg;base64,...), got {head[:60]!r},..."
             )
@@ -123,16 +132,20 @@ def _standard_base64(text: str) -> str:
     if " " in text:  # separators if there are plus signs, else these signs
         text = text.replace(" ", "" if "+" in text else "+")
     text = text.rstrip("=")
-    unknown = NOT_BASE64.search(text)
-    if unknown:
-        raise ImageUndecodable(
-            f"The image's text is not base64: it has the character {unknown[0]!r} at position {unknown.start()}."
-        )
+    _refuse_characters(NOT_BASE64, text)
     if len(text) % 4 == 1:
         raise ImageUndecodable(
             f"The image's text is not base64: {len(text)} characters encode no whole number of bytes; some are missing."
         )
     return text + "=" * (-len(text) % 4)
+
+
+def _refuse_characters(unknown: re.Pattern[str], text: str) -> None:
+    found = unknown.search(text)
+    if found:
+        raise ImageUndecodable(
+            f"The image's text is not base64: it has the character {found[0]!r} at position {found.start()}."
+        )
 
 
 def picture_type(content: bytes) -> str:

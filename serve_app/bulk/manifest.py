@@ -48,12 +48,18 @@ class Problems:
         if self._number <= SHOWN:
             self._described.append(f"line {line}: {message}")
 
-    def settle(self) -> None:
-        """Raise BadSource if there are problems."""
+    @property
+    def is_full(self) -> bool:
+        """Whether no further line would be described."""
+        return self._number >= SHOWN
+
+    def settle(self, or_more: bool = False) -> None:
+        """Raise BadSource if there are problems; ``or_more``: not all lines were read."""
         if self._number:
             more = f"\n... and {self._number - SHOWN} more" if self._number > SHOWN else ""
             lines = "\n".join(self._described)
-            raise BadSource(f"{self._number} unusable lines in {self._of}; no person was enrolled.\n{lines}{more}")
+            number = f"{self._number} or more" if or_more else self._number
+            raise BadSource(f"{number} unusable lines in {self._of}; no person was enrolled.\n{lines}{more}")
 
 
 def read_manifest(

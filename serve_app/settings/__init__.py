@@ -2,6 +2,7 @@
 
 from serve_app.settings.loading import load_settings as load_settings
 from serve_app.settings.loading import refuse_unknown_variables as refuse_unknown_variables
+from serve_app.settings.sections import MOST_IN_A_REQUEST as MOST_IN_A_REQUEST
 from serve_app.settings.sections import AuditSettings as AuditSettings
 from serve_app.settings.sections import Autoscaling as Autoscaling
 from serve_app.settings.sections import ImageUrls as ImageUrls

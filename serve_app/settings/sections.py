@@ -93,6 +93,10 @@ class StorageSettings(Section):
     encryption_key_file: Path | None = None
 
 
+MOST_IN_A_REQUEST = 1000
+"""Images or persons that a request may bring, whatever the settings say: the bound of the schemas' lists."""
+
+
 class Limits(Section):
     """Limits on the contents and the results of one request."""
 
@@ -100,8 +104,8 @@ class Limits(Section):
     max_image_pixels: int = Field(40_000_000, ge=10_000)
     min_image_side: int = Field(16, ge=1)
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
-    max_images_per_request: int = Field(20, ge=1)
-    max_persons_per_request: int = Field(100, ge=1)
+    max_images_per_request: int = Field(20, ge=1, le=MOST_IN_A_REQUEST)
+    max_persons_per_request: int = Field(100, ge=1, le=MOST_IN_A_REQUEST)
     max_bulk_pictures: int = Field(5000, ge=1)
     max_faces_per_image: int = Field(100, ge=1)
     max_results: int = Field(500, ge=1)

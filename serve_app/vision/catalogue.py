@@ -18,6 +18,7 @@ from serve_app.resources import resource_dir
 from serve_app.score import Calibration
 
 Task = Literal["detector", "embedder", "liveness"]
+Line = Annotated[str, Field(max_length=1000)]
 
 
 class _Entry(BaseModel):
@@ -28,24 +29,24 @@ class PythonSource(_Entry):
     """A file inside an installed Python package; the package is never imported."""
 
     kind: Literal["python"]
-    package: str
-    path: str
+    package: Line
+    path: Line
 
 
 class NpmSource(_Entry):
     """A member of a package's tar file, fetched with ``npm pack``."""
 
     kind: Literal["npm"]
-    package: str
-    version: str
-    path: str
+    package: Line
+    version: Line
+    path: Line
 
 
 class UrlSource(_Entry):
     """A public HTTPS URL."""
 
     kind: Literal["url"]
-    url: str = Field(pattern="^https://")
+    url: Line = Field(pattern="^https://")
 
 
 Source = Annotated[PythonSource | NpmSource | UrlSource, Field(discriminator="kind")]
@@ -99,9 +100,9 @@ class Anchors(_Entry):
         extrapolated: the rates that were extrapolated, not measured.
     """
 
-    cosines: Mapping[float, float]
-    data: str
-    extrapolated: tuple[float, ...] = ()
+    cosines: Annotated[Mapping[float, float], Field(max_length=100)]
+    data: Line
+    extrapolated: Annotated[tuple[float, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Anchors:
@@ -125,12 +126,12 @@ class ModelEntry(_Entry):
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")
     task: Task
-    title: str
-    file: str
+    title: Line
+    file: Line
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     size: int = Field(ge=1)
-    licence: str
-    sources: tuple[Source, ...] = ()
+    licence: Line
+    sources: Annotated[tuple[Source, ...], Field(max_length=20)] = ()
     input: InputSpec
     dimension: int | None = Field(None, ge=1)
     alignment: AlignmentSpec | None = None

@@ -88,6 +88,8 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
     seen: set[str] = set()
     count = 0
     for number, line in _lines(file):
+        if problems.is_full:
+            break
         try:
             person, payload = _line(line, limits)
         except FacegraphError as error:
@@ -98,7 +100,7 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
         seen.add(person)
         count += len(payload.pictures)
         _check_count(count, len(seen), limits)
-    _settle(problems, "line")
+    _settle(problems, "line", or_more=problems.is_full)
     if not seen:
         raise InvalidRequest("The upload contains no persons; a JSON object on each line was expected.")
     file.seek(0)
@@ -113,7 +115,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
-        read = BulkLine.model_validate_json(line)
+        read = BulkLine.from_json(line)
     except ValidationError as error:
         raise InvalidRequest(_message(error, BulkLine)) from None
     pictures = [
@@ -149,9 +151,9 @@ def _check_directory(file: IO[bytes], most: int) -> None:
         raise InvalidRequest(f"The zip has more files than the {most} images that an upload may bring.", limit=most)
 
 
-def _settle(problems: Problems, unit: str) -> None:
+def _settle(problems: Problems, unit: str, or_more: bool = False) -> None:
     try:
-        problems.settle()
+        problems.settle(or_more)
     except BadSource as error:
         raise InvalidRequest(str(error).replace("line ", f"{unit} ").replace(" lines in ", f" {unit}s in ")) from None
 

@@ -5,13 +5,14 @@ Vendors' wire formats have rules of their own, so this is not part of :mod:`serv
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from serve_app.api.auth import require
-from serve_app.api.errors import refusal_of
+from serve_app.api.errors import MAX_FINDINGS, refusal_of
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import InvalidRequest
 from serve_app.known_names import suggestion
@@ -36,18 +37,16 @@ AdminKey = Annotated[ApiKey, Depends(_access(Role.ADMIN))]
 
 
 def _refuse_unknown_parameters(request: Request) -> None:
-    sent = [name for name, _ in request.query_params.multi_items()]
+    sent = Counter(name for name, _ in request.query_params.multi_items())
     known = set(_query_parameters(request.scope["route"].dependant))
-    findings = [
-        (
-            name,
-            "was sent more than once" if name in known else f"is not a known query parameter{suggestion(name, known)}",
-        )
-        for name in dict.fromkeys(sent)
-        if name not in known or sent.count(name) > 1
-    ]
-    if findings:
-        raise refusal_of([{"field": name[:100], "message": message} for name, message in findings])
+    wrong = [name for name, times in sent.items() if name not in known or times > 1]
+    if wrong:
+        findings = [(name, _what_is_wrong(name, known)) for name in wrong[:MAX_FINDINGS]]
+        raise refusal_of([{"field": name[:100], "message": message} for name, message in findings], len(wrong))
+
+
+def _what_is_wrong(name: str, known: Collection[str]) -> str:
+    return "was sent more than once" if name in known else f"is not a known query parameter{suggestion(name, known)}"
 
 
 async def _refuse_unread_body(request: Request) -> None:

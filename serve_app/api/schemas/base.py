@@ -19,13 +19,34 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.domain.names import MAX_NAME, NAME_RULE, is_name
+from serve_app.errors import InvalidRequest
+from serve_app.json_bounds import has_more_values
 
 
 class Body(BaseModel):
-    """A request body, from JSON or from a form. Unknown fields are refused, so that typing errors are noticed."""
+    """A request body, from JSON or from a form. Unknown fields are refused, so that typing errors are noticed.
+
+    Each text, list and mapping has a bound. ``contentEncoding`` marks texts that the limits of images bound.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @classmethod
+    def most_values(cls, size: int) -> int:
+        """Values that a JSON object of ``size`` bytes may have, all levels together; its fields do not allow more."""
+        return 12_000
+
+    @classmethod
+    def from_json(cls, content: bytes, most: int | None = None) -> Self:
+        """Read a JSON object with at most ``most`` values, by default :meth:`most_values`.
+
+        Raises ValidationError, and InvalidRequest if it has more values.
+        """
+        most = cls.most_values(len(content)) if most is None else most
+        if has_more_values(content, most):
+            raise InvalidRequest(f"A JSON object of at most {most} values was expected; this one has more.")
+        return cls.model_validate_json(content)
 
 
 class Answer(BaseModel):
@@ -66,10 +87,11 @@ UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _no_control(text: str) -> str:
-    if any((ord(character) < 32 and character not in "\n\r\t") or ord(character) == 127 for character in text):
+    if CONTROL_IN_LINES.search(text):
         raise ValueError("control characters are not allowed")
     return text
 
@@ -86,10 +108,19 @@ def _new_name(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_control)]
-"""Free text; each field that uses it limits its length."""
+Plain = AfterValidator(_no_control)
+"""Refuses control characters in a text of several lines. It comes after the text's bound, which costs nothing."""
 
-NewCollectionName = Annotated[str, Field(examples=["staff"]), AfterValidator(_new_name)]
+ImageText = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+"""An image as base64, bare or as a ``data:`` URL; :func:`~serve_app.api.request_images.load` bounds it."""
+
+Url = Annotated[str, Field(max_length=10_000)]
+"""The URL of an image; :class:`~serve_app.api.image_url.ImageFetcher` refuses long ones in its own way."""
+
+Reference = Annotated[str, Field(max_length=1000)]
+"""An id or a name that may exist or not; one that is longer than any is not found, as others that do not exist."""
+
+NewCollectionName = Annotated[str, Field(max_length=MAX_NAME, examples=["staff"]), AfterValidator(_new_name)]
 """The name of a collection to create."""
 
 CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]
@@ -98,6 +129,13 @@ CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["s
 PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
 NextPage = Annotated[str | None, Field(description="Send it to get the next page; null on the last page.")]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
+
+
+MAX_SEPARATED = 1000
+"""Commas in a list that is sent as text; no list may have as many entries."""
+
+MAX_MEMBERS = 200
+"""Members of an object that is a field of a body."""
 
 
 class FormValues(list[Any]):
@@ -111,6 +149,8 @@ def _split(value: Any) -> Any:
         return value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
         return value
+    if sum(item.count(",") for item in values) > MAX_SEPARATED:
+        raise ValueError(f"at most {MAX_SEPARATED} texts, separated by commas, were expected")
     return [part for item in values for part in _parts(item)]
 
 
@@ -139,12 +179,17 @@ def _no_number(value: Any) -> Any:
 
 
 def _json_object(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return from_json(value)
-    except ValueError:
-        raise ValueError("a JSON object was expected") from None
+    if isinstance(value, str):
+        content = value.encode("utf-8", "replace")
+        if has_more_values(content, MAX_MEMBERS):
+            raise ValueError(f"a JSON object of at most {MAX_MEMBERS} members was expected")
+        try:
+            value = from_json(content)
+        except ValueError:
+            raise ValueError("a JSON object was expected") from None
+    if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+        raise ValueError(f"at most {MAX_MEMBERS} members were expected, got {len(value)}")
+    return value
 
 
 Separated = BeforeValidator(_split)
@@ -154,7 +199,7 @@ OneOrMore = BeforeValidator(_as_list)
 """Accepts a single value as a list of one."""
 
 JsonText = BeforeValidator(_json_object)
-"""Accepts an object also as JSON text, as forms send it."""
+"""Accepts an object of texts and numbers, also as JSON text, as forms send it."""
 
 
 def _in_utc(time: dt.datetime) -> dt.datetime:

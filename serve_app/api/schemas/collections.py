@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Separated, Text, View
+from serve_app.api.schemas.base import Answer, Body, NewCollectionName, NextPage, Plain, Separated, View
 from serve_app.domain import CollectionKind, CollectionPolicy, ImageStorage, NewCollection
 from serve_app.domain.collections import MAX_KEEP_UNKNOWN_H, RETENTION_DAYS
 from serve_app.domain.names import NAME_RULE
 
-Title = Annotated[Text, Field(max_length=200, examples=["Everybody with a badge"])]
-Description = Annotated[Text, Field(max_length=2000)]
-UserData = Annotated[Text, Field(max_length=16384, description="Stored for the caller and not interpreted.")]
+Title = Annotated[str, Field(max_length=200, examples=["Everybody with a badge"]), Plain]
+Description = Annotated[str, Field(max_length=2000), Plain]
+UserData = Annotated[str, Field(max_length=16384, description="Stored for the caller and not interpreted."), Plain]
 Tags = Annotated[
-    list[Annotated[Text, Field(min_length=1, max_length=100)]], Field(max_length=50, examples=[["berlin"]]), Separated
+    list[Annotated[str, Field(min_length=1, max_length=100), Plain]],
+    Field(max_length=50, fail_fast=True, examples=[["berlin"]]),
+    Separated,
 ]
 Probability = Annotated[float, Field(ge=0, le=1, examples=[0.5])]
 QualityValue = Annotated[float, Field(ge=0, le=1, examples=[0.4])]

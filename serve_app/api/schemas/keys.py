@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from serve_app.api.schemas.base import Answer, Body, Text, Time, View
+from serve_app.api.schemas.base import Answer, Body, Plain, Time, View
 from serve_app.domain import ApiKey, Role
 
 
 class KeyBody(Body):
     """A new key."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=200, examples=["door camera"])]
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["door camera"]), Plain]
     role: Role
     expires: Time | None = Field(
         None, description="Time with a time zone; null: never.", examples=["2030-01-01T00:00:00Z"]

@@ -18,21 +18,25 @@ from pydantic import (
 
 from serve_app.api.errors import from_pydantic
 from serve_app.api.schemas.base import (
+    MAX_MEMBERS,
     Answer,
     Body,
+    ImageText,
     JsonText,
     NextPage,
     OneOrMore,
     PersonId,
+    Plain,
     Separated,
-    Text,
     Time,
     UploadField,
+    Url,
     View,
 )
 from serve_app.api.schemas.collections import QualityValue, Score
 from serve_app.api.schemas.faces import FaceView
 from serve_app.domain import CLEARED, Consent, Enrolment, ImageStorage, PersonFields, QualityCode
+from serve_app.settings import MOST_IN_A_REQUEST
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -43,19 +47,25 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
-MetadataKey = Annotated[Text, Field(min_length=1, max_length=200)]
-MetadataValue = Annotated[Text, Field(max_length=10_000)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=200, examples=[{"badge": "1843"}]), JsonText]
+MetadataKey = Annotated[str, Field(min_length=1, max_length=200), Plain]
+MetadataValue = Annotated[str, Field(max_length=10_000), Plain]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue], Field(max_length=MAX_MEMBERS, examples=[{"badge": "1843"}]), JsonText
+]
+ImageTexts = Annotated[list[ImageText], Field(max_length=MOST_IN_A_REQUEST, fail_fast=True)]
+Urls = Annotated[list[Url], Field(max_length=MOST_IN_A_REQUEST, fail_fast=True)]
 WatchList = Annotated[
-    list[Annotated[Text, Field(min_length=1, max_length=200)]], Field(max_length=100, examples=[["PEP"]]), Separated
+    list[Annotated[str, Field(min_length=1, max_length=200), Plain]],
+    Field(max_length=100, fail_fast=True, examples=[["PEP"]]),
+    Separated,
 ]
 
 
 class ConsentBody(Body):
     """The legal basis for storing a person's data; an empty `basis` clears it."""
 
-    basis: Annotated[Text, Field(max_length=200, examples=["explicit consent"])]
-    reference: Annotated[Text, Field(max_length=500, description="Where the proof is kept.")] = ""
+    basis: Annotated[str, Field(max_length=200, examples=["explicit consent"]), Plain]
+    reference: Annotated[str, Field(max_length=500, description="Where the proof is kept."), Plain] = ""
     given: Time | None = Field(None, description="Time with a time zone.", examples=["2026-01-01T00:00:00Z"])
     expires: Time | None = Field(None, description="When the person is erased; null: never.")
 
@@ -76,11 +86,13 @@ class ConsentView(View):
 class PicturesBody(Body):
     """Images of one person, each with one face: files, base64 texts and URLs, in this order."""
 
-    image: Annotated[list[UploadField], OneOrMore] = Field([], description="Files, any number.")
-    image_base64: Annotated[list[str], OneOrMore] = Field(
+    image: Annotated[list[UploadField], Field(max_length=MOST_IN_A_REQUEST, fail_fast=True), OneOrMore] = Field(
+        [], description="Files, any number."
+    )
+    image_base64: Annotated[ImageTexts, OneOrMore] = Field(
         [], description="One image or several as base64, bare or as `data:` URLs."
     )
-    image_url: Annotated[list[str], OneOrMore] = Field([], description="One http(s) URL of an image or several.")
+    image_url: Annotated[Urls, OneOrMore] = Field([], description="One http(s) URL of an image or several.")
     faces: Literal["one", "largest"] = Field(
         "one", description="`one` refuses an image with a second face about as large; `largest` takes the largest face."
     )
@@ -90,7 +102,7 @@ class PicturesBody(Body):
     image_storage: ImageStorage | None = Field(
         None, description="What to store of the images; left out: the collection's policy decides."
     )
-    reject: Annotated[list[QualityCode], Separated] = Field(
+    reject: Annotated[list[QualityCode], Field(max_length=100, fail_fast=True), Separated] = Field(
         [], description="Refuse images whose face has one of these faults.", examples=[["FACE_TOO_SMALL"]]
     )
     reject_below: QualityValue = Field(
@@ -123,15 +135,15 @@ class PersonTexts(Body):
     Fields that are left out keep their stored value. Null, an empty text or an empty list clears it.
     """
 
-    name: Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])] | None = None
-    gender: Annotated[Text, Field(max_length=50)] | None = None
+    name: Annotated[str, Field(max_length=200, examples=["Ada Lovelace"]), Plain] | None = None
+    gender: Annotated[str, Field(max_length=50), Plain] | None = None
     date_of_birth: (
         Annotated[dt.date | Literal[""], BeforeValidator(_iso_date), Field(examples=["1815-12-10"])] | None
     ) = None
-    nationality: Annotated[Text, Field(max_length=100)] | None = None
-    id_number: Annotated[Text, Field(max_length=100)] | None = None
-    address: Annotated[Text, Field(max_length=1000)] | None = None
-    notes: Annotated[Text, Field(max_length=10_000)] | None = None
+    nationality: Annotated[str, Field(max_length=100), Plain] | None = None
+    id_number: Annotated[str, Field(max_length=100), Plain] | None = None
+    address: Annotated[str, Field(max_length=1000), Plain] | None = None
+    notes: Annotated[str, Field(max_length=10_000), Plain] | None = None
     watch_list: WatchList | None = Field(None, description="Watch-list categories.")
     consent: Annotated[ConsentBody, JsonText] | None = Field(None, description="In a form, as JSON text.")
     metadata: Metadata | None = Field(None, description="Texts by name; replaces all stored metadata.")

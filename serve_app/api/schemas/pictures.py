@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, CollectionName, OneOrMore, PersonId, UploadField, is_none
+from serve_app.api.schemas.base import (
+    Answer,
+    Body,
+    CollectionName,
+    ImageText,
+    OneOrMore,
+    PersonId,
+    UploadField,
+    Url,
+    is_none,
+)
 from serve_app.api.schemas.collections import Probability, Score
 from serve_app.api.schemas.faces import FaceOnPicture, ImageView, LeftOut, LivenessView, Rounded
 from serve_app.domain import CheckedFace, Comparison, DetectedFace, Liveness
@@ -20,8 +30,8 @@ class PictureBody(Body):
     """One image, sent in exactly one of three ways."""
 
     image: UploadField | None = Field(None, description="The image as a file.")
-    image_base64: str | None = Field(None, description="The image as base64, bare or as a `data:` URL.")
-    image_url: str | None = Field(
+    image_base64: ImageText | None = Field(None, description="The image as base64, bare or as a `data:` URL.")
+    image_url: Url | None = Field(
         None, description="An http(s) URL of the image.", examples=["https://example.org/ada.jpg"]
     )
 
@@ -58,12 +68,14 @@ class CompareBody(Body):
     """Two images, each sent in exactly one way. A form can also send two files, both named `image`."""
 
     image1: UploadField | None = Field(None, description="The first image as a file.")
-    image1_base64: str | None = None
-    image1_url: str | None = None
+    image1_base64: ImageText | None = None
+    image1_url: Url | None = None
     image2: UploadField | None = Field(None, description="The second image as a file.")
-    image2_base64: str | None = None
-    image2_url: str | None = None
-    image: Annotated[list[UploadField], OneOrMore] = Field([], description="Both images, in order.", max_length=2)
+    image2_base64: ImageText | None = None
+    image2_url: Url | None = None
+    image: Annotated[list[UploadField], OneOrMore] = Field(
+        [], description="Both images, in order.", max_length=2, fail_fast=True
+    )
     min_score: Score | None = Field(None, description="Left out: 0.7, one false match in 10,000 comparisons.")
     liveness: bool = Field(False, description="Check the first face's liveness; a face that is not live is no match.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -45,7 +45,12 @@ class DeletionAnswer(Answer):
 class ReceiptBody(Body):
     """A receipt, as returned by a deletion."""
 
-    statement: dict[str, Any]
+    @classmethod
+    def most_values(cls, size: int) -> int:
+        """A receipt names every erased person twice, by an id and by a subject of 32 digits."""
+        return max(super().most_values(size), min(size // 16, 1_000_000))
+
+    statement: dict[Annotated[str, Field(max_length=100)], Any] = Field(max_length=100)
     public_key: str = Field(max_length=100)
     signature: str = Field(max_length=200)
 

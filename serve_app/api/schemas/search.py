@@ -31,6 +31,7 @@ class SearchBody(PictureBody):
     collections: Annotated[list[CollectionName], Separated] = Field(
         min_length=1,
         max_length=100,
+        fail_fast=True,
         validation_alias=AliasChoices("collections", "collection"),
         description="Names of one collection or several; in a form, repeated or comma-separated.",
         examples=[["staff", "visitors"]],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasPath, Field, model_validator
 
-from serve_app.api.schemas.base import Answer, Body, NextPage, OneOrMore, PersonId, View
+from serve_app.api.schemas.base import Answer, Body, ImageText, NextPage, OneOrMore, PersonId, Url, View
 from serve_app.api.schemas.collections import Score
 from serve_app.api.schemas.faces import Rounded
 from serve_app.api.schemas.persons import PersonSummary, PersonTexts
@@ -94,6 +94,9 @@ class DuplicatePage(Answer):
     cursor: NextPage
 
 
+MOST_IN_A_LINE = Field(max_length=5000, fail_fast=True)
+
+
 class BulkPersonTexts(PersonTexts):
     """A person without images."""
 
@@ -103,10 +106,10 @@ class BulkPersonTexts(PersonTexts):
 class BulkLine(BulkPersonTexts):
     """A line of an upload: a person with at least one image."""
 
-    image_base64: Annotated[list[str], OneOrMore] = Field(
+    image_base64: Annotated[list[ImageText], MOST_IN_A_LINE, OneOrMore] = Field(
         [], description="One image or several as base64, bare or as `data:` URLs."
     )
-    image_url: Annotated[list[str], OneOrMore] = Field(
+    image_url: Annotated[list[Url], MOST_IN_A_LINE, OneOrMore] = Field(
         [], description="One http(s) URL of an image or several, fetched when the person is enrolled."
     )
 

@@ -49,5 +49,5 @@ class MergeUnknownsBody(Body):
     """Unknowns that are the same person."""
 
     others: Annotated[list[FaceId], Separated] = Field(
-        min_length=1, max_length=100, description="Unknowns that become part of this one."
+        min_length=1, max_length=100, fail_fast=True, description="Unknowns that become part of this one."
     )

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from serve_app.api.schemas.base import Body
+from serve_app.api.schemas.base import Body, ImageText, Reference
 
 
 class _ArgosBody(Body):
     # All fields are optional: the routes check them in the order of ARGOS's codes. Unknown fields are ignored.
     model_config = ConfigDict(extra="ignore")
 
-    collectionId: str | None = Field(None, description="The collection's id, or its name.")
-    userName: str | None = Field(None, description="The name that belongs to the face.")
-    faceImage: str | None = Field(
+    collectionId: Reference | None = Field(None, description="The collection's id, or its name.")
+    userName: str | None = Field(None, max_length=1000, description="The name that belongs to the face.")
+    faceImage: ImageText | None = Field(
         None, description="JPEG, PNG or BMP of at most 5 MB as base64, bare or as a `data:` URL."
     )
 
@@ -31,4 +31,4 @@ class ArgosSearchBody(_ArgosBody):
 
     model_config = ConfigDict(json_schema_extra={"required": ["collectionId", "faceImage"]})
 
-    requestName: str | None = Field(None, description="The name that belongs to the request.")
+    requestName: str | None = Field(None, max_length=1000, description="The name that belongs to the request.")

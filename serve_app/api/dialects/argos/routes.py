@@ -27,6 +27,7 @@ from serve_app.api.dialects.argos.responses import EXAMPLE_ID
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, body_docs, read_body
 from serve_app.api.request_images import load, picture_type
+from serve_app.api.schemas.base import Reference
 from serve_app.domain import Collection, PersonFields, ThresholdRequest
 from serve_app.request_context import current
 from serve_app.service import refuse_not_live
@@ -49,7 +50,7 @@ MAX_MATCHES = 100
 EXAMPLE_OPTION = {"option_liveness": True, "liveNess_threshold": 0.5, "liveNessScore": 0.97, "policy_similarity": 0.7}
 
 CollectionIdParameter = Annotated[
-    str | None, Query(alias="collectionId", description="Required. The collection's id, or its name.")
+    Reference | None, Query(alias="collectionId", description="Required. The collection's id, or its name.")
 ]
 
 
@@ -184,7 +185,8 @@ async def list_faces(
     collection_id: CollectionIdParameter = None,
     page: Annotated[int | None, Query(ge=1, le=MAX_PAGES, description=f"Required. {PAGE} faces a page.")] = None,
     term: Annotated[
-        str | None, Query(description=f"At least {SHORTEST_TERM} characters: only faces whose name contains this text.")
+        Reference | None,
+        Query(description=f"At least {SHORTEST_TERM} characters: only faces whose name contains this text."),
     ] = None,
 ) -> Response:
     """A collection's faces, oldest first, in pages of 50. Needs a key with the role `enroll`."""
@@ -212,7 +214,7 @@ async def delete_face(
     context: Context,
     key: EnrollKey,
     collection_id: CollectionIdParameter = None,
-    face_id: Annotated[str | None, Query(alias="faceId", description="Required.")] = None,
+    face_id: Annotated[Reference | None, Query(alias="faceId", description="Required.")] = None,
 ) -> Response:
     """Deletes the face, and its person if it is the person's only face. Needs a key with the role `enroll`."""
     if not collection_id:

@@ -6,7 +6,7 @@ The whole body is read before the key is checked: clients send parameters in any
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -18,9 +18,11 @@ from serve_app.api.auth import authenticate
 from serve_app.api.dialects.facepp.errors import bad, missing
 from serve_app.api.dialects.facepp.requests import FaceppBody
 from serve_app.api.multipart import Part
-from serve_app.api.request_bodies import FORM, JSON, MAX_FORM_FIELDS, body_docs, form_parts, media_type
+from serve_app.api.parsing import parsed
+from serve_app.api.request_bodies import FORM, JSON, body_docs, form_parts, media_type
 from serve_app.api.request_guard import limited
 from serve_app.api.schemas.base import Upload
+from serve_app.api.urlencoded import pairs_of
 from serve_app.domain import ApiKey, Role
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -60,21 +62,21 @@ async def read(
     try:
         return key, model.model_validate(sent)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False, include_context=False, include_input=False)
         lacking = [str(item["loc"][0]) for item in found if item["type"] == "missing"]
         raise (missing(*lacking) if lacking else bad(str(found[0]["loc"][0]))) from None
 
 
 async def _form(request: Request, limit: int) -> dict[str, Any]:
     declared = request.headers.get("content-length", "").encode()
-    bounded = Request(request.scope, limited(request.receive, declared, limit))
-    await bounded.body()
+    body = await Request(request.scope, limited(request.receive, declared, limit)).body()
+    return await parsed(len(body), _fields, request, body)
+
+
+def _fields(request: Request, body: bytes) -> dict[str, Any]:
     if media_type(request) == FORM:
-        return _first([(part.name, _value(part)) for part in await form_parts(bounded)])
-    if media_type(request) == URLENCODED:
-        async with bounded.form(max_fields=MAX_FORM_FIELDS, max_part_size=limit) as form:
-            return _first(form.multi_items())
-    return {}
+        return _first([(part.name, _value(part)) for part in form_parts(request, body)])
+    return _first(pairs_of(body)) if media_type(request) == URLENCODED else {}
 
 
 def _value(part: Part) -> str | Upload:
@@ -82,7 +84,7 @@ def _value(part: Part) -> str | Upload:
     return Upload(part.content) if part.name.startswith("image_file") else part.text
 
 
-def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _first(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return dict(reversed(pairs))
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from serve_app.api.dialects.facepp.attributes import UNMEASURED
 from serve_app.api.dialects.facepp.errors import Refused, bad, missing
-from serve_app.api.schemas.base import Body, UploadField
+from serve_app.api.schemas.base import Body, ImageText, Reference, UploadField, Url
 
 EXAMPLE_TOKEN = "4dc8ba0650405fa7a4a5b0b5cb937f0b"  # noqa: S105 - a face's id
 EXAMPLE_URL = "https://example.org/ada.jpg"
@@ -37,12 +37,12 @@ def _plain_list(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
-PlainList = Annotated[str, AfterValidator(_plain_list)]
-OuterId = Annotated[Plain, Field(min_length=1, max_length=255)]
-DisplayName = Annotated[Plain, Field(max_length=256)]
-Tags = Annotated[PlainList, Field(max_length=255)]
-UserData = Annotated[Plain, Field(max_length=16 * 1024)]
+Plain = AfterValidator(_plain)
+OuterId = Annotated[str, Field(min_length=1, max_length=255), Plain]
+DisplayName = Annotated[str, Field(max_length=256), Plain]
+Tags = Annotated[str, Field(max_length=255), AfterValidator(_plain_list)]
+UserData = Annotated[str, Field(max_length=16 * 1024), Plain]
+FaceTokens = Annotated[str, Field(max_length=64 * MAX_REMOVED)]
 Start = Annotated[int, Field(ge=1, le=10_000, description="The first one of the page, from 1.")]
 
 
@@ -51,30 +51,32 @@ class FaceppBody(Body):
 
     model_config = ConfigDict(extra="ignore")
 
-    api_key: str = Field(description="The id of a key of this service.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])
-    api_secret: str = Field(description="The key itself.")
+    api_key: Reference = Field(
+        description="The id of a key of this service.", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"]
+    )
+    api_secret: Reference = Field(description="The key itself.")
 
 
 class PictureParams(FaceppBody):
     """An image in one of three ways; the file takes precedence over base64, and base64 over the URL."""
 
     image_file: UploadField | None = None
-    image_base64: str | None = None
-    image_url: str | None = None
+    image_base64: ImageText | None = None
+    image_url: Url | None = None
 
 
 class FacesetParams(FaceppBody):
     """A FaceSet, by its token or its `outer_id`."""
 
-    faceset_token: str | None = None
-    outer_id: str | None = None
+    faceset_token: Reference | None = None
+    outer_id: Reference | None = None
 
 
 class AppearanceParams(FaceppBody):
     """Landmarks and attributes that are requested for faces."""
 
     return_landmark: int | None = Field(None, ge=0, le=2, description="1 and 2 return the same five points.")
-    return_attributes: str | None = Field(None, description="A comma-separated list, or none.")
+    return_attributes: str | None = Field(None, max_length=1000, description="A comma-separated list, or none.")
 
     @property
     def landmark(self) -> bool:
@@ -96,14 +98,16 @@ class AppearanceParams(FaceppBody):
 class AddParams(FacesetParams):
     """Faces to add."""
 
-    face_tokens: str = Field(description="Up to five, separated by commas.")
+    face_tokens: FaceTokens = Field(description="Up to five, separated by commas.")
 
 
 class RemoveParams(FacesetParams):
     """Faces to remove."""
 
-    face_tokens: str | None = Field(None, description="Up to 1,000, separated by commas, or `RemoveAllFaceTokens`.")
-    face_token: str | None = Field(None, description="A misspelling of some clients.")
+    face_tokens: FaceTokens | None = Field(
+        None, description="Up to 1,000, separated by commas, or `RemoveAllFaceTokens`."
+    )
+    face_token: FaceTokens | None = Field(None, description="A misspelling of some clients.")
 
     def tokens(self) -> list[str] | None:
         """The tokens; None for all faces. Raises Refused."""
@@ -127,39 +131,39 @@ class FaceppDetectParams(PictureParams, AppearanceParams):
 class FaceppCompareParams(AppearanceParams):
     """Two faces, each by its token or in an image."""
 
-    face_token1: str | None = None
+    face_token1: Reference | None = None
     image_file1: UploadField | None = None
-    image_base64_1: str | None = None
-    image_url1: str | None = None
-    face_token2: str | None = None
+    image_base64_1: ImageText | None = None
+    image_url1: Url | None = None
+    face_token2: Reference | None = None
     image_file2: UploadField | None = None
-    image_base64_2: str | None = None
-    image_url2: str | None = None
+    image_base64_2: ImageText | None = None
+    image_url2: Url | None = None
 
 
 class FaceppSearchParams(PictureParams, FacesetParams):
     """A face, and the FaceSet to search."""
 
-    face_token: str | None = Field(None, description="Takes precedence over an image.")
+    face_token: Reference | None = Field(None, description="Takes precedence over an image.")
     return_result_count: int = Field(1, ge=1, le=5)
 
 
 class FaceppAnalyzeParams(AppearanceParams):
     """Faces to analyse, and the requested landmarks and attributes."""
 
-    face_tokens: str = Field(description="Up to five, separated by commas.")
+    face_tokens: FaceTokens = Field(description="Up to five, separated by commas.")
 
 
 class FaceppFaceParams(FaceppBody):
     """A face."""
 
-    face_token: str
+    face_token: Reference
 
 
 class FaceppUserIdParams(FaceppFaceParams):
     """A face and the text to attach to it."""
 
-    user_id: Annotated[Plain, Field(max_length=255)]
+    user_id: Annotated[str, Field(max_length=255), Plain]
 
 
 class FaceppCreateParams(FaceppBody):
@@ -169,7 +173,7 @@ class FaceppCreateParams(FaceppBody):
     outer_id: OuterId | None = None
     tags: Tags = ""
     user_data: UserData = ""
-    face_tokens: str | None = Field(None, description="Up to five, separated by commas.")
+    face_tokens: FaceTokens | None = Field(None, description="Up to five, separated by commas.")
     force_merge: FLAG = Field(0, description="1: if a FaceSet with this outer_id exists, add the faces to it.")
 
 
@@ -204,7 +208,7 @@ class FaceppDeleteParams(FacesetParams):
 class FaceppTaskParams(FaceppBody):
     """A task."""
 
-    task_id: str
+    task_id: Reference
 
 
 def tokens_of(text: str, most: int) -> list[str]:

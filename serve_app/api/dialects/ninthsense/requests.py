@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from serve_app.api.schemas.base import Body, Separated, UploadField
+from serve_app.api.schemas.base import Body, Reference, Separated, UploadField
 from serve_app.score import DEFAULT_MIN_SCORE
 
 MAX_INDEXES = 100
 
 SeparatedIds = Annotated[
-    list[str],
+    list[Reference],
     Separated,
     WithJsonSchema({"type": "string", "description": "Comma-separated list of face database ids to search against."}),
 ]
@@ -27,7 +27,7 @@ class NinthSenseSearchForm(_Form):
     """A search."""
 
     source_image: UploadField = Field(description="The face image to search for.")
-    target_index_ids: SeparatedIds = Field(min_length=1, max_length=MAX_INDEXES)
+    target_index_ids: SeparatedIds = Field(min_length=1, max_length=MAX_INDEXES, fail_fast=True)
     min_match_score: float = Field(
         100 * DEFAULT_MIN_SCORE, ge=0, le=100, description="Minimum match score threshold (0-100)."
     )

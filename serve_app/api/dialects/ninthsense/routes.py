@@ -21,6 +21,7 @@ from serve_app.api.error_docs import FACE_ERRORS
 from serve_app.api.replies import reply
 from serve_app.api.request_bodies import EXAMPLE_BASE64, EXAMPLE_FILE, at_most, form_docs, read_body
 from serve_app.api.request_images import load, picture_type
+from serve_app.api.schemas.base import Reference
 from serve_app.domain import ApiKey, Role, ThresholdRequest
 from serve_app.service import refuse_not_live
 
@@ -181,7 +182,7 @@ async def face_search(
         **failures(errors.FaceIdNotFound, errors.ImageNotStored),
     },
 )
-async def download(file_id: str, context: Context, key: Caller) -> Response:
+async def download(file_id: Reference, context: Context, key: Caller) -> Response:
     """The image of a `match_image_id` if it was stored, otherwise the aligned face. Needs the role `search`."""
     content = await _stored(context, key.tenant_id, file_id)
     kind = picture_type(content)

@@ -14,8 +14,10 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_cloud.errors import SchemaRefused
+from serve_app.api.errors import MAX_FINDINGS
+from serve_app.api.parsing import parsed
 from serve_app.api.request_images import all_of
-from serve_app.api.schemas.base import Body, Date, PersonId, Text
+from serve_app.api.schemas.base import Body, Date, ImageText, PersonId, Plain, Reference
 from serve_app.domain import PersonFields, PersonOrder
 
 MATCH_SCORE = 0.81
@@ -23,7 +25,6 @@ MATCH_SCORE = 0.81
 
 LIVE_SCORE = 0.5
 MAX_SET = 3
-MAX_FINDINGS = 20
 
 EXAMPLE_PICTURE = "/9j/4A=="
 EXAMPLE_ID = "5f0c6d7e-8a9b-4c1d-8e2f-3a4b5c6d7e8f"
@@ -40,8 +41,13 @@ B = TypeVar("B", bound=CloudBody)
 
 async def read(request: Request, model: type[B]) -> B:
     """Read the request's JSON body. Raises SchemaRefused or RequestTooLarge."""
+    content = await request.body() or b"{}"
+    return await parsed(len(content), _checked, model, content)
+
+
+def _checked(model: type[B], content: bytes) -> B:
     try:
-        return model.model_validate_json(await request.body() or b"{}")
+        return model.from_json(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         detail = [{"loc": ["body", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found[:MAX_FINDINGS]]
@@ -76,11 +82,14 @@ class CloudGender(StrEnum):
     F = "F"
 
 
-Picture = Annotated[str, Field(description="An image as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
-PictureSet = Annotated[list[Picture], Field(min_length=1, max_length=MAX_SET, description="Images of one person.")]
+Picture = Annotated[ImageText, Field(description="An image as base64.", examples=["/9j/4AAQSkZJRgABAQAAAQABAAD..."])]
+PictureSet = Annotated[
+    list[Picture], Field(min_length=1, max_length=MAX_SET, fail_fast=True, description="Images of one person.")
+]
+References = Annotated[list[Reference], Field(max_length=1000, fail_fast=True)]
 CollectionId = Annotated[str, Field(min_length=36, max_length=36, examples=[EXAMPLE_ID], description="A UUID.")]
-CollectionName = Annotated[Text, Field(min_length=1, max_length=50, examples=["Visitors of 2026"])]
-Description = Annotated[Text, Field(max_length=100)]
+CollectionName = Annotated[str, Field(min_length=1, max_length=50, examples=["Visitors of 2026"]), Plain]
+Description = Annotated[str, Field(max_length=100), Plain]
 Share = Annotated[float, Field(ge=0, le=1, description="0 to 1; can be sent as a text.")]
 LiveSearchScore = Annotated[float, Field(ge=0.7, le=1, description="0.7 to 1; can be sent as a text.")]
 
@@ -111,19 +120,19 @@ class CloudLinks(CloudBody):
     """Persons to add to a collection and persons to remove from it."""
 
     collection_id: CollectionId
-    new_person_ids: list[str] | None = Field(None, max_length=1000)
-    removed_person_ids: list[str] | None = Field(None, max_length=1000)
+    new_person_ids: References | None = None
+    removed_person_ids: References | None = None
 
 
 class CloudPersonFields(CloudBody):
     """Data about a person."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=100), Plain] | None = None
     gender: CloudGender | None = None
     date_of_birth: Date | None = None
-    nationality: Annotated[Text, Field(max_length=100)] | None = None
-    notes: Annotated[Text, Field(max_length=500)] | None = None
-    collections: list[str] | None = Field(None, max_length=1000, description="Ids of all collections of the person.")
+    nationality: Annotated[str, Field(max_length=100), Plain] | None = None
+    notes: Annotated[str, Field(max_length=500), Plain] | None = None
+    collections: References | None = Field(None, description="Ids of all collections of the person.")
 
     def to_fields(self) -> PersonFields:
         """Convert for the gallery: fields that are left out keep their values, null empties them."""
@@ -160,7 +169,7 @@ class CloudPersonAndImages(CloudPersonFields):
 
     id: PersonId
     new_images: PictureSet | None = None
-    removed_thumbnail_ids: list[str] | None = Field(None, min_length=1, max_length=1000)
+    removed_thumbnail_ids: Annotated[References, Field(min_length=1)] | None = None
 
 
 class CloudNewImages(CloudBody):
@@ -174,7 +183,7 @@ class CloudPersonsAction(CloudBody):
     """An action on several persons."""
 
     action: Literal["DELETE"]
-    person_ids: list[str] = Field(min_length=1, max_length=1000)
+    person_ids: References = Field(min_length=1)
 
 
 class CloudSearchOptions(CloudBody):
@@ -212,7 +221,7 @@ class CloudVerify(CloudBody):
     """A person, and images to compare with the person."""
 
     id: PersonId
-    images: list[Picture] = Field(min_length=1, max_length=20)
+    images: list[Picture] = Field(min_length=1, max_length=20, fail_fast=True)
     min_score: Share | None = MATCH_SCORE
     verification_mode: CloudSearchMode | None = CloudSearchMode.ACCURATE
 
@@ -271,7 +280,9 @@ class CloudOrderBy(StrEnum):
         return PersonOrder({"modified_date": "modified", "create_date": "created"}.get(self, str(self)))
 
 
-SearchText = Annotated[Text | None, Field(max_length=200, description="Only items whose name or id contains it.")]
+SearchText = Annotated[
+    Annotated[str, Field(max_length=200), Plain] | None, Field(description="Only items whose name or id contains it.")
+]
 
 
 class _Listing(CloudBody):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
@@ -12,6 +13,7 @@ from serve_app.api.api_context import ApiContext
 from serve_app.api.dialects.opencv_fr_server import requests
 from serve_app.api.dialects.opencv_fr_server.errors import FrServerError, known, status_and_body
 from serve_app.api.errors import from_pydantic
+from serve_app.api.parsing import parsed
 from serve_app.api.request_images import load
 from serve_app.domain import Enrolment
 from serve_app.errors import FacegraphError, InvalidRequest
@@ -50,11 +52,9 @@ async def enroll_all(
     """
     results: dict[int, FrServerError] = {}
     orders: dict[str, list[tuple[int, requests.FrServerPersonItem]]] = {}
-    for index, sent in enumerate(body.persons):
-        try:
-            person = _checked(sent)
-        except InvalidRequest as error:
-            results[index] = _failed(error, _id_of(sent))
+    for index, person in enumerate(await parsed(len(await request.body()), _checked, body.persons)):
+        if isinstance(person, InvalidRequest):
+            results[index] = _failed(person, _id_of(body.persons[index]))
         else:
             orders.setdefault("" if body.check_duplicates else person.person_id, []).append((index, person))
     free = asyncio.Semaphore(WORKERS)
@@ -74,11 +74,15 @@ async def enroll_all(
     return [results[index] for index in range(len(body.persons))]
 
 
-def _checked(sent: Any) -> requests.FrServerPersonItem:
+def _checked(persons: Sequence[Any]) -> list[requests.FrServerPersonItem | InvalidRequest]:
+    return [_person(sent) for sent in persons]
+
+
+def _person(sent: Any) -> requests.FrServerPersonItem | InvalidRequest:
     try:
         return requests.FrServerPersonItem.model_validate(sent)
     except ValidationError as error:
-        raise from_pydantic(error, requests.FrServerPersonItem) from None
+        return from_pydantic(error, requests.FrServerPersonItem)
 
 
 def _id_of(sent: Any) -> str | None:

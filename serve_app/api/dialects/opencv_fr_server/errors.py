@@ -105,9 +105,6 @@ LIVENESS_CODES = (
 )
 """``metadata.code`` holds one code: the first of these faults, because its cure can cure the others."""
 
-MAX_FIELDS = 20
-"""Maximum number of refused fields in a response."""
-
 
 def status_and_body(error: errors.FacegraphError) -> tuple[int, FrServerError]:
     """Status and body of an error."""
@@ -144,7 +141,7 @@ def _metadata(error: errors.FacegraphError, row: Row) -> dict[str, str]:
     if isinstance(error, errors.RoleInsufficient):
         return {"reason": error.message}
     if row is BAD_REQUEST:
-        return {finding["field"]: finding["message"] for finding in error.details.get("errors", ())[:MAX_FIELDS]}
+        return {finding["field"]: finding["message"] for finding in error.details.get("errors", ())}
     return {}
 
 

@@ -6,19 +6,20 @@ A field with a default may be left out or null. Unknown fields are ignored: othe
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from serve_app.api.schemas.base import Body, CollectionName, NewCollectionName, PersonId, Text
+from serve_app.api.schemas.base import Body, CollectionName, ImageText, NewCollectionName, PersonId, Plain
 from serve_app.api.schemas.persons import Metadata
 from serve_app.domain import ImageStorage, PersonFields, QualityCode
+from serve_app.settings import MOST_IN_A_REQUEST
 
 EXAMPLE_BASE64 = "U2Vjb25kIGltYWdl"
 
-Base64 = Annotated[str, Field(min_length=1, examples=[EXAMPLE_BASE64])]
+Base64 = Annotated[ImageText, Field(min_length=1, examples=[EXAMPLE_BASE64])]
 Similarity = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[Text, Field(max_length=200, examples=["Ada Lovelace"])]
+Name = Annotated[str, Field(max_length=200, examples=["Ada Lovelace"]), Plain]
 InCollection = Annotated[CollectionName, Field(examples=["MyCollection"])]
 
 DEFAULT_SIMILARITY = 0.7
@@ -125,13 +126,20 @@ class FrServerPersonBody(FrServerPersonItem, EnrolmentOptions):
 class FrServerPersonsBody(EnrolmentOptions):
     """Persons to create or to update, all in one collection."""
 
-    persons: list[FrServerPersonItem] = Field(min_length=1, validation_alias=AliasChoices("persons", "Persons"))
+    VALUES_EACH: ClassVar[int] = 250
+    """More JSON values than a person has, metadata included."""
+
+    persons: list[FrServerPersonItem] = Field(
+        min_length=1, max_length=MOST_IN_A_REQUEST, fail_fast=True, validation_alias=AliasChoices("persons", "Persons")
+    )
 
 
 class UncheckedPersons(FrServerPersonsBody):
     """The same with unchecked persons, so that an invalid person does not stop the others."""
 
-    persons: list[Any] = Field(min_length=1, validation_alias=AliasChoices("persons", "Persons"))
+    persons: list[Any] = Field(
+        min_length=1, max_length=MOST_IN_A_REQUEST, fail_fast=True, validation_alias=AliasChoices("persons", "Persons")
+    )
 
 
 class FrServerDeletePersonBody(FrServerBody):

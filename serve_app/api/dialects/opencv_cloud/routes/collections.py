@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from serve_app.api.api_context import ApiContext, Context
@@ -13,6 +15,7 @@ from serve_app.api.dialects.opencv_cloud.requests import EXAMPLE_ID, read
 from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
+from serve_app.api.schemas.base import Reference
 from serve_app.domain import NewCollection
 from serve_app.errors import Conflict, NotFound
 
@@ -77,7 +80,7 @@ async def update_collection(request: Request, context: Context, key: AdminKey) -
     response_model=responses.CloudCollection,
     responses=error_docs(NotFound),
 )
-async def get_collection(collection_id: str, context: Context, key: SearchKey) -> Response:
+async def get_collection(collection_id: Reference, context: Context, key: SearchKey) -> Response:
     """The collection with this id. Needs the role `search`."""
     return reply(responses.CloudCollection.of(await identifiers.collection_of(context, key.tenant_id, collection_id)))
 
@@ -88,7 +91,7 @@ async def get_collection(collection_id: str, context: Context, key: SearchKey) -
     response_model=responses.CloudDeleted,
     responses=error_docs(NotFound),
 )
-async def delete_collection(collection_id: str, context: Context, key: AdminKey) -> Response:
+async def delete_collection(collection_id: Reference, context: Context, key: AdminKey) -> Response:
     """Deletes the collection and keeps its persons. Needs the role `admin`."""
     collection = await identifiers.collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.delete_collection(key.tenant_id, collection.name, keep_persons=True)
@@ -109,7 +112,9 @@ async def list_collections(context: Context, key: SearchKey, listing: requests.L
     response_model=list[responses.CloudCollection],
     responses=error_docs(NotFound),
 )
-async def get_collections(comma_separated_ids: str, context: Context, key: SearchKey) -> Response:
+async def get_collections(
+    comma_separated_ids: Annotated[str, Path(max_length=10_000)], context: Context, key: SearchKey
+) -> Response:
     """The collections with these ids, in the order of the ids. Needs the role `search`."""
     ids = [identifiers.internal_id(part.strip()) for part in comma_separated_ids.split(",")]
     found = await context.service.matcher.collections_by_id(key.tenant_id, ids)
@@ -123,7 +128,7 @@ async def get_collections(comma_separated_ids: str, context: Context, key: Searc
     responses=error_docs(NotFound),
 )
 async def collections_of_person(
-    person_id: str, context: Context, key: EnrollKey, listing: requests.Listing
+    person_id: Reference, context: Context, key: EnrollKey, listing: requests.Listing
 ) -> Response:
     """The person's collections, ordered by name. Needs the role `enroll`."""
     return await _list(context, key.tenant_id, listing, person_id)
@@ -173,7 +178,7 @@ async def link_several(request: Request, context: Context, key: EnrollKey) -> Re
     response_model=responses.CloudLinked,
     responses=error_docs(NotFound),
 )
-async def unlink(collection_id: str, person_id: str, context: Context, key: EnrollKey) -> Response:
+async def unlink(collection_id: Reference, person_id: Reference, context: Context, key: EnrollKey) -> Response:
     """Removes the person from the collection; the person stays enrolled. Needs the role `enroll`."""
     collection = await identifiers.collection_of(context, key.tenant_id, collection_id)
     await context.service.matcher.link_persons(key.tenant_id, collection.name, remove=[person_id])

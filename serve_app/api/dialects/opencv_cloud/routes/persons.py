@@ -25,6 +25,7 @@ from serve_app.api.dialects.opencv_cloud.responses import CloudDeleted, CloudIma
 from serve_app.api.errors import RequestTooLarge
 from serve_app.api.replies import reply, reply_list
 from serve_app.api.request_bodies import body_docs
+from serve_app.api.schemas.base import Reference
 from serve_app.domain import PersonUpdate
 from serve_app.errors import Conflict, NotACrop, NotFound
 
@@ -100,7 +101,7 @@ async def update_images(request: Request, context: Context, key: EnrollKey) -> R
     response_model=CloudDeleted,
     responses=error_docs(NotFound, NO_THUMBNAILS_LEFT),
 )
-async def delete_image(person_id: str, thumbnail_id: str, context: Context, key: EnrollKey) -> Response:
+async def delete_image(person_id: Reference, thumbnail_id: Reference, context: Context, key: EnrollKey) -> Response:
     """Removes the image, unless it is the person's only one. Needs the role `enroll`."""
     update = PersonUpdate(removed_faces=(thumbnail_id,), min_faces=1)
     await context.service.update_person(key.tenant_id, person_id, update)
@@ -152,7 +153,7 @@ async def update_person(request: Request, context: Context, key: EnrollKey) -> R
 
 
 @router.get("/person/{person_id}", summary="One person", response_model=CloudPerson, responses=error_docs(NotFound))
-async def get_person(person_id: str, context: Context, key: EnrollKey) -> Response:
+async def get_person(person_id: Reference, context: Context, key: EnrollKey) -> Response:
     """The person with this id. Needs the role `enroll`."""
     person = await context.service.matcher.person(key.tenant_id, person_id)
     return reply(await person_of(context, key.tenant_id, person))
@@ -161,7 +162,7 @@ async def get_person(person_id: str, context: Context, key: EnrollKey) -> Respon
 @router.delete(
     "/person/{person_id}", summary="Erase a person", response_model=CloudDeleted, responses=error_docs(NotFound)
 )
-async def delete_person(person_id: str, context: Context, key: EnrollKey) -> Response:
+async def delete_person(person_id: Reference, context: Context, key: EnrollKey) -> Response:
     """Erases the person and all faces from every collection. Needs the role `enroll`."""
     await context.service.matcher.delete_person(key.tenant_id, person_id)
     return reply(CloudDeleted(id=person_id))
@@ -180,7 +181,7 @@ async def list_persons(context: Context, key: EnrollKey, listing: requests.Perso
     responses=error_docs(NotFound),
 )
 async def list_persons_of_collection(
-    collection_id: str, context: Context, key: EnrollKey, listing: requests.PersonListing
+    collection_id: Reference, context: Context, key: EnrollKey, listing: requests.PersonListing
 ) -> Response:
     """The persons of the collection. Needs the role `enroll`."""
     collection = (await collection_of(context, key.tenant_id, collection_id)).name

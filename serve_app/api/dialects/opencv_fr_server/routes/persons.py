@@ -65,8 +65,9 @@ async def put_person(request: Request, context: Context, key: EnrollKey) -> Resp
 )
 async def put_persons(request: Request, context: Context, key: EnrollKey) -> Response:
     """Does `PUT /person` for each person; one that fails does not stop the others. Needs the role `enroll`."""
-    body = await read_body(request, context, requests.UncheckedPersons)
     most = context.settings.limits.max_persons_per_request
+    values = max(1000, most * requests.UncheckedPersons.VALUES_EACH)
+    body = await read_body(request, context, requests.UncheckedPersons, most_values=values)
     if len(body.persons) > most:
         raise InvalidRequest(f"persons: at most {most} were expected, got {len(body.persons)}")
     await context.service.matcher.collection(key.tenant_id, body.collection_name)

@@ -29,8 +29,11 @@ def check_wanted() -> None:
         raise NotWanted
 
 
-async def in_thread(executor: Executor, work: Callable[..., Result], *args: Any) -> Result:
-    """Run ``work`` on a thread. Once the caller is cancelled, it is not begun, or ends at its next check."""
+async def in_thread(executor: Executor | None, work: Callable[..., Result], *args: Any) -> Result:
+    """Run ``work`` on a thread. Once the caller is cancelled, it is not begun, or ends at its next check.
+
+    ``executor`` has the threads; None stands for those of :func:`asyncio.to_thread`.
+    """
     gone = threading.Event()
     context = copy_context()
     context.run(_gone.set, gone)

@@ -14,7 +14,7 @@ from tests.api.conftest import World, code
 from tests.hostile_files import zip_of_one
 
 MOST_S = 2.0
-LINES = 3_000_000
+LINES = 8_000_000
 
 UPLOADED: dict[str, Callable[[], bytes]] = {
     "application/x-ndjson": lambda: b"0\n" * LINES,

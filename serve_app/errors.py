@@ -59,7 +59,7 @@ class ImageError(FacegraphError, code="image_error", status=400):
 
 
 class ImageTooLarge(ImageError, code="image_too_large", status=413):
-    """The image has more bytes or more pixels than the service accepts. Send a smaller image."""
+    """The image has more bytes, pixels, scans or chunks than the service accepts. Send a smaller image."""
 
 
 class ImageFormatUnsupported(ImageError, code="image_format_unsupported", status=415):

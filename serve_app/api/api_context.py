@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -16,6 +17,9 @@ from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.service import FaceService
 from serve_app.settings import Settings
+
+UPLOADS = 2
+"""Uploads that are read at the same time; the others wait."""
 
 
 class KeyStore(Protocol):
@@ -58,6 +62,7 @@ class ApiContext:
         concurrency: counts the concurrent requests of each key in this replica.
         statistics: recent calls of each stage, by the stage's name.
         replicas: returns the number of replicas of each deployment; None without Ray Serve. Blocks.
+        upload_pool: threads that read uploads of many persons, so that these keep no other request from a thread.
     """
 
     service: FaceService
@@ -70,6 +75,7 @@ class ApiContext:
     statistics: Mapping[str, RecentStatistics] = field(default_factory=dict)
     replicas: ReplicaStates | None = None
     rates: RateLimiter = field(default_factory=RateLimiter)
+    upload_pool: Executor = field(default_factory=lambda: ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload"))
 
     def __post_init__(self, fetcher: ImageFetcher | None) -> None:
         self.concurrency = ConcurrencyLimit(self.settings.ingress.max_in_flight_per_key)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NoReturn
 
 import httpx
@@ -28,9 +30,15 @@ PICTURE_TYPES = ("image/", "application/octet-stream", "binary/octet-stream")
 HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "facegraph"}
 
 
+_RESOLVERS = ThreadPoolExecutor(8, thread_name_prefix="resolver")
+"""The system's resolver waits up to half a minute for a server that does not answer, also when nobody waits for it any
+more; so it has threads of its own."""
+
+
 async def resolve_host(host: str, port: int) -> Sequence[str]:
     """The system's resolver. It also reads IPv4 addresses in decimal, octal and hexadecimal notation."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, ask)
     return [str(entry[4][0]) for entry in found]
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from pydantic_core import from_json
 
 from serve_app.bulk.entries import FIELDS, LEFT_OUT, OF_REPORTS, BadSource, Entry, PictureFile
+from serve_app.cancellation import check_wanted
 from serve_app.domain import CLEARED
 from serve_app.known_names import suggestion
 
@@ -32,6 +33,15 @@ COLUMNS = ("person", "file", "watch_list", *TEXTS)
 METADATA = "metadata."
 SHOWN = 20
 """Most unusable lines that are described."""
+
+SHOWN_TEXT = 200
+"""Most characters of a manifest that an error repeats."""
+
+MOST_LINE = 2**20
+"""Most characters of a line, or of a record of several lines."""
+
+MOST_LOCATION = 2048
+"""Most characters of an image's location."""
 
 
 class Problems:
@@ -63,7 +73,7 @@ class Problems:
 
 
 def read_manifest(
-    file: IO[bytes], kind: str, problems: Problems, locate: Callable[[str], PictureFile]
+    file: IO[bytes], kind: str, problems: Problems, locate: Callable[[str], PictureFile], most: int | None = None
 ) -> Iterator[tuple[int, Entry]]:
     """Yield (line number, entry) for each usable line; several entries can be about one person.
 
@@ -71,11 +81,13 @@ def read_manifest(
         kind: ``csv`` or ``jsonl``.
         problems: collects the unusable lines.
         locate: the file of a name in the manifest; raises ValueError.
+        most: most lines; None for any number.
 
-    Raises BadSource if the manifest is not UTF-8, or its CSV heading is not valid.
+    Raises BadSource if the manifest is not UTF-8, its CSV heading is not valid, or it has too many or too long lines.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    rows = _csv_rows(text, problems) if kind == "csv" else _json_rows(text, problems)
+    lines = _Lines(text, most)
+    rows = _csv_rows(lines, problems) if kind == "csv" else _json_rows(lines, problems)
     try:
         for line, row in rows:
             try:
@@ -88,8 +100,40 @@ def read_manifest(
         text.detach()
 
 
-def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text, 1):
+class _Lines:
+    """The lines of a manifest, within bounds; work that nobody waits for any more ends between two of them."""
+
+    def __init__(self, text: io.TextIOWrapper, most: int | None) -> None:
+        self._text, self._most = text, most
+        self._number = 0
+        self._left = MOST_LINE
+
+    def begin_record(self) -> None:
+        """The lines so far are read; :data:`MOST_LINE` counts anew."""
+        self._left = MOST_LINE
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        check_wanted()
+        line = self._text.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self._left -= len(line)
+        if self._left < 0:
+            raise BadSource(
+                f"Line {self._number} of the manifest, or its record, has more than {MOST_LINE} characters."
+            )
+        if self._most is not None and self._number > self._most:
+            raise BadSource(f"The manifest has more than {self._most} lines.")
+        return line
+
+
+def _json_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(lines, 1):
+        lines.begin_record()
         if not line.strip():
             continue
         try:
@@ -104,20 +148,21 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
             problems.add(number, f"expected an object, got {type(row).__name__}")
 
 
-def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    heading = text.readline()
+def _csv_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    heading = next(lines, "")
     delimiter = max(DELIMITERS, key=heading.count)
     columns = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter), [])]
     unknown = [name for name in columns if not _is_column(name)]
     if "person" not in columns or unknown or len(set(columns)) < len(columns):
         raise BadSource(
             f"The first line of a CSV manifest names the columns: expected are person, file, {', '.join(TEXTS)}, "
-            f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}"
-            f"{suggestion(unknown[0], COLUMNS) if unknown else ''}."
+            f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns)[:SHOWN_TEXT] or 'nothing'}"
+            f"{suggestion(unknown[0][:SHOWN_TEXT], COLUMNS) if unknown else ''}."
         )
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for values in reader:
+            lines.begin_record()
             line = reader.line_num + 1
             if len(values) > len(columns):
                 problems.add(line, f"expected {len(columns)} columns, got {len(values)}")
@@ -148,8 +193,9 @@ def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entr
         raise ValueError("person: expected the person's id, a text")
     unknown = [name for name in row if name not in (*KNOWN, *FIELDS, *OF_REPORTS)]
     if unknown:
-        near = suggestion(unknown[0], (*KNOWN, *FIELDS))
-        raise ValueError(f"expected person, file or files, {', '.join(FIELDS)}; got also: {', '.join(unknown)}{near}")
+        near = suggestion(unknown[0][:SHOWN_TEXT], (*KNOWN, *FIELDS))
+        got = ", ".join(unknown[:SHOWN])[:SHOWN_TEXT]
+        raise ValueError(f"expected person, file or files, {', '.join(FIELDS)}; got also: {got}{near}")
     if "file" in row and "files" in row:
         raise ValueError("file and files exclude each other")
     if "file" not in row and "files" not in row:
@@ -157,6 +203,8 @@ def _entry(row: Mapping[str, Any], locate: Callable[[str], PictureFile]) -> Entr
     files = [row["file"]] if "file" in row else row["files"]
     if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
         raise ValueError("file, files: expected a text or a list of texts")
+    if any(len(file) > MOST_LOCATION for file in files):
+        raise ValueError(f"file, files: expected locations of at most {MOST_LOCATION} characters")
     fields = {name: CLEARED[name] if row[name] is None else row[name] for name in FIELDS if name in row}
     for name, value in fields.items():
         kind, expected = KINDS.get(name, (str, "a text"))

@@ -12,7 +12,8 @@ from serve_app.bulk.files import Child, Files, Unreadable, is_local
 from serve_app.bulk.junk import is_junk
 from serve_app.bulk.manifest import Problems, read_manifest
 from serve_app.bulk.worklist import WorkList
-from serve_app.bulk.zips import ReadZip, inner_path
+from serve_app.bulk.zips import DAMAGED, MOST_NAME, ReadZip, ZipBounds, inner_path
+from serve_app.cancellation import check_wanted
 
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"})
 NO_PICTURE = f"not an image by its name: expected {', '.join(sorted(PICTURES))}"
@@ -40,7 +41,7 @@ class Source:
         """
         try:
             self._load(work)
-        except (Unreadable, OSError) as error:
+        except (Unreadable, OSError, *DAMAGED) as error:
             raise BadSource(f"{self._name} cannot be read: {error}") from None
 
     @property
@@ -77,7 +78,10 @@ class Source:
             for child in children:
                 if child.name.lower() in IN_ZIPS and not child.is_folder:
                     kind = child.name.rsplit(".", 1)[1].lower()
-                    self._manifest(work, child.file.location, kind, confined=True)
+                    if (child.file.size or 0) > archive.bounds.manifest_bytes:
+                        most = archive.bounds.manifest_bytes
+                        raise BadSource(f"{child.name} has {child.file.size} bytes; at most {most} are read.")
+                    self._manifest(work, child.file.location, kind, confined=archive.bounds)
                     self._leave_out_unnamed(work, archive, child.name)
                     return None
             meant = [child for child in children if not is_junk(child.name)]
@@ -100,6 +104,7 @@ class Source:
         The sub-folder's name is the person's id and, with spaces for underscores, the name.
         """
         for child in self.files.children(root):
+            check_wanted()
             if child.is_folder and not _is_unicode(child.name):
                 work.leave_out(LeftOut(self._location(child.file.location), "the folder's name is not UTF-8"))
             elif child.is_folder and not is_junk(child.name):
@@ -112,6 +117,7 @@ class Source:
     def _person(self, work: WorkList, folder: Child) -> None:
         pictures = []
         for item in self.files.children(folder.file.location):
+            check_wanted()
             if not item.is_folder and _is_picture(item.name) and not is_junk(item.name):
                 pictures.append(item.file)
             else:
@@ -133,6 +139,7 @@ class Source:
     def _leave_out_unnamed(self, work: WorkList, archive: ReadZip, manifest: str) -> None:
         """Note what a zip contains beside its manifest and the images that this names."""
         for name in archive.names():
+            check_wanted()
             location = f"zip://{name}::{self.location.partition('::')[2] or self.location}"
             if name == manifest or work.has_file(location):
                 continue
@@ -144,16 +151,25 @@ class Source:
         """A location as it is shown: of an entry in a zip, the path in it."""
         return location.removeprefix("zip://").partition("::")[0]
 
-    def _manifest(self, work: WorkList, location: str, kind: str, *, confined: bool = False) -> None:
+    def _manifest(self, work: WorkList, location: str, kind: str, *, confined: ZipBounds | None = None) -> None:
+        """Read a manifest. One in a zip is ``confined`` to files of the zip, and to bounds."""
+        most = confined.entries if confined else None
+        named = 0
         problems = Problems(self._name)
         inner, separator, archive = location.partition("::")
         folder = inner.rpartition("/")[0]
 
         def locate(name: str) -> PictureFile:
+            nonlocal named
+            named += 1
+            if most is not None and named > most:
+                raise BadSource(f"The manifest names more than {most} images.")
             absolute = name.startswith("/") or "://" in name
             if confined and (absolute or ".." in name.split("/")):
                 raise ValueError(f"expected a file of the zip, got {name!r}")
             if confined:
+                if len(name) > MOST_NAME:
+                    raise ValueError(f"expected a file of the zip, got a name of {len(name)} characters")
                 name = inner_path(name)
             try:
                 return self._described(name if absolute else f"{folder or '.'}/{name}{separator}{archive}")
@@ -162,7 +178,7 @@ class Source:
 
         system, path = self.files.find(location)
         with system.open(path, "rb") as file:
-            for line, entry in read_manifest(file, kind, problems, locate):
+            for line, entry in read_manifest(file, kind, problems, locate, most):
                 try:
                     work.add(entry)
                 except ValueError as error:

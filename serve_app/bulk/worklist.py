@@ -11,7 +11,10 @@ from serve_app.bulk.entries import Entry, LeftOut, PictureFile
 
 # File names are not always UTF-8, so they are stored as bytes.
 SCHEMA = """
-CREATE TABLE persons (id BLOB PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE persons (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE fields (
+    position INTEGER PRIMARY KEY, person BLOB NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (person, name)
+);
 CREATE TABLE files (
     position INTEGER PRIMARY KEY, person BLOB NOT NULL, location BLOB NOT NULL, size INTEGER, version TEXT NOT NULL,
     UNIQUE (person, location)
@@ -20,6 +23,9 @@ CREATE INDEX files_by_location ON files (location);
 CREATE TABLE present (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE left_out (location BLOB NOT NULL, reason TEXT NOT NULL, is_junk INTEGER NOT NULL);
 """
+
+SHOWN = 100
+"""Characters of a value that an error shows."""
 
 
 class WorkList:
@@ -36,12 +42,16 @@ class WorkList:
         Raises ValueError if a field already has another value.
         """
         person = os.fsencode(entry.person)
-        row = self._database.execute("SELECT fields FROM persons WHERE id = ?", (person,)).fetchone()
-        fields = json.loads(row[0]) if row else {}
+        self._database.execute("INSERT OR IGNORE INTO persons VALUES (?)", (person,))
         for name, value in entry.fields.items():
-            if fields.setdefault(name, value) != value:
-                raise ValueError(f"{name} of {entry.person!r} is {fields[name]!r} on an earlier line, {value!r} here")
-        self._database.execute("INSERT OR REPLACE INTO persons VALUES (?, ?)", (person, json.dumps(fields)))
+            key = (person, name)
+            row = self._database.execute("SELECT value FROM fields WHERE person = ? AND name = ?", key).fetchone()
+            if row is None:
+                insert = "INSERT INTO fields (person, name, value) VALUES (?, ?, ?)"
+                self._database.execute(insert, (*key, json.dumps(value)))
+            elif (before := json.loads(row[0])) != value:
+                shown = f"{str(before)[:SHOWN]!r} on an earlier line, {str(value)[:SHOWN]!r} here"
+                raise ValueError(f"{name} of {entry.person[:SHOWN]!r} is {shown}")
         self._database.executemany(
             "INSERT OR IGNORE INTO files (person, location, size, version) VALUES (?, ?, ?, ?)",
             ((person, os.fsencode(file.location), file.size, file.version) for file in entry.files),
@@ -87,12 +97,15 @@ class WorkList:
 
     def __iter__(self) -> Iterator[Entry]:
         """The entries, ordered by the person's id."""
-        for person, fields in self._database.execute("SELECT id, fields FROM persons ORDER BY id"):
+        for (person,) in self._database.execute("SELECT id FROM persons ORDER BY id"):
+            fields = self._database.execute(
+                "SELECT name, value FROM fields WHERE person = ? ORDER BY position", (person,)
+            )
             rows = self._database.execute(
                 "SELECT location, size, version FROM files WHERE person = ? ORDER BY position", (person,)
             )
             files = tuple(PictureFile(os.fsdecode(location), size, version) for location, size, version in rows)
-            yield Entry(os.fsdecode(person), files, json.loads(fields))
+            yield Entry(os.fsdecode(person), files, {name: json.loads(value) for name, value in fields})
 
     def close(self) -> None:
         """Close and remove the temporary database."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from serve_app.cancellation import check_wanted
 from serve_app.domain import Collection, Face, GalleryAnswer, GalleryQuery, Match, Person, Threshold, Vectors
 from serve_app.errors import FaceIdNotFound, InvalidRequest, LivenessRequired
 from serve_app.gallery import checks
@@ -124,6 +125,7 @@ class Search(Stores):
                 owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
             for probe, hits in zip(remaining_probes, near, strict=True):
+                check_wanted()
                 found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
                 # All rows that were fetched are near enough, so there may be more.
                 if len(found[probe]) < wanted and len(hits) >= limit and limit < MAX_ROWS:
@@ -146,6 +148,7 @@ class Search(Stores):
         names = {c.id: "" if c.name == collections.POOL else c.name for c in searched}
         answer = []
         for hits in found:
+            check_wanted()
             matches = []
             for (kind, id_), hit in hits.items():
                 cosine = min(1.0, max(-1.0, round(hit.cosine, ROUNDING)))

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from serve_app.cancellation import in_thread
 from serve_app.domain import (
     Box,
     CheckedFace,
@@ -95,7 +96,7 @@ class SetOperations(EnrolmentOperations):
         return await self._write_faces(images, await self._detect_each(images, "one"), ImageStorage.THUMBNAIL, write)
 
     async def _faces_of_crops(self, crops: Sequence[bytes]) -> list[NewFace]:
-        found = [_read_crop(crop, index) for index, crop in enumerate(crops)]
+        found = await in_thread(None, _read_crops, crops)
         return [
             new_face(CheckedFace(face), templates, uuid.uuid4().hex, ImageStorage.THUMBNAIL, appearance=False)
             for face, templates in zip(found, await self._embed_new(found), strict=True)
@@ -187,7 +188,7 @@ class SetOperations(EnrolmentOperations):
 
     async def _faces_of(self, images: Sequence[bytes], crops: bool, liveness: bool) -> Sequence[CheckedFace]:
         if crops:
-            return [CheckedFace(_read_crop(image, index)) for index, image in enumerate(images)]
+            return [CheckedFace(face) for face in await in_thread(None, _read_crops, images)]
         return await self._checked(await self._detect_each(images, "one", liveness), liveness)
 
 
@@ -202,6 +203,10 @@ def _best_of(answers: Sequence[Sequence[Match]]) -> tuple[Match, ...]:
         if match.person is not None and (match.person.id not in best or best[match.person.id].score < match.score):
             best[match.person.id] = match
     return tuple(sorted(best.values(), key=lambda match: -match.score))
+
+
+def _read_crops(crops: Sequence[bytes]) -> list[DetectedFace]:
+    return [_read_crop(crop, index) for index, crop in enumerate(crops)]
 
 
 def _read_crop(image: bytes, index: int) -> DetectedFace:

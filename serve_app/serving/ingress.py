@@ -74,5 +74,6 @@ class Ingress(PythonHandle):
         """Stop background work, finish running calls of local stages, close the database."""
         await self._bulk.close()
         await self._reembedder.close()
+        self.context.upload_pool.shutdown(wait=False, cancel_futures=True)
         await self._local.close()
         self._keys.close()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from serve_app.cancellation import check_wanted, in_thread
 from serve_app.domain import Box, Detection, DetectOptions, Pixels
 from serve_app.observability.metrics import Metrics
 from serve_app.processors import cpu_count
@@ -59,9 +60,10 @@ class DetectorStage:
         def run() -> Result:
             # The slot is also held while the image is decoded and faces are aligned.
             with PROCESS_SLOTS.hold() if self._facts["provider"] == "cpu" else nullcontext():
+                check_wanted()  # for the slot it may have waited longer than its caller
                 return work(*args)
 
-        return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+        return await in_thread(self._executor, run)
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""

@@ -7,10 +7,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 from typing import Any, Literal
 
+from serve_app.cancellation import in_thread
 from serve_app.contracts import Matcher, Method, methods, named
 from serve_app.domain import (
     Enrolment,
@@ -124,9 +125,9 @@ class MatcherStage:
     async def _call(self, name: str, indexed: bool, *args: Any, **kwargs: Any) -> Any:
         self._start_upkeep()
         with self._metrics.operation(name):
-            call = partial(copy_context().run, getattr(self._gallery, name), *args, **kwargs)
             executor = self._indexing if indexed else self._recording
-            return await asyncio.get_running_loop().run_in_executor(executor, call)
+            # Only long reads look whether they are wanted: a write that was begun is made whole.
+            return await in_thread(executor, partial(getattr(self._gallery, name), *args, **kwargs))
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""

@@ -1,6 +1,7 @@
 """Image files: decoding to upright pixels, and JPEG encoding.
 
-Sizes are checked in the file's header before decoding, so that a small file that unpacks to gigabytes costs nothing.
+Sizes, and what else makes a small file dear to decode, are checked in the file's header before decoding. Between the
+attempts to decode a file, work that nobody waits for any more is ended.
 """
 
 from __future__ import annotations
@@ -16,22 +17,25 @@ import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.Image import DecompressionBombError, DecompressionBombWarning
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from serve_app.cancellation import check_wanted
 from serve_app.domain import ImageInfo, Pixels
 from serve_app.errors import ImageDimensions, ImageError, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
 from serve_app.vision import image_formats, jpeg, png, webp
 
-# The plugins are used directly: `PIL.Image.open` tries more formats and applies its own size limits.
+# The plugins are used directly: `PIL.Image.open` tries more formats and applies its own size limits. That of JPEG is
+# not used: it takes seconds for a file of millions of segments or fill bytes.
 _HEADER_READERS: dict[str, type[ImageFile]] = {
-    "JPEG": JpegImageFile,
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
 }
+
+_CLEANERS: dict[str, Callable[[bytes], bytes]] = {"PNG": png.essential, "WEBP": webp.ended}
+"""What is made of a file before it is read."""
 
 _COMPLETIONS: dict[str, Callable[[bytes], Sequence[bytes]]] = {
     "JPEG": jpeg.completions,
@@ -66,7 +70,7 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
         Facts about the file, with the upright size of the full image, and its pixels: uint8 (height, width, 3) BGR.
 
     Raises:
-        ImageTooLarge: more bytes or pixels than ``limits`` allow.
+        ImageTooLarge: more bytes or pixels than ``limits`` allow, or more scans or chunks than any usual file has.
         ImageFormatUnsupported: none of the four formats, or a JPEG of another kind than baseline and progressive.
         ImageDimensions: a side is shorter than ``limits.min_image_side``.
         ImageUndecodable: damaged, truncated or empty. A file whose last bytes are missing is decoded if all pixels are
@@ -76,18 +80,22 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
         text = f"The image has {len(data)} bytes; at most {limits.max_image_bytes} are accepted."
         raise ImageTooLarge(text, num_bytes=len(data), max_bytes=limits.max_image_bytes)
     container = _sniff(data)
-    content = webp.ended(data) if container == "WEBP" else data
-    width, height = _header_size(content, container)
+    content = _CLEANERS[container](data) if container in _CLEANERS else data
+    head = _jpeg_head(data) if container == "JPEG" else None
+    width, height = head[:2] if head is not None else _header_size(content, container)
     if width * height > limits.max_image_pixels:
         text = f"The image has {width} x {height} pixels; at most {limits.max_image_pixels} are accepted."
         raise ImageTooLarge(text, width=width, height=height, max_pixels=limits.max_image_pixels)
     if min(width, height) < limits.min_image_side:
         text = f"The image has {width} x {height} pixels; each side needs at least {limits.min_image_side}."
         raise ImageDimensions(text, width=width, height=height, min_side=limits.min_image_side)
+    if head is not None:
+        jpeg.check_scans(data, head, limits.max_image_pixels)
+    elif container == "PNG":
+        png.check_excess(content)
     fits = [n for n in _REDUCED if long_side and container == "JPEG" and max(width, height) >= n * long_side]
     reduction = max(fits, default=1)
     reduced = math.ceil(width / reduction), math.ceil(height / reduction)
-    content = png.essential(content) if container == "PNG" else content
     pixels = _decode(content, container, reduced, _REDUCED.get(reduction, cv2.IMREAD_COLOR))
     if (pixels.shape[1], pixels.shape[0]) != reduced:  # turned by its EXIF orientation
         width, height = height, width
@@ -112,6 +120,13 @@ def _sniff(data: bytes) -> str:
     return found.name
 
 
+def _jpeg_head(data: bytes) -> jpeg.Head:
+    try:
+        return jpeg.read_head(data)
+    except ValueError as error:
+        raise _undecodable(data, "JPEG") from error
+
+
 def _header_size(data: bytes, container: str) -> tuple[int, int]:
     try:
         with _HEADER_READERS[container](io.BytesIO(data)) as header:
@@ -134,6 +149,7 @@ def _decode(data: bytes, container: str, size: tuple[int, int], mode: int) -> Pi
 
 
 def _decoded(data: bytes, size: tuple[int, int], mode: int) -> Pixels | None:
+    check_wanted()
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     except cv2.error:

@@ -6,6 +6,9 @@ import struct
 import zlib
 from collections.abc import Sequence
 
+from serve_app.cancellation import check_wanted
+from serve_app.errors import ImageTooLarge, ImageUndecodable
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NEEDED_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IEND"})
 """Chunks that are kept once: header, palette, transparency of a palette or colour, orientation, end."""
@@ -15,6 +18,15 @@ CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 UNPACKED_AT_ONCE = 8 * 2**20
 """Bytes of pixels in memory while a stream is packed anew."""
+
+MOST_CHUNKS = 100_000
+"""Most chunks; they are walked over in 0.1 s. Pixels are mostly written in chunks of 8 kB and more."""
+
+MOST_HIDDEN = 2**19
+"""Compressed bytes that may follow the last pixel. A decoder unpacks them, each to up to 1,032 bytes: in 1 s."""
+
+FED_AT_ONCE = 2**16
+"""Compressed bytes that are unpacked at once when their length is checked."""
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, and steps, of the passes of an interlaced picture."""
@@ -26,11 +38,17 @@ def essential(data: bytes) -> bytes:
     libpng unpacks some of these and writes a log line for each faulty one; a small file could have a hundred thousand.
     A truncated file stays truncated, so that the decoder reports it. A chunk that is cut off gets the length that it
     has: for the one that it states OpenCV would take memory, up to 4 GB for a file of 50 bytes.
+
+    Raises ImageTooLarge for more than :data:`MOST_CHUNKS` chunks.
     """
     kept = [SIGNATURE]
     seen: set[bytes] = set()
     at = len(SIGNATURE)
+    number = 0
     while at + 8 <= len(data) and b"IEND" not in seen:
+        number += 1
+        if number > MOST_CHUNKS:
+            raise ImageTooLarge(f"The PNG file has more than {MOST_CHUNKS} chunks; save it anew.", format="PNG")
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind == b"IDAT" or (kind in NEEDED_ONCE and kind not in seen):
@@ -39,6 +57,44 @@ def essential(data: bytes) -> bytes:
         seen.add(kind)
         at = end
     return b"".join(kept)
+
+
+def check_excess(data: bytes) -> None:
+    """Refuse an essential file that unpacks to far more than its pixels: 16 MB can hide 16 GB behind them.
+
+    What is unpacked for this is the part that is needed to see that less than :data:`MOST_HIDDEN` can follow; of most
+    files nothing. Raises ImageUndecodable.
+    """
+    pieces: list[tuple[int, int]] = []
+    header = b""
+    at = len(SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IDAT":
+            pieces.append((at + 8, length))
+        elif kind == b"IHDR":
+            header = data[at + 8 : at + 8 + length]
+        at += 12 + length
+    left = sum(length for _, length in pieces)
+    if left <= MOST_HIDDEN or len(header) != 13 or header[9] not in CHANNELS:
+        return
+    size = _unpacked_size(header)
+    unpacker = zlib.decompressobj()
+    try:
+        for begin, length in pieces:
+            for start in range(begin, begin + length, FED_AT_ONCE):
+                fed = data[start : min(start + FED_AT_ONCE, begin + length)]
+                left -= len(fed)
+                while fed and size >= 0:
+                    size -= len(unpacker.decompress(fed, UNPACKED_AT_ONCE))
+                    fed = unpacker.unconsumed_tail
+                    check_wanted()
+                if unpacker.eof or left <= MOST_HIDDEN:
+                    return
+                if size < 0:
+                    raise ImageUndecodable("The PNG file is damaged: it has far more data than pixels.", format="PNG")
+    except zlib.error:
+        return  # the decoder reports it
 
 
 def completions(data: bytes) -> Sequence[bytes]:
@@ -75,6 +131,7 @@ def _repacked(packed: bytes, size: int) -> bytes:
     unpacker, packer = zlib.decompressobj(), zlib.compressobj(1)
     done: list[bytes] = []
     while size > 0:
+        check_wanted()
         piece = unpacker.decompress(packed, min(size, UNPACKED_AT_ONCE))
         if not piece:
             return b""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.cancellation import check_wanted
 from serve_app.domain import Pixels
 from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
@@ -172,6 +173,7 @@ class YuNet:
         return RawFaces(faces.boxes + np.array([left, top, 0, 0], np.float32), faces.landmarks + shift, faces.scores)
 
     def _detect_scaled(self, pixels: Pixels, scale: float, turned: int) -> RawFaces:
+        check_wanted()
         height, width = pixels.shape[:2]
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
         view = upright_view(resize(pixels, new_width, new_height), turned)

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 
-def request_bytes(url: str, method: str, path: str, key: str, **content: Any) -> bytes:
+def request_bytes(url: str, method: str, path: str, key: str, media_type: str = "", **content: Any) -> bytes:
     """An HTTP/1.1 request as it goes over the wire; ``content`` as httpx takes it."""
-    request = httpx.Request(method, f"{url}{path}", headers={"X-API-Key": key}, **content)
+    headers = {"X-API-Key": key, **({"Content-Type": media_type} if media_type else {})}
+    request = httpx.Request(method, f"{url}{path}", headers=headers, **content)
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + request.read()
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,19 +28,12 @@ from tests.faults.killing import KILLS
 from tests.faults.leaving import LeavingClient, request_bytes
 from tests.gallery.stores import check_consistent, embedded
 from tests.graph.service import RunningService, key_of_tenant
+from tests.waiting import await_true
 
 pytestmark = pytest.mark.slow
 
 PLACES = 12  # requests of the key at the same time
 PATH = "/v1/collections/staff/persons/"
-PATIENCE_S = 180  # of a busy machine
-
-
-def await_true(condition: Callable[[], bool], words: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not even after {PATIENCE_S} s: {words}"
-        time.sleep(0.02)
 
 
 class Served:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from typing import IO, Annotated, Any, Literal
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.bulk.upload import LINES, ZIP, read_lines, read_zip
+from serve_app.api.bulk.upload import LINES, ZIP, Read, UploadReader, read_lines, read_zip
 from serve_app.api.error_docs import BODY_ERRORS, error_docs
 from serve_app.api.native.access import EnrollKey
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
@@ -23,21 +22,17 @@ from serve_app.api.request_bodies import media_type, unsupported
 from serve_app.api.schemas.collections import QualityValue
 from serve_app.api.schemas.tasks import BulkLine, BulkOutcome, TaskView
 from serve_app.bulk.entries import LeftOut
-from serve_app.domain import BulkPerson, ImageStorage, Task
+from serve_app.domain import ImageStorage, Task
 from serve_app.errors import CollectionNotFound, TaskNotFound, TaskRunning
-from serve_app.settings import Limits
 
 router = APIRouter(tags=["bulk"])
 
-READERS: Mapping[str, Callable[[IO[bytes], Limits, list[LeftOut]], Generator[BulkPerson, None, None]]] = {
+READERS: Mapping[str, Read] = {
     ZIP: read_zip,
     "application/x-zip-compressed": read_zip,
     LINES: read_lines,
     "application/jsonl": read_lines,
 }
-BATCH_BYTES = 8 * 2**20
-"""Persons are handed to the gallery in batches of about this size."""
-
 MOST_SHOWN = 100
 """Most entries that were left out of which a task says why; the others are only counted."""
 
@@ -99,13 +94,9 @@ async def submit_bulk(
         "image_storage": image_storage and str(image_storage),
         "reject_below": reject_below,
     }
-    with tempfile.TemporaryFile() as file:  # unnamed, so that a crash leaves nothing behind
-        async for piece in request.stream():
-            await asyncio.to_thread(file.write, piece)
-        await asyncio.to_thread(file.seek, 0)
-        left_out: list[LeftOut] = []
-        with contextlib.closing(READERS[kind](file, context.settings.limits, left_out)) as people:
-            task = await _accept(context, key.tenant_id, name, options, people, left_out)
+    with contextlib.closing(UploadReader(READERS[kind], context.settings.limits, context.upload_pool)) as reader:
+        await reader.receive(request.stream())
+        task = await _accept(context, key.tenant_id, name, options, reader)
     return reply(TaskView.of(task), 202)
 
 
@@ -114,20 +105,19 @@ async def _accept(
     tenant: str,
     name: str,
     options: dict[str, Any],
-    people: Iterator[BulkPerson],
-    left_out: list[LeftOut],
+    reader: UploadReader,
 ) -> Task:
     matcher = context.service.matcher
-    first = await asyncio.to_thread(_batch, people)  # checks the whole upload, and fills left_out
+    first = await reader.batch()
     given = {key: value for key, value in options.items() if value is not None}
-    task = await matcher.begin_bulk(tenant, name, given, _described(left_out))
+    task = await matcher.begin_bulk(tenant, name, given, _described(reader.left_out))
     try:
         position = 0
         batch = first
         while batch:
             await matcher.add_bulk(tenant, task.id, position, batch)
             position += len(batch)
-            batch = await asyncio.to_thread(_batch, people)
+            batch = await reader.batch()
         return await matcher.start_bulk(tenant, task.id)
     except BaseException:
         # Also when the client has disconnected or the request timed out. The gallery's cleanup erases what was stored.
@@ -141,17 +131,6 @@ def _described(left_out: list[LeftOut]) -> dict[str, Any]:
         return {}
     shown = [{"file": entry.location[:500], "reason": entry.reason} for entry in left_out[:MOST_SHOWN]]
     return {"left_out": len(left_out), "left_out_files": shown}
-
-
-def _batch(people: Iterator[BulkPerson]) -> list[BulkPerson]:
-    batch: list[BulkPerson] = []
-    size = 0
-    for person in people:
-        batch.append(person)
-        size += len(person.payload)
-        if size >= BATCH_BYTES:
-            break
-    return batch
 
 
 @router.get(

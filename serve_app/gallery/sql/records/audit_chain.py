@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from serve_app.cancellation import check_wanted
 from serve_app.domain import AuditCheck, AuditEntry, Page
 from serve_app.gallery import checks
 from serve_app.gallery.sql.records.audit_check import DAMAGED, FORGET, Head, check, digest, missing_before, plain
@@ -141,6 +142,7 @@ def entries(connection: sa.Connection, chain: str) -> Iterator[AuditEntry]:
     """All entries of a chain, oldest first."""
     after = 0
     while True:
+        check_wanted()
         query = sa.select(audit_log).where(audit_log.c.chain == chain, audit_log.c.sequence > after)
         rows = connection.execute(query.order_by(audit_log.c.sequence).limit(1000)).all()
         yield from (to_entry(row) for row in rows)

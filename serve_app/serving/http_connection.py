@@ -49,6 +49,7 @@ class HttpConnection(HttpToolsProtocol):
         self.ws_protocol_class = None
         self._others = others
         self._bounds = others.bounds
+        self._most_headers = others.bounds.headers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -108,8 +109,9 @@ class HttpConnection(HttpToolsProtocol):
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
-        self.headers.append((name, value.rstrip(OPTIONAL_WHITESPACE)))
-        if len(self.headers) > self._bounds.headers:
+        headers = self.headers
+        headers.append((name, value.rstrip(OPTIONAL_WHITESPACE)))
+        if len(headers) > self._most_headers:
             raise Refused(431, self._head_too_large())
 
     def on_headers_complete(self) -> None:
@@ -136,7 +138,8 @@ class HttpConnection(HttpToolsProtocol):
         """The request is complete."""
         self._progressed = True
         self._upload = None
-        self._others.uploading.pop(self, None)
+        if self in self._others.uploading:
+            del self._others.uploading[self]
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -222,6 +225,7 @@ class HttpConnection(HttpToolsProtocol):
         if (
             cycle is None
             or not cycle.more_body
+            or self._due != NEVER  # it was answered already
             or self.flow.read_paused  # the service is the one that does not read
             or cycle.waiting_for_100_continue
         ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Security
 from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader
 
@@ -40,7 +40,7 @@ def refuse_two_keys(request: HTTPConnection, secret: str | None) -> None:
 
 
 class _OneKey(APIKeyHeader):
-    async def __call__(self, request: Request) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> str | None:
         secret = await super().__call__(request)
         refuse_two_keys(request, secret)
         return secret

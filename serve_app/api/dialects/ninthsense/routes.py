@@ -39,7 +39,7 @@ class _Basic(HTTPBasic):
             raise errors.KeyInvalid(
                 "The Authorization header is not HTTP Basic with the id and the secret of a key."
             ) from None
-        refuse_two_keys(request, sent and sent.password)
+        refuse_two_keys(request, sent.password if sent is not None else None)
         return sent
 
 

@@ -56,12 +56,13 @@ class Pace:
         return slow
 
 
-def room_for_connections(most: int) -> int:
-    """How many connections may be open: at most half of the free file descriptors, the other half is for files.
+def room_for_connections(most: int, connected: int) -> int:
+    """How many connections may be open: at most half of the file descriptors that are left to them and to files.
 
     Raises the process's soft limit of descriptors first, as far as it is needed and the hard limit allows.
+    ``connected`` is the number of connections that are open already.
     """
-    used = open_descriptors()
+    used = open_descriptors() - connected
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = used + 2 * most
     if soft < wanted:

@@ -33,7 +33,7 @@ class OpenConnections:
 
     def __init__(self, bounds: ConnectionBounds) -> None:
         self.bounds = bounds
-        self.most = room_for_connections(bounds.connections)
+        self._most = bounds.connections
         self.idle: dict[Connection, None] = {}
         self.uploading: dict[Connection, None] = {}
         self._all: set[Connection] = set()
@@ -45,13 +45,12 @@ class OpenConnections:
 
         Returns False if all are at work: then the new one must be refused.
         """
-        full = len(self._all) >= self.most
-        if full:
-            self._warn()
-        if full and not self._make_room():
-            return False
         if not self._all:
             self._look_later()
+        if len(self._all) >= self._most:
+            self._warn()
+            if not self._make_room():
+                return False
         self._all.add(connection)
         return True
 
@@ -71,6 +70,7 @@ class OpenConnections:
         return False
 
     def _look_later(self) -> None:
+        self._most = room_for_connections(self.bounds.connections, len(self._all))
         loop = asyncio.get_running_loop()
         self._look_due = loop.time() + self.bounds.look_s
         loop.call_at(self._look_due, self._look)

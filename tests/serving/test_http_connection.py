@@ -513,9 +513,9 @@ def test_half_of_the_free_descriptors_are_left_to_files(monkeypatch: pytest.Monk
     monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.__setitem__(slice(None), new))
     monkeypatch.setattr(connection_bounds, "open_descriptors", lambda: 200)
-    assert room_for_connections(100) == 100
+    assert room_for_connections(100, connected=50) == 100
     assert limits == [1000, 5000]
-    assert room_for_connections(1000) == 1000
-    assert limits == [2200, 5000], "the soft limit is raised as far as it is needed"
-    assert room_for_connections(100_000) == 2400
+    assert room_for_connections(1000, connected=50) == 1000
+    assert limits == [2150, 5000], "the soft limit is raised as far as it is needed"
+    assert room_for_connections(100_000, connected=0) == 2400
     assert limits == [5000, 5000]

@@ -274,6 +274,6 @@ def _unacknowledged(transport: asyncio.Transport) -> int:
     """Bytes that were handed to the kernel and that the client has not received, as far as the system tells."""
     try:
         answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:
+    except (OSError, ValueError):  # the system does not tell, or the socket is closed
         return 0
     return int(struct.unpack("i", answer)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from serve_app.serving.connection_bounds import ConnectionBounds, room_for_connections
@@ -70,19 +71,21 @@ class OpenConnections:
         return False
 
     def _look_later(self) -> None:
-        self._most = room_for_connections(self.bounds.connections, len(self._all))
+        with suppress(OSError):  # no descriptor is left to count them with
+            self._most = room_for_connections(self.bounds.connections, len(self._all))
         loop = asyncio.get_running_loop()
         self._look_due = loop.time() + self.bounds.look_s
         loop.call_at(self._look_due, self._look)
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
-        # If the process stood still, what has arrived in the meantime is read before anybody is called slow.
-        if now < self._look_due + self.bounds.look_s:
-            for connection in tuple(self._all):
-                connection.check(now)
+        in_time = now < self._look_due + self.bounds.look_s
         if self._all:
             self._look_later()
+        # If the process stood still, what has arrived in the meantime is read before anybody is called slow.
+        if in_time:
+            for connection in tuple(self._all):
+                connection.check(now)
 
     def _warn(self) -> None:
         now = asyncio.get_running_loop().time()

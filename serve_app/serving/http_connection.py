@@ -54,9 +54,8 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
-        if self._others.enter(self):
-            self._wait(self._bounds.head_s)
-        else:
+        self._due = self.loop.time() + self._bounds.head_s
+        if not self._others.enter(self):
             self._ended = True
             self.transport.write(_answer(503, "All connections are in use; try again in 1 s."))
             self.transport.close()
@@ -185,10 +184,9 @@ class HttpConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _wait(self, seconds: float) -> None:
-        """The service has nothing to do for this connection."""
+        """Wait for the client, for this time at most."""
         self._due = self.loop.time() + seconds
-        self._others.uploading.pop(self, None)
-        self._others.idle[self] = None
+        self._others.rest(self)
 
     def _end(self, status: int, text: str) -> None:
         """Refuse the request that is being read, and end the connection."""

@@ -38,34 +38,49 @@ class OpenConnections:
         self.idle: dict[Connection, None] = {}
         self.uploading: dict[Connection, None] = {}
         self._all: set[Connection] = set()
+        self._leaving: set[Connection] = set()  # those that made room, and are not closed yet
         self._look_due = 0.0
         self._warn_from = float("-inf")
 
     def enter(self, connection: Connection) -> bool:
-        """Add a connection, which another one makes room for if there are too many.
+        """Add a connection, for which another one makes room if there are too many.
 
-        Returns False if all are at work: then the new one must be refused.
+        Connections at work do not make room; beyond half as many again the new one must be refused: returns False.
         """
         if not self._all:
             self._look_later()
-        if len(self._all) >= self._most:
+        if self._open >= self._most:
             self._warn()
-            if not self._make_room():
+            if not self._make_room() and self._open >= self._most * 3 // 2:
                 return False
         self._all.add(connection)
+        self.idle[connection] = None
         return True
+
+    def rest(self, connection: Connection) -> None:
+        """The connection's requests are answered; it makes room if there are too many."""
+        self.uploading.pop(connection, None)
+        self.idle[connection] = None
+        if self._open > self._most:
+            self._make_room()
 
     def leave(self, connection: Connection) -> None:
         """The connection was closed."""
         self._all.discard(connection)
+        self._leaving.discard(connection)
         self.idle.pop(connection, None)
         self.uploading.pop(connection, None)
+
+    @property
+    def _open(self) -> int:
+        return len(self._all) - len(self._leaving)
 
     def _make_room(self) -> bool:
         for waiting in (self.idle, self.uploading):
             if waiting:
                 oldest = next(iter(waiting))
                 del waiting[oldest]
+                self._leaving.add(oldest)
                 oldest.make_room()
                 return True
         return False
@@ -95,5 +110,5 @@ class OpenConnections:
                 "%d connections are open, which is the limit: for each new one, the one that has been idle for longest "
                 "is closed. The limit is the setting ingress.max_connections, at most half of the free file "
                 "descriptors.",
-                len(self._all),
+                self._open,
             )

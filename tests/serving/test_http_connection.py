@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -455,20 +455,26 @@ def test_the_oldest_idle_connection_makes_room(serving: Serving) -> None:
 
 def test_after_the_idle_ones_the_oldest_upload_makes_room_and_then_new_ones_are_refused(serving: Serving) -> None:
     served = serving(replace(UNHURRIED, connections=2))
-    with served.connect(post(10)) as first, served.connect(post(10)) as second:
+    hold = GET.replace(b"/echo", b"/hold")
+    with ExitStack() as stack:
+        connect = lambda start: stack.enter_context(served.connect(start))  # noqa: E731
+        uploads = [connect(post(10)) for _ in range(2)]
         for _ in range(2):
             assert served.app.begun.acquire(timeout=PATIENCE_S)
-        with served.connect(GET.replace(b"/echo", b"/hold")) as busy:
-            assert refused(first)[0] == 503
+        busy = []
+        for upload in (*uploads, None):  # the third one is beyond the bound, which nobody can make room for
+            busy.append(connect(hold))
             assert served.app.begun.acquire(timeout=PATIENCE_S)
-            with served.connect(GET.replace(b"/echo", b"/hold")) as also_busy:
-                assert refused(second)[0] == 503
-                assert served.app.begun.acquire(timeout=PATIENCE_S)
-                with served.connect() as new:
-                    status, headers, _ = answer_of(new)
-                    assert (status, headers["retry-after"]) == (503, "1")
-                served.free()
-                assert answer_of(busy)[0] == answer_of(also_busy)[0] == 200
+            if upload is not None:
+                assert refused(upload)[0] == 503
+        status, headers, _ = answer_of(connect(b""))
+        assert (status, headers["retry-after"]) == (503, "1")
+        served.free()
+        assert [answer_of(each)[0] for each in busy] == [200] * 3
+        assert [is_over(each) for each in busy[:1]] == [True], "the bound holds again"
+        for each in busy[1:]:
+            each.sendall(GET)
+            assert answer_of(each)[0] == 200
 
 
 def test_hundreds_of_half_requests_keep_nobody_out(serving: Serving) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import socket
 import struct
 import termios
 from typing import Any
@@ -19,6 +20,7 @@ from serve_app.serving.open_connections import OpenConnections
 
 NEVER = float("inf")
 OPTIONAL_WHITESPACE = b" \t"
+LINGER_0 = struct.pack("ii", 1, 0)
 
 
 class Refused(Exception):
@@ -154,6 +156,8 @@ class HttpConnection(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """End the connection if its client takes too long."""
         if self._reads_too_slowly(now):
+            # The kernel drops its part of the answer, too, and tells the client.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
             self.transport.abort()
         elif now >= self._due:
             if self._in_head and not self._ended:
@@ -203,11 +207,11 @@ class HttpConnection(HttpToolsProtocol):
             if not self._abandon():
                 self.transport.close()
                 return
-        self._unfinished = 0
-        self._wait(self._bounds.dropping_s)
         self.transport.write(_answer(status, text))
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self._unfinished = 0
+        self._wait(self._bounds.dropping_s)
 
     def _abandon(self) -> bool:
         """Tell the request in progress, if any, that its client is gone. Returns whether it can still be answered."""

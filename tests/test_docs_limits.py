@@ -26,6 +26,9 @@ from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks, persons, search, unassigned_faces, unknowns
 from serve_app.gallery.jobs import bulk_uploads, tasks
 from serve_app.service import image_sets
+from serve_app.serving.connection_bounds import ConnectionBounds
+from serve_app.serving.http_server import KEEP_ALIVE_S
+from serve_app.settings import IngressSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTION = (ROOT / "docs/configuration.md").read_text("utf-8").partition("\n## Fixed limits\n")[2].partition("\n## ")[0]
@@ -167,3 +170,19 @@ def test_the_policys_table_has_its_fields_and_defaults() -> None:
     text = (ROOT / "docs/concepts.md").read_text("utf-8").partition("\n## Collection policy\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| `?([\w.]+)`? \|", text, re.MULTILINE))
     assert rows == {field.name: written(field.default) for field in dataclasses.fields(CollectionPolicy)}
+
+
+def test_the_bounds_of_connections_in_the_security_document_are_those_of_the_code() -> None:
+    text = (ROOT / "docs/security.md").read_text("utf-8").partition("\n### Connections\n")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| (?!what |---)(.*?) \| (.*?) \|", text, re.MULTILINE))
+    bounds = ConnectionBounds()
+    assert {name: list(map(int, re.findall(r"\d+", row))) for name, row in rows.items()} == {
+        "first line and headers": [bounds.head_bytes // 1024, bounds.headers],
+        "a head": [bounds.head_s],
+        "a body": [bounds.stalled_s, bounds.bytes_per_second // 1024, bounds.stalled_s],
+        "the reading of an answer": [],
+        "a connection without a request": [KEEP_ALIVE_S],
+        "open connections": [],
+        "requests on one connection that wait for the answer to an earlier one": [bounds.pipelined],
+    }
+    assert IngressSettings().max_connections == bounds.connections

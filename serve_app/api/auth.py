@@ -9,18 +9,45 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Security
+from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader
 
 from serve_app.api.api_context import ApiContext, Context
 from serve_app.domain import ApiKey, Role
-from serve_app.errors import KeyInvalid, KeyMissing, RoleInsufficient
+from serve_app.errors import InvalidRequest, KeyInvalid, KeyMissing, RoleInsufficient
 from serve_app.request_context import current
 
 MAX_SECRET = 1000
 """Characters; a longer secret is refused without a look into the key store."""
 
-api_key_header = APIKeyHeader(
-    name="X-API-Key", scheme_name="ApiKey", description="An API key of this service.", auto_error=False
+API_KEY = "X-API-Key"
+AUTHORIZATION = "Authorization"
+
+
+def refuse_two_keys(request: HTTPConnection, secret: str | None) -> None:
+    """Raise InvalidRequest if the request has another key than ``secret``, the one that counts.
+
+    A proxy in front may take another one of two keys than this service.
+    """
+    sent = request.headers
+    for name in (API_KEY, AUTHORIZATION):
+        if len(sent.getlist(name)) > 1:
+            raise InvalidRequest(f"The header {name} was sent more than once; one was expected.")
+    scheme, _, token = sent.get(AUTHORIZATION, "").partition(" ")
+    others = [sent.get(API_KEY), token.strip() if scheme.lower() == "bearer" else None]
+    if secret and any(other not in (None, "", secret) for other in others):
+        raise InvalidRequest(f"Two different keys were sent, in {API_KEY} and in {AUTHORIZATION}; one was expected.")
+
+
+class _OneKey(APIKeyHeader):
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        secret = await super().__call__(request)
+        refuse_two_keys(request, secret)
+        return secret
+
+
+api_key_header = _OneKey(
+    name=API_KEY, scheme_name="ApiKey", description="An API key of this service.", auto_error=False
 )
 
 

@@ -99,7 +99,7 @@ class RequestGuard:
                 with self._admitted(scope, bounded, bounds) as admitted:
                     await self._within(bounds.timeout_s, scope, admitted, send_with_id)
         except ClientDisconnect:
-            logger.info("request %s: the client disconnected", request_id)
+            logger.debug("request %s: the client disconnected", request_id)
         except Exception as error:
             if started:
                 raise

@@ -23,6 +23,7 @@ from serve_app.observability.metrics import ServeMetrics, StoreMetrics, http_obs
 from serve_app.process_environment import QUIET, REPLICA_ENVIRONMENT
 from serve_app.request_context import RequestContext, enter
 from serve_app.serving.call_batching import Call, Outcome
+from serve_app.serving.connection_bounds import ConnectionBounds
 from serve_app.serving.http_server import HttpServer
 from serve_app.serving.ingress import Ingress
 from serve_app.serving.ray_private import LateAsgiApp, set_serve_request, set_serve_request_id
@@ -101,7 +102,8 @@ class IngressReplica(Ingress, LateAsgiApp):
         app = super().build_http_app()
         if self._options.listener is not None:
             listening = receive_socket(self._options.listener)
-            self._server = HttpServer(in_serve_context(app), listening, http_observer())
+            bounds = ConnectionBounds(connections=self._options.max_connections)
+            self._server = HttpServer(in_serve_context(app), listening, http_observer(), bounds)
         return app
 
     async def check_health(self) -> None:

@@ -10,28 +10,19 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serve_app.serving.connection_bounds import ConnectionBounds
+from serve_app.serving.http_connection import HttpConnection
+from serve_app.serving.open_connections import OpenConnections
 
 KEEP_ALIVE_S = 90
 """Keep-alive timeout in seconds, as in Ray Serve's proxy: longer than load balancers usually keep a connection."""
 
 CLIENT_GONE = 499
-
-MAX_HEAD_BYTES = 64 * 2**10
-"""Bytes of a request's first line and headers, not counting what one read from the connection brings more."""
-
-DROPPED_HEAD_BYTES = 16 * 2**20
-DROPPING_S = 5.0
-"""Bytes and seconds that are read after the refusal, so that a client that writes everything first sees it."""
-
-_TEXT = f"The first line and the headers of a request may have at most {MAX_HEAD_BYTES} bytes.\n".encode()
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: text/plain\r\n"
-    b"content-length: %d\r\n\r\n%b" % (len(_TEXT), _TEXT)
-)
 
 Observer = Callable[[str, str, int, float], None]
 """Called after each request with method, route pattern (empty if there is none), status and seconds."""
@@ -43,16 +34,26 @@ class HttpServer:
     Args:
         listening: the listening socket; the server closes it at the end.
         observe: called after each request.
+        bounds: of its connections.
+        keep_alive_s: seconds after which a connection without a request is closed.
     """
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, observe: Observer = lambda *_: None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        observe: Observer = lambda *_: None,
+        bounds: ConnectionBounds | None = None,
+        keep_alive_s: int = KEEP_ALIVE_S,
+    ) -> None:
+        connections = OpenConnections(bounds or ConnectionBounds())
         config = uvicorn.Config(
             CancelOnDisconnect(app, observe),
-            http=_BoundedHead,
+            http=partial(HttpConnection, connections),  # type: ignore[arg-type]  # uvicorn only calls it
             lifespan="off",
             access_log=False,
             log_config=None,
-            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_keep_alive=keep_alive_s,
             server_header=False,
         )
         self._server = _Server(config)
@@ -73,40 +74,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         """Leave signals alone: they belong to the process, not to this server."""
         return contextlib.nullcontext()
-
-
-class _BoundedHead(HttpToolsProtocol):
-    """Refuses endless headers, which the parser would collect, at a cost that grows with the square of their length."""
-
-    _in_head = _began = _refused = False
-    _read = 0
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head = self._began = True
-        self._read = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """The headers are complete."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come; those of a head that an earlier read began are counted."""
-        if self._refused:
-            self._read += len(data)
-            if self._read > DROPPED_HEAD_BYTES:
-                self.transport.close()
-            return
-        self._began = False
-        super().data_received(data)
-        if self._in_head and not self._began:
-            self._read += len(data)
-            if self._read > MAX_HEAD_BYTES:
-                self._refused = True
-                self.transport.write(HEAD_TOO_LARGE)
-                self.loop.call_later(DROPPING_S, self.transport.close)
 
 
 class CancelOnDisconnect:

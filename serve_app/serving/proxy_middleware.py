@@ -1,4 +1,4 @@
-"""Middleware of Ray Serve's proxy: turns the proxy's own errors into the service's 503.
+"""Ray Serve's proxy: bounds of its connections, and a middleware that turns its own errors into the service's 503.
 
 The proxy listens shortly before it knows the application, and answers every path with 404 until then; a client that
 deletes a person would conclude that there is no such person. When the replica that works on a request dies, the proxy
@@ -8,20 +8,39 @@ sends no response, which the server below it turns into a 500.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import HTTP_PROTOCOLS
 
 from serve_app.errors import Unavailable
+from serve_app.serving.connection_bounds import ConnectionBounds
+from serve_app.serving.http_connection import HttpConnection
+from serve_app.serving.open_connections import OpenConnections
 
 RETRY_AFTER_S = 1
 
 
 def middlewares() -> list[Middleware]:
-    """The proxy's middlewares, for ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``."""
+    """The proxy's middlewares, for ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``.
+
+    The proxy calls this before it makes its uvicorn server, so the server takes the protocol that is set here.
+    """
+    HTTP_PROTOCOLS["auto"] = f"{__name__}:bounded_connection"
     return [Middleware(ProxyAnswers)]
+
+
+def bounded_connection(**uvicorn: Any) -> HttpConnection:
+    """The protocol of a connection to this process's proxy, with the default bounds: it does not know the settings."""
+    return HttpConnection(_connections(), **uvicorn)
+
+
+@cache
+def _connections() -> OpenConnections:
+    return OpenConnections(ConnectionBounds())
 
 
 class ProxyAnswers:

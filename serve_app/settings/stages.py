@@ -44,6 +44,8 @@ class IngressSettings(StageSettings):
         max_in_flight_per_key: limit on the requests of one API key among these; 0 for none.
         request_timeout_s: seconds after which a request, its upload included, ends with 503. Must be below Serve's
             ``http_options.request_timeout_s``, whose response has no error body.
+        max_connections: most connections that the replica keeps open with ``own_port``, and at most half of the free
+            file descriptors; the one that has been idle for longest makes room for a new one.
         own_port: under ``facegraph serve`` the only ingress replica accepts connections itself, and Serve's proxy is
             not started.
         listener: socket path from which the replica then gets its listening socket (``serving/socket_handoff.py``);
@@ -55,6 +57,7 @@ class IngressSettings(StageSettings):
     overload_in_flight: int = Field(0, ge=0)
     max_in_flight_per_key: int = Field(0, ge=0)
     request_timeout_s: float = Field(55.0, gt=0)
+    max_connections: int = Field(2048, ge=16, le=100_000)
     own_port: bool = False
     listener: Path | None = None
 

@@ -197,9 +197,9 @@ def test_what_is_no_long_header_is_served(world: World, port: int) -> None:
         assert connection.sock is not None
     connection.close()
     with socket.create_connection(("127.0.0.1", port), timeout=60) as pipelined:
-        pipelined.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3_000)
+        pipelined.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 16)
         answers = b""
-        while answers.count(b"HTTP/1.1 200") < 3_000:
+        while answers.count(b"HTTP/1.1 200") < 16:
             piece = pipelined.recv(1 << 20)
             assert piece
             answers += piece

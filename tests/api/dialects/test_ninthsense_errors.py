@@ -41,6 +41,16 @@ def test_who_calls_must_show_a_keys_id_and_secret(kyc: Client) -> None:
     assert kyc.request("GET", url).status_code == 200
 
 
+def test_two_keys_are_refused(kyc: Client) -> None:
+    url = "/face/index/details"
+    other = kyc.world.search["X-API-Key"]
+    for headers in ({"X-API-Key": other}, {"X-API-Key": "wrong"}):
+        assert failure(kyc.request("GET", url, headers=headers)) == (400, "invalid_request")
+    assert kyc.request("GET", url, headers={"X-API-Key": kyc.auth[1]}).status_code == 200
+    twice = [("Authorization", "Basic YTpi"), ("Authorization", "Basic YTpj")]
+    assert failure(kyc.request("GET", url, auth=None, headers=twice)) == (400, "invalid_request")
+
+
 def test_every_path_asks_for_the_key(world: World) -> None:
     for method, path in (
         ("GET", "/face/index/details"),

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from serve_app import errors
 from serve_app.api.api_context import ApiContext, Context
-from serve_app.api.auth import authenticate
+from serve_app.api.auth import authenticate, refuse_two_keys
 from serve_app.api.dialects.ninthsense import responses
 from serve_app.api.dialects.ninthsense.errors import failures
 from serve_app.api.dialects.ninthsense.requests import NinthSenseMatchForm, NinthSenseSearchForm
@@ -35,11 +35,13 @@ EXAMPLE_ID = "5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"
 class _Basic(HTTPBasic):
     async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:  # type: ignore[override]
         try:
-            return await super().__call__(request)
+            sent = await super().__call__(request)
         except HTTPException:
             raise errors.KeyInvalid(
                 "The Authorization header is not HTTP Basic with the id and the secret of a key."
             ) from None
+        refuse_two_keys(request, sent.password if sent is not None else None)
+        return sent
 
 
 basic = _Basic(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import NamedTuple, NoReturn
@@ -238,7 +237,8 @@ class Places:
         self.work = Admission(clock)
         self.work_of: dict[str, Admission] = {}  # by key
         self.uploads, self.answers = Room(), Room()
-        self.held: Counter[str] = Counter()  # bytes of bodies, by owner
+        self.held = 0  # bytes of bodies
+        self.held_by: dict[str, int] = {}  # owner
         self._refused: dict[int, str] = {}  # hash of a sent key -> its id
 
     def turn_away(self, visit: Visit) -> None:
@@ -305,29 +305,31 @@ class Places:
             return
         bounds, owner = visit.bounds, visit.owner
         share = bounds.held_of_key if owner else bounds.held // PART_OF_STRANGERS
-        if owner and self.held[owner] + number > share:
+        if owner and self.held_by.get(owner, 0) + number > share:
             raise RateLimited(
                 f"The bodies of this API key's requests may have {share} bytes together; try again in 1 s.",
                 limit=share,
                 retry_after_s=1,
             )
-        while self.held[owner] + number > share or self.held.total() + number > bounds.held:
+        while self.held + number > bounds.held or self.held_by.get(owner, 0) + number > share:
             oldest = self.uploads.oldest(STRANGERS)
             if oldest is None or oldest is visit:
                 raise Overloaded("The bodies of all requests have too many bytes; try again in 1 s.", retry_after_s=1)
             self._end(oldest)
         visit.held += number
-        self.held[owner] += number
+        self.held += number
+        self.held_by[owner] = self.held_by.get(owner, 0) + number
 
     def release(self, visit: Visit) -> None:
         """A request gives its place in a room and its bytes back."""
         if visit.room is not None:
             visit.room.remove(visit)
         if visit.held:
-            self.held[visit.owner] -= visit.held
+            self.held -= visit.held
+            left = self.held_by.pop(visit.owner) - visit.held
+            if left:
+                self.held_by[visit.owner] = left
             visit.held = 0
-            if not self.held[visit.owner]:
-                del self.held[visit.owner]
 
     def _room_of_key(self, bounds: Bounds) -> tuple[int, int]:
         """The requests of one key that may be in work, and those in an overload by it."""

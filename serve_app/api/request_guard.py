@@ -128,8 +128,10 @@ class RequestGuard:
 
 def _takes_time(start: Message) -> bool:
     """Whether sending the answer depends on how its client reads: a stream, or more than the buffers hold."""
-    length = next((value for name, value in start["headers"] if name == b"content-length"), b"")
-    return not length.isdigit() or int(length) > BUFFERED_BYTES
+    for name, value in start["headers"]:
+        if name == b"content-length":
+            return int(value) > BUFFERED_BYTES
+    return True
 
 
 def is_watching(scope: Scope) -> bool:
@@ -152,8 +154,9 @@ def in_its_place(visit: Visit, receive: Receive, content_length: bytes, chunked:
     It raises RateLimited or Overloaded if there is none.
     """
     declared = int(content_length) if content_length.isdigit() else 0
-    waits = bool(declared) or chunked  # else there is no body
-    begun = False
+    if not declared and not chunked:
+        return receive
+    waits, begun = True, False
 
     async def placed() -> Message:
         nonlocal waits, begun

@@ -70,7 +70,7 @@ class Crowd(World):
         assert self.places.work.working == 0
         assert all(not own.working for own in self.places.work_of.values())
         assert (self.places.uploads.number, self.places.answers.number) == (0, 0)
-        assert not self.places.held
+        assert (self.places.held, self.places.held_by) == (0, {})
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_the_bytes_of_all_bodies_are_bounded_and_released(crowd: Crowd, declared
                 client.send(bytes(piece))
         await until(lambda: sum(client.status == 429 for client in idle) >= 64 - 32)
         await until(lambda: all(client.status or not client._inbox.qsize() for client in idle))
-        assert crowd.places.held.total() <= BOUNDS.held_of_key
+        assert crowd.places.held <= BOUNDS.held_of_key
         assert await crowd.search_with(crowd.enroll) == 200
         refused = next(client for client in idle if client.status)
         assert "bytes" in json.loads(refused.body)["error"]["message"]
@@ -263,7 +263,7 @@ def test_bodies_of_strangers_make_way(crowd: Crowd) -> None:
         idle = [crowd.upload("/facepp/v3/detect", declared=large) for _ in range(STRANGERS_SHARE)]
         fit = BOUNDS.held // 4 // large
         await until(lambda: sum(bool(client.status) for client in idle) == STRANGERS_SHARE - fit)
-        assert crowd.places.held.total() == fit * large
+        assert crowd.places.held == fit * large
         await leave(idle)
         crowd.assert_empty()
 

@@ -18,7 +18,7 @@ from contextvars import ContextVar, Token
 from typing import NamedTuple, NoReturn
 
 from serve_app.api.admission_control import Admission
-from serve_app.errors import Overloaded, RateLimited
+from serve_app.errors import Overloaded
 from serve_app.settings import Settings, Topology
 from serve_app.vision import cpu_slots
 
@@ -123,15 +123,12 @@ class Visit:
             self._places.release(self)
 
     def arrive(self) -> None:
-        """Refuse the request at once if it would find no place later. Raises Overloaded or RateLimited."""
+        """Refuse the request at once if it would find no place later. Raises Overloaded."""
         with self._places.lock:
             self._places.turn_away(self)
 
     def prove(self, key_id: str) -> None:
-        """The key is proven: the request is in work, unless its body is on the way.
-
-        Raises Overloaded or RateLimited.
-        """
+        """The key is proven: the request is in work, unless its body is on the way. Raises Overloaded."""
         places = self._places
         with places.lock:
             if self.owner or self.left:
@@ -146,10 +143,7 @@ class Visit:
                 room.add(self)
 
     def upload(self, declared: int) -> None:
-        """The body is on the way, and has this number of bytes; 0 if it is not known.
-
-        Raises Overloaded or RateLimited.
-        """
+        """The body is on the way, and has this number of bytes; 0 if it is not known. Raises Overloaded."""
         places = self._places
         with places.lock:
             if self.room is not None:  # answered already
@@ -159,7 +153,7 @@ class Visit:
             places.hold(self, declared)
 
     def received(self, number: int, last: bool) -> None:
-        """This number of bytes came that was not declared. Raises Overloaded or RateLimited."""
+        """This number of bytes came that was not declared. Raises Overloaded."""
         places = self._places
         with places.lock:
             if self.ended:
@@ -187,7 +181,7 @@ _current: ContextVar[Visit | None] = ContextVar("visit", default=None)
 
 
 def prove(key_id: str) -> None:
-    """The current request has proven this key. Raises RateLimited or Overloaded if no work on it may start."""
+    """The current request has proven this key. Raises Overloaded if no work on it may start."""
     visit = _current.get()
     if visit is not None:
         visit.prove(key_id)
@@ -306,7 +300,7 @@ class Places:
         bounds, owner = visit.bounds, visit.owner
         share = bounds.held_of_key if owner else bounds.held // PART_OF_STRANGERS
         if owner and self.held_by.get(owner, 0) + number > share:
-            raise RateLimited(
+            raise Overloaded(
                 f"The bodies of this API key's requests may have {share} bytes together; try again in 1 s.",
                 limit=share,
                 retry_after_s=1,
@@ -353,7 +347,7 @@ def _refuse_all() -> NoReturn:
 
 
 def _refuse_key(number: int, where: str = "in work") -> NoReturn:
-    raise RateLimited(
+    raise Overloaded(
         f"This API key has {number} requests {where}, which is its share; try again in 1 s.",
         limit=number,
         retry_after_s=1,

@@ -131,7 +131,7 @@ def _takes_time(start: Message) -> bool:
     for name, value in start["headers"]:
         if name == b"content-length":
             return int(value) > BUFFERED_BYTES
-    return True
+    return start["status"] not in (204, 304)  # these have no body
 
 
 def is_watching(scope: Scope) -> bool:
@@ -151,7 +151,7 @@ def request_id_of(scope: Scope) -> str:
 def in_its_place(visit: Visit, receive: Receive, content_length: bytes, chunked: bool) -> Receive:
     """A ``receive`` during which the request holds a place for its upload, and the bytes of its body.
 
-    It raises RateLimited or Overloaded if there is none.
+    It raises Overloaded if there is none.
     """
     declared = int(content_length) if content_length.isdigit() else 0
     if not declared and not chunked:

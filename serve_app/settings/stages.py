@@ -45,8 +45,8 @@ class IngressSettings(StageSettings):
         overload_in_flight: during overload, most requests that are worked on, so that admitted requests do not wait for
             the whole queue; 0 takes two per processor if all stages share one process, otherwise ``max_in_flight``.
         max_in_flight_per_key: share of one API key of each of these; 0 for all. Unless it is set, two thirds.
-        max_in_flight_bytes: bytes of the bodies of all requests in one replica, as declared or as received; at least one
-            body of ``limits.max_body_bytes`` always fits.
+        max_in_flight_bytes: bytes of the bodies of all requests in one replica, declared or received; at least one
+            body always fits.
         request_timeout_s: seconds after which a request, its upload included, ends with 503. Must be below Serve's
             ``http_options.request_timeout_s``, whose response has no error body.
         own_port: under ``facegraph serve`` the only ingress replica accepts connections itself, and Serve's proxy is

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from serve_app.api.app import create_app
 from serve_app.api.dialects import ALL
+from serve_app.api.native import tasks
 from serve_app.api.places import Places, Visit, bounds_of
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import Overloaded
@@ -193,7 +194,8 @@ def test_a_full_room_of_uploads_ends_those_without_a_key_first(crowd: Crowd) -> 
     run(scenario)
 
 
-def test_event_streams_hold_no_place_of_the_graph(crowd: Crowd) -> None:
+def test_event_streams_hold_no_place_of_the_graph(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "PERIOD_S", 1000)
     task = crowd.call("POST", "/v1/collections/staff/duplicates", crowd.enroll).json()["id"]
 
     async def scenario() -> None:

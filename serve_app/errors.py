@@ -219,7 +219,7 @@ class RateLimited(FacegraphError, code="rate_limited", status=429):
 
 
 class Overloaded(FacegraphError, code="overloaded", status=429):
-    """A stage's queue is full; ``details["retry_after_s"]`` says how many seconds to wait."""
+    """A queue is full, or the API key's share of it; ``details["retry_after_s"]`` says how many seconds to wait."""
 
 
 class Unavailable(FacegraphError, code="unavailable", status=503):

@@ -1,4 +1,4 @@
-"""Admission control: how many requests may be in progress, in normal operation and in an overload.
+"""Admission control: how many requests may be in work, in normal operation and in an overload.
 
 A fixed number of clients that each wait for their answer makes a queue that never grows beyond their number, and all of
 them are served. Requests that arrive faster than they can be served fill any queue, and from then on every admitted
@@ -33,60 +33,59 @@ MOST_WINDOWS = 32
 
 
 class Admission:
-    """Counts the requests of one replica and decides which are admitted. Used from one event loop."""
+    """Counts requests in work, those of one key or all of one replica, and decides which are admitted.
+
+    In an overload fewer than ``few`` may be in work, otherwise fewer than ``most``.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._present = 0
-        self._working = 0
-        self._overloaded = False
+        self.working = 0
+        self.overloaded = False
         self._since = float("-inf")  # when the window began, or when the last overload ended
         self._arrived = self._refused = 0
         self._calm = 0
         self._needed = 1
 
-    def enter(self, most: int, few: int) -> bool:
-        """Whether a request is admitted: fewer than ``most`` are present, in an overload fewer than ``few`` in work.
-
-        An admitted request must :meth:`leave`.
-        """
-        self._close_window()
-        self._arrived += 1
-        if self._present >= most or not self._has_room(few):
-            self._refuse()
+    def turns_away(self, most: int, few: int) -> bool:
+        """Whether a request that has arrived finds no room; then it counts as refused."""
+        if self.overloaded:
+            self._close_window()
+        if self._has_room(most, few):
             return False
-        self._present += 1
+        self._arrived += 1
+        self._refuse()
         return True
 
-    def start(self, few: int) -> bool:
-        """Whether work on an admitted request may start, now that its body is here. Started work must :meth:`end`."""
-        if not self._has_room(few):
+    def start(self, most: int, few: int, again: bool = False) -> bool:
+        """Whether work on a request may start. Started work must :meth:`end`; it may start ``again`` after that."""
+        if self.overloaded:
+            self._close_window()
+        if not again:
+            self._arrived += 1
+        if not self._has_room(most, few):
             self._refuse()
             return False
-        self._working += 1
+        self.working += 1
         return True
 
     def end(self) -> None:
         """Work on a request has ended."""
-        self._working -= 1
+        self.working -= 1
 
-    def leave(self) -> None:
-        """An admitted request has been answered or has failed."""
-        self._present -= 1
-
-    def _has_room(self, few: int) -> bool:
-        return not self._overloaded or self._working < few
+    def _has_room(self, most: int, few: int) -> bool:
+        return self.working < (few if self.overloaded else most)
 
     def _refuse(self) -> None:
-        if not self._overloaded:
+        if not self.overloaded:
             again = self._clock() - self._since < RELAPSE_S
             self._needed = min(2 * self._needed, MOST_WINDOWS) if again else 1
-            self._overloaded, self._calm = True, 0
+            self.overloaded, self._calm = True, 0
             self._since, self._arrived, self._refused = self._clock(), 1, 0
         self._refused += 1
 
     def _close_window(self) -> None:
-        if self._overloaded and self._clock() - self._since >= WINDOW_S:
+        if self._clock() - self._since >= WINDOW_S:
             self._calm = self._calm + 1 if self._refused <= FEW_REFUSED * self._arrived else 0
-            self._overloaded = self._calm < self._needed
+            self.overloaded = self._calm < self._needed
             self._since, self._arrived, self._refused = self._clock(), 0, 0

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from serve_app.api.image_url import ImageFetcher
-from serve_app.api.key_limits import ConcurrencyLimit, RateLimiter
+from serve_app.api.key_limits import RateLimiter
+from serve_app.api.places import Bounds, bounds_of
 from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import RecentStatistics
@@ -59,7 +60,7 @@ class ApiContext:
         info: static, JSON-ready facts for ``GET /v1/info``: versions, models, thresholds.
         fetcher: replaces the default downloader of images.
         by_url: downloads images given by ``image_url``.
-        concurrency: counts the concurrent requests of each key in this replica.
+        bounds: limits of requests, by the settings.
         statistics: recent calls of each stage, by the stage's name.
         replicas: returns the number of replicas of each deployment; None without Ray Serve. Blocks.
         upload_pool: threads that read uploads of many persons, so that these keep no other request from a thread.
@@ -71,14 +72,14 @@ class ApiContext:
     info: Mapping[str, Any]
     fetcher: InitVar[ImageFetcher | None] = None
     by_url: ImageFetcher = field(init=False)
-    concurrency: ConcurrencyLimit = field(init=False)
+    bounds: Bounds = field(init=False)
     statistics: Mapping[str, RecentStatistics] = field(default_factory=dict)
     replicas: ReplicaStates | None = None
     rates: RateLimiter = field(default_factory=RateLimiter)
     upload_pool: Executor = field(default_factory=lambda: ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload"))
 
     def __post_init__(self, fetcher: ImageFetcher | None) -> None:
-        self.concurrency = ConcurrencyLimit(self.settings.ingress.max_in_flight_per_key)
+        self.bounds = bounds_of(self.settings)
         self.by_url = fetcher or ImageFetcher(self.settings.image_urls, self.settings.limits.max_image_bytes)
 
     @property

@@ -27,17 +27,14 @@ from serve_app.api.errors import from_http_exception, from_validation
 from serve_app.api.http_methods import HeadAsGet, allowed_methods, options
 from serve_app.api.native import native_dialect
 from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
-from serve_app.api.request_guard import Bounds, RequestGuard
+from serve_app.api.places import Bounds, Places, bounds_of
+from serve_app.api.request_guard import RequestGuard
 from serve_app.api.tracing_middleware import TracedRequests
 from serve_app.api.unread_bodies import UnreadBodies
 from serve_app.errors import FacegraphError
 from serve_app.observability import tracing
 from serve_app.observability.recent_statistics import RecentStatistics
-from serve_app.settings import Settings, Topology
-from serve_app.vision import cpu_slots
-
-IN_FLIGHT_PER_CORE = 2
-"""Requests in work per core during an overload: one computes while another one reads, looks up or answers."""
+from serve_app.settings import Settings
 
 DESCRIPTION = """
 Face search: enrol people from photographs into collections, search them with a new image, get a calibrated score.
@@ -83,6 +80,7 @@ def create_app(
     )
     app.state.get_context = get_context
     app.state.traffic = RecentStatistics()
+    app.state.places = Places()
     native = native_dialect()
     all_dialects = (native, *dialects)
     for dialect in all_dialects:
@@ -91,7 +89,7 @@ def create_app(
         for router in dialect.routers:
             app.include_router(router, prefix=dialect.prefix, tags=tags, generate_unique_id_function=ids)
     dialect_of = DialectOf(all_dialects, default=native)
-    defaults = Settings()
+    defaults = bounds_of(Settings())
 
     def answer(request: Request, error: FacegraphError) -> Response:
         return dialect_of(request).translate(request, error)
@@ -102,24 +100,16 @@ def create_app(
 
     def bounds() -> Bounds:
         context = get_context()
-        settings = context.settings if context is not None else defaults
-        ingress = settings.ingress
-        few = overload_in_flight(settings)
-        return Bounds(settings.limits.max_body_bytes, ingress.max_in_flight, few, ingress.request_timeout_s)
+        return context.bounds if context is not None else defaults
 
-    app.add_middleware(RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic)
+    app.add_middleware(
+        RequestGuard, bounds=bounds, translate=answer, traffic=app.state.traffic, places=app.state.places
+    )
     if tracing.active():
         app.add_middleware(TracedRequests)
     app.add_middleware(UnreadBodies)
     app.add_middleware(HeadAsGet)
     return app
-
-
-def overload_in_flight(settings: Settings) -> int:
-    """Number of requests in work per replica during an overload."""
-    ingress = settings.ingress
-    alone = IN_FLIGHT_PER_CORE * cpu_slots.CPU_COUNT if settings.topology is Topology.SINGLE else ingress.max_in_flight
-    return min(ingress.overload_in_flight or alone, ingress.max_in_flight)
 
 
 def _operation_ids(dialect: str) -> Callable[[APIRoute], str]:

@@ -13,6 +13,7 @@ from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader
 
 from serve_app.api.api_context import ApiContext, Context
+from serve_app.api.places import prove
 from serve_app.domain import ApiKey, Role
 from serve_app.errors import InvalidRequest, KeyInvalid, KeyMissing, RoleInsufficient
 from serve_app.request_context import current
@@ -55,7 +56,8 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
     """Authenticate a request of any dialect, check the key's role and count the request against the key's limits.
 
     Blocks: it can query the database. The key is recorded as the caller in the request context. ``key_id`` is for
-    schemes that send it with the secret. Raises KeyMissing, KeyInvalid, RoleInsufficient or RateLimited.
+    schemes that send it with the secret. Raises KeyMissing, KeyInvalid, RoleInsufficient, RateLimited or
+    Overloaded.
     """
     if not secret:
         raise KeyMissing("This request needs an API key in the header X-API-Key.")
@@ -67,7 +69,7 @@ def authenticate(context: ApiContext, secret: str | None, needed: Role, key_id: 
         raise RoleInsufficient(
             f"This request needs the role {needed}, the API key has {key.role}.", needed=needed, has=key.role
         )
-    context.concurrency.take(key)
+    prove(key.id)
     context.rates.take(key)
     current().caller = f"key:{key.id}"
     return key

@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.admission_control import ALWAYS_ADMITTED, Admission
+from serve_app.api.admission_control import ALWAYS_ADMITTED
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
-from serve_app.api.key_limits import request_scope
 from serve_app.api.parameters import normalised, refuse_unreadable
-from serve_app.errors import FacegraphError, Overloaded, RequestTimeout
+from serve_app.api.places import Bounds, Places, Visit, ended
+from serve_app.errors import FacegraphError, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter
 
@@ -31,17 +30,8 @@ logger = logging.getLogger(__name__)
 WATCHERS = frozenset({*ALWAYS_ADMITTED, "/", "/v1/status", "/v1/info"})
 """Paths that observe the service; they do not count as its traffic."""
 
-WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-"""Methods whose handlers need not read the body, so that work starts at once; a body that is read is small."""
-
-
-class Bounds(NamedTuple):
-    """Limits of one request, and of all concurrent requests."""
-
-    max_body_bytes: int
-    max_in_flight: int
-    overload_in_flight: int
-    timeout_s: float
+BUFFERED_BYTES = 2**16
+"""Bytes of an answer that the server takes at once, however slowly the client reads."""
 
 
 class RequestGuard:
@@ -49,7 +39,8 @@ class RequestGuard:
     unexpected exception.
 
     ``bounds`` is called for each request, because the settings are known only once the replica has its context.
-    ``translate`` makes the response to an error that is raised here or reaches this layer. ``traffic`` counts requests.
+    ``translate`` makes the response to an error that is raised here or reaches this layer. ``traffic`` counts requests,
+    ``places`` those under way.
     """
 
     def __init__(
@@ -58,11 +49,12 @@ class RequestGuard:
         bounds: Callable[[], Bounds],
         translate: ErrorTranslation = error_response,
         traffic: RecentStatistics | None = None,
+        places: Places | None = None,
     ) -> None:
         self._app = app
         self._bounds = bounds
         self._translate = translate
-        self._admission = Admission()
+        self._places = places or Places()
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,26 +70,30 @@ class RequestGuard:
         status = 0
         began = time.perf_counter()
         counted = None if is_watching(scope) else self._traffic
+        bounds = self._bounds()
+        timer = asyncio.timeout(bounds.timeout_s)
+        visit = Visit(self._places, bounds, headers.get(b"x-api-key", b""), timer)
 
-        async def send_with_id(message: Message) -> None:
+        async def noted_send(message: Message) -> None:
             nonlocal started, status
             if message["type"] == "http.response.start":
                 started = True
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                visit.answer(_takes_time(message))
             await send(message)
 
-        bounds = self._bounds()
-        bounded = limited(receive, headers.get(b"content-length", b""), bounds.max_body_bytes)
         if counted:
             counted.in_flight += 1
         try:
             refuse_unreadable(scope)
-            if scope["path"] in ALWAYS_ADMITTED:
-                await self._within(bounds.timeout_s, scope, bounded, send_with_id)
-            else:
-                with self._admitted(scope, bounded, bounds) as admitted:
-                    await self._within(bounds.timeout_s, scope, admitted, send_with_id)
+            with visit:
+                if scope["path"] not in ALWAYS_ADMITTED:
+                    visit.arrive()
+                length = headers.get(b"content-length", b"")
+                placed = in_its_place(visit, receive, length, b"transfer-encoding" in headers)
+                bounded = limited(placed, length, bounds.max_body_bytes)
+                await self._within(timer, visit, scope, bounded, noted_send)
         except ClientDisconnect:
             logger.debug("request %s: the client disconnected", request_id)
         except Exception as error:
@@ -106,7 +102,7 @@ class RequestGuard:
             request = Request(scope)
             expected = error if isinstance(error, FacegraphError) else internal_error(request, error)
             response = self._translate(request, expected)
-            await response(scope, receive, send_with_id)
+            await response(scope, receive, noted_send)
         finally:
             if counted:
                 counted.in_flight -= 1
@@ -114,53 +110,28 @@ class RequestGuard:
                     served = status < 500 and status != 429
                     counted.add(time.perf_counter() - began if served else None, refused=status == 429)
 
-    @contextmanager
-    def _admitted(self, scope: Scope, receive: Receive, bounds: Bounds) -> Iterator[Receive]:
-        """Admit a request while the scope lasts. Yields a ``receive`` that raises Overloaded if no work may start."""
-        admission, few = self._admission, bounds.overload_in_flight
-        _refuse_unless(admission.enter(bounds.max_in_flight, few))
-        working = False
-
-        def start() -> None:
-            nonlocal working
-            working = working or admission.start(few)
-            _refuse_unless(working)
-
-        async def admitted() -> Message:
-            message = await receive()
-            # A slow upload does not keep other requests from work, so it does not count as work.
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                start()
-            return message
-
+    async def _within(self, timer: asyncio.Timeout, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["method"] in WITHOUT_BODY:
-                start()
-            yield admitted
-        finally:
-            if working:
-                admission.end()
-            admission.leave()
-
-    async def _within(self, timeout_s: float, scope: Scope, receive: Receive, send: Send) -> None:
-        timer = asyncio.timeout(timeout_s)
-        try:
-            with request_scope():
-                async with timer:
-                    await self._app(scope, receive, send)
+            async with timer:
+                await self._app(scope, receive, send)
         except TimeoutError:
             if not timer.expired():
                 raise
+            if visit.ended:
+                raise ended() from None
             raise RequestTimeout(
-                f"The request was given up after {timeout_s:g} s. "
+                f"The request was given up after {visit.bounds.timeout_s:g} s. "
                 "A change that it requested was made completely or not at all; read the data to see which.",
                 outcome="unknown",
             ) from None
 
 
-def _refuse_unless(admitted: bool) -> None:
-    if not admitted:
-        raise Overloaded("More requests arrive than can be served; try again in 1 s.", retry_after_s=1)
+def _takes_time(start: Message) -> bool:
+    """Whether sending the answer depends on how its client reads: a stream, or more than the buffers hold."""
+    for name, value in start["headers"]:
+        if name == b"content-length":
+            return int(value) > BUFFERED_BYTES
+    return start["status"] not in (204, 304)  # these have no body
 
 
 def is_watching(scope: Scope) -> bool:
@@ -175,6 +146,32 @@ def request_id_of(scope: Scope) -> str:
         sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         scope["state"] = state = {**state, "request_id": accepted_request_id(sent)}
     return str(state["request_id"])
+
+
+def in_its_place(visit: Visit, receive: Receive, content_length: bytes, chunked: bool) -> Receive:
+    """A ``receive`` during which the request holds a place for its upload, and the bytes of its body.
+
+    It raises Overloaded if there is none.
+    """
+    declared = int(content_length) if content_length.isdigit() else 0
+    if not declared and not chunked:
+        return receive
+    waits, begun = True, False
+
+    async def placed() -> Message:
+        nonlocal waits, begun
+        if not waits:
+            return await receive()
+        if not begun:
+            begun = True
+            visit.upload(declared)
+        message = await receive()
+        if message["type"] == "http.request":
+            waits = message.get("more_body", False)
+            visit.received(0 if declared else len(message.get("body", b"")), not waits)
+        return message
+
+    return placed
 
 
 def limited(receive: Receive, content_length: bytes, limit: int) -> Receive:

@@ -13,8 +13,13 @@ from contextlib import suppress
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.request_context import INTERNAL, current
+
 MAX_BYTES = 256 * 2**20
 """Bytes that are read after the answer: four times the largest body that the default settings accept."""
+
+MAX_BYTES_OF_STRANGERS = 16 * 2**20
+"""The same for a request without a proven key."""
 
 MAX_S = 30.0
 MAX_IDLE_S = 5.0
@@ -59,7 +64,7 @@ class UnreadBodies:
 
         await self._app(scope, noting_receive, unending_send)
         if unended:
-            await _drain(receive)
+            await _drain(receive, MAX_BYTES if current().caller != INTERNAL else MAX_BYTES_OF_STRANGERS)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -67,9 +72,8 @@ def _is_last(message: Message) -> bool:
     return message["type"] != "http.request" or not message.get("more_body", False)
 
 
-async def _drain(receive: Receive) -> None:
+async def _drain(receive: Receive, left: int) -> None:
     """Read the rest of the body, within the bounds."""
-    left = MAX_BYTES
     with suppress(TimeoutError):
         async with asyncio.timeout(MAX_S):
             while left > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,17 +31,22 @@ class StageSettings(Section):
     serve: ServeOptions = ServeOptions()
 
 
+def _two_thirds(data: dict[str, Any]) -> int:
+    return max(1, int(data.get("max_in_flight", 0)) * 2 // 3)
+
+
 class IngressSettings(StageSettings):
     """The ingress: HTTP requests and calls of the Python handle.
 
     Attributes:
-        max_in_flight: HTTP requests that one replica works on or keeps waiting; more are answered 429 at once, with
-            the error format of the API that they use. Must be below ``max_ongoing_requests``, from which Serve itself
-            answers 429 without such a body.
-        overload_in_flight: during overload, most requests that are worked on (uploads in progress do not count), so
-            that admitted requests do not wait for the whole queue; 0 takes two per processor if all stages share one
-            process, otherwise ``max_in_flight``.
-        max_in_flight_per_key: limit on the requests of one API key among these; 0 for none.
+        max_in_flight: HTTP requests that one replica works on or keeps waiting, most requests whose body is on the way,
+            and most answers on the way; more are answered 429, with the error format of the API that they use. Three
+            times this must be below ``max_ongoing_requests``, from which Serve itself answers 429 without such a body.
+        overload_in_flight: during overload, most requests that are worked on, so that admitted requests do not wait for
+            the whole queue; 0 takes two per processor if all stages share one process, otherwise ``max_in_flight``.
+        max_in_flight_per_key: share of one API key of each of these; 0 for all. Unless it is set, two thirds.
+        max_in_flight_bytes: bytes of the bodies of all requests in one replica, declared or received; at least one
+            body always fits.
         request_timeout_s: seconds after which a request, its upload included, ends with 503. Must be below Serve's
             ``http_options.request_timeout_s``, whose response has no error body.
         max_connections: most connections that the replica keeps open with ``own_port``, and at most half of the free
@@ -52,10 +57,11 @@ class IngressSettings(StageSettings):
             set by that command.
     """
 
-    serve: ServeOptions = ServeOptions(max_ongoing_requests=80)
-    max_in_flight: int = Field(64, ge=1)
+    serve: ServeOptions = ServeOptions(max_ongoing_requests=400)
+    max_in_flight: int = Field(96, ge=1)
     overload_in_flight: int = Field(0, ge=0)
-    max_in_flight_per_key: int = Field(0, ge=0)
+    max_in_flight_per_key: int = Field(default_factory=_two_thirds, ge=0)
+    max_in_flight_bytes: int = Field(256 * 2**20, ge=2**20)
     request_timeout_s: float = Field(55.0, gt=0)
     max_connections: int = Field(2048, ge=16, le=100_000)
     own_port: bool = False

@@ -27,11 +27,10 @@ class Replica:
         while self._ends and self._ends[0] <= at:
             heapq.heappop(self._ends)
             self.admission.end()
-            self.admission.leave()
         self.now = at
-        if not self.admission.enter(MOST, FEW):
+        if self.admission.turns_away(MOST, FEW):
             return None
-        assert self.admission.start(FEW)
+        assert self.admission.start(MOST, FEW)
         end = max(at, heapq.heappop(self._free)) + self._service_s
         heapq.heappush(self._free, end)
         heapq.heappush(self._ends, end)
@@ -103,23 +102,20 @@ def test_after_an_overload_as_many_clients_as_there_is_room_for_are_all_served()
     assert len(served(answers)) == len(answers)
 
 
-def test_uploads_take_room_but_keep_nobody_from_work() -> None:
-    admission = Admission(lambda: 0.0)
-    for _ in range(MOST - 2):
-        assert admission.enter(MOST, FEW)  # their bodies are on the way
-    assert admission.enter(MOST, FEW)
-    assert admission.start(FEW)
-    assert admission.enter(MOST, FEW)
-    assert not admission.enter(MOST, FEW)  # an overload begins
-    assert admission.start(FEW)
-    for _ in range(2):
+def test_work_that_starts_again_is_one_arrival() -> None:
+    now = 0.0
+    admission = Admission(lambda: now)
+    for _ in range(MOST):
+        assert admission.start(MOST, FEW)
+    assert not admission.start(MOST, FEW)  # an overload begins
+    for _ in range(MOST):
         admission.end()
-        admission.leave()
-    for _ in range(2 * FEW):  # one after the other
-        assert admission.enter(MOST, FEW)
-        assert admission.start(FEW)
+    for _ in range(4):
+        assert admission.start(MOST, FEW)
         admission.end()
-        admission.leave()
-    for _ in range(FEW):
-        assert admission.start(FEW)  # of those who came first
-    assert not admission.start(FEW)
+        assert admission.start(MOST, FEW, again=True)
+        admission.end()
+    assert admission.turns_away(MOST, 0)
+    now = WINDOW_S  # two of six were refused, not two of ten
+    assert admission.start(MOST, FEW)
+    assert admission.overloaded

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.request_guard import Bounds, RequestGuard
+from serve_app.api.places import bounds_of
+from serve_app.api.request_guard import RequestGuard
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
+from serve_app.settings import Settings
 from tests.api.conftest import World, as_file, b64, code
 from tests.fakes.stages import fake_picture
 
@@ -153,7 +155,7 @@ def test_a_declared_length_is_believed_before_anything_is_read() -> None:
         "query_string": b"",
         "headers": [(b"content-length", b"11")],
     }
-    asyncio.run(RequestGuard(app, lambda: Bounds(10, 10, 10, 60))(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(RequestGuard(app, lambda: bounds_of(Settings())._replace(max_body_bytes=10))(scope, receive, send))  # type: ignore[arg-type]
     assert asked == 0
     assert sent[0]["status"] == 413
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from typing import Any
 
-import pytest
+from serve_app.api.places import bounds_of, prove
+from serve_app.api.request_guard import RequestGuard
+from serve_app.settings import IngressSettings, Settings
 
-from serve_app.api.key_limits import ConcurrencyLimit, request_scope
-from serve_app.api.request_guard import Bounds, RequestGuard
-from serve_app.domain import ApiKey, Role
-from serve_app.errors import RateLimited
-from tests.waiting import until
+BOUNDS = bounds_of(Settings(ingress=IngressSettings(max_in_flight=3, max_in_flight_per_key=3)))
 
 
 def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
@@ -23,11 +20,12 @@ def test_more_requests_than_allowed_get_429_with_retry_after() -> None:
             nonlocal served
             served += 1
             if scope["path"] != "/readyz":
+                prove("key")
                 await gate.wait()
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
-        guard = RequestGuard(app, lambda: Bounds(1000, 3, 3, 60))
+        guard = RequestGuard(app, lambda: BOUNDS)
 
         async def call(path: str) -> None:
             async def receive() -> Any:
@@ -81,48 +79,8 @@ def test_a_request_that_takes_too_long_is_given_up() -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "headers": [], "query_string": b""}
-    asyncio.run(RequestGuard(app, lambda: Bounds(1000, 3, 3, 0.05))(scope, receive, send))
+    asyncio.run(RequestGuard(app, lambda: BOUNDS._replace(timeout_s=0.05))(scope, receive, send))
     assert cancelled == [True]
     assert messages[0]["status"] == 503
     assert b'"code":"request_timeout"' in messages[1]["body"]
     assert b'"outcome":"unknown"' in messages[1]["body"]
-
-
-def test_a_key_has_so_many_places_and_gets_them_back() -> None:
-    concurrency = ConcurrencyLimit(2)
-    one, other = (ApiKey(name, "t", name, Role.SEARCH, dt.datetime.now(dt.UTC)) for name in ("one", "other"))
-    with request_scope():
-        concurrency.take(one)
-        concurrency.take(one)  # the same request
-
-    async def request(key: ApiKey, gate: asyncio.Event) -> None:
-        with request_scope():
-            await asyncio.to_thread(concurrency.take, key)  # as FastAPI calls what is not async
-            await gate.wait()
-
-    async def scenario() -> None:
-        gate = asyncio.Event()
-        waiting = [asyncio.create_task(request(one, gate)) for _ in range(2)]
-        await until(lambda: concurrency._busy == {"one": 2})
-        with pytest.raises(RateLimited) as refused:
-            await asyncio.wait_for(request(one, gate), 60)
-        assert refused.value.details["retry_after_s"] == 1
-        waiting.append(asyncio.create_task(request(other, gate)))
-        await until(lambda: concurrency._busy == {"one": 2, "other": 1})
-        waiting[0].cancel()  # a client that went away
-        await until(lambda: concurrency._busy == {"one": 1, "other": 1})
-        waiting.append(asyncio.create_task(request(one, gate)))
-        gate.set()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        assert not concurrency._busy
-
-    asyncio.run(scenario())
-
-
-def test_no_limit_means_none() -> None:
-    concurrency = ConcurrencyLimit(0)
-    key = ApiKey("one", "t", "one", Role.SEARCH, dt.datetime.now(dt.UTC))
-    with request_scope():
-        for _ in range(100):
-            concurrency.take(key)
-    assert not concurrency._busy

@@ -110,7 +110,7 @@ def test_a_short_body_keeps_the_connection(world: World, port: int) -> None:
 def test_a_sender_without_end_is_cut_off(
     world: World, port: int, declared: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unread_bodies, "MAX_BYTES", 8 << 20)
+    monkeypatch.setattr(unread_bodies, "MAX_BYTES_OF_STRANGERS", 8 << 20)
     piece = b"100000\r\n" + bytes(1 << 20) + b"\r\n" if declared.startswith(b"T") else bytes(1 << 20)
     sent = 0
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from serve_app.api.dialects.facepp import parameters as facepp_params
+from serve_app.api.places import bounds_of
 from serve_app.domain import Role
 from serve_app.errors import (
     FacegraphError,
@@ -29,6 +30,7 @@ BIG = b"\xff\xd8\xff" + b"x" * (2 * 2**20)
 @pytest.fixture
 def api(world: World) -> Client:
     world.context.settings = Settings()  # the limits as shipped, which are wider than Face++'s
+    world.context.bounds = bounds_of(world.context.settings)
     client = Client(world)
     client.faceset("gate", "ada")
     return client

@@ -1,6 +1,7 @@
 """Reading of parameters from a urlencoded or multipart body and from the query string, and authentication.
 
-The whole body is read before the key is checked: clients send parameters in any order, and files can come first.
+The whole body is read before a key in it is checked: clients send parameters in any order, and files can come first. A
+key in the query string is checked before the body is read.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ SLACK = 64 * 2**10
 """Bytes for all other parameters of a body."""
 
 
+CREDENTIALS = ("api_key", "api_secret")
+
 P = TypeVar("P", bound=FaceppBody)
 
 KEPT_BLANK = frozenset({"display_name", "user_data", "tags", "user_id"})
@@ -51,20 +54,26 @@ async def read(
     """
     request.state.facepp_started = time.perf_counter()
     limit = max(1, pictures) * BODY_BYTES_PER_IMAGE + SLACK
-    sent = {**_first(request.query_params.multi_items()), **await _form(request, limit)}
-    sent = {name: value for name, value in sent.items() if value != "" or name in KEPT_BLANK}
-    credentials = [sent.get(name) for name in ("api_key", "api_secret")]
-    absent = [name for name, value in zip(("api_key", "api_secret"), credentials, strict=True) if value is None]
-    if absent:
-        raise missing(*absent)
-    key_id, secret = map(str, credentials)
-    key = await run_in_threadpool(authenticate, context, secret, needed, key_id)
+    query = _sent(_first(request.query_params.multi_items()))
+    early = await _key_of(query, context, needed) if query.keys() >= set(CREDENTIALS) else None
+    sent = query | _sent(await _form(request, limit))
+    if early and (others := [name for name in CREDENTIALS if sent[name] != query[name]]):
+        raise bad(others[0])
+    key = early or await _key_of(sent, context, needed)
     try:
         return key, model.model_validate(sent)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         lacking = [str(item["loc"][0]) for item in found if item["type"] == "missing"]
         raise (missing(*lacking) if lacking else bad(str(found[0]["loc"][0]))) from None
+
+
+async def _key_of(sent: Mapping[str, Any], context: ApiContext, needed: Role) -> ApiKey:
+    absent = [name for name in CREDENTIALS if name not in sent]
+    if absent:
+        raise missing(*absent)
+    key_id, secret = (str(sent[name]) for name in CREDENTIALS)
+    return await run_in_threadpool(authenticate, context, secret, needed, key_id)
 
 
 async def _form(request: Request, limit: int) -> dict[str, Any]:
@@ -82,6 +91,10 @@ def _fields(request: Request, body: bytes) -> dict[str, Any]:
 def _value(part: Part) -> str | Upload:
     # Some clients also send texts as files.
     return Upload(part.content) if part.name.startswith("image_file") else part.text
+
+
+def _sent(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != "" or name in KEPT_BLANK}
 
 
 def _first(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

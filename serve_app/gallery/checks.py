@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from serve_app.domain import NewFace, PersonFields, Vectors
@@ -118,10 +119,17 @@ def check_person_fields(fields: PersonFields) -> None:
             check_text(f"metadata[{key!r}]", value, 10_000)
 
 
+def are_templates(rows: Vectors) -> NDArray[np.bool_]:
+    """Which float32 rows are templates: finite, of unit norm within 1e-3. Shape (...,) for rows (..., dimension)."""
+    with np.errstate(all="ignore"):  # the norm of what is not finite is not finite either
+        found: NDArray[np.bool_] = np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3
+        return found
+
+
 def check_template(template: Vectors) -> Vectors:
     """Templates as float32 rows: finite, of unit norm within 1e-3."""
     rows = np.ascontiguousarray(template, dtype=np.float32)
-    if not np.isfinite(rows).all() or not (np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3).all():
+    if not are_templates(rows).all():
         raise InvalidRequest("A template must be finite and of unit norm.")
     return rows
 

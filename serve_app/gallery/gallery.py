@@ -187,9 +187,11 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         """Drop the index, or the part of one model, and rebuild it from the records; the number of rows."""
         return self._repairer.reindex(model, progress)
 
-    def restore(self, archive: ArchiveReader, with_keys: bool = False) -> Imported:
+    def restore(
+        self, archive: ArchiveReader, with_keys: bool = False, sizes: Mapping[str, int] | None = None
+    ) -> Imported:
         """See :func:`~serve_app.gallery.archive.import_archive`."""
-        return import_archive(self._database, self._writer, archive, with_keys)
+        return import_archive(self._database, self._writer, archive, with_keys, sizes=sizes)
 
     def erase_tenant(self, tenant: str) -> ErasureReceipt:
         """See :func:`~serve_app.gallery.privacy.tenant_erasure.erase_tenant`."""

@@ -52,7 +52,7 @@ class KeyStore:
         ``expires`` is timezone-aware, in the future; None for never. ``rate_limit`` is over 0, in requests per second;
         None for no limit. Raises InvalidRequest.
         """
-        checks.check_text("name", name, 200)
+        checks.check_text("name", name, checks.LONGEST_KEY_NAME)
         if expires is not None and (expires.tzinfo is None or expires <= dt.datetime.now(dt.UTC)):
             raise InvalidRequest(f"expires must be a time in the future with its time zone, got {expires.isoformat()}.")
         if rate_limit is not None and not (math.isfinite(rate_limit) and rate_limit > 0):

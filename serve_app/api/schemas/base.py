@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -20,6 +19,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.domain.texts import in_utc, no_control, no_number, one_line
 
 
 class Body(BaseModel):
@@ -65,37 +65,22 @@ BINARY = {"type": "string", "format": "binary"}
 UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def _no_control(text: str) -> str:
-    if any((ord(character) < 32 and character not in "\n\r\t") or ord(character) == 127 for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if CONTROL.search(text):
-        raise ValueError("a text without control characters was expected")
-    return text
-
-
 def _new_name(text: str) -> str:
     if not is_name(text):
         raise ValueError(f"expected {NAME_RULE}")
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_control)]
+Text = Annotated[str, AfterValidator(no_control)]
 """Free text; each field that uses it limits its length."""
 
 NewCollectionName = Annotated[str, Field(examples=["staff"]), AfterValidator(_new_name)]
 """The name of a collection to create."""
 
-CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]
+CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(one_line)]
 """The name of an existing collection; a name that no collection can have is not found."""
 
-PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
+PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(one_line)]
 NextPage = Annotated[str | None, Field(description="Send it to get the next page; null on the last page.")]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
@@ -129,15 +114,6 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _no_number(value: Any) -> Any:
-    """Refuse what pydantic would read as seconds since 1970; 2030 would be half an hour after its midnight."""
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return value
-    raise ValueError("a date or time as text was expected, such as 2030-01-31 or 2030-01-31T12:00:00Z")
-
-
 def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -156,20 +132,10 @@ OneOrMore = BeforeValidator(_as_list)
 JsonText = BeforeValidator(_json_object)
 """Accepts an object also as JSON text, as forms send it."""
 
-
-def _in_utc(time: dt.datetime) -> dt.datetime:
-    """Refuse a time that UTC cannot express."""
-    try:
-        time.astimezone(dt.UTC)
-    except OverflowError:
-        raise ValueError("a time within the years 1 to 9999 of UTC was expected") from None
-    return time
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(no_number), AfterValidator(in_utc)]
 """A time with a time zone, as text."""
 
-Date = Annotated[dt.date, BeforeValidator(_no_number)]
+Date = Annotated[dt.date, BeforeValidator(no_number)]
 """A date as text; a time at midnight is one too."""
 
 

@@ -66,10 +66,16 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads the members of an archive, in order, from a stream."""
+    """Reads the members of an archive, in order, from a stream; each time from the start.
+
+    Attributes:
+        checked: whether the content was checked already, see :func:`~.checking.check_archive`.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
+        self.checked = False
         self._stream = stream
+        self._start = stream.tell()
 
     def members(self) -> Iterator[tuple[str, bytes]]:
         """Names and contents of the members. The checksums are compared after the last one.
@@ -77,6 +83,7 @@ class ArchiveReader:
         Raises ArchiveDamaged: it is not an archive, is cut off, or was changed.
         """
         digest = hashlib.sha256()
+        self._stream.seek(self._start)
         try:
             with tarfile.open(fileobj=self._stream, mode="r|") as tar:
                 for member in tar:

@@ -37,12 +37,13 @@ def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any
         "name": kept_name
         if kept_name is not None and new.name == kept_name
         else checks.check_name(new.name, "A collection's name"),
-        "title": checks.check_text("title", new.title, 256),
-        "description": checks.check_text("description", new.description, 10_000),
+        **{
+            field: checks.check_text(field, getattr(new, field), longest)
+            for field, longest in checks.COLLECTION_TEXTS.items()
+        },
         "search_text": search_text(new.name, new.title),
         "kind": _choice("kind", CollectionKind, new.kind),
-        "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
-        "user_data": checks.check_text("user_data", new.user_data, 65_536),
+        "tags": list(checks.check_texts("tags", new.tags, checks.MOST_TAGS, checks.LONGEST_TAG)),
         "liveness": policy.liveness,
         "liveness_threshold": number("liveness_threshold", 0, 1),
         "min_score": None if policy.min_score is None else number("min_score", 0, 1),

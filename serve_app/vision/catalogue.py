@@ -21,7 +21,7 @@ Task = Literal["detector", "embedder", "liveness"]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PythonSource(_Entry):

@@ -19,6 +19,7 @@ from pydantic_core import from_json
 
 from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.domain.texts import no_control
 from serve_app.errors import InvalidRequest
 
 T = TypeVar("T")
@@ -79,14 +80,17 @@ def check_person_id(person_id: object) -> str:
 
 
 def check_text(field: str, value: object, longest: int) -> str:
-    """A text of at most ``longest`` characters that both databases can store."""
+    """A text of at most ``longest`` characters that both databases can store, without control characters."""
     if not isinstance(value, str):
         raise InvalidRequest(f"{field} must be a text, got {type(value).__name__}.")
     if len(value) > longest:
         raise InvalidRequest(f"{field} may have {longest} characters, got {len(value)}.")
     if _NOT_TEXT.search(value):
         raise InvalidRequest(f"{field} contains a NUL or half a surrogate pair, which is not text.")
-    return value
+    try:
+        return no_control(value)
+    except ValueError as error:
+        raise InvalidRequest(f"{field}: {error}.") from None
 
 
 def check_texts(field: str, values: object, most: int, longest: int) -> tuple[str, ...]:

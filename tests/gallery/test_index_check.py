@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from scripts.servers.milvus import MilvusServer
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields, Vectors
 from serve_app.errors import FaceIdNotFound, StoreUnavailable
-from serve_app.gallery import Gallery, index_check
+from serve_app.gallery import Gallery, index_check, open_gallery
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.milvus_server import MilvusIndex
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.sql.schema import faces
 from serve_app.observability import store_metrics
+from serve_app.settings import Settings, StorageSettings
 from tests.fakes.memory_index import MemoryIndex
 from tests.gallery.index.test_milvus_index import EmbeddedServer
-from tests.gallery.samples import MODEL, face, query, template
+from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
 from tests.gallery.stores import check_consistent, embedded, in_memory
 
 TENANT = DEFAULT_TENANT
@@ -110,6 +114,26 @@ def test_exchanged_rows_of_a_server_are_found_by_the_first_answer(tmp_path: Path
         check_all_found(gallery)
         assert gallery._index_check.differed == 2
         assert "2 rows" in gallery.ready()["warnings"]["index_differed"]
+
+
+@pytest.mark.milvus_server
+def test_exchanged_rows_of_a_real_server_are_found_by_an_answer_or_the_next_start(
+    tmp_path: Path, milvus: MilvusServer
+) -> None:
+    settings = Settings(data_dir=tmp_path, storage=StorageSettings(milvus_uri=milvus.uri))
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        fill(gallery)
+        rewrite(lite(gallery), exchanged)
+        deadline = time.monotonic() + 60
+        while not gallery._index_check.differed:  # until the server's searches see what was written
+            assert time.monotonic() < deadline
+            for seed in range(PERSONS):
+                assert answer(gallery, seed) in ([], [f"p{seed}"])
+        gallery.maintain()
+        check_all_found(gallery)
+        rewrite(lite(gallery), exchanged)
+    with closing(open_gallery(settings, CALIBRATIONS)) as gallery:
+        check_all_found(gallery)
 
 
 def exchange(index: MemoryIndex, gallery: Gallery, one: int, other: int) -> None:

@@ -47,7 +47,7 @@ Head = dict[str, list[Any]]
 
 
 def check_archive(archive: ArchiveReader, sizes: Mapping[str, int] | None = None) -> None:
-    """Check a whole archive. Done once: ``archive.checked`` says so.
+    """Check a whole archive, unless it was checked for the same sizes before.
 
     Args:
         sizes: model id -> dimension of its templates, where it is known. All templates by one model have one size.
@@ -57,12 +57,13 @@ def check_archive(archive: ArchiveReader, sizes: Mapping[str, int] | None = None
             line, without the values.
         ConfigurationError: a newer version wrote it.
     """
-    if not archive.checked:
-        contents = Contents(archive, sizes)
+    wanted = dict(sizes or {})
+    if archive.checked != wanted:
+        contents = Contents(archive, wanted)
         for _ in contents.parts():
             pass
         contents.settle()
-        archive.checked = True
+        archive.checked = wanted
 
 
 @dataclass

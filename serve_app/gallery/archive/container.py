@@ -69,11 +69,11 @@ class ArchiveReader:
     """Reads the members of an archive, in order, from a stream; each time from the start.
 
     Attributes:
-        checked: whether the content was checked already, see :func:`~.checking.check_archive`.
+        checked: the ``sizes`` that :func:`~.checking.check_archive` checked it for; None before.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self.checked = False
+        self.checked: dict[str, int] | None = None
         self._stream = stream
         self._start = stream.tell()
 

@@ -25,7 +25,7 @@ from serve_app.gallery.sql.database import Database, LostRace
 from serve_app.gallery.sql.records import collections as collection_records
 from serve_app.gallery.sql.records import distinct_persons
 from serve_app.gallery.sql.records.changes import Changes, Membership, erased_among
-from serve_app.gallery.sql.records.faces import to_vector
+from serve_app.gallery.sql.records.faces import dimension, models, to_vector
 from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
 from serve_app.gallery.writes.writer import Plan, Planned, Writer
@@ -71,13 +71,16 @@ def import_archive(
         with_keys: add API keys too, also those that were revoked after the export. Installed keys, which the operator
             sets at a start, are never added.
         progress: called after each part.
-        sizes: as for :func:`~.checking.check_archive`.
+        sizes: as for :func:`~.checking.check_archive`; those of the faces here are added.
 
     Raises:
         ArchiveDamaged, ConfigurationError: as :func:`~.checking.check_archive`, which comes first; nothing was added.
         ArchiveConflict: something here has an id of the archive and is something else; nothing was added.
         StoreUnavailable.
     """
+    with database.read() as connection:
+        present = {model: size for model in models(connection) if (size := dimension(connection, model)) is not None}
+    sizes = {**present, **(sizes or {})}
     check_archive(archive, sizes)
     return _Import(database, writer, with_keys, progress or (lambda _: None)).run(Contents(archive, sizes))
 

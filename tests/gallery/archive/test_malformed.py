@@ -366,6 +366,14 @@ def test_ids_that_belong_to_something_else_here_are_refused_and_nothing_is_writt
             assert state(gallery) == before
 
 
+def test_templates_have_the_size_of_those_that_are_here(good: Members, tmp_path: Path) -> None:
+    with in_memory(tmp_path) as gallery:
+        gallery.create_collection(TENANT, NewCollection("small"))
+        gallery.put_person(TENANT, "small", ["small"], PersonFields(), [face(template(1, dimension=64))])
+        with pytest.raises(ArchiveDamaged, match=r"line 1: face\.template: a template of 64 numbers was expected"):
+            gallery.restore(packed(good))
+
+
 def test_a_collection_that_was_renamed_since_the_export_keeps_its_new_name(good: Members, tmp_path: Path) -> None:
     with in_memory(tmp_path) as gallery:
         gallery.restore(packed(good))

@@ -10,13 +10,21 @@ from serve_app.domain import Collection, CollectionKind, CollectionPolicy, Image
 from serve_app.domain.collections import MAX_KEEP_UNKNOWN_H, RETENTION_DAYS
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.records.statements import search_text, to_value
+from serve_app.gallery.sql.records.statements import search_text, to_choice, to_value
 
 
 def to_collection(row: sa.Row[Any]) -> Collection:
     """A row of the table as a domain value."""
-    policy = to_value(CollectionPolicy, row, image_storage=ImageStorage(row.image_storage))
-    return to_value(Collection, row, kind=CollectionKind(row.kind), tags=tuple(row.tags), policy=policy)
+    policy = to_value(
+        CollectionPolicy, row, image_storage=to_choice(ImageStorage, row.image_storage, "collections.image_storage")
+    )
+    return to_value(
+        Collection,
+        row,
+        kind=to_choice(CollectionKind, row.kind, "collections.kind"),
+        tags=tuple(row.tags),
+        policy=policy,
+    )
 
 
 def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from serve_app.domain import Appearance, Box, Face, ImageStorage
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.checks import are_templates, is_id
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records.statements import BATCH, IDS, batches, containing, count, to_value
+from serve_app.gallery.sql.records.statements import BATCH, IDS, batches, containing, count, to_choice, to_value
 from serve_app.gallery.sql.schema import face_collections, face_templates, faces, persons
 
 log = logging.getLogger(__name__)
@@ -238,7 +238,7 @@ def to_face(row: Any, external_id: str | None) -> Face:
         row,
         person_id=external_id,
         box=Box(row.box_x, row.box_y, row.box_width, row.box_height),
-        storage=ImageStorage(row.storage),
+        storage=to_choice(ImageStorage, row.storage, "faces.storage"),
         appearance=_to_appearance(row.appearance),
     )
 

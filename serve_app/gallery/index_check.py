@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import sqlalchemy as sa
@@ -78,7 +79,8 @@ class IndexCheck:
             self._index.delete(model, sorted(wrong.difference(row.key for row in rows)))
             self._index.upsert(model, rows)
         if rows:
-            self._index.settle(model, rows[-1].key)
+            with suppress(StoreUnavailable):  # the rows are written; searches see them a little later
+                self._index.settle(model, rows[-1].key)
         if wrong:
             with self._lock:
                 self.differed += len(wrong)

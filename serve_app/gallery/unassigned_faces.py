@@ -23,6 +23,7 @@ DEFAULT_LIFETIME = dt.timedelta(hours=72)
 """Lifetime of a face in no collection."""
 
 MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
+MAX_USER_ID = checks.LONGEST_USER_ID
 
 
 class UnassignedFaces(Stores):
@@ -52,7 +53,7 @@ class UnassignedFaces(Stores):
         )
 
     def set_user_id(self, tenant: str, face_id: str, user_id: str) -> Face:
-        text = checks.check_text("user_id", user_id, checks.LONGEST_USER_ID)
+        text = checks.check_text("user_id", user_id, MAX_USER_ID)
         with self._database.write() as connection:
             if face_id not in unassigned_faces.take(connection, tenant, [face_id]):
                 raise face_not_found(face_id)

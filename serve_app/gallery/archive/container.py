@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)?\.[a-z]+|" + CHECKSUMS)
 
 
 class ArchiveDamaged(InvalidRequest):
-    """The file is not an archive of facegraph, or it was changed or cut off."""
+    """The file is no archive of facegraph, was changed or cut off, or has records that cannot be used."""
 
     code, status = "archive_damaged", 400
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.errors import Conflict
 from serve_app.gallery.archive.checking import Contents, FaceImages, Head, Part, check_archive
-from serve_app.gallery.archive.container import ArchiveReader
+from serve_app.gallery.archive.container import ArchiveDamaged, ArchiveReader
 from serve_app.gallery.archive.contents import Collection, Erased, FaceRow, Key, Tenant
 from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.database import Database, LostRace
@@ -29,10 +28,6 @@ from serve_app.gallery.sql.records.faces import dimension, models, to_vector
 from serve_app.gallery.sql.records.statements import rows_in
 from serve_app.gallery.sql.schema import api_keys, collections, erased, faces, persons, tenants
 from serve_app.gallery.writes.writer import Plan, Planned, Writer
-
-
-class ArchiveConflict(Conflict, code="archive_conflict"):
-    """An id of the archive belongs to something else here."""
 
 
 @dataclass
@@ -74,8 +69,8 @@ def import_archive(
         sizes: as for :func:`~.checking.check_archive`; those of the faces here are added.
 
     Raises:
-        ArchiveDamaged, ConfigurationError: as :func:`~.checking.check_archive`, which comes first; nothing was added.
-        ArchiveConflict: something here has an id of the archive and is something else; nothing was added.
+        ArchiveDamaged, ConfigurationError: as :func:`~.checking.check_archive`, which comes first; or
+            something else here has an id of the archive. Nothing was added.
         StoreUnavailable.
     """
     with database.read() as connection:
@@ -237,7 +232,7 @@ def _add_face(changes: Changes, face: FaceRow, collection_ids: list[str], images
 
 def _refuse(ids: set[str], what: str) -> None:
     if ids:
-        raise ArchiveConflict(f"The archive has a {what} with the id {min(ids)}, which is another {what} here.")
+        raise ArchiveDamaged(f"The archive has a {what} with the id {min(ids)}, which is another {what} here.")
 
 
 def _existing(

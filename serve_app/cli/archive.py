@@ -71,17 +71,18 @@ def import_(
     The whole file is checked first. With the embedded index (a file) the service must be stopped.
     """
     from serve_app.gallery import open_gallery
-    from serve_app.gallery.archive import ArchiveReader
+    from serve_app.gallery.archive import ArchiveReader, check_archive
     from serve_app.vision.catalogue import Catalogue
 
     settings = settings_of(config)
     secret = _passphrase(passphrase_file)
+    catalogue = Catalogue.load()
+    sizes = {entry.id: entry.dimension for entry in catalogue if entry.dimension is not None}
     with _source(file, secret) as stream:
-        for _ in ArchiveReader(stream).members():
-            pass
-    calibrations = Catalogue.load().calibrations()
-    with contextlib.closing(open_gallery(settings, calibrations)) as gallery, _source(file, secret) as stream:
-        done = gallery.restore(ArchiveReader(stream), with_keys)
+        archive = ArchiveReader(stream)
+        check_archive(archive, sizes)
+        with contextlib.closing(open_gallery(settings, catalogue.calibrations())) as gallery:
+            done = gallery.restore(archive, with_keys, sizes)
     note(f"{done.persons} persons, {done.faces} faces and {done.images} images were restored.")
     if done.kept:
         note(f"{done.kept} persons were there already and are unchanged.")

@@ -113,7 +113,7 @@ def enroll(
         enrol_report = stack.enter_context(EnrolReport(work, report, failures))
         try:
             asyncio.run(run(work, files, noted, enrol_report, stop))
-        except (TargetUnreachable, Refused) as error:
+        except (TargetUnreachable, Refused, BadSource) as error:
             raise fail(str(error)) from None
         finally:
             enrol_report.show(as_json)

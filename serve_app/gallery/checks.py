@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from serve_app.domain import NewFace, PersonFields, Vectors
 from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.domain.texts import no_control
 from serve_app.errors import InvalidRequest
 
 T = TypeVar("T")
@@ -28,10 +30,26 @@ MAX_OFFSET = 10**15
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: neither database stores them
-_PERSON_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}")
+LONGEST_PERSON_ID = 100
+_PERSON_ID = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_PERSON_ID}}}")
 
 PERSON_TEXTS = {"name": 200, "gender": 50, "nationality": 100, "id_number": 100, "address": 1000, "notes": 10_000}
 """Text fields of a person, and the most characters of each."""
+
+CONSENT_TEXTS = {"basis": 200, "reference": 500}
+COLLECTION_TEXTS = {"title": 256, "description": 10_000, "user_data": 65_536}
+"""The same of a consent, and of a collection."""
+
+MOST_WATCH_LISTS, LONGEST_WATCH_LIST = 100, 200
+MOST_TAGS, LONGEST_TAG = 100, 255
+"""Most entries of a list, and most characters of one."""
+
+MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA = 200, 200, 10_000
+LONGEST_KEY_NAME = 200
+LONGEST_USER_ID = 255
+
+FEWEST_DIMENSIONS, MOST_DIMENSIONS = 2, 32_768
+"""Of a template."""
 
 
 def is_text(value: object) -> bool:
@@ -62,14 +80,17 @@ def check_person_id(person_id: object) -> str:
 
 
 def check_text(field: str, value: object, longest: int) -> str:
-    """A text of at most ``longest`` characters that both databases can store."""
+    """A text of at most ``longest`` characters that both databases can store, without control characters."""
     if not isinstance(value, str):
         raise InvalidRequest(f"{field} must be a text, got {type(value).__name__}.")
     if len(value) > longest:
         raise InvalidRequest(f"{field} may have {longest} characters, got {len(value)}.")
     if _NOT_TEXT.search(value):
         raise InvalidRequest(f"{field} contains a NUL or half a surrogate pair, which is not text.")
-    return value
+    try:
+        return no_control(value)
+    except ValueError as error:
+        raise InvalidRequest(f"{field}: {error}.") from None
 
 
 def check_texts(field: str, values: object, most: int, longest: int) -> tuple[str, ...]:
@@ -102,26 +123,33 @@ def check_person_fields(fields: PersonFields) -> None:
         if value is not None:
             check_text(field, value, longest)
     if fields.consent is not None:
-        check_text("consent.basis", fields.consent.basis, 200)
-        check_text("consent.reference", fields.consent.reference, 500)
+        for name, longest in CONSENT_TEXTS.items():
+            check_text(f"consent.{name}", getattr(fields.consent, name), longest)
         for name in ("given", "expires"):
             time = getattr(fields.consent, name)
             if time is not None and time.tzinfo is None:
                 raise InvalidRequest(f"consent.{name} must have its time zone, got {time.isoformat()}.")
     if fields.watch_list is not None:
-        check_texts("watch_list", fields.watch_list, 100, 200)
+        check_texts("watch_list", fields.watch_list, MOST_WATCH_LISTS, LONGEST_WATCH_LIST)
     if fields.metadata is not None:
-        if len(fields.metadata) > 200:
-            raise InvalidRequest(f"metadata may have 200 entries, got {len(fields.metadata)}.")
+        if len(fields.metadata) > MOST_METADATA:
+            raise InvalidRequest(f"metadata may have {MOST_METADATA} entries, got {len(fields.metadata)}.")
         for key, value in fields.metadata.items():
-            check_text("a key of metadata", key, 200)
-            check_text(f"metadata[{key!r}]", value, 10_000)
+            check_text("a key of metadata", key, LONGEST_METADATA_KEY)
+            check_text(f"metadata[{key!r}]", value, LONGEST_METADATA)
+
+
+def are_templates(rows: Vectors) -> NDArray[np.bool_]:
+    """Which float32 rows are templates: finite, of unit norm within 1e-3. Shape (...,) for rows (..., dimension)."""
+    with np.errstate(all="ignore"):  # the norm of what is not finite is not finite either
+        found: NDArray[np.bool_] = np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3
+        return found
 
 
 def check_template(template: Vectors) -> Vectors:
     """Templates as float32 rows: finite, of unit norm within 1e-3."""
     rows = np.ascontiguousarray(template, dtype=np.float32)
-    if not np.isfinite(rows).all() or not (np.abs(np.linalg.norm(rows, axis=-1) - 1.0) < 1e-3).all():
+    if not are_templates(rows).all():
         raise InvalidRequest("A template must be finite and of unit norm.")
     return rows
 
@@ -136,8 +164,11 @@ def check_new_face(face: NewFace) -> None:
 
 def check_new_template(model: object, template: Vectors) -> None:
     """Check one template, shape (dimension,), dimension 2 to 32,768, and the id of the model that made it."""
-    if template.ndim != 1 or not 2 <= template.size <= 32_768:
-        raise InvalidRequest(f"A template has the shape (dimension,) with 2 to 32768 dimensions, got {template.shape}.")
+    if template.ndim != 1 or not FEWEST_DIMENSIONS <= template.size <= MOST_DIMENSIONS:
+        raise InvalidRequest(
+            f"A template has the shape (dimension,) with {FEWEST_DIMENSIONS} to {MOST_DIMENSIONS} dimensions, got "
+            f"{template.shape}."
+        )
     check_template(template)
     check_model(model)
 

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from serve_app.domain import ErasureReceipt
@@ -16,6 +17,7 @@ from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.embedder_change.change import EmbedderChanges
 from serve_app.gallery.faces import Faces
 from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.index_check import DIFFERED, IndexCheck
 from serve_app.gallery.index_move.migration import IndexMigrator
 from serve_app.gallery.jobs.bulk_uploads import BulkUploads
 from serve_app.gallery.jobs.tasks import Tasks
@@ -92,6 +94,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._migrator = migrator
         self._logged_warnings: set[str] = set()
         self._repairer = Repairer(database, index, blobs)
+        self._index_check = IndexCheck(database, index)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
         self._eraser = Eraser(database, index, blobs, self._writer, self._signer)
@@ -118,6 +121,8 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
             warnings["index_outgrown"] = OUTGROWN.format(faces=face_count, capacity=capacity)
         if self._clock.doubt is not None:
             warnings["clock_doubted"] = self._clock.doubt
+        if self._index_check.differed:
+            warnings["index_differed"] = DIFFERED.format(rows=self._index_check.differed)
         return {
             "index": dict(self._index.facts()),
             "database": {"kind": self._database.kind},
@@ -145,6 +150,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
             self._index.maintain()
             self._repairer.settle_given_up()
             self._repairer.settle_doubts(thorough=self._alone)
+            self._index_check.step()
             if time.monotonic() >= self._journal_due:
                 self._journal_due = time.monotonic() + JOURNAL_PERIOD_S
                 self.retry_journal()
@@ -195,6 +201,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         if self._alone:
             self._database.transact(tasks.release)
         done = self._repairer.recover(self._alone, thorough=self._alone)
+        done = replace(done, changed=self._index_check.start())
         self._clock.now()  # what it shows from now on is compared with this
         self._log_warnings()
         return done
@@ -203,9 +210,11 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         """Drop the index, or the part of one model, and rebuild it from the records; the number of rows."""
         return self._repairer.reindex(model, progress)
 
-    def restore(self, archive: ArchiveReader, with_keys: bool = False) -> Imported:
+    def restore(
+        self, archive: ArchiveReader, with_keys: bool = False, sizes: Mapping[str, int] | None = None
+    ) -> Imported:
         """See :func:`~serve_app.gallery.archive.import_archive`."""
-        return import_archive(self._database, self._writer, archive, with_keys)
+        return import_archive(self._database, self._writer, archive, with_keys, sizes=sizes)
 
     def erase_tenant(self, tenant: str) -> ErasureReceipt:
         """See :func:`~serve_app.gallery.privacy.tenant_erasure.erase_tenant`."""

@@ -24,7 +24,7 @@ from serve_app.gallery import checks
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import audit_chain
 from serve_app.gallery.sql.records.audit_chain import Draft
-from serve_app.gallery.sql.records.statements import count, to_value
+from serve_app.gallery.sql.records.statements import count, to_choice, to_value
 from serve_app.gallery.sql.schema import api_keys
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class KeyStore:
         ``expires`` is timezone-aware, in the future; None for never. ``rate_limit`` is over 0, in requests per second;
         None for no limit. Raises InvalidRequest.
         """
-        checks.check_text("name", name, 200)
+        checks.check_text("name", name, checks.LONGEST_KEY_NAME)
         if expires is not None and (expires.tzinfo is None or expires <= dt.datetime.now(dt.UTC)):
             raise InvalidRequest(f"expires must be a time in the future with its time zone, got {expires.isoformat()}.")
         if rate_limit is not None and not (math.isfinite(rate_limit) and rate_limit > 0):
@@ -179,7 +179,7 @@ def digest(secret: str) -> str:
 
 def to_key(row: sa.Row[Any]) -> ApiKey:
     """A row of the table as a domain value."""
-    return to_value(ApiKey, row, role=Role(row.role))
+    return to_value(ApiKey, row, role=to_choice(Role, row.role, "api_keys.role"))
 
 
 def _find(connection: sa.Connection, secret: str) -> Any:

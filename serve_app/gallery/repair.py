@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from serve_app.gallery.blobs import BlobStore
+from serve_app.gallery.checks import is_id
 from serve_app.gallery.index.base import RowKey, VectorIndex
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import faces, journal, secondary_templates
@@ -37,11 +38,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Result of a recovery: numbers of journal entries settled, and of index rows added and removed."""
+    """Result of a recovery: numbers of journal entries settled, and of index rows added, removed and changed."""
 
     settled: int = 0
     added: int = 0
     removed: int = 0
+    changed: int = 0
 
 
 class Repairer:
@@ -136,7 +138,11 @@ class Repairer:
         for model in models:
             with self._database.read() as connection:
                 expected = faces.count_memberships(connection, model)
-            if thorough or expected != self._index.count(model):
+                dimension = faces.dimension(connection, model)
+            if dimension is not None and self._index.dimension(model) not in (None, dimension):
+                log.error("the vector index has another dimension than %s: it is built anew from the records", model)
+                added += self.reindex(model)
+            elif thorough or expected != self._index.count(model):
                 more, fewer = self.compare(model)
                 added, removed = added + more, removed + fewer
         if settled or added or removed:
@@ -150,6 +156,9 @@ class Repairer:
         with self._database.read() as connection:
             right = set(faces.all_memberships(connection, model))
         present = set(self._index.keys(model))
+        if not all(is_id(part) for key in present for part in key):
+            log.error("the vector index has rows that are not ours: it is built anew from the records")
+            return self.reindex(model), 0
         added = sum(self.add(model, batch) for batch in batches(sorted(right - present)))
         removed = sum(self._remove(model, batch) for batch in batches(sorted(present - right)))
         return added, removed
@@ -159,7 +168,8 @@ class Repairer:
         with self._database.write() as connection:
             self._index.attend(connection)
             faces.lock(connection, {key.face_id for key in keys})
-            rows = faces.index_rows(connection, model, keys)
+            size = self._index.dimension(model) or faces.dimension(connection, model)
+            rows = faces.index_rows(connection, model, keys, size)
             self._index.upsert(model, rows)
         return len(rows)
 

@@ -1,8 +1,8 @@
 """Searches: nearest index rows first, then the persons that they stand for. Part of ``Gallery``.
 
-The index only has rows; the records say which person a row belongs to. A search fetches more rows than persons are
-wanted, because a person can have many faces and a face can be in several of the searched collections. If these rows are
-not enough, twice as many are fetched.
+The index only has rows; the records say which person a row belongs to, and have the templates whose cosines are
+answered. A search fetches more rows than persons are wanted, because a person can have many faces and a face can be in
+several of the searched collections. If these rows are not enough, twice as many are fetched.
 """
 
 from __future__ import annotations
@@ -112,21 +112,20 @@ class Search(Stores):
             return [{} for _ in probes]
         found: list[dict[Subject, Hit]] = [{} for _ in probes]
         remaining_probes = list(range(len(probes)))
+        ranks = {id_: rank for rank, id_ in enumerate(ids)}
         limit = min(MAX_ROWS, 2 * wanted * min(len(ids), USUAL_COLLECTIONS) + 8)
         while remaining_probes:
             rows = self._index.search(query.model, probes[remaining_probes], ids, limit)
             near = [[hit for hit in hits if round(hit.cosine, ROUNDING) >= lowest - 10**-ROUNDING] for hits in rows]
-            keys = {hit.key for hits in near for hit in hits}
-            owners: dict[RowKey, str | None] = {}
-            if keys:
-                with self._database.read() as connection:
-                    owners = faces.owners(connection, keys)
+            trusted, owners, again = self._index_check.trusted(query.model, probes[remaining_probes], near, ranks)
+            if again:
+                continue
             if query.persons_only:
                 owners = {key: person_id for key, person_id in owners.items() if person_id is not None}
             unfinished = []
-            for probe, hits in zip(remaining_probes, near, strict=True):
+            for probe, hits, believed in zip(remaining_probes, near, trusted, strict=True):
                 check_wanted()
-                found[probe] = _best(hits, owners, {id_: rank for rank, id_ in enumerate(ids)}, wanted)
+                found[probe] = _best(believed, owners, ranks, wanted)
                 # All rows that were fetched are near enough, so there may be more.
                 if len(found[probe]) < wanted and len(hits) >= limit and limit < MAX_ROWS:
                     unfinished.append(probe)

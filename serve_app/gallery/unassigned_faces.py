@@ -23,7 +23,7 @@ DEFAULT_LIFETIME = dt.timedelta(hours=72)
 """Lifetime of a face in no collection."""
 
 MAX_UNASSIGNED_FACES_PER_REQUEST = 1000
-MAX_USER_ID = 255
+MAX_USER_ID = checks.LONGEST_USER_ID
 
 
 class UnassignedFaces(Stores):

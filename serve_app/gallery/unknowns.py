@@ -72,7 +72,9 @@ class Unknowns(Stores):
         if any(face.model != model for face in faces) or model not in self._calibrations:
             raise InvalidRequest("Faces embedded by one model, for which the gallery has a calibration, were expected.")
         lowest = self._calibrations[model].cosine(resolve_threshold(ThresholdRequest(), hidden.face_count).min_score)
-        hits = self._index.search(model, np.stack([face.template for face in faces]), [hidden.id], NEIGHBOURS)
+        probes = np.stack([face.template for face in faces])
+        rows = self._index.search(model, probes, [hidden.id], NEIGHBOURS)
+        hits, _, _ = self._index_check.trusted(model, probes, rows, {hidden.id})
         with self._database.read() as connection:
             near = {hit.key.face_id for found in hits for hit in found if hit.cosine >= lowest}
             owner = unknowns.of_faces(connection, near)

@@ -6,8 +6,8 @@ Inside a Serve replica :class:`ServeMetrics` exports them through Ray's Promethe
 ``facegraph_batch_size``, ``facegraph_batch_wait_seconds``, ``facegraph_batch_queue``, ``facegraph_faces_per_image``,
 ``facegraph_outcomes_total{outcome}`` (live, spoof, match, no_match), ``facegraph_models_total{model, provider}``.
 Metrics of the stores have no stage, since stages in one process share them: ``facegraph_store_seconds{store,
-operation}``, ``facegraph_store_failures_total{store}``. There are no gauges: Ray 2.60 does not export those that a
-replica sets.
+operation}``, ``facegraph_store_failures_total{store}``, ``facegraph_index_differences_total``. There are no gauges: Ray
+2.60 does not export those that a replica sets.
 """
 
 from __future__ import annotations
@@ -119,6 +119,10 @@ class StoreMetrics:
         """See :class:`~serve_app.observability.store_metrics.Listener`."""
         self._series.store_failures.inc(1, {"store": store})
 
+    def index_differed(self, rows: int) -> None:
+        """See :class:`~serve_app.observability.store_metrics.Listener`."""
+        self._series.index_differences.inc(rows)
+
 
 @cache  # a metric can be registered once per process, and several stages can share a process
 def _series() -> SimpleNamespace:
@@ -141,6 +145,7 @@ def _series() -> SimpleNamespace:
         outcomes=Counter("facegraph_outcomes", "Decisions about faces.", (*tags, "outcome")),
         store_seconds=Histogram("facegraph_store_seconds", "Time of one call of a store.", seconds, by_operation),
         store_failures=Counter("facegraph_store_failures", "Calls that a store did not answer.", store),
+        index_differences=Counter("facegraph_index_differences", "Index rows that differed from the records."),
     )
 
 

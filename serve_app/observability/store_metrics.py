@@ -24,6 +24,9 @@ class Listener(Protocol):
     def store_failed(self, store: Store) -> None:
         """A store did not answer, or was not called because it had not answered before."""
 
+    def index_differed(self, rows: int) -> None:
+        """Rows of the vector index did not have the templates of the records."""
+
 
 _listener: Listener | None = None
 
@@ -38,6 +41,12 @@ def failed(store: Store) -> None:
     """Report a failure. Must be called exactly where a failure is turned into StoreUnavailable."""
     if _listener is not None:
         _listener.store_failed(store)
+
+
+def index_differed(rows: int) -> None:
+    """Report rows of the vector index that did not have the templates of the records."""
+    if _listener is not None:
+        _listener.index_differed(rows)
 
 
 def timed(name: str, inner: AbstractContextManager[Any]) -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ def read_report(path: Path, model: str) -> Anchors:
         measured_for, anchors = content["model"], Anchors(**content["anchors"])
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise ConfigurationError(f"{path} is not a report of the benchmark 'accuracy' with anchors: {error}.") from None
     if measured_for != model:
         raise ConfigurationError(f"{path}: expected the anchors of {model!r}, got those of {measured_for!r}.")

@@ -22,7 +22,7 @@ Line = Annotated[str, Field(max_length=1000)]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PythonSource(_Entry):

@@ -316,6 +316,18 @@ def test_an_upload_that_breaks_off_leaves_a_cancelled_task(world: World, monkeyp
 def test_payloads_are_what_they_were() -> None:
     payload = Payload((Content("a\n.jpg", b"one\n"), Content("u", url="http://x"), Content("b", b"")), {"name": "Ä"})
     assert Payload.unpack(payload.pack()) == payload
-    for torn in (b"", payload.pack()[:-1]):
+    assert Payload.unpack(b'{"fields": {}, "pictures": []}\n') == Payload()
+    strange = [
+        b"[]",
+        b"5",
+        b"{}",
+        b"[" * 10_000,
+        b'{"fields": [], "pictures": []}',
+        b'{"fields": {}, "pictures": [5]}',
+        b'{"fields": {}, "pictures": [{"name": "a", "url": ""}]}',
+        b'{"fields": {}, "pictures": [{"name": "a", "url": "", "size": -1}]}\nx',
+        b'{"fields": {}, "pictures": [{"name": "a", "url": "", "size": "1"}]}\nx',
+    ]
+    for torn in (b"", payload.pack()[:-1], *strange):
         with pytest.raises(ValueError):
             Payload.unpack(torn)

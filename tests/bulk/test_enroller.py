@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -15,7 +16,7 @@ import pytest
 from serve_app.bulk.bounded_concurrency import outcomes
 from serve_app.bulk.checkpoint import Checkpoint
 from serve_app.bulk.enroller import Enroller, Mode, Refused, TargetUnreachable, batches
-from serve_app.bulk.entries import Entry, Outcome, PictureFile, Status
+from serve_app.bulk.entries import BadSource, Entry, Outcome, PictureFile, Status
 from serve_app.bulk.files import Files
 from serve_app.bulk.worklist import WorkList
 
@@ -170,6 +171,28 @@ def test_the_state_knows_who_is_done(tmp_path: Path) -> None:
     other.close()
     with closing(Checkpoint(path)) as later:
         assert not later.is_empty()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    ["CREATE TABLE enrolled (x)", "CREATE VIEW enrolled AS SELECT 1 AS person", "CREATE TABLE enrolled (person)"],
+)
+def test_a_foreign_database_is_no_state(tmp_path: Path, schema: str) -> None:
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(schema)
+    with pytest.raises(BadSource, match="is not the state file of an earlier run"):
+        Checkpoint(path)
+
+
+def test_a_state_that_is_damaged_during_a_run_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    state = Checkpoint(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DROP TABLE enrolled")
+    with pytest.raises(BadSource, match="cannot be used"):
+        state.add(entry_of(tmp_path, "ada", b"1"))
+    state.close()
 
 
 def test_the_work_list_brings_lines_together() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from serve_app.domain import DEFAULT_TENANT, NewCollection, PersonFields
 from tests.cli.conftest import facegraph
@@ -47,6 +49,29 @@ def test_a_backup_and_its_restore(data: Path, tmp_path: Path, monkeypatch: pytes
     assert "1 persons were there already" in again.stderr
     with embedded(tmp_path / "new") as gallery:
         assert gallery.person(DEFAULT_TENANT, "p").name == "Pia"
+
+
+@pytest.mark.parametrize("passphrase", ["", "a long secret"])
+def test_a_malformed_archive_is_refused_in_a_sentence_and_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str
+) -> None:
+    if passphrase:
+        monkeypatch.setenv("FACEGRAPH_EXPORT_PASSPHRASE", passphrase)
+    with embedded(data) as gallery, gallery._database.write() as connection:
+        damaged = np.full(128, 100, "<f4").tobytes()
+        connection.execute(sa.text("UPDATE faces SET template = :damaged"), {"damaged": damaged})
+        connection.execute(sa.text("UPDATE persons SET name = :name"), {"name": "Pia\x1b[31m"})
+    file = tmp_path / "backup.fg"
+    assert facegraph("export", str(file)).exit_code == 0
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "new"))
+    refused = facegraph("import", str(file))
+    assert refused.exit_code == 2
+    assert isinstance(refused.exception, SystemExit)
+    said = " ".join(refused.stderr.split())
+    assert "people/000000.jsonl, line 1: faces.0.face.template: a template of norm 1 was expected" in said
+    assert "people/000000.jsonl, line 1: person.name: control characters are not allowed" in said
+    assert "Pia" not in said
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_passphrase_with_a_line_break_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

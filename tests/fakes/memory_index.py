@@ -84,6 +84,17 @@ class MemoryIndex:
         wanted = set(face_ids)
         return {key for key in self.keys(model) if key.face_id in wanted}
 
+    def vectors(self, model: str, keys: Sequence[RowKey]) -> dict[RowKey, NDArray[np.float32]]:
+        """See :class:`~serve_app.gallery.index.base.VectorIndex`."""
+        with self._lock:
+            rows = self._models.get(model, {})
+            return {key: rows[key] for key in keys if key in rows}
+
+    def dimension(self, model: str) -> int | None:
+        """See :class:`~serve_app.gallery.index.base.VectorIndex`."""
+        with self._lock:
+            return next((len(row) for row in self._models.get(model, {}).values()), None)
+
     def drop(self, model: str) -> None:
         """See :class:`~serve_app.gallery.index.base.VectorIndex`."""
         with self._lock:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from serve_app.domain import DEFAULT_TENANT, ErasureReceipt, PersonFields, ThresholdRequest
-from serve_app.errors import PersonNotFound
-from serve_app.gallery import Gallery, TenantStore, open_database, open_gallery, open_keys
+from serve_app.errors import PersonNotFound, StoreUnavailable
+from serve_app.gallery import Gallery, KeyStore, TenantStore, open_database, open_gallery, open_keys
 from serve_app.settings import Settings
 from tests.gallery.samples import CALIBRATIONS, MODEL, face, query, template
-from tests.gallery.stores import check_consistent
+from tests.gallery.stores import check_consistent, in_memory
 
 T = DEFAULT_TENANT
 WRITTEN = Path(__file__).with_name("data") / "fdd82cc.tar.gz"
@@ -110,3 +110,30 @@ def test_keys_and_tenants(folder: Path) -> None:
         assert keys.authenticate("an-admin-key-of-fdd82cc").role == "admin"
     with closing(open_database(settings)) as database:
         assert {tenant.name for tenant in TenantStore(database).list()} == {"default", "second"}
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("api_keys", "role"),
+        ("faces", "storage"),
+        ("collections", "image_storage"),
+        ("collections", "kind"),
+        ("tasks", "state"),
+    ],
+)
+def test_a_choice_that_no_version_knows_is_named_by_its_column(folder: Path, table: str, column: str) -> None:
+    """Earlier versions imported such values from archives."""
+    settings = Settings(data_dir=folder)
+    with closing(open_database(settings)) as database, database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET {column} = 'god'")
+    with in_memory(folder) as gallery:
+        read = {
+            "api_keys": KeyStore(gallery._database).list,
+            "faces": gallery.persons,
+            "collections": gallery.collections,
+            "tasks": gallery.tasks,
+        }[table]
+        with pytest.raises(StoreUnavailable, match=f"a row whose {table}.{column} is none of") as raised:
+            read(T)
+        assert "god" not in raised.value.message

@@ -24,6 +24,7 @@ class Heard:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.failed: list[str] = []
+        self.differed = 0
 
     def store_seconds(self, store: str, operation: str, seconds: float) -> None:
         assert seconds >= 0
@@ -31,6 +32,9 @@ class Heard:
 
     def store_failed(self, store: str) -> None:
         self.failed.append(store)
+
+    def index_differed(self, rows: int) -> None:
+        self.differed += rows
 
 
 @pytest.fixture

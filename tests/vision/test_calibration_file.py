@@ -60,9 +60,19 @@ def test_a_report_s_anchors(tmp_path: Path) -> None:
     assert read_report(report, "m") == NEW
     with pytest.raises(ConfigurationError, match=r"expected the anchors of 'other', got those of 'm'"):
         read_report(report, "other")
-    report.write_text("{}")
-    with pytest.raises(ConfigurationError, match="not a report of the benchmark 'accuracy'"):
-        read_report(report, "m")
+    nested = "[" * 100_000
+    for strange in (
+        "{}",
+        "[]",
+        "5",
+        '"m"',
+        nested,
+        '{"model": "m", "anchors": [1]}',
+        '{"model": "m", "anchors": {"cosines": NaN}}',
+    ):
+        report.write_text(strange)
+        with pytest.raises(ConfigurationError, match="not a report of the benchmark 'accuracy'"):
+            read_report(report, "m")
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_report(tmp_path / "none.json", "m")
 

@@ -90,6 +90,8 @@ def test_an_entry_of_one_s_own(tmp_path: Path) -> None:
         (('"1e-4" = 0.4', '"1e-4" = 0.05'), "anchor cosines must rise"),
         (('data = "my photographs"', 'data = "x"\nextrapolated = [1e-6]'), "but the anchors are"),
         (("size = 3", "size = "), "not valid TOML"),
+        (('"1e-4" = 0.4', '"1e-4" = nan'), "finite"),
+        (("size = 3", "size = 3\nmirrored = 5"), "mirrored"),
         (('licence = "MIT"', 'licence = "MIT"\nsources = [{kind = "url", url = "http://x/y"}]'), "sources"),
     ],
 )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -15,6 +17,21 @@ class Content:
     name: str
     content: bytes = b""
     url: str = ""
+
+
+class _Picture(BaseModel):
+    model_config = ConfigDict(strict=True)
+    name: str
+    size: NonNegativeInt
+    url: str
+
+
+class _Head(BaseModel):
+    """The line of JSON. The fields are checked when they are used, as those of a request."""
+
+    model_config = ConfigDict(strict=True)
+    fields: dict[str, Any]
+    pictures: list[_Picture]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +51,13 @@ class Payload:
     def unpack(cls, packed: bytes) -> Payload:
         """Read a payload. Raises ValueError if the bytes are no payload or are incomplete."""
         head, _, contents = packed.partition(b"\n")
-        described = json.loads(head)
+        described = _Head.model_validate_json(head)
         pictures = []
         begin = 0
-        for each in described["pictures"]:
-            content = contents[begin : begin + each["size"]]
-            if len(content) < each["size"]:
+        for each in described.pictures:
+            content = contents[begin : begin + each.size]
+            if len(content) < each.size:
                 raise ValueError("the contents are cut off")
-            pictures.append(Content(each["name"], content, each["url"]))
-            begin += each["size"]
-        return cls(tuple(pictures), described["fields"])
+            pictures.append(Content(each.name, content, each.url))
+            begin += each.size
+        return cls(tuple(pictures), described.fields)

@@ -74,7 +74,7 @@ class BulkWorker:
         try:
             payload = Payload.unpack(person.payload)
         except ValueError:
-            return failed(entry, "upload_lost", "The uploaded data of this person no longer exist.")
+            return failed(entry, "upload_lost", "The uploaded data of this person no longer exist, or are damaged.")
         contents = {picture.name: picture for picture in payload.pictures}
         files = tuple(PictureFile(name, len(picture.content)) for name, picture in contents.items())
         entry = Entry(person.person, files, payload.fields)
@@ -90,7 +90,7 @@ class BulkWorker:
             log.info("an upload waits: %s", error)
             return None
         except Exception:
-            log.exception("upload %s, person %r", work.task_id, person.person)
+            log.exception("a person of the upload %s was not enrolled", work.task_id)
             return failed(entry, "internal_error", "An unexpected error occurred; the service's log has the cause.")
 
     async def _read(self, picture: Content) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -20,6 +19,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from serve_app.domain.names import MAX_NAME, NAME_RULE, is_name
+from serve_app.domain.texts import in_utc, no_control, no_number, one_line
 from serve_app.errors import InvalidRequest
 from serve_app.json_bounds import has_more_values
 
@@ -86,29 +86,13 @@ BINARY = {"type": "string", "format": "binary"}
 UploadField = Annotated[Upload, PlainValidator(_upload), WithJsonSchema(BINARY)]
 
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-
-def _no_control(text: str) -> str:
-    if CONTROL_IN_LINES.search(text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if CONTROL.search(text):
-        raise ValueError("a text without control characters was expected")
-    return text
-
-
 def _new_name(text: str) -> str:
     if not is_name(text):
         raise ValueError(f"expected {NAME_RULE}")
     return text
 
 
-Plain = AfterValidator(_no_control)
+Plain = AfterValidator(no_control)
 """Refuses control characters in a text of several lines. It comes after the text's bound, which costs nothing."""
 
 ImageText = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
@@ -123,10 +107,10 @@ Reference = Annotated[str, Field(max_length=1000)]
 NewCollectionName = Annotated[str, Field(max_length=MAX_NAME, examples=["staff"]), AfterValidator(_new_name)]
 """The name of a collection to create."""
 
-CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(_one_line)]
+CollectionName = Annotated[str, Field(min_length=1, max_length=100, examples=["staff"]), AfterValidator(one_line)]
 """The name of an existing collection; a name that no collection can have is not found."""
 
-PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(_one_line)]
+PersonId = Annotated[str, Field(min_length=1, max_length=100, examples=["ada-lovelace"]), AfterValidator(one_line)]
 NextPage = Annotated[str | None, Field(description="Send it to get the next page; null on the last page.")]
 FaceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", examples=["5f0c6d7e8a9b4c1d8e2f3a4b5c6d7e8f"])]
 
@@ -169,15 +153,6 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _no_number(value: Any) -> Any:
-    """Refuse what pydantic would read as seconds since 1970; 2030 would be half an hour after its midnight."""
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return value
-    raise ValueError("a date or time as text was expected, such as 2030-01-31 or 2030-01-31T12:00:00Z")
-
-
 def _json_object(value: Any) -> Any:
     if isinstance(value, str):
         content = value.encode("utf-8", "replace")
@@ -201,20 +176,10 @@ OneOrMore = BeforeValidator(_as_list)
 JsonText = BeforeValidator(_json_object)
 """Accepts an object of texts and numbers, also as JSON text, as forms send it."""
 
-
-def _in_utc(time: dt.datetime) -> dt.datetime:
-    """Refuse a time that UTC cannot express."""
-    try:
-        time.astimezone(dt.UTC)
-    except OverflowError:
-        raise ValueError("a time within the years 1 to 9999 of UTC was expected") from None
-    return time
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+Time = Annotated[AwareDatetime, BeforeValidator(no_number), AfterValidator(in_utc)]
 """A time with a time zone, as text."""
 
-Date = Annotated[dt.date, BeforeValidator(_no_number)]
+Date = Annotated[dt.date, BeforeValidator(no_number)]
 """A date as text; a time at midnight is one too."""
 
 

@@ -92,7 +92,8 @@ class WarningView(Answer):
     """A condition that does not stop the service and needs attention."""
 
     code: str = Field(
-        description="`index_outgrown`, `index_moving`, `index_moved` or `clock_doubted`.", examples=["index_outgrown"]
+        description="`index_outgrown`, `index_moving`, `index_moved`, `index_differed` or `clock_doubted`.",
+        examples=["index_outgrown"],
     )
     message: str = Field(examples=["The gallery has 250,000 faces, more than milvus-lite is meant for"])
 

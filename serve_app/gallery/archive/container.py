@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)?\.[a-z]+|" + CHECKSUMS)
 
 
 class ArchiveDamaged(InvalidRequest):
-    """The file is not an archive of facegraph, or it was changed or cut off."""
+    """The file is no archive of facegraph, was changed or cut off, or has records that cannot be used."""
 
     code, status = "archive_damaged", 400
 
@@ -66,10 +66,16 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads the members of an archive, in order, from a stream."""
+    """Reads the members of an archive, in order, from a stream; each time from the start.
+
+    Attributes:
+        checked: the ``sizes`` that :func:`~.checking.check_archive` checked it for; None before.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
+        self.checked: dict[str, int] | None = None
         self._stream = stream
+        self._start = stream.tell()
 
     def members(self) -> Iterator[tuple[str, bytes]]:
         """Names and contents of the members. The checksums are compared after the last one.
@@ -77,6 +83,7 @@ class ArchiveReader:
         Raises ArchiveDamaged: it is not an archive, is cut off, or was changed.
         """
         digest = hashlib.sha256()
+        self._stream.seek(self._start)
         try:
             with tarfile.open(fileobj=self._stream, mode="r|") as tar:
                 for member in tar:

@@ -71,16 +71,33 @@ class EncryptedReader(io.RawIOBase):
     def __init__(self, stream: IO[bytes], passphrase: str) -> None:
         super().__init__()
         self._stream = stream
+        self._start = stream.tell()
         self._header = stream.read(len(MAGIC) + SALT + PREFIX)
         salt, self._prefix = self._header[len(MAGIC) : -PREFIX], self._header[-PREFIX:]
         self._cipher = AESGCM(_key(passphrase, salt))
-        self._counter = 0
-        self._ready = b""
-        self._following: bytes | None = stream.read(CHUNK + TAG)
+        self.seek(0)
 
     def readable(self) -> bool:
         """Always True."""
         return True
+
+    def seekable(self) -> bool:
+        """Always True, but see :meth:`seek`."""
+        return True
+
+    def tell(self) -> int:
+        """Number of bytes that were read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Begin anew; any other position is refused."""
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation("an encrypted archive is read from its start")
+        self._stream.seek(self._start + len(self._header))
+        self._counter = self._position = 0
+        self._ready = b""
+        self._following: bytes | None = self._stream.read(CHUNK + TAG)
+        return 0
 
     def readinto(self, buffer: object) -> int:
         """See :class:`io.RawIOBase`."""
@@ -89,6 +106,7 @@ class EncryptedReader(io.RawIOBase):
             self._ready = self._chunk()
         part, self._ready = self._ready[: len(view)], self._ready[len(view) :]
         view[: len(part)] = part
+        self._position += len(part)
         return len(part)
 
     def _chunk(self) -> bytes:

@@ -86,6 +86,12 @@ class VectorIndex(Protocol):
     def rows_of(self, model: str, face_ids: Iterable[str]) -> set[RowKey]:
         """Keys of a model's rows of these faces."""
 
+    def vectors(self, model: str, keys: Sequence[RowKey]) -> dict[RowKey, NDArray[np.float32]]:
+        """The vectors of those of the rows that exist, as searches see them, whatever their values are."""
+
+    def dimension(self, model: str) -> int | None:
+        """Dimension of the vectors of a model's part; None without a part."""
+
     def drop(self, model: str) -> None:
         """Remove a model's part with all its rows."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
+from serve_app.gallery.checks import are_templates
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 
 MOST_COSINES = 1 << 23
@@ -60,6 +61,16 @@ class Rows:
         if len(self._ids) < len(self._vectors) // 4:
             self._vectors = self._vectors[: max(16, len(self._vectors) // 2)].copy()
 
+    def of(self, face_id: str) -> NDArray[np.float32] | None:
+        """A copy of a face's vector; None if it has no row."""
+        position = self._positions.get(face_id)
+        return None if position is None else self._vectors[position].copy()
+
+    def damaged(self) -> list[str]:
+        """Ids of the faces whose row is not finite or not of norm 1."""
+        sound = are_templates(self._vectors[: len(self._ids)])
+        return [self._ids[position] for position in np.flatnonzero(~sound)]
+
     def nearest(self, probes: Vectors, limit: int) -> list[list[tuple[float, str]]]:
         """For each probe (n, dimension) up to ``limit`` pairs of cosine and face id, highest cosine first."""
         number = len(self._ids)
@@ -87,12 +98,18 @@ class FlatRows:
     def __contains__(self, model: str) -> bool:
         return model in self._models
 
-    def read(self, model: str, rows: Iterable[IndexRow]) -> None:
-        """Copy all rows of a model. The caller prevents changes of them until this returns."""
+    def read(self, model: str, rows: Iterable[IndexRow]) -> int:
+        """Copy all rows of a model, except those that are not finite or not of norm 1; the number of these.
+
+        The caller prevents changes of the rows until this returns.
+        """
         held: dict[str, Rows] = {}
         _put(held, rows)
+        left_out = [RowKey(id_, face_id) for id_, of_collection in held.items() for face_id in of_collection.damaged()]
         with self._lock:
             self._models[model] = held
+        self.remove(model, left_out)
+        return len(left_out)
 
     def put(self, model: str, rows: Iterable[IndexRow]) -> None:
         """Apply the addition or overwriting of rows."""
@@ -127,6 +144,15 @@ class FlatRows:
             if held is None:
                 return None
             return [RowKey(id_, face) for id_, rows in held.items() for face in rows.faces]
+
+    def vectors(self, model: str, keys: Iterable[RowKey]) -> dict[RowKey, NDArray[np.float32]] | None:
+        """As ``VectorIndex.vectors``; None if the model's rows must be read first."""
+        with self._lock:
+            held = self._models.get(model)
+            if held is None:
+                return None
+            found = ((key, held[key.collection_id].of(key.face_id)) for key in keys if key.collection_id in held)
+            return {key: vector for key, vector in found if vector is not None}
 
     def nearest(self, model: str, probes: Vectors, collections: Sequence[str], limit: int) -> list[list[Hit]] | None:
         """As ``VectorIndex.search``; None if the model's rows must be read first."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
 from serve_app.errors import StoreUnavailable
@@ -25,7 +26,7 @@ from serve_app.gallery.index.milvus_lite_files import remove_deleted_rows
 from serve_app.gallery.index.milvus_server import MilvusIndex, Query
 from serve_app.gallery.index.search_batching import SearchBatcher
 from serve_app.index_parameters import EMBEDDED_ROWS
-from serve_app.observability import tracing
+from serve_app.observability import store_metrics, tracing
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +98,27 @@ class LiteIndex(MilvusIndex):
                 return
             self._read(model, part.name)
 
+    def vectors(self, model: str, keys: Sequence[RowKey]) -> dict[RowKey, NDArray[np.float32]]:
+        """See the base class. Of the copy in memory, which searches use."""
+        part = self._milvus_collections.find(model)
+        while part is not None:
+            found = self._flat_rows.vectors(model, keys)
+            if found is not None:
+                return found
+            self._read(model, part.name)
+        return {}
+
     def _read(self, model: str, name: str) -> None:
         with self._lock:  # no writes during the copy
             if model not in self._flat_rows:
-                self._flat_rows.read(model, self._stored(model, name))
+                damaged = self._flat_rows.read(model, self._stored(model, name))
+                if damaged:
+                    store_metrics.index_differed(damaged)
+                    log.error(
+                        "%d rows of the vector index %s are not finite or not of norm 1: they are left out",
+                        damaged,
+                        name,
+                    )
 
     def _stored(self, model: str, name: str) -> Iterator[IndexRow]:
         number = self.count(model)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
 from serve_app.errors import InvalidRequest
@@ -187,6 +188,27 @@ class MilvusIndex:
                 )
             found.update(to_key(row["pk"]) for row in rows)
         return found
+
+    def vectors(self, model: str, keys: Sequence[RowKey]) -> dict[RowKey, NDArray[np.float32]]:
+        part = self._milvus_collections.find(model)
+        found: dict[RowKey, NDArray[np.float32]] = {}
+        if part is None:
+            return found
+        for batch in _batches(keys):
+            with self._breaker.guard():
+                rows = self._client.query(
+                    part.name,
+                    ids=[to_pk(key) for key in batch],
+                    output_fields=["pk", "vector"],
+                    timeout=self._timeout_s,
+                    consistency_level="Strong",
+                )
+            found.update((to_key(row["pk"]), np.asarray(row["vector"], np.float32)) for row in rows)
+        return found
+
+    def dimension(self, model: str) -> int | None:
+        part = self._milvus_collections.find(model)
+        return None if part is None else part.dimension
 
     def count(self, model: str) -> int:
         part = self._milvus_collections.find(model)

@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from serve_app.domain import Vectors
 from serve_app.errors import ConfigurationError, StoreUnavailable
@@ -227,6 +229,16 @@ class DualWriteIndex:
                     self._note_failure(layout, error)
                     raise
             return found
+
+    def vectors(self, model: str, keys: Sequence[RowKey]) -> dict[RowKey, NDArray[np.float32]]:
+        """See :class:`VectorIndex`. Of the location where searches go."""
+        with self._using() as layout:
+            return layout.current.vectors(model, keys)
+
+    def dimension(self, model: str) -> int | None:
+        """See :class:`VectorIndex`. Of the location where searches go."""
+        with self._using() as layout:
+            return layout.current.dimension(model)
 
     def count(self, model: str) -> int:
         """See :class:`VectorIndex`. Of the location where searches go."""

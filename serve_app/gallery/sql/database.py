@@ -177,7 +177,8 @@ class Database:
         try:
             yield
         except exc.IntegrityError as error:
-            raise LostRace(f"The database refused the change: {error.orig}") from error
+            # Not the driver's words: PostgreSQL's have the values of the row.
+            raise LostRace("The database refused the change: a key or a reference does not fit.") from error
         except _OUTAGES as error:
             if getattr(getattr(error, "orig", None), "sqlstate", None) in RETRYABLE_SQLSTATES:
                 raise LostRace(
@@ -238,7 +239,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     private_folder(path.parent)
     _create_private(path)
     engine = sa.create_engine(
-        url, pool_size=8, max_overflow=32, pool_timeout=LOCK_WAIT_S, connect_args={"timeout": LOCK_WAIT_S}
+        url,
+        pool_size=8,
+        max_overflow=32,
+        pool_timeout=LOCK_WAIT_S,
+        hide_parameters=True,  # errors would have the values of rows, and logs have errors
+        connect_args={"timeout": LOCK_WAIT_S},
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -301,6 +307,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             max_overflow=24,
             pool_timeout=LOCK_WAIT_S,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"connect_timeout": 5, "options": options, "keepalives_idle": 30, "tcp_user_timeout": 20_000},
         )
     except (exc.ArgumentError, ImportError) as error:

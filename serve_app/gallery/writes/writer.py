@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.index_check import IndexCheck
 from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database, LostRace, retried
 from serve_app.gallery.sql.records import audit_chain, faces, journal
@@ -186,6 +187,7 @@ class Stores:
     _index: VectorIndex
     _blobs: BlobStore
     _writer: Writer
+    _index_check: IndexCheck
     _calibrations: Mapping[str, Calibration]
 
 

@@ -10,13 +10,21 @@ from serve_app.domain import Collection, CollectionKind, CollectionPolicy, Image
 from serve_app.domain.collections import MAX_KEEP_UNKNOWN_H, RETENTION_DAYS
 from serve_app.errors import InvalidRequest
 from serve_app.gallery import checks
-from serve_app.gallery.sql.records.statements import search_text, to_value
+from serve_app.gallery.sql.records.statements import search_text, to_choice, to_value
 
 
 def to_collection(row: sa.Row[Any]) -> Collection:
     """A row of the table as a domain value."""
-    policy = to_value(CollectionPolicy, row, image_storage=ImageStorage(row.image_storage))
-    return to_value(Collection, row, kind=CollectionKind(row.kind), tags=tuple(row.tags), policy=policy)
+    policy = to_value(
+        CollectionPolicy, row, image_storage=to_choice(ImageStorage, row.image_storage, "collections.image_storage")
+    )
+    return to_value(
+        Collection,
+        row,
+        kind=to_choice(CollectionKind, row.kind, "collections.kind"),
+        tags=tuple(row.tags),
+        policy=policy,
+    )
 
 
 def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any]:
@@ -37,12 +45,13 @@ def to_values(new: NewCollection, kept_name: str | None = None) -> dict[str, Any
         "name": kept_name
         if kept_name is not None and new.name == kept_name
         else checks.check_name(new.name, "A collection's name"),
-        "title": checks.check_text("title", new.title, 256),
-        "description": checks.check_text("description", new.description, 10_000),
+        **{
+            field: checks.check_text(field, getattr(new, field), longest)
+            for field, longest in checks.COLLECTION_TEXTS.items()
+        },
         "search_text": search_text(new.name, new.title),
         "kind": _choice("kind", CollectionKind, new.kind),
-        "tags": list(checks.check_texts("tags", new.tags, 100, 255)),
-        "user_data": checks.check_text("user_data", new.user_data, 65_536),
+        "tags": list(checks.check_texts("tags", new.tags, checks.MOST_TAGS, checks.LONGEST_TAG)),
         "liveness": policy.liveness,
         "liveness_threshold": number("liveness_threshold", 0, 1),
         "min_score": None if policy.min_score is None else number("min_score", 0, 1),

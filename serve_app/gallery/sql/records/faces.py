@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Iterator
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from serve_app.domain import Appearance, Box, Face, ImageStorage
-from serve_app.gallery.checks import is_id
+from serve_app.errors import StoreUnavailable
+from serve_app.gallery.checks import are_templates, is_id
 from serve_app.gallery.index.base import IndexRow, RowKey
-from serve_app.gallery.sql.records.statements import BATCH, IDS, batches, containing, count, to_value
+from serve_app.gallery.sql.records.statements import BATCH, IDS, batches, containing, count, to_choice, to_value
 from serve_app.gallery.sql.schema import face_collections, face_templates, faces, persons
 
+log = logging.getLogger(__name__)
+
 _WITHOUT_TEMPLATE: list[sa.ColumnElement[Any]] = [column for column in faces.c if column.name != "template"]
-_TEMPLATE_TYPE = np.dtype("<f4")
+TEMPLATE_TYPE = np.dtype("<f4")
 _WITH_PERSON: sa.Select[Any] = sa.select(*_WITHOUT_TEMPLATE, persons.c.external_id).select_from(
     faces.outerjoin(persons)
 )
@@ -28,7 +33,6 @@ _BY_PERSON_WITH_TEMPLATE = _BY_PERSON.add_columns(faces.c.template)
 _MEMBERSHIPS = sa.select(face_collections.c.collection_id, face_collections.c.face_id).where(
     face_collections.c.face_id.in_(IDS)
 )
-_OWNERS = _MEMBERSHIPS.add_columns(faces.c.person_id).join(faces, faces.c.id == face_collections.c.face_id)
 _MODEL: sa.BindParameter[Any] = sa.bindparam("model")
 _SECONDARY = sa.and_(face_templates.c.face_id == faces.c.id, face_templates.c.model == _MODEL)
 _TEMPLATE = sa.case((faces.c.model == _MODEL, faces.c.template), else_=face_templates.c.template).label("template")
@@ -38,6 +42,19 @@ _TEMPLATES = (
     .outerjoin(face_templates, _SECONDARY)
     .where(_TEMPLATE.is_not(None))
 )
+_OWNERS = _TEMPLATES.add_columns(faces.c.person_id)
+
+
+class Owner(NamedTuple):
+    """What the records say of an index row.
+
+    Attributes:
+        person_id: internal id of the face's person, None if it is unassigned.
+        template: as it is stored; see :func:`to_vector`.
+    """
+
+    person_id: str | None
+    template: bytes
 
 
 def find(connection: sa.Connection, tenant: str, face_id: str, template: bool = False) -> sa.Row[Any] | None:
@@ -92,14 +109,19 @@ def templates(connection: sa.Connection, person_id: str, model: str) -> dict[str
     """Face id -> template by this model, of a person's faces."""
     by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
     query = by_model.where(faces.c.person_id == person_id, _TEMPLATE.is_not(None))
-    return {row.id: to_vector(row.template) for row in connection.execute(query, {"model": model})}
+    rows = connection.execute(query, {"model": model})
+    return {row.id: vector for row in rows if (vector := _sound(row.id, row.template)) is not None}
 
 
-def owners(connection: sa.Connection, keys: Iterable[RowKey]) -> dict[RowKey, str | None]:
-    """For those of the keys that the records know: key -> internal id of the face's person, None if unassigned."""
+def owners(connection: sa.Connection, model: str, keys: Iterable[RowKey]) -> dict[RowKey, Owner]:
+    """What the records say of those of a model's rows that they know."""
     wanted = set(keys)
-    rows = _rows(connection, _OWNERS, {key.face_id for key in wanted})
-    return {key: row.person_id for row in rows if (key := RowKey(row.collection_id, row.face_id)) in wanted}
+    rows = _rows(connection, _OWNERS, {key.face_id for key in wanted}, model=model)
+    return {
+        key: Owner(row.person_id, row.template)
+        for row in rows
+        if (key := RowKey(row.collection_id, row.face_id)) in wanted
+    }
 
 
 def memberships(connection: sa.Connection, face_ids: Iterable[str]) -> list[RowKey]:
@@ -116,14 +138,20 @@ def lock(connection: sa.Connection, face_ids: Iterable[str]) -> None:
         connection.execute(query.where(faces.c.id.in_(batch))).all()
 
 
-def index_rows(connection: sa.Connection, model: str, keys: Iterable[RowKey]) -> list[IndexRow]:
-    """The index rows, with templates by this model, for those of the keys that are memberships in the records."""
+def index_rows(
+    connection: sa.Connection, model: str, keys: Iterable[RowKey], size: int | None = None
+) -> list[IndexRow]:
+    """The index rows, with templates by this model, for those of the keys that are memberships in the records.
+
+    Faces whose stored template is damaged, or has not this ``size``, have no row.
+    """
     wanted = set(keys)
     rows = _rows(connection, _TEMPLATES, {key.face_id for key in wanted}, model=model)
     return [
-        IndexRow(key, to_vector(row.template))
+        IndexRow(key, vector)
         for row in rows
         if (key := RowKey(row.collection_id, row.face_id)) in wanted
+        and (vector := _sound(row.face_id, row.template, size)) is not None
     ]
 
 
@@ -176,6 +204,24 @@ def memberships_after(connection: sa.Connection, model: str, after: RowKey | Non
     return [RowKey(*row) for row in connection.execute(query.limit(limit))]
 
 
+def sample(connection: sa.Connection, model: str, most_each: int, most: int) -> list[RowKey]:
+    """Random rows that the index must have for this model: up to ``most_each`` of a collection, up to ``most`` in all.
+
+    Small collections are complete before large ones have more.
+    """
+    rank = sa.func.row_number().over(partition_by=face_collections.c.collection_id, order_by=sa.func.random())
+    ranked = _memberships_of(model).order_by(None).add_columns(rank.label("rank")).subquery()
+    chosen = sa.select(ranked.c.collection_id, ranked.c.face_id).where(ranked.c.rank <= most_each)
+    return [RowKey(*row) for row in connection.execute(chosen.order_by(ranked.c.rank).limit(most))]
+
+
+def dimension(connection: sa.Connection, model: str) -> int | None:
+    """Dimension of the templates by this model: that of the first one that is not damaged; None without any."""
+    by_model = sa.select(faces.c.id, _TEMPLATE).select_from(faces.outerjoin(face_templates, _SECONDARY))
+    rows = connection.execute(by_model.where(_TEMPLATE.is_not(None)).limit(10), {"model": model})
+    return next((vector.size for row in rows if (vector := _sound(row.id, row.template)) is not None), None)
+
+
 def _memberships_of(model: str) -> sa.Select[Any]:
     return (
         sa.select(face_collections.c.collection_id, face_collections.c.face_id)
@@ -192,7 +238,7 @@ def to_face(row: Any, external_id: str | None) -> Face:
         row,
         person_id=external_id,
         box=Box(row.box_x, row.box_y, row.box_width, row.box_height),
-        storage=ImageStorage(row.storage),
+        storage=to_choice(ImageStorage, row.storage, "faces.storage"),
         appearance=_to_appearance(row.appearance),
     )
 
@@ -206,12 +252,26 @@ def _to_appearance(stored: dict[str, Any] | None) -> Appearance | None:
 
 def to_bytes(vector: NDArray[np.float32]) -> bytes:
     """A template as it is stored: little-endian float32."""
-    return np.ascontiguousarray(vector, dtype=_TEMPLATE_TYPE).tobytes()
+    return np.ascontiguousarray(vector, dtype=TEMPLATE_TYPE).tobytes()
 
 
 def to_vector(stored: bytes) -> NDArray[np.float32]:
-    """The inverse of :func:`to_bytes`."""
-    return np.frombuffer(stored, dtype=_TEMPLATE_TYPE).astype(np.float32, copy=False)
+    """The inverse of :func:`to_bytes`. Raises StoreUnavailable: it is no template, which is finite and of norm 1."""
+    if len(stored) % TEMPLATE_TYPE.itemsize == 0:
+        vector = np.frombuffer(stored, dtype=TEMPLATE_TYPE).astype(np.float32, copy=False)
+        if are_templates(vector):
+            return vector
+    raise StoreUnavailable("A stored template is damaged.")
+
+
+def _sound(face_id: str, stored: bytes, size: int | None = None) -> NDArray[np.float32] | None:
+    """The template; None, and a line in the log, if it is damaged or has not this size."""
+    with suppress(StoreUnavailable):
+        vector = to_vector(stored)
+        if size in (None, vector.size):
+            return vector
+    log.error("the stored template of the face %s is damaged: no search finds this face", face_id)
+    return None
 
 
 def _rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from enum import StrEnum
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from serve_app.errors import StoreUnavailable
 from serve_app.gallery.checks import check_limit, check_text, decode_cursor, encode_cursor
 from serve_app.gallery.sql.folding import folded
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 BATCH = 1000
 
@@ -57,6 +60,19 @@ def to_value(kind: Callable[..., T], row: sa.Row[Any], /, **converted: Any) -> T
     """A row as a domain value: the columns that have the names of the dataclass's fields, and the converted ones."""
     columns = row._mapping
     return kind(**{name: columns[name] for name in _field_names(kind) - converted.keys()}, **converted)
+
+
+def to_choice(kind: type[E], value: str, column: str) -> E:
+    """A stored text as one of the choices.
+
+    Raises StoreUnavailable: it is none of them, because another version, or an import of an earlier one, wrote it.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        raise StoreUnavailable(
+            f"The database has a row whose {column} is none of {', '.join(kind)}; correct it there."
+        ) from None
 
 
 @cache

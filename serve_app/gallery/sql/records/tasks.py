@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from serve_app.domain import Task, TaskState
 from serve_app.errors import TaskNotFound
 from serve_app.gallery import checks
-from serve_app.gallery.sql.records.statements import to_value
+from serve_app.gallery.sql.records.statements import to_choice, to_value
 from serve_app.gallery.sql.schema import bulk_entries, tasks
 
 CLAIM = dt.timedelta(seconds=60)
@@ -154,7 +154,7 @@ def forget(connection: sa.Connection, before: dt.datetime) -> int:
 
 def to_task(row: sa.Row[Any]) -> Task:
     """A row of the table as a domain value."""
-    return to_value(Task, row, state=TaskState(row.state))
+    return to_value(Task, row, state=to_choice(TaskState, row.state, "tasks.state"))
 
 
 def _update_claimed(connection: sa.Connection, worker: str, task_id: str, **values: Any) -> bool:

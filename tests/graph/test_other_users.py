@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from milvus_lite.server_manager import server_manager_instance
+from pymilvus import MilvusClient
 
 from serve_app.runtime_folder import runtime_folder
 from tests import photos
+from tests.graph.other_user import HEALTH, USER
 from tests.graph.service import ROOT, RunningService
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
+METRIC = re.compile(r"#.*|\w+(\{.*\})? \S+|")
 NAMES = ("a-quiet-collection", "an-external-id", "Somebody Secret")
+
+
+def tried(given: dict[str, Any]) -> dict[str, Any]:
+    """What the other user gets of these ports, paths and sockets."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.graph.other_user"],
+        input=json.dumps(given),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert answer["user"] == USER
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +89,7 @@ def got(service: RunningService, listening: dict[int, psutil.Process], sockets: 
     assert any(path.endswith("records.db") for path in paths)
     assert any(path.endswith("debug_state.txt") for path in paths)
     given = {"ports": sorted(listening), "paths": paths, "sockets": sockets}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.graph.other_user"],
-        input=json.dumps(given),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    assert answer["user"] == 65534
-    return answer
+    return tried(given)
 
 
 def test_no_file_can_be_read_written_or_replaced(got: dict[str, Any]) -> None:
@@ -105,9 +119,37 @@ def test_every_port_asks_for_a_key_or_has_nothing_about_persons(
     assert service.port in listening
     assert service.metrics_port in listening
     for port, answers in got["ports"].items():
-        process = " ".join(listening[int(port)].cmdline())
-        print(port, process[:60], answers["http"], {code: len(them) for code, them in answers["grpc"].items()})
+        process = f"{port}: {' '.join(listening[int(port)].cmdline())}"
         assert answers["milvus"] is None, process
         assert [word for word in (*NAMES, service.key) if word in answers["text"]] == [], process
         if int(port) == service.port:
             assert answers["http"]["/v1/collections"] == 401
+        elif set(answers["http"].values()) == {200}:  # for Prometheus: of the service, and of Ray's autoscaler
+            assert [line for line in answers["text"].splitlines() if not METRIC.fullmatch(line)] == [], process
+        elif answers["http"]:
+            assert set(answers["http"].values()) == {401}, process
+        else:
+            assert answers["grpc"].keys() - {"OK"} == {"UNAUTHENTICATED", "UNIMPLEMENTED"}, process
+            assert answers["grpc"].get("OK", [HEALTH]) == [HEALTH], process
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_what_is_open_would_be_noticed(tmp_path: Path) -> None:
+    """milvus-lite as pymilvus starts it, and a folder and a socket that are open to all."""
+    folder = Path(tempfile.mkdtemp(prefix="fg-", dir="/tmp"))
+    folder.chmod(0o777)
+    (folder / "log").touch()
+    before = {each.laddr for each in psutil.Process().net_connections("tcp")}
+    with closing(MilvusClient(str(tmp_path / "index.db"))) as client, socket.socket(socket.AF_UNIX) as server:
+        client.create_collection("rows", dimension=4)
+        found = psutil.Process().net_connections("tcp")
+        (port,) = {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN and each.laddr not in before}
+        server.bind(str(folder / "socket"))
+        (folder / "socket").chmod(0o777)
+        server.listen()
+        got = tried({"ports": [port], "paths": [str(folder / "log")], "sockets": [str(folder / "socket")]})
+    server_manager_instance.release_all()
+    assert got["ports"][str(port)]["milvus"] == ["rows"]
+    assert got["sockets"] == [str(folder / "socket")]
+    assert got["readable"] == got["replaced"] == [str(folder / "log")]
+    shutil.rmtree(folder)

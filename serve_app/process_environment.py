@@ -15,7 +15,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from serve_app.errors import ConfigurationError
-from serve_app.runtime_folder import announced_address, runtime_folder, token_file
+from serve_app.runtime_folder import announced_address, certificate_file, runtime_folder, token_file
 
 Environment = MutableMapping[str, str]
 
@@ -68,6 +68,13 @@ REPLICA_ENVIRONMENT = {
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**30),
 }
 """For replicas only: a driver that uses handles from synchronous code does not work with these."""
+
+TLS_FILES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
+"""Set for the Ray of ``facegraph serve`` and programs that join it, unless the caller sets ``RAY_USE_TLS``.
+
+Ray's servers refuse connections without the certificate, and its clients servers without it. The token alone is not
+enough: Ray's control server ends at a call of ``RaySyncer/StartSync`` without metadata, before it looks for a token.
+"""
 
 OTHER_RAY = (
     "RAY_ADDRESS",
@@ -154,6 +161,8 @@ def _prepare_private_files(environment: Environment) -> Path:
     environment["RAY_TMPDIR"] = str(folder)  # instead of /tmp/ray, which belongs to the user who made it first
     if not _has_token(environment):
         environment["RAY_AUTH_TOKEN_PATH"] = str(token_file(folder))
+    if not environment.get("RAY_USE_TLS"):
+        environment.update({"RAY_USE_TLS": "1", **dict.fromkeys(TLS_FILES, str(certificate_file(folder)))})
     return folder
 
 

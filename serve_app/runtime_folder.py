@@ -12,8 +12,10 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from serve_app.errors import ConfigurationError
@@ -84,14 +86,45 @@ def _others_can_rename(parent: Path) -> bool:
 
 def token_file(folder: Path) -> Path:
     """The file with the token of this user's Rays in the private folder; a new token is made unless there is one."""
-    file, new = folder / "ray_token", folder / f"ray_token_{os.getpid()}"
+    return _made_once(folder / "ray_token", lambda: secrets.token_hex(32).encode())
+
+
+def certificate_file(folder: Path) -> Path:
+    """The file with the key and the certificate by which the processes of this user's Rays recognise each other."""
+    return _made_once(folder / "ray_tls.pem", _key_and_certificate)
+
+
+def _made_once(file: Path, make: Callable[[], bytes]) -> Path:
+    new = file.with_name(f"{file.name}_{os.getpid()}")
     if not file.exists():
         new.touch(0o600)
-        new.write_text(secrets.token_hex(32))
+        new.write_bytes(make())
         with contextlib.suppress(FileExistsError):  # another process has made one just now
             os.link(new, file)
         new.unlink()
     return file
+
+
+def _key_and_certificate() -> bytes:
+    """A key and a certificate that it has signed itself, as PEM, for this machine's loopback address."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "facegraph")])
+    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(2000, 1, 1, tzinfo=UTC))  # whatever the machine's clock says
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    without_password = serialization.NoEncryption()
+    return key.private_bytes(pem, serialization.PrivateFormat.PKCS8, without_password) + certificate.public_bytes(pem)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import json
 import os
 import pkgutil
 import socket
+import ssl
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -24,12 +25,8 @@ from pymilvus import MilvusClient
 USER = 65534
 WITHIN_S = 10.0
 HEALTH = "/grpc.health.v1.Health/Check"
-WITHOUT_PYTHON = ("ObjectManagerService/Pull", "ObjectManagerService/Push")
-"""Remote procedures of which Ray's package has no description in Python.
-
-``syncer.RaySyncer/StartSync`` is left out: each call of it without metadata ends Ray's control server, and so the
-service (docs/security.md).
-"""
+WITHOUT_PYTHON = ("ObjectManagerService/Pull", "ObjectManagerService/Push", "syncer.RaySyncer/StartSync")
+"""Remote procedures of which Ray's package has no description in Python."""
 
 PATHS = ("/", "/metrics", "/v1/collections", "/v1/info", "/api/version", "/api/healthz", "/api/v0/actors", "/api/jobs/")
 
@@ -75,11 +72,35 @@ def asked(port: int, methods: list[str]) -> dict[str, Any]:
                 answer = client.get(path)
                 over_http[path] = answer.status_code
                 text += answer.text
-    return {"http": over_http, "text": text, "grpc": over_grpc(port, methods), "milvus": of_milvus(port)}
+    return {
+        "http": over_http,
+        "text": text,
+        "grpc": over_grpc(port, methods),
+        "tls": certificate_is_demanded(port),
+        "milvus": of_milvus(port),
+    }
+
+
+def certificate_is_demanded(port: int) -> bool:
+    """Whether the port speaks TLS, and ends the connection of a client without a certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), WITHIN_S) as plain,
+            context.wrap_socket(plain) as connection,
+        ):
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            return connection.recv(1) == b""
+    except ssl.SSLError as error:
+        return "CERTIFICATE_REQUIRED" in str(error).upper().replace(" ", "_")
+    except OSError:
+        return False
 
 
 def over_grpc(port: int, methods: list[str]) -> dict[str, list[str]]:
-    """Methods by the code of the answer to a call without a token."""
+    """Methods by the code of the answer to a call without a token and without TLS."""
     codes: dict[str, list[str]] = {}
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
         for method in methods:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -99,7 +100,7 @@ def main(
 ) -> None:
     """Self-hosted face search: enrol people from images, search for them in new images, get calibrated scores."""
     if context.invoked_subcommand != "models":  # those can be for other users
-        os.umask(0o077)
+        context.call_on_close(partial(os.umask, os.umask(0o077)))
 
 
 @app.command()

@@ -86,17 +86,18 @@ def certificate_is_demanded(port: int) -> bool:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    try:
-        with (
-            socket.create_connection(("127.0.0.1", port), WITHIN_S) as plain,
-            context.wrap_socket(plain) as connection,
-        ):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), WITHIN_S) as plain:
+        connection = context.wrap_socket(plain)
+        try:
             connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             return connection.recv(1) == b""
-    except ssl.SSLError as error:
-        return "CERTIFICATE_REQUIRED" in str(error).upper().replace(" ", "_")
-    except OSError:
-        return False
+        except (ConnectionError, ssl.SSLEOFError):  # it was closed before the reason was read
+            return True
+        except ssl.SSLError as error:
+            return "CERTIFICATE_REQUIRED" in str(error).upper().replace(" ", "_")
+        finally:
+            connection.close()
+    return False
 
 
 def over_grpc(port: int, methods: list[str]) -> dict[str, list[str]]:

@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--failures", type=Path, help="file for persons with failures, as a manifest")
     chosen = parser.parse_args(arguments)
 
-    ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
+    ray.init(address=os.environ["RAY_ADDRESS"], logging_level="WARNING", log_to_driver=False)
     handle = serve.get_app_handle("facegraph")
     with suppress(CollectionExists):
         handle.create_collection.remote(chosen.collection).result(timeout_s=60)

@@ -13,13 +13,14 @@ key, and the call names the tenant (``tenant=...``; the default is the tenant th
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
 from serve_app.process_environment import prepare_loopback_ray
 
-# Before Ray is imported: `facegraph serve` keeps Ray on the loopback address, and a process that joins it there must do
-# the same. Leave this out on a real cluster.
+# Before Ray is imported: it names the address and the token of the Ray of `facegraph serve`, and keeps this process on
+# the loopback address, too. Leave this out on a real cluster, and set RAY_ADDRESS there.
 prepare_loopback_ray()
 
 import ray
@@ -35,8 +36,8 @@ WAIT_S = 30.0
 def main(arguments: list[str]) -> int:
     """Run the example; the exit code."""
     first, second = (Path(name).read_bytes() for name in arguments) if len(arguments) == 2 else (astronaut(),) * 2
-    # "auto" finds the Ray that runs on this machine; its token, if it needs one, is read from ~/.ray/auth_token.
-    ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
+    # Never address="auto": that believes the processes of all users of the machine, and shows them Ray's token.
+    ray.init(address=os.environ["RAY_ADDRESS"], logging_level="WARNING", log_to_driver=False)
     handle = serve.get_app_handle("facegraph")
 
     try:

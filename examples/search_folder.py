@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--at-once", type=int, default=8, help="images that each has in flight (default: 8)")
     chosen = parser.parse_args(arguments)
 
-    ray.init(address="auto", logging_level="WARNING", log_to_driver=False)
+    ray.init(address=os.environ["RAY_ADDRESS"], logging_level="WARNING", log_to_driver=False)
     pictures = ray.data.read_binary_files(chosen.pictures, include_paths=True, file_extensions=PICTURES, num_cpus=SHARE)
     found = pictures.map_batches(
         Searcher,

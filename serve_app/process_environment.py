@@ -12,6 +12,10 @@ import os
 import shlex
 import sys
 from collections.abc import MutableMapping
+from pathlib import Path
+
+from serve_app.errors import ConfigurationError
+from serve_app.runtime_folder import announced_address, certificate_file, runtime_folder, token_file
 
 Environment = MutableMapping[str, str]
 
@@ -24,6 +28,8 @@ QUIET = {
 """Set in every process, whatever the caller's environment says: nothing reports to anybody."""
 
 NODE_ENVIRONMENT = {
+    # Without it, a Ray that finds no token starts all the same, and runs code for everybody who reaches its ports.
+    "RAY_AUTH_MODE": "token",
     # On a busy machine Ray's servers and workers take longer to start than Ray's defaults of 5 to 60 s allow.
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_raylet_start_wait_time_s": "180",
@@ -45,7 +51,6 @@ NODE_ENVIRONMENT = {
 imported."""
 
 LOOPBACK_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",  # Ray's default for those that it starts itself, not for programs that join
     # Despite its name: Ray takes 127.0.0.1 for its node, so that its own servers listen on loopback only.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_ENABLE_CLUSTER_STATUS_LOG": "0",  # of the autoscaler, every 5 s: one machine has nothing to scale
@@ -63,6 +68,13 @@ REPLICA_ENVIRONMENT = {
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**30),
 }
 """For replicas only: a driver that uses handles from synchronous code does not work with these."""
+
+TLS_FILES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
+"""Set for the Ray of ``facegraph serve`` and programs that join it, unless the caller sets ``RAY_USE_TLS``.
+
+Ray's servers refuse connections without the certificate, and its clients servers without it. The token alone is not
+enough: Ray's control server ends at a call of ``RaySyncer/StartSync`` without metadata, before it looks for a token.
+"""
 
 OTHER_RAY = (
     "RAY_ADDRESS",
@@ -101,18 +113,61 @@ def keep_local_calls_local(environment: Environment = os.environ) -> None:
     environment.update(dict.fromkeys(names, ",".join(dict.fromkeys(entries))))
 
 
+def node_environment(environment: Environment = os.environ) -> dict[str, str]:
+    """The variables of a Ray node, with its private folder, and with a token in that if the user has none for Ray."""
+    folder = runtime_folder(environment)
+    variables = QUIET | NODE_ENVIRONMENT | {"RAY_TMPDIR": str(folder)}
+    if not _has_token(environment) and not Path("~/.ray/auth_token").expanduser().exists():
+        variables["RAY_AUTH_TOKEN_PATH"] = str(token_file(folder))
+    return variables
+
+
 def prepare_loopback_ray(environment: Environment = os.environ) -> None:
-    """For a program that joins the Ray of ``facegraph serve`` on this machine; before Ray is imported."""
-    for name, value in LOOPBACK_ENVIRONMENT.items():
+    """For a program that joins the Ray of ``facegraph serve`` on this machine; before Ray is imported.
+
+    Sets ``RAY_ADDRESS``, unless the caller's environment does, to the service of this user that started last. Ray's
+    own search (``address="auto"``) would believe any user's process and show it the token. Raises ConfigurationError
+    if no service runs.
+    """
+    folder = _prepare_private_files(environment)
+    for name, value in (LOOPBACK_ENVIRONMENT | {"RAY_AUTH_MODE": "token"}).items():
         environment.setdefault(name, value)
+    if not environment.get("RAY_ADDRESS"):
+        address = announced_address(folder)
+        if address is None:
+            raise ConfigurationError(
+                f"No facegraph serve of this user runs here, by the files in {folder}: start it, or set RAY_ADDRESS to "
+                "the address of Ray."
+            )
+        environment["RAY_ADDRESS"] = address
 
 
-def prepare_own_ray(environment: Environment = os.environ) -> None:
-    """For the process that starts a Ray of its own on this machine; before Ray is imported."""
+def prepare_own_ray(environment: Environment = os.environ) -> Path:
+    """For the process that starts a Ray of its own on this machine; before Ray is imported.
+
+    Returns the private folder (:func:`~serve_app.runtime_folder.runtime_folder`).
+    """
+    folder = _prepare_private_files(environment)
     for name in OTHER_RAY:
         environment.pop(name, None)
     for name, value in {**NODE_ENVIRONMENT, **LOOPBACK_ENVIRONMENT}.items():
         environment.setdefault(name, value)
+    environment["RAY_AUTH_MODE"] = "token"  # whatever the caller's environment says: the machine can have other users
+    return folder
+
+
+def _prepare_private_files(environment: Environment) -> Path:
+    folder = runtime_folder(environment)
+    environment["RAY_TMPDIR"] = str(folder)  # instead of /tmp/ray, which belongs to the user who made it first
+    if not _has_token(environment):
+        environment["RAY_AUTH_TOKEN_PATH"] = str(token_file(folder))
+    if not environment.get("RAY_USE_TLS"):
+        environment.update({"RAY_USE_TLS": "1", **dict.fromkeys(TLS_FILES, str(certificate_file(folder)))})
+    return folder
+
+
+def _has_token(environment: Environment) -> bool:
+    return any(environment.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
 
 
 def start_again_without_breaking_variables() -> None:

@@ -28,6 +28,19 @@ def parameters(name: str) -> dict[str, Any]:
     return {each.name: each.default for each in known if each.name not in {"self", "tenant"}}
 
 
+def test_no_program_and_no_page_lets_ray_search_for_itself() -> None:
+    """It would believe any user's process, and send it the token."""
+    folders = ("docs", "examples", "notebooks", "benchmarks", "serve_app", "scripts", "tests")
+    files = [path for name in folders for path in (ROOT / name).rglob("*") if path.suffix in {".py", ".md", ".ipynb"}]
+    call = re.compile(r'^\s*"?(?:\w+ = )?ray\.init\(\s*(.*)', re.MULTILINE)
+    calls = {path.name: call.findall(path.read_text("utf-8", "replace")) for path in [*files, ROOT / "README.md"]}
+    made = {name: them for name, them in calls.items() if them}
+    assert made.keys() == {"python-handle.md", "handle_client.py", "enrol_job.py", "search_folder.py", "ray_private.py"}
+    for name, them in made.items():
+        wanted = 'address="local"' if name == "ray_private.py" else 'address=os.environ["RAY_ADDRESS"]'
+        assert [text for text in them if not text.startswith(wanted)] == [], name
+
+
 @pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("_")])
 def test_every_method_is_named(name: str) -> None:
     table = PAGE.partition("| method | answers |")[2].partition("\n## ")[0]

@@ -6,6 +6,8 @@ Modules import their dependencies inside the commands, so that ``facegraph --hel
 from __future__ import annotations
 
 import importlib
+import os
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +29,7 @@ from serve_app.cli import (
     unknowns,
 )
 from serve_app.cli.output import INTERRUPTED, fail, note
-from serve_app.process_environment import NODE_ENVIRONMENT, QUIET, as_shell, start_again_without_breaking_variables
+from serve_app.process_environment import as_shell, node_environment, start_again_without_breaking_variables
 
 HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until SIGINT or SIGTERM.")}
 """Commands whose module is imported only when they run: name -> module with a function of that name, help text."""
@@ -94,17 +96,20 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Self-hosted face search: enrol people from images, search for them in new images, get calibrated scores."""
+    if context.invoked_subcommand != "models":  # those can be for other users
+        context.call_on_close(partial(os.umask, os.umask(0o077)))
 
 
 @app.command()
 def environment() -> None:
     """Print the variables that each node of a Ray cluster needs, for the shell: eval "$(facegraph environment)"."""
-    typer.echo(as_shell(QUIET | NODE_ENVIRONMENT))
+    typer.echo(as_shell(node_environment()))
 
 
 def _described(name: str, text: str) -> None:

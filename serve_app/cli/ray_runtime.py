@@ -14,14 +14,15 @@ from typing import Any
 import httpx
 import psutil
 
+from serve_app.cli import ray_folder
 from serve_app.cli.output import stderr, stdout, warn
-from serve_app.cli.ray_folder import ray_folder, sweep
 from serve_app.cli.start_watch import StartWatch, own_words
 from serve_app.cli.supervisor import heeded_signals
 from serve_app.errors import ConfigurationError, FacegraphError
 from serve_app.listening import url_of
 from serve_app.process_environment import prepare_own_ray
 from serve_app.processors import cpu_count
+from serve_app.runtime_folder import announced
 from serve_app.serving.socket_handoff import SocketHandoff
 from serve_app.settings.serve_file import ServeFile
 
@@ -45,16 +46,19 @@ def run_graph(file: ServeFile, http_options: dict[str, Any], metrics_port: int |
     failure: list[BaseException] = []
     reasons: list[str] = []
 
-    folder = ray_folder()
+    private = prepare_own_ray()
+    folder = private / ray_folder.NAME
+    folder.mkdir(exist_ok=True)
     own = file.settings.ingress.own_port
     listener = SocketHandoff(http_options["host"], http_options["port"], folder) if own else None
 
     def life() -> None:
         try:
-            _start(file, http_options, metrics_port, listener, folder, watch)
-            _wait_until_ready(address, stop, watch)
-            ready.set()
-            stop.wait()
+            ray_address = _start(file, http_options, metrics_port, listener, folder, watch)
+            with announced(private, ray_address):
+                _wait_until_ready(address, stop, watch)
+                ready.set()
+                stop.wait()
             _shut_down()
         except BaseException as error:
             if watch.step == STAGES:  # asked here, since Ray ends together with this thread
@@ -110,10 +114,11 @@ def _start(
     listener: SocketHandoff | None,
     folder: Path,
     watch: StartWatch,
-) -> None:
-    prepare_own_ray()
+) -> str:
+    """Start Ray and the application; the address of Ray."""
     verbose = bool(os.environ.get("FACEGRAPH_VERBOSE"))
     watch.step = "the imports of Ray and the stages"
+    import ray
     from ray import serve
     from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig
@@ -141,13 +146,14 @@ def _start(
     serve.start(proxy_location=location, http_options=http)
     watch.step = STAGES
     serve.run(application, name=NAME, route_prefix="/", logging_config=logs)
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def _start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
     """Start Ray's servers, with a second attempt if that fails: Ray can wait for a server that has already ended."""
     from serve_app.serving.ray_private import start_node
 
-    sweep(folder)
+    ray_folder.sweep(folder)
     for last in (False, True):
         try:
             start_node(folder, metrics_port, **options)

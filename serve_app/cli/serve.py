@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-import os
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,6 @@ import psutil
 import typer
 
 from serve_app.cli.output import fail, note, stderr, stdout, warn
-from serve_app.cli.ray_folder import require_token_folder
 from serve_app.cli.ray_runtime import run_graph
 from serve_app.cli.service_lock import lock_data_folder, lock_database
 from serve_app.cli.start_watch import StartWatch
@@ -64,7 +62,6 @@ def serve(
     options = {"host": "127.0.0.1", "port": 8000, **file.serve.get("http_options", {})}
     options |= {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     options |= {"host": checked_host(options["host"]), "port": checked_port(options["port"], "FACEGRAPH_PORT")}
-    require_token_folder()
     if file.settings.embedded_store:
         lock_data_folder(file.settings.data_dir)
     if file.settings.embedded_database:
@@ -74,7 +71,6 @@ def serve(
         _refuse_taken_port("127.0.0.1", metrics_port, "FACEGRAPH_METRICS_PORT")
 
     def work() -> int:
-        os.umask(0o077)  # only this user may read the data and the token that Ray writes
         try:
             note(f"Topology: {file.settings.topology} ({file.settings.topology_reason}).")
             if little := little_memory(file.settings.topology):

@@ -72,7 +72,7 @@ def start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
     """Start Ray's servers on the loopback address, never joining others, and connect this process to them.
 
     Args:
-        folder: for Ray's sockets and logs; only this user can read it afterwards.
+        folder: for Ray's sockets and logs. Ray opens it to all users: the folder that it is in must be private.
         metrics_port: of the Prometheus endpoint; None takes a free one.
         options: further ones of ``ray.init``.
     """
@@ -94,7 +94,6 @@ def start_node(folder: Path, metrics_port: int | None, **options: Any) -> None:
         services.start_api_server = start_api_server
     # The node's agent asks for the API server's address every second until there is one; this is a closed port.
     _internal_kv_put(ray_constants.DASHBOARD_ADDRESS, b"127.0.0.1:9", namespace=ray_constants.KV_NAMESPACE_DASHBOARD)
-    folder.chmod(0o700)  # Ray opens it to all users
 
 
 def object_store(folder: Path, shared_memory: Path = Path("/dev/shm")) -> dict[str, Any]:  # noqa: S108

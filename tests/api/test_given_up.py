@@ -17,7 +17,7 @@ MOST_S = 2.0
 LINES = 8_000_000
 
 UPLOADED: dict[str, Callable[[], bytes]] = {
-    "application/x-ndjson": lambda: b"0\n" * LINES,
+    "application/x-ndjson": lambda: b"\n" * (4 * LINES),
     "application/zip": lambda: zip_of_one("manifest.jsonl", b"0\n" * LINES, 1),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,23 @@ def test_a_configuration_that_is_none_is_said_in_words(command: tuple[str, ...],
     assert done.exit_code == 2
     assert done.stderr.startswith("Error: The configuration file cannot be read")
     assert "Traceback" not in done.output
+
+
+def test_files_of_commands_are_private_in_a_folder_that_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(folder))
+    before = os.umask(0o022)
+    try:
+        done = facegraph("keys", "create", "test")
+        assert os.umask(0o022) == 0o022, "this process goes on with its own"
+    finally:
+        os.umask(before)
+    assert done.exit_code == 0, done.output
+    modes = {path.name: path.stat().st_mode & 0o077 for path in folder.rglob("*")}
+    assert "records.db" in modes
+    assert set(modes.values()) == {0}, modes
 
 
 # -- search and info

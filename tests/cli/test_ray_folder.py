@@ -1,64 +1,13 @@
-"""The folder of Ray's sockets and logs is short, writable and this user's own; files of ended runs are removed."""
+"""Files of ended runs of Ray are removed; make names a home folder that cannot be written to."""
 
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from serve_app.cli.ray_folder import KEPT_RUNS, LONGEST, ray_folder, require_token_folder, sweep
-from serve_app.errors import ConfigurationError
-
-
-@pytest.fixture
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files with a short path, which leads into the test's own."""
-    for name in ("RAY_TMPDIR", "TMPDIR"):
-        monkeypatch.delenv(name, raising=False)
-    link = Path(f"/tmp/fg{os.getpid()}")
-    link.symlink_to(tmp_path)
-    monkeypatch.setattr("serve_app.cli.ray_folder.USUAL", (str(link),))
-    yield link
-    link.unlink()
-
-
-def test_the_folder_is_private(short: Path) -> None:
-    folder = ray_folder()
-    assert folder == short / f"facegraph-ray-{os.getuid()}"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert ray_folder() == folder
-
-
-def test_a_short_folder_that_is_named_is_taken(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (short / "t").mkdir()
-    monkeypatch.setenv("TMPDIR", str(short / "t"))
-    assert ray_folder().parent == short / "t"
-
-
-@pytest.mark.parametrize("name", ["RAY_TMPDIR", "TMPDIR"])
-@pytest.mark.parametrize("value", ["/tmp/" + "long/" * 20, "/proc/nothing", "/nonexistent"])
-def test_a_folder_that_sockets_cannot_be_in_is_not_taken(
-    name: str, value: str, short: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, value)
-    assert ray_folder().parent == short
-
-
-def test_without_any_folder_the_message_has_all_reasons(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", "/tmp/" + "ü" * 40)
-    monkeypatch.setattr("serve_app.cli.ray_folder.USUAL", ("/nonexistent",))
-    with pytest.raises(ConfigurationError, match=r"ü: too long.*nonexistent: No such file.*RAY_TMPDIR"):
-        ray_folder()
-
-
-def test_sockets_in_the_longest_folder_have_paths_that_the_kernel_takes() -> None:
-    longest = f"/session_2026-11-30_18-47-28_123456_{2**22}/sockets/plasma_store"
-    assert LONGEST + len(longest) <= 107
+from serve_app.cli.ray_folder import KEPT_RUNS, sweep
 
 
 def test_files_of_ended_runs_are_removed_except_the_last_few(tmp_path: Path) -> None:
@@ -86,20 +35,6 @@ def test_a_younger_process_with_the_number_of_an_ended_run_is_another_one(tmp_pa
         sweep(tmp_path)
         process.communicate(b"\n")
     assert set(tmp_path.iterdir()) == set(sessions[-KEPT_RUNS:])
-
-
-def test_a_home_that_cannot_be_written_is_named() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", "/proc/nothing")
-        with pytest.raises(ConfigurationError, match=r"/proc/nothing/\.ray/auth_token.*HOME"):
-            require_token_folder({})
-        require_token_folder({"RAY_AUTH_TOKEN": "0123456789abcdef"})
-        require_token_folder({"RAY_AUTH_TOKEN_PATH": "/run/secrets/token"})
-
-
-def test_a_home_that_can_be_written_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    require_token_folder({})
 
 
 def test_make_names_a_home_that_cannot_be_written(tmp_path: Path) -> None:

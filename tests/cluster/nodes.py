@@ -91,7 +91,7 @@ class Cluster:
         ports = [f"--{name}={free_port()}" for name in ("dashboard-agent-listen-port", "metrics-export-port")]
         command = [BIN / "ray", "start", "--block", "--disable-usage-stats", f"--node-ip-address={address}", *options]
         more = ["--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={128 * 2**20}"]
-        more += [f"--temp-dir={self._ray_dir}"] if "--head" in options else []
+        more += [f"--temp-dir={self._ray_dir}/ray"] if "--head" in options else []
         with (self._ray_dir / f"{address}.log").open("wb") as log:
             self._nodes[address] = subprocess.Popen(
                 [*map(str, command), *ports, *more],

@@ -19,6 +19,7 @@ import pytest
 from scripts.servers.ports import free_port
 from serve_app.cli.serve import STOP_WITHIN_S
 from serve_app.client import Client
+from serve_app.process_environment import node_environment
 from tests import photos
 from tests.graph.service import ROOT, RunningService, key_of_tenant, model_environment
 
@@ -231,7 +232,8 @@ def test_serve_run_works_as_well(tmp_path: Path) -> None:
     port = free_port()
     config = tmp_path / "local.yaml"
     config.write_text((ROOT / "configs" / "local.yaml").read_text().replace("port: 8000", f"port: {port}"))
-    environment = {**os.environ, **model_environment(), "FACEGRAPH_DATA_DIR": str(tmp_path / "data")}
+    environment = {**os.environ, **node_environment(), **model_environment()}
+    environment["FACEGRAPH_DATA_DIR"] = str(tmp_path / "data")
     environment.pop("RAY_ADDRESS", None)
     tools = Path(sys.executable).parent
     create = [tools / "facegraph", "keys", "create", "test", "--role", "admin", "--json"]

@@ -25,6 +25,7 @@ from serve_app.process_environment import (
     OTHER_RAY,
     QUIET,
     REPLICA_ENVIRONMENT,
+    TLS_FILES,
 )
 from serve_app.serving import ray_private
 from serve_app.serving.ray_private import LARGEST_STORE, SMALLEST_STORE
@@ -70,6 +71,8 @@ def test_the_api_server_can_be_left_out() -> None:
         *LOOPBACK_ENVIRONMENT,
         *REPLICA_ENVIRONMENT,
         *OTHER_RAY,
+        "RAY_USE_TLS",
+        *TLS_FILES,
     ],
 )
 def test_ray_reads_the_variable(name: str) -> None:

@@ -22,43 +22,34 @@ for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
 
 
 def connect(uri: str, token: str, timeout_s: float) -> Any:
-    """A connected ``MilvusClient``.
+    """A connected ``MilvusClient``; its ``close`` also ends milvus-lite, if that is embedded.
 
     Raises ConfigurationError: another process has the embedded index open, or the path cannot be used;
     StoreUnavailable: the server does not answer.
     """
     if is_embedded(uri):
-        _prepare_folder(Path(uri))
-    quiet = logging.getLogger("milvus_lite")  # it logs a traceback of the error that is caught here
-    level = quiet.level
-    quiet.setLevel(logging.CRITICAL)
+        return _embedded(Path(uri), timeout_s)
     try:
         return MilvusClient(uri, token=token, timeout=timeout_s)
     except FAILURES as error:
-        if is_embedded(uri):
-            raise ConfigurationError(
-                f"The vector index {uri} cannot be opened: most likely another process has it open, and milvus-lite "
-                "allows one. Stop the other one, or set storage.milvus_uri to a Milvus server."
-            ) from error
         raise StoreUnavailable(f"The vector index does not answer at {without_credentials(uri)}; try again.") from error
-    finally:
-        quiet.setLevel(level)
 
 
-def disconnect(client: Any, uri: str) -> None:
-    """Close the client and, if it is embedded, its server with files, lock and threads."""
-    client.close()
-    if is_embedded(uri):
-        from milvus_lite.server_manager import server_manager_instance
+def _embedded(path: Path, timeout_s: float) -> MilvusClient:
+    from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
 
-        server_manager_instance.release_server(uri)
+    from serve_app.gallery.index.milvus_lite_client import EmbeddedClient
 
-
-def lite_database(uri: str) -> Any:
-    """The ``MilvusLite`` that has this folder open in this process."""
-    from milvus_lite.server_manager import server_manager_instance
-
-    return server_manager_instance._servers[uri][1]
+    _prepare_folder(path)
+    try:
+        return EmbeddedClient(path, timeout_s)
+    except DataDirLockedError as error:
+        raise ConfigurationError(
+            f"The vector index {path} cannot be opened: another process has it open, and milvus-lite allows one. Stop "
+            "the other one, or set storage.milvus_uri to a Milvus server."
+        ) from error
+    except (MilvusLiteError, RuntimeError, *FAILURES) as error:
+        raise ConfigurationError(f"The vector index {path} cannot be opened: {error}") from error
 
 
 def _prepare_folder(path: Path) -> None:

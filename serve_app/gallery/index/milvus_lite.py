@@ -21,7 +21,6 @@ from serve_app.errors import StoreUnavailable
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.flat_rows import FlatRows
 from serve_app.gallery.index.milvus_collections import to_key
-from serve_app.gallery.index.milvus_connection import lite_database
 from serve_app.gallery.index.milvus_lite_files import remove_deleted_rows
 from serve_app.gallery.index.milvus_server import MilvusIndex, Query
 from serve_app.gallery.index.search_batching import SearchBatcher
@@ -176,7 +175,7 @@ class LiteIndex(MilvusIndex):
                     if self._client.has_collection(name, timeout=self._timeout_s):
                         self._flush(name)
                 with self._breaker.guard(), tracing.span("index scrub"):
-                    remove_deleted_rows(lite_database(self._uri), name)
+                    remove_deleted_rows(self._client.database, name)
         except BaseException:
             with self._lock:
                 self._to_scrub |= names

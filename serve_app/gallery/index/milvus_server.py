@@ -21,7 +21,7 @@ from serve_app.errors import InvalidRequest
 from serve_app.gallery.index.base import Hit, IndexRow, RowKey
 from serve_app.gallery.index.circuit_breaker import CircuitBreaker
 from serve_app.gallery.index.milvus_collections import MilvusCollections, id_list, to_key, to_pk
-from serve_app.gallery.index.milvus_connection import connect, disconnect
+from serve_app.gallery.index.milvus_connection import connect
 from serve_app.gallery.index.milvus_segments import Segments
 from serve_app.index_parameters import candidates
 from serve_app.observability import tracing
@@ -57,7 +57,6 @@ class MilvusIndex:
     EMBEDDED = False
 
     def __init__(self, uri: str, token: str, namespace: str, timeout_s: float) -> None:
-        self._uri = uri
         self._timeout_s = timeout_s
         self._client = connect(uri, token, timeout_s)
         self._segments = Segments(self._client, timeout_s)
@@ -264,7 +263,7 @@ class MilvusIndex:
             return sum(self._segments.unindexed(name, rows) for name, rows in counted)
 
     def close(self) -> None:
-        disconnect(self._client, self._uri)
+        self._client.close()
 
     @contextmanager
     def _writing(self, name: str, rows: int) -> Iterator[None]:

@@ -8,20 +8,29 @@ left is started anew, so that no input is blamed for an earlier one.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from matplotlib import get_data_path
 
-from benchmarks.common.machine import machine, overrides, revision
-from benchmarks.common.report import Report
+from benchmarks.common.machine import ROOT, machine, overrides, revision
+from benchmarks.common.report import REFERENCE, Report
 from benchmarks.common.service import ServiceProcess
 from scripts.attack.attacker import raise_open_files
 from scripts.attack.battery import Bounds, Row, kinds, observe, shown, table
 from scripts.attack.inputs import Input
 from scripts.attack.observation import ServiceProcesses
 from scripts.attack.target import prepare
+
+PAGE = ROOT / "docs" / "security.md"
+EARLIER = REFERENCE / "attack-before.json"
+"""The same inputs before the faults that they show were mended."""
+
+MARK = "<!-- the table of make attack -->"
 
 
 class Beyond(SystemExit):
@@ -58,15 +67,26 @@ def run(options: argparse.Namespace) -> Path:
         try:
             for one in (None, *chosen):
                 rows.append(service.attack(one))
-                print(table([rows[-1].as_json()]).splitlines()[-1], *rows[-1].beyond, sep="\n    ", flush=True)
+                print(table([rows[-1].as_json()]).splitlines()[-1], flush=True)
         finally:
             service.stop()
-    written = [row.as_json() for row in rows]
-    path = report.write({"inputs": written})
-    path.with_suffix(".md").write_text(table(written) + "\n", encoding="utf-8")
-    if beyond := [f"{row.name}: {text}" for row in rows for text in row.beyond]:
+    path = report.write({"inputs": [row.as_json() for row in rows]})
+    if options.reference:
+        PAGE.write_text(with_table(PAGE.read_text("utf-8"), json.loads(path.read_text("utf-8"))), encoding="utf-8")
+    if beyond := [f"{row.name}: {text}" for row in rows for text in row.beyond.values()]:
         raise Beyond("\n".join(["Beyond the bounds:", *beyond, f"Written to {path}"]))
     return path
+
+
+def with_table(page: str, run: Mapping[str, Any]) -> str:
+    """The page with the table of a run between its two marks."""
+    start, _, end = page.split(MARK)
+    before = json.loads(EARLIER.read_text("utf-8")) if EARLIER.is_file() else {"inputs": []}
+    facts = run["machine"]
+    described = f"{facts['cpu']}, {facts['cores']} cores, {facts['distribution']}; commit {run['revision']}."
+    if before["inputs"]:
+        described += f" The last column: what was beyond the bounds at commit {before['revision']}."
+    return f"{start}{MARK}\n{described}\n\n{table(run['inputs'], before['inputs'])}\n{MARK}{end}"
 
 
 class _Service:
@@ -99,5 +119,5 @@ class _Service:
     def stop(self) -> None:
         """Stop it."""
         if self._process is not None:
-            self._process.stop(signal_all=False)
+            self._process.stop()
             self._process = None

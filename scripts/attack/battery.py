@@ -12,7 +12,7 @@ from typing import Any
 from scripts.attack import bodies, connections, heads, pictures, streams, zips
 from scripts.attack.attacker import HELD, Attack
 from scripts.attack.inputs import Input, Run
-from scripts.attack.observation import MB, Seen, ServiceProcesses, watched
+from scripts.attack.observation import MB, ServiceProcesses, watched
 from scripts.attack.target import Target
 
 LEAST_SECONDS = 1.0
@@ -59,7 +59,18 @@ class Bounds:
 
 @dataclass
 class Row:
-    """What came of an input, or of several that a test sends under one observation."""
+    """What came of an input, or of several that a test sends under one observation.
+
+    Attributes:
+        sent: bytes.
+        answers: statuses, or "closed" or "held", and how often they came.
+        ended_s: until the last connection that the attacker did not end had its answer.
+        stall_s: longest wait of ``/healthz``.
+        grew_mb, kept_mb: memory of the ingress replica over that before: the largest, and that at the end.
+        searches, search_s: statuses of the ordinary client's searches, and the longest one.
+        idle_s: until no processor worked any more; None: not within ten seconds.
+        beyond: what is beyond the bounds, shortly and as a sentence.
+    """
 
     name: str
     who: str
@@ -73,7 +84,7 @@ class Row:
     searches: dict[str, int] = field(default_factory=dict)
     search_s: float = 0.0
     idle_s: float | None = None
-    beyond: list[str] = field(default_factory=list)
+    beyond: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Rounded."""
@@ -106,8 +117,9 @@ def observe(
     row.answers = dict(sum((attack.answers for attack in attacks), Counter()))
     row.ended_s = max((attack.ended_s for attack in attacks), default=0.0)
     row.stall_s, row.search_s, row.searches = seen.stall_s, seen.search_s, dict(seen.searches)
-    row.beyond = _beyond(row, seen, bounds, sum(one.unpacked for one, _ in inputs))
-    row.beyond += [each for (one, _), attack in zip(inputs, attacks, strict=True) for each in _wrong(one, attack)]
+    row.beyond = judge(row, bounds, sum(one.unpacked for one, _ in inputs))
+    for (one, _), attack in zip(inputs, attacks, strict=True):
+        row.beyond |= judge_answers(one, attack)
     return row
 
 
@@ -129,32 +141,37 @@ async def _send(target: Target, inputs: Sequence[tuple[Input, Run]]) -> list[Att
     return attacks
 
 
-def _beyond(row: Row, seen: Seen, bounds: Bounds, unpacked: int) -> list[str]:
-    found = []
-    if seen.stall_s > bounds.stall_s:
-        found.append(f"/healthz waited {seen.stall_s:.1f} s, at most {bounds.stall_s:g} s are accepted")
-    if set(seen.searches) != {"200"}:
-        found.append(f"the ordinary client got {shown(seen.searches)}, expected 200")
-    if seen.search_s > bounds.search_s:
-        found.append(f"the ordinary client waited {seen.search_s:.1f} s, at most {bounds.search_s:g} s are accepted")
+def judge(row: Row, bounds: Bounds, unpacked: int) -> dict[str, str]:
+    """What of the observation is beyond the bounds, shortly and as a sentence."""
+    found = {}
     most = bounds.memory(row.sent, unpacked)
+    if row.stall_s > bounds.stall_s:
+        text = f"/healthz waited {row.stall_s:.1f} s, at most {bounds.stall_s:g} s are accepted"
+        found[f"stall {row.stall_s:.1f} s"] = text
+    if set(row.searches) != {"200"}:
+        found[f"client: {shown(row.searches)}"] = f"the ordinary client got {shown(row.searches)}, expected 200"
+    if row.search_s > bounds.search_s:
+        text = f"the ordinary client waited {row.search_s:.1f} s, at most {bounds.search_s:g} s are accepted"
+        found[f"client: {row.search_s:.1f} s"] = text
     if row.grew_mb > most:
-        found.append(f"memory grew by {row.grew_mb:.0f} MB, at most {most:.0f} MB are accepted")
+        text = f"memory grew by {row.grew_mb:.0f} MB, at most {most:.0f} MB are accepted"
+        found[f"{row.grew_mb:+.0f} MB"] = text
     if row.idle_s is None or row.idle_s > bounds.idle_s:
-        found.append(f"the processors were not idle {bounds.idle_s:g} s after the attacker had left")
+        found["not idle"] = f"the processors were not idle {bounds.idle_s:g} s after the attacker had left"
     return found
 
 
-def _wrong(one: Input, attack: Attack) -> list[str]:
-    found = []
+def judge_answers(one: Input, attack: Attack) -> dict[str, str]:
+    """Wrong answers, and connections that the service had to end and did not."""
+    found = {}
     wrong = {status: number for status, number in attack.answers.items() if status.startswith("5") and status != "503"}
     if one.answers:
         wrong |= {each: n for each, n in attack.answers.items() if each not in one.answers | {HELD}}
     if wrong:
         expected = f"one of {', '.join(sorted(one.answers))}" if one.answers else "no error of the server"
-        found.append(f"{one.name}: answered {shown(wrong)}, expected {expected}")
-    if one.ends and attack.answers[HELD]:
-        found.append(f"{one.name}: {attack.answers[HELD]} connections were open after {one.seconds:g} s")
+        found[f"answer {shown(wrong)}"] = f"{one.name}: answered {shown(wrong)}, expected {expected}"
+    if one.ends and (held := attack.answers[HELD]):
+        found[f"{held} x open"] = f"{one.name}: {held} connections were open after {one.seconds:g} s"
     return found
 
 
@@ -163,22 +180,22 @@ def shown(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} x {status}" for status, number in sorted(counts.items())) or "no answer"
 
 
-COLUMNS = "| input | who | sent | answers | stall | memory | client beside it | idle after | beyond |"
+COLUMNS = ("input", "who", "sent", "answers", "stall", "memory", "client beside it", "idle after", "beyond the bounds")
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """As Markdown; in bold what is beyond the bounds."""
-    lines = [COLUMNS, "| " + " | ".join(["---"] * (COLUMNS.count("|") - 1)) + " |"]
+def table(rows: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]] = ()) -> str:
+    """As Markdown; ``earlier``: rows of another commit, of which a column says what was beyond the bounds."""
+    then = {row["name"]: ", ".join(row["beyond"]) for row in earlier}
+    columns = (*COLUMNS, *(["earlier"] if earlier else []))
+    lines = [columns, ["---"] * len(columns)]
     for row in rows:
-        idle = "no" if row["idle_s"] is None else f"{row['idle_s']:.1f} s"
         searches = row["searches"]
         client = f"{'200' if set(searches) == {'200'} else shown(searches)}, {row['search_s']:.2f} s"
-        cells = [
-            row["name"], row["who"], size(row["sent"]), shown(row["answers"]), f"{row['stall_s']:.2f} s",
-            f"{row['grew_mb']:+.0f} MB", client, idle, "**yes**" if row["beyond"] else "",
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        idle = "no" if row["idle_s"] is None else f"{row['idle_s']:.1f} s"
+        measured = [f"{row['stall_s']:.2f} s", f"{row['grew_mb']:+.0f} MB", client, idle, ", ".join(row["beyond"])]
+        before = [then.get(row["name"], "")] if earlier else []
+        lines.append([row["name"], row["who"], size(row["sent"]), shown(row["answers"]), *measured, *before])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def size(number: int) -> str:

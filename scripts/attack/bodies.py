@@ -137,23 +137,23 @@ def _form(name: str, kind: str, *arguments: Any) -> Input:
 
 
 SLOW = (
-    Input("bodies that stop, Face++", ANYBODY, stopped(64, paths=FACEPP_PATHS), stopped(64, paths=FACEPP_PATHS), HELD_S,
+    Input("bodies that stop, Face++", ANYBODY, stopped(100, paths=FACEPP_PATHS), stopped(100, paths=FACEPP_PATHS), HELD_S,
           ends=True),
     Input("300 bodies that stop after 1 KB, Face++", ANYBODY, stopped(300, 1024, paths=FACEPP_PATHS), None, HELD_S,
           ends=True),
     Input("bodies that stop, every path", ANYBODY, stopped(200), stopped(70, kind=JSON), HELD_S, ends=True),
     Input("bodies that stop, unknown paths", ANYBODY, stopped(100, paths=["/nothing"]),
           stopped(20, paths=["/nothing"]), HELD_S, ends=True),
-    Input("bodies that stop after 1 MB, 64 of them", ANYBODY, stopped(64, MB, paths=[DETECT]), None, HELD_S, ends=True),
-    Input("bodies byte by byte, Face++", ANYBODY, slow(64), slow(64), HELD_S, ends=True),
-    Input("bodies without a last chunk", ANYBODY, at_once(64, never_ending), at_once(10, never_ending), HELD_S,
+    Input("bodies that stop after 1 MB, 100 of them", ANYBODY, stopped(100, MB, paths=[DETECT]), None, HELD_S, ends=True),
+    Input("bodies byte by byte, Face++", ANYBODY, slow(100), slow(100), HELD_S, ends=True),
+    Input("bodies without a last chunk", ANYBODY, at_once(100, never_ending), at_once(10, never_ending), HELD_S,
           ends=True),
-    Input("bodies that wait for 100 Continue", ANYBODY, expecting(64), expecting(20), HELD_S, ends=True),
-    Input("bodies that stop, 64 of one key", SEARCH, stopped(64, 1000, "search", ["/v1/detect"], MULTIPART),
-          stopped(64, 1000, "search", ["/v1/detect"], MULTIPART), HELD_S, ends=True),
-    Input("bodies that stop after 8 MB, 63 of one key", SEARCH,
-          stopped(63, 8 * MB, "search", ["/v1/detect"], MULTIPART), None, HELD_S, ends=True),
-    Input("uploads that stop, 64 of one key", ENROLL, stopped(64, 1000, "enroll", [BULK], LINES),
+    Input("bodies that wait for 100 Continue", ANYBODY, expecting(100), expecting(20), HELD_S, ends=True),
+    Input("bodies that stop, 100 of one key", SEARCH, stopped(100, 1000, "search", ["/v1/detect"], MULTIPART),
+          stopped(100, 1000, "search", ["/v1/detect"], MULTIPART), HELD_S, ends=True),
+    Input("bodies that stop after 8 MB, 100 of one key", SEARCH,
+          stopped(100, 8 * MB, "search", ["/v1/detect"], MULTIPART), None, HELD_S, ends=True),
+    Input("uploads that stop, 100 of one key", ENROLL, stopped(100, 1000, "enroll", [BULK], LINES),
           stopped(20, 1000, "enroll", [BULK], LINES), HELD_S, ends=True),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from scripts.attack.heads import FACEPP
 from scripts.attack.inputs import ANYBODY, ENROLL, MB, SEARCH, Input, Make, Run, at_once, each, repeated
 from scripts.attack.target import COLLECTION, Target
 
-HELD_S = 25.0
+HELD_S = 20.0
 JSON, LINES, FORM = "application/json", "application/x-ndjson", "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
 PERSON = f"/v1/collections/{COLLECTION}/persons/p"
@@ -137,14 +137,15 @@ def _form(name: str, kind: str, *arguments: Any) -> Input:
 
 
 SLOW = (
-    Input("bodies that stop, Face++", ANYBODY, stopped(100, paths=FACEPP_PATHS), stopped(100, paths=FACEPP_PATHS), HELD_S,
-          ends=True),
+    Input("bodies that stop, Face++", ANYBODY, stopped(100, paths=FACEPP_PATHS), stopped(100, paths=FACEPP_PATHS),
+          HELD_S, ends=True),
     Input("300 bodies that stop after 1 KB, Face++", ANYBODY, stopped(300, 1024, paths=FACEPP_PATHS), None, HELD_S,
           ends=True),
     Input("bodies that stop, every path", ANYBODY, stopped(200), stopped(70, kind=JSON), HELD_S, ends=True),
     Input("bodies that stop, unknown paths", ANYBODY, stopped(100, paths=["/nothing"]),
           stopped(20, paths=["/nothing"]), HELD_S, ends=True),
-    Input("bodies that stop after 1 MB, 100 of them", ANYBODY, stopped(100, MB, paths=[DETECT]), None, HELD_S, ends=True),
+    Input("bodies that stop after 1 MB, 100 of them", ANYBODY, stopped(100, MB, paths=[DETECT]), None, HELD_S,
+          ends=True),
     Input("bodies byte by byte, Face++", ANYBODY, slow(100), slow(100), HELD_S, ends=True),
     Input("bodies without a last chunk", ANYBODY, at_once(100, never_ending), at_once(10, never_ending), HELD_S,
           ends=True),

@@ -12,7 +12,7 @@ from scripts.attack.target import Target
 
 TLS_HELLO = bytes.fromhex("16030100a5010000a10303") + bytes(154)
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)
-HELD_S = 25.0
+HELD_S = 20.0
 """The attacker stays for this long: the service has ended what makes no progress before."""
 
 

@@ -81,5 +81,5 @@ HOSTS = Input(
 
 def inputs(photograph: bytes) -> tuple[Input, ...]:
     """With uploads of this image."""
-    streams = event_streams(64, 300, photograph), event_streams(64, 100, photograph)
-    return Input("event streams of one task, 64 of one key", ENROLL, *streams), ADDRESSES, HOSTS
+    streams = event_streams(100, 300, photograph), event_streams(100, 100, photograph)
+    return Input("event streams of one task, 100 of one key", ENROLL, *streams), ADDRESSES, HOSTS

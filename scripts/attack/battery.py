@@ -99,7 +99,7 @@ def observe(
     bounds: Bounds,
     name: str = "",
 ) -> Row:
-    """Send the inputs, those that have to end by themselves at the same time and the others one after another."""
+    """Send the inputs, those whose attacker waits at the same time and the others one after another."""
     row = Row(name, "")
     if not name:
         row = Row(inputs[0][0].name, inputs[0][0].who) if inputs else Row("nothing", "nobody")
@@ -134,9 +134,10 @@ async def _send(target: Target, inputs: Sequence[tuple[Input, Run]]) -> list[Att
         except TimeoutError:
             pass
 
-    await asyncio.gather(*(one(place) for place, (given, _) in enumerate(inputs) if given.ends))
-    for place, (given, _) in enumerate(inputs):
-        if not given.ends:
+    together = [place for place, (given, _) in enumerate(inputs) if given.ends or given.waits]
+    await asyncio.gather(*map(one, together))
+    for place in range(len(inputs)):
+        if place not in together:
             await one(place)
     return attacks
 

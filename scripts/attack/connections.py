@@ -65,8 +65,10 @@ INPUTS = (
         ends=True,
     ),
     Input("heads byte by byte", ANYBODY, slow_heads(200), slow_heads(20), HELD_S, ends=True),
-    Input("connections kept open after an answer", ANYBODY, idle_after_answer(1500), idle_after_answer(200)),
-    Input("answers that are not read", ANYBODY, unread(64, 50), unread(16, 20)),
+    Input(
+        "connections kept open after an answer", ANYBODY, idle_after_answer(1500), idle_after_answer(200), waits=True
+    ),
+    Input("answers that are not read", ANYBODY, unread(64, 50), unread(16, 20), waits=True),
     Input("20,000 pipelined health checks, unread", ANYBODY, unread(1, 20_000, "/healthz")),
     Input("connections that are reset", ANYBODY, resets(3000), resets(300)),
     Input("TLS to the plain port", ANYBODY, silent(100, TLS_HELLO), silent(10, TLS_HELLO), HELD_S, ends=True),

@@ -29,6 +29,7 @@ class Input:
         seconds: after which the attacker leaves, whatever was answered.
         answers: the only ones that are right; empty: all but errors of the server.
         ends: whether the service must end every connection, or answer, before the attacker leaves.
+        waits: whether the attacker only waits until it leaves; a test sends such inputs at the same time.
         unpacked: bytes that the limits allow it to have in memory, such as those of an image's pixels.
     """
 
@@ -39,6 +40,7 @@ class Input:
     seconds: float = 12.0
     answers: frozenset[str] = frozenset()
     ends: bool = False
+    waits: bool = False
     unpacked: int = 0
 
 

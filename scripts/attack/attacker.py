@@ -25,13 +25,14 @@ class Attack:
         sent: bytes.
         answers: how often each status came, ``closed`` or ``held``.
         ended_s: seconds from the start until the last connection that was not held had its answer.
+        held_s: the longest time of a connection that was held.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.sent = 0
         self.answers: Counter[str] = Counter()
-        self.ended_s = 0.0
+        self.ended_s = self.held_s = 0.0
         self._began = time.monotonic()
 
     async def exchange(
@@ -44,10 +45,12 @@ class Attack:
             reads: False: nothing is read, and the receive window is small.
             waits: wait after the answer until the service ends the connection.
         """
+        began = time.monotonic()
         try:
             outcome = await self._exchange(pieces, pause_s, reads, waits)
         except asyncio.CancelledError:  # the deadline
             self.answers[HELD] += 1
+            self.held_s = max(self.held_s, time.monotonic() - began)
             raise
         except OSError:
             outcome = CLOSED

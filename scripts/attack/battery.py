@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.attack import bodies, connections, heads, pictures, streams, zips
 from scripts.attack.attacker import HELD, Attack
-from scripts.attack.inputs import Input, Run
+from scripts.attack.inputs import ENDS_S, Input, Run
 from scripts.attack.observation import MB, ServiceProcesses, watched
 from scripts.attack.target import Target
 
@@ -171,8 +171,9 @@ def judge_answers(one: Input, attack: Attack) -> dict[str, str]:
     if wrong:
         expected = f"one of {', '.join(sorted(one.answers))}" if one.answers else "no error of the server"
         found[f"answer {shown(wrong)}"] = f"{one.name}: answered {shown(wrong)}, expected {expected}"
-    if one.ends and (held := attack.answers[HELD]):
-        found[f"{held} x open"] = f"{one.name}: {held} connections were open after {one.seconds:g} s"
+    if one.ends and attack.held_s > ENDS_S:
+        text = f"{one.name}: connections without progress were open for {attack.held_s:.0f} s, at most {ENDS_S:g} s"
+        found[f"open for {attack.held_s:.0f} s"] = text
     return found
 
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import cycle, islice, repeat
+from itertools import count, repeat
 from typing import Any
 
 from scripts.attack.attacker import chunked, request
 from scripts.attack.heads import FACEPP
-from scripts.attack.inputs import ANYBODY, ENROLL, MB, SEARCH, Input, Make, Run, at_once, each, repeated
+from scripts.attack.inputs import (
+    ANYBODY,
+    ENROLL,
+    MB,
+    SEARCH,
+    Input,
+    Make,
+    Run,
+    at_once,
+    each,
+    refilled,
+    repeated,
+)
 from scripts.attack.target import COLLECTION, Target
 
 HELD_S = 20.0
@@ -29,13 +41,15 @@ def stopped(number: int, sent: int = 1, role: str = "", paths: Iterable[str] = (
         role: ``search`` or ``enroll``: with that key, else without any.
     """
 
+    turn = count()
+
     def make(target: Target) -> Iterator[bytes]:
         places = [("POST", path) for path in paths] or target.reading
+        method, path = places[next(turn) % len(places)]
         key = getattr(target, role) if role else ""
-        for method, path in islice(cycle(places), number):
-            yield request(method, path, b"a" * sent, key=key, kind=kind, length=max(2 * sent, 1000))
+        yield request(method, path, b"a" * sent, key=key, kind=kind, length=max(2 * sent, 1000))
 
-    return each(make)
+    return refilled(number, make)
 
 
 def slow(number: int, path: str = DETECT, role: str = "", pause_s: float = 0.5) -> Run:
@@ -46,7 +60,7 @@ def slow(number: int, path: str = DETECT, role: str = "", pause_s: float = 0.5) 
         yield request("POST", path, key=key, kind=FORM, length=10**6)
         yield from repeat(b"a")
 
-    return at_once(number, pieces, pause_s=pause_s)
+    return refilled(number, pieces, pause_s=pause_s)
 
 
 def never_ending(target: Target) -> Iterator[bytes]:
@@ -57,7 +71,7 @@ def never_ending(target: Target) -> Iterator[bytes]:
 def expecting(number: int) -> Run:
     """Requests that ask for "100 Continue" and then send nothing."""
     head = request("POST", DETECT, kind=FORM, length=10**6, more="Expect: 100-continue\r\n")
-    return at_once(number, lambda _: (head,))
+    return refilled(number, lambda _: (head,))
 
 
 def body(method: str, path: str, content: Callable[[], bytes], kind: str = JSON, role: str = "") -> Make:
@@ -147,7 +161,7 @@ SLOW = (
     Input("bodies that stop after 1 MB, 100 of them", ANYBODY, stopped(100, MB, paths=[DETECT]), None, HELD_S,
           ends=True),
     Input("bodies byte by byte, Face++", ANYBODY, slow(100), slow(100), HELD_S, ends=True),
-    Input("bodies without a last chunk", ANYBODY, at_once(100, never_ending), at_once(10, never_ending), HELD_S,
+    Input("bodies without a last chunk", ANYBODY, refilled(100, never_ending), refilled(10, never_ending), HELD_S,
           ends=True),
     Input("bodies that wait for 100 Continue", ANYBODY, expecting(100), expecting(20), HELD_S, ends=True),
     Input("bodies that stop, 100 of one key", SEARCH, stopped(100, 1000, "search", ["/v1/detect"], MULTIPART),

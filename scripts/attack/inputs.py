@@ -12,6 +12,9 @@ from scripts.attack.target import Target
 MB = 2**20
 ANYBODY, SEARCH, ENROLL = "anybody", "key, search", "key, enroll"
 
+ENDS_S = 15.0
+AGAIN_S = 0.5
+
 Run = Callable[[Attack], Awaitable[None]]
 Make = Callable[[Target], Iterable[bytes]]
 """Makes the pieces that are sent over one connection."""
@@ -28,7 +31,7 @@ class Input:
         short: sends less of it, for a test that is to end soon; None: a test leaves it out.
         seconds: after which the attacker leaves, whatever was answered.
         answers: the only ones that are right; empty: all but errors of the server.
-        ends: whether the service must end every connection, or answer, before the attacker leaves.
+        ends: whether the service must end, or answer on, every connection within :data:`ENDS_S`.
         waits: whether the attacker only waits until it leaves; a test sends such inputs at the same time.
         unpacked: bytes that the limits allow it to have in memory, such as those of an image's pixels.
     """
@@ -56,6 +59,20 @@ def at_once(copies: int, make: Make, pause_s: float = 0.0, reads: bool = True, w
     return run
 
 
+def refilled(copies: int, make: Make, pause_s: float = 0.0) -> Run:
+    """Send it over so many connections at the same time, and again when one has ended, until the deadline."""
+
+    async def run(attack: Attack) -> None:
+        async def one() -> None:
+            while True:
+                await attack.exchange(make(attack.target), pause_s=pause_s)
+                await asyncio.sleep(AGAIN_S)
+
+        await asyncio.gather(*(one() for _ in range(copies)))
+
+    return run
+
+
 def repeated(times: int, make: Make, connections: int = 1) -> Run:
     """Send it again and again over so many connections at the same time, each time over a new one."""
 
@@ -69,10 +86,10 @@ def repeated(times: int, make: Make, connections: int = 1) -> Run:
     return run
 
 
-def each(make: Callable[[Target], Iterable[bytes]], pause_s: float = 0.0) -> Run:
+def each(make: Make) -> Run:
     """Send each piece over a connection of its own, at the same time."""
 
     async def run(attack: Attack) -> None:
-        await asyncio.gather(*(attack.exchange([piece], pause_s=pause_s) for piece in make(attack.target)))
+        await asyncio.gather(*(attack.exchange([piece]) for piece in make(attack.target)))
 
     return run

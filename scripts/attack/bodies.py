@@ -31,7 +31,7 @@ PERSON = f"/v1/collections/{COLLECTION}/persons/p"
 BULK = f"/v1/collections/{COLLECTION}/bulk"
 PART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n'
 DETECT = "/facepp/v3/detect"
-REFUSED = frozenset({"400", "401", "403", "408", "413", "415", "422", "429", "closed"})
+REFUSED = frozenset({"400", "401", "403", "404", "408", "413", "415", "422", "429", "closed"})
 
 
 def stopped(number: int, sent: int = 1, role: str = "", paths: Iterable[str] = (), kind: str = FORM) -> Run:

@@ -9,8 +9,11 @@ import json
 
 from scripts.attack.attacker import Attack, request
 from scripts.attack.bodies import BULK, JSON, LINES
-from scripts.attack.inputs import ANYBODY, ENROLL, SEARCH, Input, Run, each
+from scripts.attack.inputs import ANYBODY, ENROLL, MB, SEARCH, Input, Run, each
 from scripts.attack.target import COLLECTION, Target
+
+BATCH = 64 * MB
+"""Memory in which the task enrols images, about."""
 
 REFUSED_URLS = (
     "http://127.0.0.1:{port}/healthz",
@@ -82,4 +85,5 @@ HOSTS = Input(
 def inputs(photograph: bytes) -> tuple[Input, ...]:
     """With uploads of this image."""
     streams = event_streams(100, 300, photograph), event_streams(100, 100, photograph)
-    return Input("event streams of one task, 100 of one key", ENROLL, *streams), ADDRESSES, HOSTS
+    events = Input("event streams of one task, 100 of one key", ENROLL, *streams, unpacked=BATCH)
+    return events, ADDRESSES, HOSTS

@@ -13,6 +13,9 @@ from scripts.attack.bodies import BULK, body
 from scripts.attack.inputs import ENROLL, MB, Input, Make, at_once
 
 REFUSED = frozenset({"400", "413", "429", "503", "closed"})
+UNPACKED = 64 * MB
+"""What may be sent in a zip may also be unpacked from it."""
+
 STORED, DEFLATED = 0, 8
 NO_MORE = 0xFFFF
 
@@ -91,12 +94,18 @@ def entries(number: int, zip64: bool = False) -> bytes:
     return made.content(zip64)
 
 
-def _zip(name: str, copies: int, make: Callable[[], bytes], short: Callable[[], bytes] | None = None) -> Input:
+def _zip(
+    name: str,
+    copies: int,
+    make: Callable[[], bytes],
+    short: Callable[[], bytes] | None = None,
+    answers: frozenset[str] = REFUSED,
+) -> Input:
     def send(content: Callable[[], bytes]) -> Make:
         return body("POST", BULK, content, "application/zip", "enroll")
 
     small = at_once(1, send(short)) if short else None
-    return Input(name, ENROLL, at_once(copies, send(make)), small, answers=REFUSED, seconds=20)
+    return Input(name, ENROLL, at_once(copies, send(make)), small, seconds=20, answers=answers, unpacked=UNPACKED)
 
 
 def _filling(name: str, size: int, number: int) -> Callable[[], bytes]:
@@ -125,7 +134,13 @@ INPUTS = (
     _zip("60,000 empty folders", 1, partial(folders, 60_000), partial(folders, 6000)),
     _zip("300,000 entries behind a zip64", 1, partial(entries, 300_000, True), partial(entries, 20_000, True)),
     _zip("40,000 empty files", 1, partial(entries, 40_000), partial(entries, 6000)),
-    _zip("5,000 entries that are one file of 10 MB", 1, _filling("p/a.jpg", 10, 5000), _filling("p/a.jpg", 10, 500)),
+    _zip(
+        "5,000 entries that are one file of 10 MB",
+        1,
+        _filling("p/a.jpg", 10, 5000),
+        _filling("p/a.jpg", 10, 500),
+        REFUSED | {"202"},  # of equal names one counts
+    ),
     _zip("an image that unpacks to 4 GB", 1, _filling("p/a.jpg", 4000, 1), _filling("p/a.jpg", 100, 1)),
     _zip("seven manifests of line breaks at once", 7, partial(unpacking, "manifest.jsonl", b"\n", 4000)),
     _zip("seven times 60,000 empty folders at once", 7, partial(folders, 60_000)),

@@ -30,6 +30,9 @@ PAGE = ROOT / "docs" / "security.md"
 EARLIER = REFERENCE / "attack-before.json"
 """The same inputs before the faults that they show were mended."""
 
+SETTLING_S = 30.0
+"""Most seconds that a service may work after its start."""
+
 MARK = "<!-- the table of make attack -->"
 
 
@@ -103,6 +106,7 @@ class _Service:
         if self._process is None:
             self._process = ServiceProcess(self._folder / "data")
             self._process.start()
+            ServiceProcesses(self._process.processes[0].pid).idle_after(SETTLING_S)
         target = prepare(self._process.url, self._process.key)
         processes = ServiceProcesses(self._process.processes[0].pid)
         sent = [(given, given.run)] if given else []

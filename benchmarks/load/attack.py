@@ -71,9 +71,9 @@ def run(options: argparse.Namespace) -> Path:
             for one in (None, *chosen):
                 rows.append(service.attack(one))
                 print(table([rows[-1].as_json()]).splitlines()[-1], flush=True)
+                path = report.write({"inputs": [row.as_json() for row in rows]})
         finally:
             service.stop()
-    path = report.write({"inputs": [row.as_json() for row in rows]})
     if options.reference:
         PAGE.write_text(with_table(PAGE.read_text("utf-8"), json.loads(path.read_text("utf-8"))), encoding="utf-8")
     if beyond := [f"{row.name}: {text}" for row in rows for text in row.beyond.values()]:

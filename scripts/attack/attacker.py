@@ -77,12 +77,12 @@ class Attack:
                 pass
             return outcome
         finally:
-            if writing is not None:
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
             if writer is not None:
                 writer.transport.abort()
             connection.close()
+            if writing is not None:  # last: the deadline can end this wait
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
 
     async def _write(self, writer: asyncio.StreamWriter, pieces: Iterable[bytes], pause_s: float) -> None:
         for piece in pieces:

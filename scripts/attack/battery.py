@@ -103,16 +103,17 @@ def observe(
     row = Row(name, "")
     if not name:
         row = Row(inputs[0][0].name, inputs[0][0].who) if inputs else Row("nothing", "nobody")
-    with watched(target, photograph) as end:
+    with watched(target, photograph) as watch:
         service.forget_peak()
         before, began = service.memory_mb(), time.monotonic()
         attacks = asyncio.run(_send(target, inputs))
         time.sleep(max(0.0, began + LEAST_SECONDS - time.monotonic()))
         row.seconds = time.monotonic() - began
+        watch.stop()
         row.idle_s = service.idle_after(max(10.0, bounds.idle_s))
         row.grew_mb = max(0.0, service.peak_mb() - before)
         row.kept_mb = service.memory_mb() - before
-        seen = end()
+        seen = watch.seen()
     row.sent = sum(attack.sent for attack in attacks)
     row.answers = dict(sum((attack.answers for attack in attacks), Counter()))
     row.ended_s = max((attack.ended_s for attack in attacks), default=0.0)

@@ -43,23 +43,33 @@ class Seen:
     searches: Counter[str] = field(default_factory=Counter)
 
 
+class Watch:
+    """The other process."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        self._pipe.send(None)
+
+    def seen(self) -> Seen:
+        """What was seen, when the requests under way have their answers."""
+        seen = self._pipe.recv()
+        assert isinstance(seen, Seen)
+        return seen
+
+
 @contextlib.contextmanager
-def watched(target: Target, photograph: bytes) -> Iterator[Callable[[], Seen]]:
-    """Begin to watch; what is yielded waits for the answers under way, ends it and says what was seen."""
+def watched(target: Target, photograph: bytes) -> Iterator[Watch]:
+    """Watch a service from another process; both of its clients have had an answer."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_watch, args=(there, target, photograph), daemon=True)
     process.start()
     try:
-        here.recv()  # both clients have had an answer
-
-        def end() -> Seen:
-            here.send(None)
-            seen = here.recv()
-            assert isinstance(seen, Seen)
-            return seen
-
-        yield end
+        here.recv()
+        yield Watch(here)
     finally:
         process.kill()
         process.join()

@@ -21,10 +21,12 @@ from scripts.attack.target import COLLECTION, Target
 PROBE_PERIOD_S = 0.05
 SEARCH_PERIOD_S = 0.1
 TIMEOUT_S = 90.0
-IDLE_SHARE = 0.25
-"""Of one processor, below which a service counts as idle: Ray's own processes take some percent."""
+IDLE_SHARE = 0.3
+WINDOW = 20
+SAMPLE_S = 0.02
+"""A service is idle if in fewer than this share of so many samples one of its threads runs, or waits for a processor:
+unlike processor time this does not depend on what else the machine does."""
 
-WINDOW_S = 0.4
 MB = 1e6
 
 
@@ -143,8 +145,8 @@ class ServiceProcesses:
     """
 
     def __init__(self, pid: int) -> None:
-        self._first = psutil.Process(pid)
-        found = [each for each in self._first.children(recursive=True) if "facegraph:Ingress" in _line(each)]
+        self._replicas = [each for each in _family(psutil.Process(pid)) if "facegraph:" in _line(each)]
+        found = [each for each in self._replicas if "facegraph:Ingress" in _line(each)]
         if len(found) != 1:
             raise RuntimeError(f"one ingress replica was expected, found {len(found)}")
         self._ingress = found[0]
@@ -164,25 +166,34 @@ class ServiceProcesses:
         return sum(_status(each, "VmHWM") for each in self._memory_owners())
 
     def idle_after(self, most_s: float) -> float | None:
-        """Seconds until no processor works for the service, to about half a second; None: longer than ``most_s``."""
+        """Seconds until no replica works any more, to about half a second; None: longer than ``most_s``."""
         began = time.monotonic()
         while (passed := time.monotonic() - began) < most_s:
-            before, at = self._processor_seconds(), time.monotonic()
-            time.sleep(WINDOW_S)
-            if (self._processor_seconds() - before) / (time.monotonic() - at) < IDLE_SHARE:
+            working = 0
+            for _ in range(WINDOW):
+                working += self._works()
+                time.sleep(SAMPLE_S)
+            if working < IDLE_SHARE * WINDOW:
                 return passed
         return None
 
     def _memory_owners(self) -> list[psutil.Process]:
-        return [self._ingress, *self._ingress.children(recursive=True)]
+        return _family(self._ingress)
 
-    def _processor_seconds(self) -> float:
-        total = 0.0
-        for each in [self._first, *self._first.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                times = each.cpu_times()
-                total += times.user + times.system
-        return total
+    def _works(self) -> bool:
+        """Whether a thread of a replica, or of a child process of one, runs or waits for a processor."""
+        for process in {each for one in self._replicas for each in _family(one)}:
+            for thread in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+                with contextlib.suppress(OSError):
+                    if thread.read_text().rpartition(") ")[2].startswith("R"):
+                        return True
+        return False
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return [process, *process.children(recursive=True)]
+    return []
 
 
 def _line(process: psutil.Process) -> str:

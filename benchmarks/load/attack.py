@@ -84,12 +84,14 @@ def run(options: argparse.Namespace) -> Path:
 def with_table(page: str, run: Mapping[str, Any]) -> str:
     """The page with the table of a run between its two marks."""
     start, _, end = page.split(MARK)
-    before = json.loads(EARLIER.read_text("utf-8")) if EARLIER.is_file() else {"inputs": []}
+    before = json.loads(EARLIER.read_text("utf-8"))
+    earlier = before["inputs"] if before["revision"] != run["revision"] else []
     facts = run["machine"]
-    described = f"{facts['cpu']}, {facts['cores']} cores, {facts['distribution']}; commit {run['revision']}."
-    if before["inputs"]:
+    described = f"Commit {run['revision']}, {facts['cpu']}, {facts['cores']} cores, {facts['distribution']}, "
+    described += f"load average {run['load_average_before'][0]} at the start."
+    if earlier:
         described += f" The last column: what was beyond the bounds at commit {before['revision']}."
-    return f"{start}{MARK}\n{described}\n\n{table(run['inputs'], before['inputs'])}\n{MARK}{end}"
+    return f"{start}{MARK}\n{described}\n\n{table(run['inputs'], earlier)}\n{MARK}{end}"
 
 
 class _Service:

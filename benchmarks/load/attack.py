@@ -88,7 +88,7 @@ def with_table(page: str, run: Mapping[str, Any]) -> str:
     earlier = before["inputs"] if before["revision"] != run["revision"] else []
     facts = run["machine"]
     described = f"Commit {run['revision']}, {facts['cpu']}, {facts['cores']} cores, {facts['distribution']}, "
-    described += f"load average {run['load_average_before'][0]} at the start."
+    described += f"load average {run['load_average_before'][0]} at the start. {run.get('note', '')}".rstrip()
     if earlier:
         described += f" The last column: what was beyond the bounds at commit {before['revision']}."
     return f"{start}{MARK}\n{described}\n\n{table(run['inputs'], earlier)}\n{MARK}{end}"

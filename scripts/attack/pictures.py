@@ -81,6 +81,7 @@ def png(side: int, depth: int = 8, colour: int = 2, interlaced: bool = False, be
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + before + data + _chunk(b"IEND", b"")
 
 
+@cache
 def packed_text(megabytes: int, name: bytes = b"zTXt") -> bytes:
     """A chunk whose text, or profile (``iCCP``), unpacks to so many MB."""
     return _chunk(name, b"a\0\0" + zlib.compress(bytes(megabytes * MB), 9))

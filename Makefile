@@ -32,7 +32,7 @@ MODELS_DONE := $(VENV)/.done-models
 INPUTS := pyproject.toml requirements/run.lock $(TOOLS_DONE)
 MODEL_INPUTS := $(wildcard models/*.toml)
 
-.PHONY: help run demo test lint check quick test-313 image-test fuzz faults cluster soak bench bench-quick docs screenshot format models lock clean
+.PHONY: help run demo test lint check quick test-313 image-test fuzz faults cluster soak attack bench bench-quick docs screenshot format models lock clean
 
 # Variables for developers of Python programs, which break pip and uv or make them wait for input.
 unexport PYTHONDEVMODE PYTHONINSPECT PYTHONOPTIMIZE PYTHONVERBOSE PYTHONWARNINGS
@@ -84,6 +84,9 @@ faults: $(DEV_DONE) $(MODELS_DONE) ## Kill processes and servers, fail system ca
 soak: $(DEV_DONE) $(MODELS_DONE) ## Send 10,000 mixed requests and measure each process's memory; results as of make bench (ARGS="--help"); counts of all runs add up.
 	@$(BIN)/python -m benchmarks soak $(ARGS)
 	@$(BIN)/python -m scripts.long_runs
+
+attack: $(DEV_DONE) $(MODELS_DONE) ## Send hostile inputs to a service of its own; fails where it is held up, grows or goes on afterwards (ARGS="--help").
+	@$(BIN)/python -m benchmarks attack $(ARGS)
 
 cluster: $(DEV_DONE) $(MODELS_DONE) ## Start a Ray cluster of three nodes on this machine, update it and kill a node of it under load (minutes).
 	@FACEGRAPH_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster $(ARGS)
@@ -145,6 +148,6 @@ $(DEV_DONE): $(INPUTS) requirements/dev.lock | home
 	@touch $(RUN_DONE) $@
 
 # Any of the two set-ups will do: the lighter one only where neither is there.
-$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check quick faults cluster soak bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
+$(MODELS_DONE): $(MODEL_INPUTS) | $(if $(filter test check quick faults cluster soak attack bench bench-quick screenshot,$(MAKECMDGOALS)),$(DEV_DONE),$(RUN_DONE))
 	@$(BIN)/facegraph models pull
 	@touch $@

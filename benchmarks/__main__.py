@@ -34,11 +34,12 @@ BENCHMARKS = {
     "capacity": ("load.capacity", "Predictions of the capacity model for two loads against measurements."),
     "throughput": ("load.throughput", "Searches per second and latency under load, against other servers."),
     "quick": ("load.quick", "Searches per second in two minutes, on photographs that packages ship. Only when named."),
+    "attack": ("load.attack", "Hostile inputs: stalls, memory, an ordinary client beside them. Only when named."),
     "soak": ("load.soak", "Memory of each process over thousands of mixed requests. Only when named."),
 }
 """Name -> module below ``benchmarks`` with ``add_arguments`` and ``run``, and a summary."""
 
-ONLY_WHEN_NAMED = frozenset({"quick", "soak"})
+ONLY_WHEN_NAMED = frozenset({"quick", "attack", "soak"})
 
 
 def command_line() -> argparse.ArgumentParser:

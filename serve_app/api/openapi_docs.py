@@ -8,7 +8,7 @@ from typing import Any
 import fastapi_offline
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 METHODS = frozenset({"get", "put", "post", "patch", "delete"})
@@ -31,6 +31,19 @@ class DocumentedApp(FastAPI):
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
         return self.openapi_schema or {}
+
+    def setup(self) -> None:
+        """Add the route of the document. It is encoded once, because anybody may ask for it and that takes 10 ms."""
+        encoded: dict[str, bytes] = {}
+
+        async def document(request: Request) -> Response:
+            root = request.scope.get("root_path", "").rstrip("/")
+            if root not in encoded:
+                servers = {"servers": [{"url": root}]} if root else {}
+                encoded[root] = bytes(JSONResponse({**self.openapi(), **servers}).body)
+            return Response(encoded[root], media_type="application/json")
+
+        self.add_route("/openapi.json", document, include_in_schema=False)
 
 
 def _name_bodies(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from serve_app.api.app import create_app
 from tests.api.conftest import World
@@ -109,6 +110,21 @@ def test_the_page_works_offline(world: World) -> None:
         asset = world.client.get(f"/{link}")
         assert asset.status_code == 200, link
     assert world.client.get("/openapi.json").json()["openapi"].startswith("3.")
+
+
+def test_the_document_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(lambda: None)
+    client = TestClient(app)
+    first = client.get("/openapi.json")
+    monkeypatch.setattr(app, "openapi", lambda: pytest.fail("encoded again"))
+    assert client.get("/openapi.json").content == first.content
+    assert first.json() == DOCUMENT
+    assert first.headers["content-type"] == "application/json"
+
+
+def test_the_document_names_the_prefix_of_its_paths() -> None:
+    client = TestClient(create_app(lambda: None), root_path="/faces")
+    assert client.get("/openapi.json").json() == {**DOCUMENT, "servers": [{"url": "/faces"}]}
 
 
 def test_an_authorize_button() -> None:

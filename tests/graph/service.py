@@ -114,6 +114,12 @@ class RunningService:
         """Stop it, for ``contextlib.closing``."""
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        assert self._process is not None
+        return self._process.pid
+
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """Running processes of one deployment."""
         assert self._process is not None

@@ -80,7 +80,7 @@ def body(method: str, path: str, content: Callable[[], bytes], kind: str = JSON,
 
 
 def filled(start: bytes, piece: bytes, size: int) -> bytes:
-    """A start and a piece again and again, of about so many bytes."""
+    """A start and a piece again and again, of about ``size`` bytes."""
     return start + piece * (size // len(piece))
 
 
@@ -144,9 +144,9 @@ def _dear(name: str, sender: str, *make: Any, size: int = SIZE, small: int = SMA
     return Input(name, who, at_once(2, large), at_once(1, little), answers=REFUSED)
 
 
-def _form(name: str, kind: str, *arguments: Any) -> Input:
-    """A form without a key, again and again over eight connections: arguments of :func:`filled` but the size."""
-    make = body("POST", DETECT, partial(filled, *arguments, 3 * MB), kind)
+def _form(name: str, kind: str, start: bytes, piece: bytes) -> Input:
+    """A form without a key, again and again over eight connections."""
+    make = body("POST", DETECT, lambda: filled(start, piece, 3 * MB), kind)
     return Input(name, ANYBODY, repeated(3, make, 8), repeated(1, make), answers=REFUSED)
 
 

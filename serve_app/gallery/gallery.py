@@ -97,7 +97,7 @@ class Gallery(Persons, Faces, UnassignedFaces, Unknowns, Tasks, BulkUploads, Pri
         self._index_check = IndexCheck(database, index)
         self._writer = Writer(database, index, blobs, self._repairer)
         self._signer = load_signer(database)
-        self._eraser = Eraser(database, index, blobs, self._writer, self._signer)
+        self._eraser = Eraser(database, index, blobs, self._writer, self._repairer, self._signer)
         self._audit = AuditQueue(database)
         self._audit_kept = audit_kept
         self._clock = ExpiryClock(database)

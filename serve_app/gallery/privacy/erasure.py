@@ -15,6 +15,7 @@ from serve_app.domain import Deletion, ErasureReceipt
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.index.base import VectorIndex
+from serve_app.gallery.repair import Repairer
 from serve_app.gallery.sql.database import Database
 from serve_app.gallery.sql.records import journal
 from serve_app.gallery.sql.records.changes import Changes
@@ -34,12 +35,19 @@ class Eraser:
     """Erases persons, and issues receipts of that."""
 
     def __init__(
-        self, database: Database, index: VectorIndex, blobs: BlobStore, writer: Writer, signer: Signer
+        self,
+        database: Database,
+        index: VectorIndex,
+        blobs: BlobStore,
+        writer: Writer,
+        repairer: Repairer,
+        signer: Signer,
     ) -> None:
         self._database = database
         self._index = index
         self._blobs = blobs
         self._writer = writer
+        self._repairer = repairer
         self._signer = signer
 
     def run(self, tenant: str, plan: Plan[Deletion], person_ids: Sequence[str]) -> Deletion:
@@ -73,11 +81,17 @@ class Eraser:
             ) from error
 
     def confirm(self, changes: Changes) -> None:
-        """Raise StoreUnavailable if a row, a vector or an image of what these changes erased is left."""
+        """Raise StoreUnavailable if a row, a vector or an image of what these changes erased is left.
+
+        Index rows of a change that a crash cut short are unknown to the records: they are erased here, not found left.
+        """
+        models = {face.id: face.model for face in changes.drop_faces}
+        if any(self.residue(changes).values()):
+            entries = self._database.transact(lambda c: journal.add(c, changes.tenant, models))
+            self._repairer.settle_journal(ids=entries)
         left = self.residue(changes)
         if any(left.values()):
             log.error("an erasure is incomplete; left: %s", left)
-            models = {face.id: face.model for face in changes.drop_faces}
             self._database.transact(lambda c: journal.add(c, changes.tenant, models))
             raise StoreUnavailable(
                 "The erasure is incomplete, so there is no receipt; it will be completed within minutes.", residue=left

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from serve_app.domain import DEFAULT_TENANT, Deletion, ImageStorage, NewCollection, PersonFields
 from serve_app.errors import StoreUnavailable
 from serve_app.gallery import Gallery
-from serve_app.gallery.index.base import RowKey
+from serve_app.gallery.index.base import IndexRow, RowKey
 from serve_app.gallery.sql.schema import persons
 from serve_app.gallery.sql.signing import Signer, is_genuine, load_signer
 from serve_app.gallery.writes import deletion_plans
@@ -45,6 +45,18 @@ def test_the_deletion_of_a_person_gives_a_receipt(gallery: Gallery, tenant: str)
     assert both is not None
     assert both.statement["persons"] == ["ben", "eve"]
     assert gallery.check_receipt(tenant, both).genuine
+
+
+def test_index_rows_of_a_change_that_a_crash_cut_short_are_erased_too(gallery: Gallery, tenant: str) -> None:
+    enrolled(gallery, tenant)
+    gallery.create_collection(tenant, NewCollection("visitors"))
+    first = gallery.person(tenant, "ada").faces[0]
+    stray = RowKey(gallery.collection(tenant, "visitors").id, first.id)
+    gallery._index.upsert(MODEL, [IndexRow(stray, template(0))])
+    receipt = gallery.delete_person(tenant, "ada").receipt
+    assert receipt is not None
+    assert receipt.statement["left"] == {"records": 0, "vectors": 0, "images": 0}
+    assert not gallery._index.rows_of(MODEL, [first.id])
 
 
 def test_who_stays_elsewhere_is_not_erased(gallery: Gallery, tenant: str) -> None:

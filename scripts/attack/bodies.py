@@ -85,33 +85,33 @@ def filled(start: bytes, piece: bytes, size: int) -> bytes:
 
 
 def unknown_fields(size: int) -> bytes:
-    """A JSON object of so many bytes, of fields that no path knows."""
+    """A JSON object of the given number of bytes, of fields that no path knows."""
     return b"{" + b",".join(b'"%x":0' % number for number in range(size // 10)) + b"}"
 
 
 def field_list(name: str, item: bytes, size: int) -> bytes:
-    """A JSON object with one list of so many bytes."""
+    """A JSON object with one list of the given number of bytes."""
     return b'{"%b":[' % name.encode() + item + (b"," + item) * (size // (len(item) + 1)) + b"]}"
 
 
 def field_object(name: str, size: int) -> bytes:
-    """A JSON object with one object of so many bytes."""
+    """A JSON object with one object of the given number of bytes."""
     return b'{"%b":' % name.encode() + unknown_fields(size) + b"}"
 
 
 def field_text(name: str, piece: bytes, size: int) -> bytes:
-    """A JSON object with one text of so many bytes."""
+    """A JSON object with one text of the given number of bytes."""
     return b'{"%b":"' % name.encode() + piece * (size // len(piece)) + b'"}'
 
 
 def parts(size: int) -> bytes:
-    """A multipart body of so many bytes, of empty parts."""
+    """A multipart body of the given number of bytes, of empty parts."""
     one = PART % b"a" + b"\r\n"
     return one * (size // len(one)) + b"--b--\r\n"
 
 
 def part(name: str, piece: bytes, size: int) -> bytes:
-    """A multipart body of one part of so many bytes."""
+    """A multipart body of one part of the given number of bytes."""
     return PART % name.encode() + filled(b"", piece, size) + b"\r\n--b--\r\n"
 
 

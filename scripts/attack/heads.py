@@ -21,12 +21,12 @@ def endless(start: bytes, piece: bytes, size: int, end: bytes = b"\r\n\r\n") -> 
 
 
 def trailers(size: int) -> Make:
-    """A chunked body with so many bytes of trailers."""
+    """A chunked body with a number of bytes of trailers."""
     return endless(chunked(FACEPP, b"a=b") + b"0\r\n", b"a:b\r\n", size, b"\r\n")
 
 
 def extensions(size: int) -> Make:
-    """A chunk whose extension has so many bytes."""
+    """A chunk whose extension has a number of bytes."""
     return endless(chunked(FACEPP) + b"1;", b"a", size, b"\r\na\r\n0\r\n\r\n")
 
 

@@ -48,7 +48,7 @@ class Input:
 
 
 def at_once(copies: int, make: Make, pause_s: float = 0.0, reads: bool = True, waits: bool = False) -> Run:
-    """Send it over so many connections at the same time."""
+    """Send it over a number of connections at the same time."""
 
     async def run(attack: Attack) -> None:
         exchanges = [
@@ -60,7 +60,7 @@ def at_once(copies: int, make: Make, pause_s: float = 0.0, reads: bool = True, w
 
 
 def refilled(copies: int, make: Make, pause_s: float = 0.0) -> Run:
-    """Send it over so many connections at the same time, and again when one has ended, until the deadline."""
+    """Send it over a number of connections at the same time, and again when one has ended, until the deadline."""
 
     async def run(attack: Attack) -> None:
         async def one() -> None:
@@ -74,7 +74,7 @@ def refilled(copies: int, make: Make, pause_s: float = 0.0) -> Run:
 
 
 def repeated(times: int, make: Make, connections: int = 1) -> Run:
-    """Send it again and again over so many connections at the same time, each time over a new one."""
+    """Send it again and again over a number of connections at the same time, each time over a new one."""
 
     async def run(attack: Attack) -> None:
         async def one() -> None:

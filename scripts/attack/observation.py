@@ -24,7 +24,7 @@ TIMEOUT_S = 90.0
 IDLE_SHARE = 0.3
 WINDOW = 20
 SAMPLE_S = 0.02
-"""A service is idle if in fewer than this share of so many samples one of its threads runs, or waits for a processor:
+"""A service is idle if in fewer than this share of the samples one of its threads runs, or waits for a processor:
 unlike processor time this does not depend on what else the machine does."""
 
 MB = 1e6

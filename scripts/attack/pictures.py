@@ -46,19 +46,19 @@ def jpeg_of_scans(side: int, scans: int) -> bytes:
 
 @cache
 def jpeg_of_segments(number: int, marker: int = 0xFE) -> bytes:
-    """A small JPEG after so many empty segments: of comments, or of another kind."""
+    """A small JPEG after a number of empty segments: of comments, or of another kind."""
     return b"\xff\xd8" + _segment(marker, b"") * number + jpeg_of_scans(64, 1)[2:]
 
 
 @cache
 def jpeg_of_filling(size: int) -> bytes:
-    """A small JPEG with so many bytes of filling before a marker."""
+    """A small JPEG with a number of bytes of filling before a marker."""
     return b"\xff\xd8" + b"\xff" * size + jpeg_of_scans(64, 1)[2:]
 
 
 @cache
 def jpeg_of_exif(entries: int) -> bytes:
-    """A small JPEG whose EXIF directory has so many entries, each of which claims most of the segment as its value."""
+    """A small JPEG whose EXIF directory has a number of entries, each of which claims most of the segment."""
     size = 65_000 - 12 * entries
     directory = b"".join(struct.pack(">HHII", tag, 1, size, 8) for tag in range(1, entries + 1))
     tiff = b"MM\0\x2a\0\0\0\x08" + struct.pack(">H", entries) + directory + bytes(4) + bytes(size)
@@ -83,12 +83,12 @@ def png(side: int, depth: int = 8, colour: int = 2, interlaced: bool = False, be
 
 @cache
 def packed_text(megabytes: int, name: bytes = b"zTXt") -> bytes:
-    """A chunk whose text, or profile (``iCCP``), unpacks to so many MB."""
+    """A chunk whose text, or profile (``iCCP``), unpacks to a number of MB."""
     return _chunk(name, b"a\0\0" + zlib.compress(bytes(megabytes * MB), 9))
 
 
 def png_of_chunks(number: int) -> bytes:
-    """A small PNG with so many empty chunks."""
+    """A small PNG with a number of empty chunks."""
     return png(64, before=_chunk(b"tEXt", b"a\0") * number)
 
 
@@ -103,7 +103,7 @@ def webp(width: int, height: int) -> bytes:
 
 
 def webp_of_chunks(number: int) -> bytes:
-    """A small WebP with so many chunks that mean nothing."""
+    """A small WebP with a number of chunks that mean nothing."""
     content = b"WEBP" + _webp_flags(64, 64) + b"NONE\0\0\0\0" * number + webp(64, 64)[12:]
     return b"RIFF" + struct.pack("<I", len(content)) + content
 

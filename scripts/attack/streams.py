@@ -29,7 +29,7 @@ REFUSED_URLS = (
 
 
 def event_streams(number: int, lines: int, photograph: bytes) -> Run:
-    """Streams of the events of one task, an upload of so many images."""
+    """Streams of the events of one task, an upload of the given number of images."""
 
     async def run(attack: Attack) -> None:
         task = await asyncio.to_thread(_begin, attack.target, lines, photograph)

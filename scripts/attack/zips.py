@@ -62,7 +62,7 @@ class Zip:
 
 @cache
 def unpacking(name: str, piece: bytes, megabytes: int, entries: int = 1) -> bytes:
-    """A zip with a file that unpacks to so many MB of a piece; ``entries``: of the directory, all of them this file."""
+    """A zip with a file that unpacks to ``megabytes`` of a piece; ``entries`` in the directory are all this file."""
     block = piece * (MB // len(piece))
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 
 from serve_app.api.image_url import ImageFetcher
 from serve_app.api.key_limits import RateLimiter
-from serve_app.api.places import Bounds, bounds_of
+from serve_app.api.request_limits import Bounds, bounds_of
 from serve_app.domain import ApiKey, CollectionPolicy, ImageStorage, Role
 from serve_app.errors import Unavailable
 from serve_app.observability.recent_statistics import RecentStatistics

@@ -27,8 +27,9 @@ from serve_app.api.errors import from_http_exception, from_validation
 from serve_app.api.http_methods import HeadAsGet, allowed_methods, options
 from serve_app.api.native import native_dialect
 from serve_app.api.openapi_docs import DocumentedApp, add_docs_page
-from serve_app.api.places import Bounds, Places, bounds_of
+from serve_app.api.places import Places
 from serve_app.api.request_guard import RequestGuard
+from serve_app.api.request_limits import Bounds, bounds_of
 from serve_app.api.tracing_middleware import TracedRequests
 from serve_app.api.unread_bodies import UnreadBodies
 from serve_app.errors import FacegraphError

@@ -20,7 +20,8 @@ from serve_app.api.admission_control import ALWAYS_ADMITTED
 from serve_app.api.dialect import ErrorTranslation
 from serve_app.api.errors import RequestTooLarge, error_response, internal_error
 from serve_app.api.parameters import normalised, refuse_unreadable
-from serve_app.api.places import Bounds, Places, Visit, ended
+from serve_app.api.places import Places, Visit, ended
+from serve_app.api.request_limits import Bounds
 from serve_app.errors import FacegraphError, RequestTimeout
 from serve_app.observability.recent_statistics import RecentStatistics
 from serve_app.request_context import RequestContext, accepted_request_id, enter

@@ -1,6 +1,6 @@
 """Comparison of the vector index with the records. The index is derived data, and its rows are not believed.
 
-Whoever can write to the index could make one person another. So the vectors of a random sample of rows are compared at
+A writer to the index could make one person another. So the vectors of a random sample of rows are compared at
 each start, and the rows of each answer when it is made: an answer has the cosines of the records' templates. A row that
 differs is counted and written again from the records. If one was found by an answer, all rows are compared.
 """

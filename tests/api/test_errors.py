@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.places import bounds_of
 from serve_app.api.request_guard import RequestGuard
+from serve_app.api.request_limits import bounds_of
 from serve_app.errors import ConfigurationError, Overloaded, StoreUnavailable, Unavailable
 from serve_app.settings import Settings
 from tests.api.conftest import World, as_file, b64, code

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from serve_app.api.places import bounds_of, prove
+from serve_app.api.places import prove
 from serve_app.api.request_guard import RequestGuard
+from serve_app.api.request_limits import bounds_of
 from serve_app.settings import IngressSettings, Settings
 
 BOUNDS = bounds_of(Settings(ingress=IngressSettings(max_in_flight=3, max_in_flight_per_key=3)))

@@ -17,7 +17,8 @@ from fastapi.testclient import TestClient
 from serve_app.api.app import create_app
 from serve_app.api.dialects import ALL
 from serve_app.api.native import tasks
-from serve_app.api.places import Places, Visit, bounds_of
+from serve_app.api.places import Places, Visit
+from serve_app.api.request_limits import bounds_of
 from serve_app.domain import DEFAULT_TENANT, Role
 from serve_app.errors import Overloaded
 from serve_app.settings import IngressSettings, Limits, Settings

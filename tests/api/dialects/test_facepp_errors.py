@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serve_app.api.dialects.facepp import parameters as facepp_params
-from serve_app.api.places import bounds_of
+from serve_app.api.request_limits import bounds_of
 from serve_app.domain import Role
 from serve_app.errors import (
     FacegraphError,

@@ -6,6 +6,7 @@ several times becomes a list, and files become :class:`~serve_app.api.schemas.ba
 
 from __future__ import annotations
 
+import codecs
 import copy
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -20,6 +21,7 @@ from serve_app.api.multipart import Part, parts_of
 from serve_app.api.openapi_docs import SCHEMA_PREFIX
 from serve_app.api.schemas.base import BINARY, Body, FormValues, Upload
 from serve_app.errors import InvalidRequest
+from serve_app.known_names import refuse_repeated_names
 
 B = TypeVar("B", bound=Body)
 
@@ -39,7 +41,10 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
     kind = media_type(request)
     try:
         if kind == JSON:
-            return model.model_validate_json(await request.body() or b"{}")
+            text = (await request.body()).removeprefix(codecs.BOM_UTF8) or b"{}"
+            read = model.model_validate_json(text)
+            _refuse_repeated_members(text)
+            return read
         if kind == FORM and max_files:
             return model.model_validate(await _form(request, file_fields(model), max_files))
         if not kind and not await request.body():
@@ -47,6 +52,13 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
     except ValidationError as error:
         raise from_pydantic(error, model) from None
     raise unsupported(kind, [JSON, FORM] if max_files else [JSON])
+
+
+def _refuse_repeated_members(text: bytes) -> None:
+    try:
+        refuse_repeated_names(text)
+    except ValueError as error:
+        raise InvalidRequest(f"body: {error}") from None
 
 
 def media_type(request: Request) -> str:

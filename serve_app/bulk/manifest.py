@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ from pydantic_core import from_json
 
 from serve_app.bulk.entries import FIELDS, LEFT_OUT, OF_REPORTS, BadSource, Entry, PictureFile
 from serve_app.domain import CLEARED
-from serve_app.known_names import suggestion
+from serve_app.known_names import refuse_repeated_names, suggestion
 
 DELIMITERS = ",;\t"
 KINDS: Mapping[str, tuple[type, str]] = {
@@ -30,6 +31,9 @@ KNOWN = ("person", "file", "files")
 TEXTS = tuple(name for name in FIELDS if name not in KINDS)
 COLUMNS = ("person", "file", "watch_list", *TEXTS)
 METADATA = "metadata."
+SEPARATOR_LINE = re.compile(r"\"?sep=.\"?\s*", re.IGNORECASE)
+"""A line before the heading, with which Excel says how the cells are separated."""
+
 SHOWN = 20
 """Most unusable lines that are described."""
 
@@ -88,6 +92,7 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
             continue
         try:
             row = from_json(line)
+            refuse_repeated_names(line)
         except ValueError as error:
             problems.add(number, f"not JSON: {error}")
             continue
@@ -100,6 +105,9 @@ def _json_rows(text: Iterable[str], problems: Problems) -> Iterator[tuple[int, M
 
 def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
     heading = text.readline()
+    before = 1
+    if SEPARATOR_LINE.fullmatch(heading):
+        heading, before = text.readline(), 2
     delimiter = max(DELIMITERS, key=heading.count)
     columns = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter), [])]
     unknown = [name for name in columns if not _is_column(name)]
@@ -109,16 +117,17 @@ def _csv_rows(text: io.TextIOWrapper, problems: Problems) -> Iterator[tuple[int,
             f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns) or 'nothing'}"
             f"{suggestion(unknown[0], COLUMNS) if unknown else ''}."
         )
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
-        for values in reader:
-            line = reader.line_num + 1
+        for cells in reader:
+            line = reader.line_num + before
+            values = [cell.strip() for cell in cells]
             if len(values) > len(columns):
                 problems.add(line, f"expected {len(columns)} columns, got {len(values)}")
             elif any(values):
                 yield line, _unflattened({name: value for name, value in zip(columns, values, strict=False) if value})
     except csv.Error as error:
-        problems.add(reader.line_num + 1, f"not CSV: {error}")
+        problems.add(reader.line_num + before, f"not CSV: {error}")
 
 
 def _is_column(name: str) -> bool:

@@ -18,7 +18,7 @@ PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 NO_PICTURE = f"not an image by its name: expected {', '.join(sorted(PICTURES))}"
 MANIFESTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 IN_ZIPS = ("manifest.csv", "manifest.jsonl")
-"""A manifest of one of these names at the top of a zip is used for it."""
+"""A manifest of one of these names at the top of a zip, or of its only folder, is used for it."""
 
 
 @dataclass
@@ -75,22 +75,23 @@ class Source:
         while True:
             children = list(self.files.children(root))
             for child in children:
-                if child.name.lower() in IN_ZIPS and not child.is_folder:
+                if _is_manifest(child):
                     kind = child.name.rsplit(".", 1)[1].lower()
                     self._manifest(work, child.file.location, kind, confined=True)
-                    self._leave_out_unnamed(work, archive, child.name)
+                    self._leave_out_unnamed(work, archive, child.file.location)
                     return None
             meant = [child for child in children if not is_junk(child.name)]
             folders = [child for child in meant if child.is_folder]
             if len(folders) != 1 or any(not child.is_folder and _is_picture(child.name) for child in meant):
                 break
             inside = [child for child in self.files.children(folders[0].file.location) if not is_junk(child.name)]
-            if any(not child.is_folder and _is_picture(child.name) for child in inside):
-                break
-            # The zip has one folder at its top: the persons are the folders inside it.
-            for child in children:
-                if child is not folders[0]:
-                    self._leave_out(work, child)
+            # The zip has one folder at its top: the persons, or the manifest, are inside it.
+            if not any(map(_is_manifest, inside)):
+                if any(not child.is_folder and _is_picture(child.name) for child in inside):
+                    break
+                for child in children:
+                    if child is not folders[0]:
+                        self._leave_out(work, child)
             root = folders[0].file.location
         return self._folder(work, root)
 
@@ -134,7 +135,7 @@ class Source:
         """Note what a zip contains beside its manifest and the images that this names."""
         for name in archive.names():
             location = f"zip://{name}::{self.location.partition('::')[2] or self.location}"
-            if name == manifest or work.has_file(location):
+            if location == manifest or work.has_file(location):
                 continue
             junk = any(map(is_junk, name.split("/")))
             reason = "a file of the system, or hidden" if junk else "the manifest does not name it"
@@ -187,6 +188,10 @@ def _is_unicode(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_manifest(child: Child) -> bool:
+    return child.name.lower() in IN_ZIPS and not child.is_folder
 
 
 def _is_picture(name: str) -> bool:

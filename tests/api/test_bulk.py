@@ -319,3 +319,17 @@ def test_payloads_are_what_they_were() -> None:
     for torn in (b"", payload.pack()[:-1]):
         with pytest.raises(ValueError):
             Payload.unpack(torn)
+
+
+def test_a_json_line_with_a_member_twice_is_refused(world: World) -> None:
+    line = b'{"person": "ada", "person": "eve", "image_base64": "' + b64(ADA).encode() + b'"}\n'
+    answer = submit(world, line)
+    assert answer.status_code == 400
+    assert "line 1: 'person' is written twice" in answer.json()["error"]["message"]
+
+
+def test_json_lines_may_begin_with_the_mark_that_windows_writes(world: World) -> None:
+    answer = submit(world, b"\xef\xbb\xbf" + lines({"person": "ada", "image_base64": b64(ADA)}))
+    assert answer.status_code == 202
+    work_off(world)
+    assert faces(world) == {"ada": 1}

@@ -6,6 +6,7 @@ have been sent.
 
 from __future__ import annotations
 
+import codecs
 import struct
 import zipfile
 from collections.abc import Generator, Iterator
@@ -26,6 +27,7 @@ from serve_app.bulk.worklist import WorkList
 from serve_app.bulk.zips import ReadZip
 from serve_app.domain import BulkPerson
 from serve_app.errors import FacegraphError, InvalidRequest
+from serve_app.known_names import refuse_repeated_names
 from serve_app.settings import Limits
 
 ZIP = "application/zip"
@@ -108,14 +110,18 @@ def read_lines(file: IO[bytes], limits: Limits, left_out: list[LeftOut]) -> Gene
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    return ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    lines = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line for number, line in enumerate(file, 1))
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
 def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
     try:
         read = BulkLine.model_validate_json(line)
+        refuse_repeated_names(line)
     except ValidationError as error:
         raise InvalidRequest(_message(error, BulkLine)) from None
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)

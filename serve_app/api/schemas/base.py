@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from serve_app.domain.names import NAME_RULE, is_name
+from serve_app.known_names import refuse_repeated_names
 
 
 class Body(BaseModel):
@@ -142,9 +143,11 @@ def _json_object(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return from_json(value)
+        read = from_json(value)
     except ValueError:
         raise ValueError("a JSON object was expected") from None
+    refuse_repeated_names(value)
+    return read
 
 
 Separated = BeforeValidator(_split)

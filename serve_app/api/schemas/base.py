@@ -9,7 +9,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -161,7 +160,9 @@ JsonText = BeforeValidator(_json_object)
 
 
 def _in_utc(time: dt.datetime) -> dt.datetime:
-    """Refuse a time that UTC cannot express."""
+    """Refuse a time without a time zone, and one that UTC cannot express."""
+    if time.tzinfo is None:
+        raise ValueError("a time with a time zone was expected, such as 2030-01-31T12:00:00Z")
     try:
         time.astimezone(dt.UTC)
     except OverflowError:
@@ -169,7 +170,7 @@ def _in_utc(time: dt.datetime) -> dt.datetime:
     return time
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+Time = Annotated[dt.datetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
 """A time with a time zone, as text."""
 
 Date = Annotated[dt.date, BeforeValidator(_no_number)]

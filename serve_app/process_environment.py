@@ -77,7 +77,8 @@ OTHER_RAY = (
     "RAY_gcs_storage",
     "RAY_gcs_storage_path",
 )
-"""What tells Ray of another cluster, or of a job or a node there: taken out for ``facegraph serve``, which has its own Ray."""
+"""What tells Ray of another cluster, or of a job or a node there: ``facegraph serve`` has a Ray of its own and takes it
+out."""
 
 BREAKING = ("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONVERBOSE", "PYTHONWARNINGS")
 """Variables for developers of Python programs: Ray and the commands need their docstrings, and warn when imported."""

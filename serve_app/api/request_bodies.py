@@ -39,6 +39,12 @@ async def read_body(request: Request, context: ApiContext, model: type[B], *, ma
     Raises InvalidRequest, MediaTypeUnsupported or RequestTooLarge.
     """
     kind = media_type(request)
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("identity", ""):
+        raise MediaTypeUnsupported(
+            f"The body's Content-Encoding is {encoding[:100]!r}; bodies are read as they are sent, without one.",
+            accepted=["identity"],
+        )
     try:
         if kind == JSON:
             text = (await request.body()).removeprefix(codecs.BOM_UTF8) or b"{}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -439,3 +440,17 @@ def test_a_form_may_name_the_character_set_of_its_texts(world: World) -> None:
     own = {**form, "notes": (None, "Zoë".encode(), "text/plain; charset=utf-8")}
     assert world.call("PUT", ADA, files=own).json()["notes"] == "Zoë"
     assert world.call("PUT", ADA, files={"_charset_": (None, "klingon"), "name": (None, "Ada")}).json()["name"] == "Ada"
+
+
+@pytest.mark.parametrize("field", ["name", "faces", "date_of_birth", "reject_below"])
+def test_a_single_field_that_a_form_has_twice(world: World, field: str) -> None:
+    answer = world.call("PUT", ADA, files=[(field, (None, "one")), (field, (None, "largest"))])
+    assert code(answer) == (400, "invalid_request")
+    assert "got 2 values" in answer.json()["error"]["message"]
+
+
+def test_an_encoded_body_is_refused_in_words(world: World) -> None:
+    headers = world.admin | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = world.call("PUT", ADA, headers, content=gzip.compress(b'{"name": "Ada"}'))
+    assert code(answer) == (415, "media_type_unsupported")
+    assert "Content-Encoding is 'gzip'" in answer.json()["error"]["message"]

@@ -118,8 +118,8 @@ class Source:
             else:
                 self._leave_out(work, item)
         pictures.sort(key=lambda file: file.location)
-        person = unicodedata.normalize("NFC", folder.name)  # macOS writes names in NFD
-        work.add(Entry(person, tuple(pictures), {"name": person.replace("_", " ")}))
+        person = unicodedata.normalize("NFC", folder.name).strip() or folder.name  # macOS writes names in NFD
+        work.add(Entry(person, tuple(pictures), {"name": person.replace("_", " ").strip()}))
 
     def _leave_out(self, work: WorkList, child: Child, why_a_picture: str = "") -> None:
         """Note an entry that is not enrolled; ``why_a_picture`` is the reason if it is an image."""

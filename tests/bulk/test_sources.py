@@ -354,3 +354,15 @@ def test_a_zip_with_an_outer_folder_may_have_a_manifest_in_it(tmp_path: Path) ->
     assert names(entries) == {"ada": ["1.jpg"], "eve": ["2.jpg"]}
     assert [file.size for entry in entries for file in entry.files] == [3, 3]
     assert left_out == dict.fromkeys(("people/3.jpg", "README.txt"), "the manifest does not name it")
+
+
+def test_blanks_at_the_ends_of_a_folders_name_do_not_count(tmp_path: Path) -> None:
+    for name in (" ada ", "ada", "eve_"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{len(name)}.jpg").write_bytes(b"one")
+    entries, _ = load(tmp_path)
+    assert {entry.person: {file.name for file in entry.files} for entry in entries} == {
+        "ada": {"5.jpg", "3.jpg"},
+        "eve_": {"4.jpg"},
+    }
+    assert [entry.fields for entry in entries] == [{"name": "ada"}, {"name": "eve"}]

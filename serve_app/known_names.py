@@ -1,8 +1,9 @@
-"""Known names: what to say about a name that is not among them, and the names that a pydantic model has."""
+"""Known names: what to say about a name that is not among them or is written twice, and the names of a model."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
@@ -19,6 +20,22 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def refuse_repeated_names(text: str | bytes) -> None:
+    """Raise ValueError if an object in a JSON text has a name twice: parsers would take the last value only."""
+    json.loads(text, object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        seen: set[str] = set()
+        for name, _ in members:
+            if name in seen:
+                raise ValueError(f"{name[:100]!r} is written twice in one object")
+            seen.add(name)
+    return found
 
 
 def names_at(model: type[BaseModel], location: Sequence[str | int] = ()) -> list[str]:

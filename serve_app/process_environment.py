@@ -81,12 +81,16 @@ OTHER_RAY = (
     "RAY_CLIENT_MODE",
     "RAY_GCS_SERVER_PORT",
     "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "RAY_OVERRIDE_LABELS",
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING",
+    "RAY_OVERRIDE_RESOURCES",  # Ray's autoscaler sets it on its nodes; without processors no replica would start
     "RAY_REDIS_ADDRESS",
     "RAY_RUNTIME_ENV_HOOK",
     "RAY_gcs_storage",
     "RAY_gcs_storage_path",
 )
-"""What tells Ray of another cluster or of a job there: taken out for ``facegraph serve``, which has its own Ray."""
+"""What tells Ray of another cluster, or of a job or a node there: ``facegraph serve`` has a Ray of its own and takes it
+out."""
 
 BREAKING = ("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONVERBOSE", "PYTHONWARNINGS")
 """Variables for developers of Python programs: Ray and the commands need their docstrings, and warn when imported."""

@@ -138,6 +138,9 @@ def refusal_of(findings: Sequence[Mapping[str, str]], count: int) -> InvalidRequ
     return InvalidRequest(text + more, errors=named, error_count=count)
 
 
+OF_LISTS = {"list_type", "too_long", "too_short"}
+"""Kinds of pydantic's findings whose words say enough about a list."""
+
 _MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
@@ -153,6 +156,8 @@ def _finding(error: Mapping[str, Any], model: type[BaseModel] | None) -> dict[st
     given = error.get("input")
     if kind not in _MESSAGES and kind != "json_invalid" and isinstance(given, str | int | float | bool | None):
         message += f", got {_echo(given)}"
+    elif isinstance(given, list) and kind not in OF_LISTS:  # a field that a form has several times
+        message += f", got {len(given)} values"
     return {"field": _cut(".".join(parts)) or "body", "message": message}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from serve_app.errors import InvalidRequest
@@ -34,6 +34,8 @@ CHARSETS = re.compile(
 )
 """Character sets that are decoded. Python knows others, with which a megabyte takes minutes or raises other errors."""
 
+CHARSET_FIELD = "_charset_"
+
 FILE_NAMES = frozenset({b"filename", b"filename*"})
 DECODERS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": binascii.a2b_base64, b"quoted-printable": binascii.a2b_qp}
 
@@ -42,7 +44,8 @@ DECODERS: dict[bytes, Callable[[bytes], bytes]] = {b"base64": binascii.a2b_base6
 class Part:
     """One part of a form.
 
-    ``as_file``: it has a file name or a media type other than text. The caller knows better what the field expects.
+    ``charset`` is empty if the part does not name one. ``as_file``: it has a file name or a media type other than text.
+    The caller knows better what the field expects.
     """
 
     name: str
@@ -89,13 +92,22 @@ def parts_of(body: bytes, content_type: str, most: int) -> list[Part]:
                 raise InvalidRequest(f"The headers of a form's parts may have {MAX_ALL_HEADERS} bytes together.")
             parts.append(_part(head, body[content_begin:at]))
         if line_end["last"]:
-            return parts
+            return _in_named_charset(parts)
         begin = line_end.end()
         at = body.find(mark, begin - 2)  # the line's end can be the start of the next boundary
     raise InvalidRequest(
         "The form has no end: its boundary with two hyphens before and after it, on a line of its own. It was cut off, "
         "or the Content-Type names another boundary."
     )
+
+
+def _in_named_charset(parts: list[Part]) -> list[Part]:
+    """The parts without the one with which a form names the character set of its texts (RFC 7578, section 4.6)."""
+    named = next((part.text.strip() for part in parts if part.name == CHARSET_FIELD and not part.as_file), None)
+    if named is None:
+        return parts
+    others = [part for part in parts if part.name != CHARSET_FIELD]
+    return [part if part.charset else replace(part, charset=named) for part in others]
 
 
 def _head(body: bytes, begin: int, end: int) -> tuple[bytes, int]:
@@ -120,7 +132,7 @@ def _part(head: bytes, content: bytes) -> Part:
             raise InvalidRequest(f"The part {_text(name)!r} of the form is not base64, as its header says.") from None
     kind = headers.get(b"content-type", b"text/plain")
     as_file = bool(disposition.keys() & FILE_NAMES) or not kind.lower().startswith(b"text/")
-    return Part(_text(name), content, _parameters(kind).get(b"charset", b"utf-8").decode("latin-1"), as_file)
+    return Part(_text(name), content, _parameters(kind).get(b"charset", b"").decode("latin-1"), as_file)
 
 
 def _parameters(value: bytes) -> dict[bytes, bytes]:

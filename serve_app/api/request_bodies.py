@@ -41,6 +41,12 @@ async def read_body(
     Raises InvalidRequest, MediaTypeUnsupported or RequestTooLarge.
     """
     kind = media_type(request)
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("identity", ""):
+        raise MediaTypeUnsupported(
+            f"The body's Content-Encoding is {encoding[:100]!r}; bodies are read as they are sent, without one.",
+            accepted=["identity"],
+        )
     if kind == JSON:
         content = await request.body() or b"{}"
         return await parsed(len(content), _checked, model, partial(model.from_json, most=most_values), content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ from pydantic_core import from_json
 from serve_app.bulk.entries import FIELDS, LEFT_OUT, OF_REPORTS, BadSource, Entry, PictureFile
 from serve_app.cancellation import check_wanted
 from serve_app.domain import CLEARED
-from serve_app.known_names import suggestion
+from serve_app.known_names import refuse_repeated_names, suggestion
 
 DELIMITERS = ",;\t"
 KINDS: Mapping[str, tuple[type, str]] = {
@@ -31,6 +32,9 @@ KNOWN = ("person", "file", "files")
 TEXTS = tuple(name for name in FIELDS if name not in KINDS)
 COLUMNS = ("person", "file", "watch_list", *TEXTS)
 METADATA = "metadata."
+SEPARATOR_LINE = re.compile(r"\"?sep=.\"?\s*", re.IGNORECASE)
+"""A line before the heading, with which Excel says how the cells are separated."""
+
 SHOWN = 20
 """Most unusable lines that are described."""
 
@@ -138,6 +142,7 @@ def _json_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping
             continue
         try:
             row = from_json(line)
+            refuse_repeated_names(line)
         except ValueError as error:
             problems.add(number, f"not JSON: {error}")
             continue
@@ -150,6 +155,9 @@ def _json_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping
 
 def _csv_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
     heading = next(lines, "")
+    before = 1
+    if SEPARATOR_LINE.fullmatch(heading):
+        heading, before = next(lines, ""), 2
     delimiter = max(DELIMITERS, key=heading.count)
     columns = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter), [])]
     unknown = [name for name in columns if not _is_column(name)]
@@ -159,17 +167,18 @@ def _csv_rows(lines: _Lines, problems: Problems) -> Iterator[tuple[int, Mapping[
             f"watch_list, metadata.KEY, each at most once; got: {', '.join(columns)[:SHOWN_TEXT] or 'nothing'}"
             f"{suggestion(unknown[0][:SHOWN_TEXT], COLUMNS) if unknown else ''}."
         )
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
-        for values in reader:
+        for cells in reader:
             lines.begin_record()
-            line = reader.line_num + 1
+            line = reader.line_num + before
+            values = [cell.strip() for cell in cells]
             if len(values) > len(columns):
                 problems.add(line, f"expected {len(columns)} columns, got {len(values)}")
             elif any(values):
                 yield line, _unflattened({name: value for name, value in zip(columns, values, strict=False) if value})
     except csv.Error as error:
-        problems.add(reader.line_num + 1, f"not CSV: {error}")
+        problems.add(reader.line_num + before, f"not CSV: {error}")
 
 
 def _is_column(name: str) -> bool:

@@ -19,7 +19,7 @@ PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 NO_PICTURE = f"not an image by its name: expected {', '.join(sorted(PICTURES))}"
 MANIFESTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 IN_ZIPS = ("manifest.csv", "manifest.jsonl")
-"""A manifest of one of these names at the top of a zip is used for it."""
+"""A manifest of one of these names at the top of a zip, or of its only folder, is used for it."""
 
 
 @dataclass
@@ -76,25 +76,26 @@ class Source:
         while True:
             children = list(self.files.children(root))
             for child in children:
-                if child.name.lower() in IN_ZIPS and not child.is_folder:
+                if _is_manifest(child):
                     kind = child.name.rsplit(".", 1)[1].lower()
                     if (child.file.size or 0) > archive.bounds.manifest_bytes:
                         most = archive.bounds.manifest_bytes
                         raise BadSource(f"{child.name} has {child.file.size} bytes; at most {most} are read.")
                     self._manifest(work, child.file.location, kind, confined=archive.bounds)
-                    self._leave_out_unnamed(work, archive, child.name)
+                    self._leave_out_unnamed(work, archive, child.file.location)
                     return None
             meant = [child for child in children if not is_junk(child.name)]
             folders = [child for child in meant if child.is_folder]
             if len(folders) != 1 or any(not child.is_folder and _is_picture(child.name) for child in meant):
                 break
             inside = [child for child in self.files.children(folders[0].file.location) if not is_junk(child.name)]
-            if any(not child.is_folder and _is_picture(child.name) for child in inside):
-                break
-            # The zip has one folder at its top: the persons are the folders inside it.
-            for child in children:
-                if child is not folders[0]:
-                    self._leave_out(work, child)
+            # The zip has one folder at its top: the persons, or the manifest, are inside it.
+            if not any(map(_is_manifest, inside)):
+                if any(not child.is_folder and _is_picture(child.name) for child in inside):
+                    break
+                for child in children:
+                    if child is not folders[0]:
+                        self._leave_out(work, child)
             root = folders[0].file.location
         return self._folder(work, root)
 
@@ -123,8 +124,8 @@ class Source:
             else:
                 self._leave_out(work, item)
         pictures.sort(key=lambda file: file.location)
-        person = unicodedata.normalize("NFC", folder.name)  # macOS writes names in NFD
-        work.add(Entry(person, tuple(pictures), {"name": person.replace("_", " ")}))
+        person = unicodedata.normalize("NFC", folder.name).strip() or folder.name  # macOS writes names in NFD
+        work.add(Entry(person, tuple(pictures), {"name": person.replace("_", " ").strip()}))
 
     def _leave_out(self, work: WorkList, child: Child, why_a_picture: str = "") -> None:
         """Note an entry that is not enrolled; ``why_a_picture`` is the reason if it is an image."""
@@ -141,7 +142,7 @@ class Source:
         for name in archive.names():
             check_wanted()
             location = f"zip://{name}::{self.location.partition('::')[2] or self.location}"
-            if name == manifest or work.has_file(location):
+            if location == manifest or work.has_file(location):
                 continue
             junk = any(map(is_junk, name.split("/")))
             reason = "a file of the system, or hidden" if junk else "the manifest does not name it"
@@ -203,6 +204,10 @@ def _is_unicode(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_manifest(child: Child) -> bool:
+    return child.name.lower() in IN_ZIPS and not child.is_folder
 
 
 def _is_picture(name: str) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from serve_app import __version__
 from serve_app.cli import (
@@ -35,6 +35,18 @@ HEAVY = {"serve": ("serve_app.cli.serve", "Run the service on this machine until
 """Commands whose module is imported only when they run: name -> module with a function of that name, help text."""
 
 
+class Command(TyperCommand):
+    """Refuses an option that is given twice: the first value would be ignored."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words after the command's name."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for number, each in enumerate(given):
+            if each in given[:number] and not getattr(each, "multiple", True):
+                ctx.fail(f"{each.opts[0]} was given more than once.")
+        return super().parse_args(ctx, args)
+
+
 class Commands(TyperGroup):
     """Prints expected errors as messages, and imports heavy commands when they run."""
 
@@ -52,7 +64,7 @@ class Commands(TyperGroup):
         if args and args[0] in HEAVY:
             name = args[0]
             single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-            single.command(name)(getattr(importlib.import_module(HEAVY[name][0]), name))
+            single.command(name, cls=Command)(getattr(importlib.import_module(HEAVY[name][0]), name))
             self.commands[name] = typer.main.get_command(single)
         return super().resolve_command(ctx, args)
 
@@ -134,3 +146,6 @@ app.command()(clock.clock)
 app.command()(archive.reencrypt)
 app.command()(archive.export)
 app.command("import")(archive.import_)
+for _typer in (app, *(group.typer_instance for group in app.registered_groups)):
+    for _command in _typer.registered_commands if _typer else ():
+        _command.cls = Command

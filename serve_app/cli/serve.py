@@ -76,6 +76,7 @@ def serve(
             if little := little_memory(file.settings.topology):
                 warn(little)
             private_folder(file.settings.data_dir)
+            _check_locations(file.settings)
             _fetch_models(file.settings)
             watch = StartWatch(READY_WITHIN_S)
             _install_admin_key(file.settings)
@@ -116,6 +117,12 @@ def _refuse_taken_port(host: str, port: int, variable: str) -> None:
             elif error.errno == errno.EADDRNOTAVAIL:
                 advice = "this machine does not have the address, choose another one with FACEGRAPH_HOST."
             raise ConfigurationError(f"Port {port} on {host} cannot be used ({error.strerror}): {advice}") from None
+
+
+def _check_locations(settings: Settings) -> None:
+    from serve_app.gallery import check_locations
+
+    check_locations(settings)
 
 
 def _fetch_models(settings: Settings) -> None:

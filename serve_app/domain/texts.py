@@ -37,7 +37,9 @@ def no_number(value: Any) -> Any:
 
 
 def in_utc(time: dt.datetime) -> dt.datetime:
-    """Refuse a time that UTC cannot express."""
+    """Refuse a time without a time zone, and one that UTC cannot express."""
+    if time.tzinfo is None:
+        raise ValueError("a time with a time zone was expected, such as 2030-01-31T12:00:00Z")
     try:
         time.astimezone(dt.UTC)
     except OverflowError:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from serve_app.folders import private_folder
 from serve_app.gallery.blobs import BlobStore
 from serve_app.gallery.gallery import Gallery
-from serve_app.gallery.index.locations import IndexBackends, IndexLocation, is_embedded
+from serve_app.gallery.index.locations import IndexBackends, IndexLocation, check_embedded, is_embedded
 from serve_app.gallery.index_move.dual_write_index import DualWriteIndex
 from serve_app.gallery.index_move.migration import IndexMigrator
 from serve_app.gallery.keys import KeyStore
@@ -111,6 +111,16 @@ def open_database(settings: Settings) -> Database:
 def open_blobs(settings: Settings) -> BlobStore:
     """The images store. Raises ConfigurationError."""
     return BlobStore(settings.blobs_url, cipher_from_settings(settings))
+
+
+def check_locations(settings: Settings) -> None:
+    """Raise ConfigurationError if the index or the images cannot be where the settings say, without a connection.
+
+    A stage would find it out, too, but only when Ray has started it.
+    """
+    if is_embedded(settings.milvus_uri):
+        check_embedded(settings.milvus_uri)
+    open_blobs(settings)
 
 
 @contextmanager

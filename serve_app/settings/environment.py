@@ -51,8 +51,12 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known = settings | OTHER_VARIABLES
     short = [name.removeprefix(PREFIX) for name in known]  # else the common prefix would make all names similar
     problems = []
+    seen: dict[str, str] = {}
     for name, value in sorted(environment.items()):
         prefixed = name.upper().startswith(PREFIX)
+        other = seen.setdefault(name.upper(), name)
+        if name.upper() in settings and other != name:  # the case of a setting does not count
+            problems.append(f"{name}: is the same variable as {other}; set one of them")
         if (
             prefixed
             and name.upper() not in settings

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -111,6 +112,10 @@ class Limits(Section):
     max_results: int = Field(500, ge=1)
 
 
+HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*|[\da-f.]*:[\da-f:.]+", re.ASCII | re.IGNORECASE)
+"""A host as the URL of an image gives it, or all hosts below one."""
+
+
 class ImageUrls(Section):
     """Fetching of images by ``image_url``.
 
@@ -125,6 +130,17 @@ class ImageUrls(Section):
     refused_networks: tuple[IPv4Network | IPv6Network, ...] = Field((), max_length=1000)
     timeout_s: float = Field(5.0, gt=0)
     max_redirects: int = Field(3, ge=0)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} can be no host of a URL: expected a name in ASCII without scheme, port and path, such "
+                    "as images.example.org, or .example.org for all hosts below it"
+                )
+        return hosts
 
 
 class AuditSettings(Section):

@@ -185,7 +185,7 @@ ZIPS = {
     "outside": (zipped(manifest_DOT_csv="person,file\nada,../../etc/passwd\n"), "expected a file of the zip"),
     "elsewhere": (zipped(manifest_DOT_csv="person,file\nada,http://localhost/x.jpg\n"), "a file of the zip"),
     "bad field": (zipped(manifest_DOT_csv="person,file,date_of_birth\nada,a.jpg,1815\n"), "YYYY-MM-DD"),
-    "bad id": (zipped(**{"a\n__1_DOT_jpg": ADA}), "person"),
+    "bad id": (zipped(**{"a\nb__1_DOT_jpg": ADA}), "person"),
     "too large": (zipped(ada__1_DOT_jpg=b"x" * 30_000), "20000 bytes"),
     "bomb": (bomb(), "bytes together"),
 }
@@ -331,3 +331,17 @@ def test_payloads_are_what_they_were() -> None:
     for torn in (b"", payload.pack()[:-1], *strange):
         with pytest.raises(ValueError):
             Payload.unpack(torn)
+
+
+def test_a_json_line_with_a_member_twice_is_refused(world: World) -> None:
+    line = b'{"person": "ada", "person": "eve", "image_base64": "' + b64(ADA).encode() + b'"}\n'
+    answer = submit(world, line)
+    assert answer.status_code == 400
+    assert "line 1: body: 'person' is written twice" in answer.json()["error"]["message"]
+
+
+def test_json_lines_may_begin_with_the_mark_that_windows_writes(world: World) -> None:
+    answer = submit(world, b"\xef\xbb\xbf" + lines({"person": "ada", "image_base64": b64(ADA)}))
+    assert answer.status_code == 202
+    work_off(world)
+    assert faces(world) == {"ada": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,8 @@ def test_a_person_without_pictures(world: World) -> None:
         ({"consent": {"basis": "x", "expires": 2030}}, "2030-01-31T12:00:00Z"),
         ({"consent": {"basis": "x", "expires": "2030"}}, "2030-01-31T12:00:00Z"),
         ({"consent": {"basis": "x", "given": -1e3}}, "2030-01-31T12:00:00Z"),
+        ({"consent": {"basis": "x", "expires": "2030-01-31"}}, "a time with a time zone was expected, such as 2030-"),
+        ({"consent": {"basis": "x", "given": "2030-01-31T12:00:00"}}, "got '2030-01-31T12:00:00'"),
         ({"name": "x" * 201}, "name"),
         ({"name": "a\x00b"}, "control characters"),
         ({"name": 7}, "name"),
@@ -427,3 +430,27 @@ def test_two_records_are_merged(world: World) -> None:
     again = world.call("POST", "/v1/collections/staff/persons/ada/merge", json={"person_id": "ada"})
     assert code(again) == (400, "invalid_request")
     assert code(world.call("POST", "/v1/collections/staff/persons/ada/merge", json={})) == (400, "invalid_request")
+
+
+def test_a_form_may_name_the_character_set_of_its_texts(world: World) -> None:
+    """RFC 7578, section 4.6; browsers send it."""
+    form = {"_charset_": (None, "windows-1252"), "name": (None, "Zoë".encode("cp1252"))}
+    answer = world.call("PUT", ADA, files=form)
+    assert answer.json()["name"] == "Zoë"
+    own = {**form, "notes": (None, "Zoë".encode(), "text/plain; charset=utf-8")}
+    assert world.call("PUT", ADA, files=own).json()["notes"] == "Zoë"
+    assert world.call("PUT", ADA, files={"_charset_": (None, "klingon"), "name": (None, "Ada")}).json()["name"] == "Ada"
+
+
+@pytest.mark.parametrize("field", ["name", "faces", "date_of_birth", "reject_below"])
+def test_a_single_field_that_a_form_has_twice(world: World, field: str) -> None:
+    answer = world.call("PUT", ADA, files=[(field, (None, "one")), (field, (None, "largest"))])
+    assert code(answer) == (400, "invalid_request")
+    assert "got 2 values" in answer.json()["error"]["message"]
+
+
+def test_an_encoded_body_is_refused_in_words(world: World) -> None:
+    headers = world.admin | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = world.call("PUT", ADA, headers, content=gzip.compress(b'{"name": "Ada"}'))
+    assert code(answer) == (415, "media_type_unsupported")
+    assert "Content-Encoding is 'gzip'" in answer.json()["error"]["message"]

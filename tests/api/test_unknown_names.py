@@ -102,3 +102,27 @@ def test_unknown_members_of_uploaded_lines_are_refused(world: World) -> None:
 
 def test_health_checks_ignore_their_query(world: World) -> None:
     assert world.call("GET", "/healthz?time=1").status_code == 200
+
+
+@pytest.mark.parametrize("text", ['{"name": "Ada", "name": "Eve"}', '{"metadata": {"a": "1", "b": "2", "a": "3"}}'])
+def test_the_message_gives_the_member_that_is_written_twice(world: World, text: str) -> None:
+    kind = {"Content-Type": "application/json"}
+    path = "/v1/collections/staff/persons/ada"
+    answer = world.call("PUT", path, content=text.encode(), headers=world.admin | kind)
+    assert code(answer) == (400, "invalid_request")
+    assert "is written twice in one object" in answer.json()["error"]["message"]
+    assert code(world.call("GET", path)) == (404, "person_not_found")
+
+
+def test_json_in_a_form_with_a_member_twice(world: World) -> None:
+    form = {"metadata": (None, '{"a": "1", "a": "2"}')}
+    answer = world.call("PUT", "/v1/collections/staff/persons/ada", files=form)
+    assert code(answer) == (400, "invalid_request")
+    assert "metadata: 'a' is written twice" in answer.json()["error"]["message"]
+
+
+def test_json_may_begin_with_the_mark_that_windows_writes(world: World) -> None:
+    kind = {"Content-Type": "application/json"}
+    text = b"\xef\xbb\xbf" + b'{"name": "Ada"}'
+    answer = world.call("PUT", "/v1/collections/staff/persons/ada", content=text, headers=world.admin | kind)
+    assert answer.json()["name"] == "Ada"

@@ -294,6 +294,7 @@ LINES = {
     '{"person": "ada", "files": "a.jpg"}': "a list of texts",
     '{"person": "ada", "file": "a.jpg", "nmae": "Ada"}': "got also: nmae; did you mean 'name'?",
     '{"person": "ada", "file": "a.jpg", "name": 7}': "name: expected a text, got 7",
+    '{"person": "ada", "person": "eve", "file": "a.jpg"}': "line 1: not JSON: 'person' is written twice in one object",
     '{"person": "ada", "file": "a.jpg", "metadata": []}': "metadata: expected an object",
 }
 
@@ -323,3 +324,45 @@ def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:
     (entry,), left_out = load(tmp_path)
     assert entry.person == "ada"
     assert left_out == {"self": NO_PICTURE}
+
+
+def test_blanks_around_cells_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"one")
+    rows = 'person, file, name, metadata.badge\nada , a.jpg , "Lovelace, Ada", 7 \nada, a.jpg, "  "\n'
+    (tmp_path / "m.csv").write_text(rows)
+    (entry,), _ = load(tmp_path / "m.csv")
+    assert entry.person == "ada"
+    assert [file.size for file in entry.files] == [3]
+    assert entry.fields == {"name": "Lovelace, Ada", "metadata": {"badge": "7"}}
+
+
+def test_the_line_before_the_heading_that_excel_writes(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbfsep=;\r\nperson;file\r\nada;a.jpg\r\n;b.jpg\r\n")
+    assert "1 unusable lines" in (said := refusal(tmp_path / "m.csv"))
+    assert "line 4: person" in said
+    (tmp_path / "m.csv").write_bytes(b"sep=;\r\nperson;file\r\nada;a.jpg\r\n")
+    assert names(load(tmp_path / "m.csv")[0]) == {"ada": ["a.jpg"]}
+
+
+def test_a_zip_with_an_outer_folder_may_have_a_manifest_in_it(tmp_path: Path) -> None:
+    archive = tmp_path / "people.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("people/manifest.csv", "person,file\nada,1.jpg\neve,more/2.jpg\n")
+        for name in ("people/1.jpg", "people/more/2.jpg", "people/3.jpg", "README.txt"):
+            file.writestr(name, b"one")
+    entries, left_out = load(archive)
+    assert names(entries) == {"ada": ["1.jpg"], "eve": ["2.jpg"]}
+    assert [file.size for entry in entries for file in entry.files] == [3, 3]
+    assert left_out == dict.fromkeys(("people/3.jpg", "README.txt"), "the manifest does not name it")
+
+
+def test_blanks_at_the_ends_of_a_folders_name_do_not_count(tmp_path: Path) -> None:
+    for name in (" ada ", "ada", "eve_"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{len(name)}.jpg").write_bytes(b"one")
+    entries, _ = load(tmp_path)
+    assert {entry.person: {file.name for file in entry.files} for entry in entries} == {
+        "ada": {"5.jpg", "3.jpg"},
+        "eve_": {"4.jpg"},
+    }
+    assert [entry.fields for entry in entries] == [{"name": "ada"}, {"name": "eve"}]

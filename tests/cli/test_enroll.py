@@ -267,7 +267,7 @@ def test_a_manifest_says_more_of_persons(service: Service, photographs: Path, tm
     assert enrolled(service) == {"ada": 2, "bob": 1}, "lines about one person come together"
     with service.client() as client:
         ada = client.person("staff", "ada")
-    assert (ada["name"], ada["watch_list"], ada["metadata"]) == ("Ada Lovelace", ["PEP"], {"badge": " 7"})
+    assert (ada["name"], ada["watch_list"], ada["metadata"]) == ("Ada Lovelace", ["PEP"], {"badge": "7"})
 
     puts(service)
     manifest.write_text(manifest.read_text(encoding="utf-8-sig").replace(";Bob;", ";Bob B.;"))

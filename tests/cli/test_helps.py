@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 from rich.text import Text
+from typer.testing import CliRunner
 
 from serve_app.cli import HEAVY, app
 
@@ -68,3 +69,24 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path, arguments: list[str]
         os.close(writing)
     assert done.stderr == b""
     assert done.returncode != 0
+
+
+def options() -> Iterator[tuple[str, str, str]]:
+    """Each command with each of its options, and a value for it."""
+    for name, command in ALL.items():
+        for each in () if hasattr(command, "list_commands") else command.params:
+            if each.opts[0].startswith("-") and not getattr(each, "multiple", False) and not each.is_eager:
+                yield name, each.opts[0], "" if each.is_flag else "1"
+
+
+@pytest.mark.parametrize(("name", "option", "value"), list(options()))
+def test_an_option_that_is_given_twice_is_refused(name: str, option: str, value: str) -> None:
+    words = [option, value] if value else [option]
+    answer = CliRunner().invoke(app, [*name.split(), *words, *words])
+    assert answer.exit_code == 2
+    assert f"{option} was given more than once" in " ".join(answer.output.split())
+
+
+def test_some_options_can_be_given_several_times() -> None:
+    answer = CliRunner().invoke(app, ["search", "nothing.jpg", "-c", "staff", "-c", "visitors"])
+    assert "more than once" not in answer.output

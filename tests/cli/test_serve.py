@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,24 @@ def test_a_port_that_answers_is_refused() -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="does not have the address, choose another one with FACEGRAPH_HOST"):
         _refuse_taken_port("192.0.2.1", free_port(), "FACEGRAPH_PORT")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("FACEGRAPH_STORAGE__MILVUS_URI", "localhost:19530", "a URL or a path ending in .db was expected"),
+        ("FACEGRAPH_STORAGE__BLOBS_URL", "s4://faces", "storage.blobs_url: Protocol not known: s4"),
+    ],
+)
+def test_places_that_cannot_be_used_are_named_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv("FACEGRAPH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("FACEGRAPH_PORT", str(free_port()))
+    monkeypatch.setenv("FACEGRAPH_API_KEY", "secret-0123456789abcdef")
+    monkeypatch.setenv(name, value)
+    program = "from serve_app.cli import app, ray_runtime; ray_runtime.run_graph = None; app()"
+    done = subprocess.run([sys.executable, "-c", program, "serve"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert not (tmp_path / "data" / "records.db").exists()

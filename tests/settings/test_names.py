@@ -172,3 +172,10 @@ def test_a_file_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text("{a: " * 5000)
     with pytest.raises(ConfigurationError, match="not valid YAML"):
         read_serve_file(tmp_path / "deep.yaml")
+
+
+def test_a_variable_in_two_spellings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEGRAPH_LIMITS__MAX_RESULTS", "3")
+    monkeypatch.setenv("FACEGRAPH_limits__max_results", "4")
+    with pytest.raises(ConfigurationError, match="FACEGRAPH_limits__max_results: is the same variable as FACEGRAPH_L"):
+        load_settings()

@@ -75,6 +75,11 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"detector": {"input_side": 641}}, "multiple of 32"),
         ({"detectr": {}}, "detectr"),
+        ({"image_urls": {"allowed_hosts": ["https://example.org"]}}, "can be no host of a URL"),
+        ({"image_urls": {"allowed_hosts": ["*.example.org"]}}, "can be no host of a URL"),
+        ({"image_urls": {"allowed_hosts": ["example.org", "images.example.org."]}}, "can be no host of a URL"),
+        ({"image_urls": {"allowed_hosts": ["bücher.example"]}}, "can be no host of a URL"),
+        ({"image_urls": {"allowed_hosts": ["example.org:8443"]}}, "can be no host of a URL"),
         ({"ingress": {"serve": {"autoscaling": {"min_replicas": 3}}}}, "below min_replicas"),
         ({"matcher": {"serve": {"autoscaling": {"min_replicas": 0}}}}, "only the liveness scorer may scale to zero"),
         (
@@ -93,6 +98,11 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_impossible_configuration_is_refused_in_words(values: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         load_settings(values)
+
+
+def test_hosts_that_images_may_come_from() -> None:
+    hosts = ("localhost", "xn--bcher-kva.example", ".Example.org", "192.0.2.1", "2001:db8::1", "my_host")
+    assert load_settings({"image_urls": {"allowed_hosts": list(hosts)}}).image_urls.allowed_hosts == hosts
 
 
 def test_the_liveness_scorer_may_sleep() -> None:

@@ -7,6 +7,7 @@ have been sent. Uploads are read on threads of their own, and no further once no
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import tempfile
 import threading
@@ -185,7 +186,7 @@ def _lines(file: IO[bytes], most: int) -> Iterator[tuple[int, bytes]]:
         check_wanted()
         if number > most:
             raise InvalidRequest(f"The upload has more than {most} lines.", limit=most)
-        if line.strip():
+        if line.strip().strip(codecs.BOM_UTF8):
             yield number, line
 
 
@@ -194,6 +195,8 @@ def _line(line: bytes, limits: Limits) -> tuple[str, Payload]:
         read = BulkLine.from_json(line)
     except ValidationError as error:
         raise InvalidRequest(_message(error, BulkLine)) from None
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
     pictures = [
         Content(f"image_base64[{index}]", decode_base64(text, limits.max_image_bytes))
         for index, text in enumerate(read.image_base64)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +22,7 @@ from serve_app.domain.names import MAX_NAME, NAME_RULE, is_name
 from serve_app.domain.texts import in_utc, no_control, no_number, one_line
 from serve_app.errors import InvalidRequest
 from serve_app.json_bounds import has_more_values
+from serve_app.known_names import refuse_repeated_names
 
 
 class Body(BaseModel):
@@ -41,12 +42,19 @@ class Body(BaseModel):
     def from_json(cls, content: bytes, most: int | None = None) -> Self:
         """Read a JSON object with at most ``most`` values, by default :meth:`most_values`.
 
-        Raises ValidationError, and InvalidRequest if it has more values.
+        A byte-order mark before it is left out. Raises ValidationError, and InvalidRequest if it has more values, or a
+        name twice in one object.
         """
+        content = content.removeprefix(codecs.BOM_UTF8)
         most = cls.most_values(len(content)) if most is None else most
         if has_more_values(content, most):
             raise InvalidRequest(f"A JSON object of at most {most} values was expected; this one has more.")
-        return cls.model_validate_json(content)
+        read = cls.model_validate_json(content)
+        try:
+            refuse_repeated_names(content)
+        except ValueError as error:
+            raise InvalidRequest(f"body: {error}") from None
+        return read
 
 
 class Answer(BaseModel):
@@ -162,6 +170,7 @@ def _json_object(value: Any) -> Any:
             value = from_json(content)
         except ValueError:
             raise ValueError("a JSON object was expected") from None
+        refuse_repeated_names(content)
     if isinstance(value, dict) and len(value) > MAX_MEMBERS:
         raise ValueError(f"at most {MAX_MEMBERS} members were expected, got {len(value)}")
     return value
@@ -176,7 +185,7 @@ OneOrMore = BeforeValidator(_as_list)
 JsonText = BeforeValidator(_json_object)
 """Accepts an object of texts and numbers, also as JSON text, as forms send it."""
 
-Time = Annotated[AwareDatetime, BeforeValidator(no_number), AfterValidator(in_utc)]
+Time = Annotated[dt.datetime, BeforeValidator(no_number), AfterValidator(in_utc)]
 """A time with a time zone, as text."""
 
 Date = Annotated[dt.date, BeforeValidator(no_number)]

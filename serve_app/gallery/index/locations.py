@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
-from serve_app.errors import InvalidRequest
+from serve_app.errors import ConfigurationError, InvalidRequest
 from serve_app.gallery.index.base import VectorIndex
 
 
@@ -35,6 +35,12 @@ class IndexBackends(Protocol):
 def is_embedded(uri: str) -> bool:
     """Whether this is the path of an index on milvus-lite, which is embedded in this process."""
     return "://" not in uri
+
+
+def check_embedded(path: str) -> None:
+    """Raise ConfigurationError unless an embedded index can have this path."""
+    if Path(path).suffix != ".db":
+        raise ConfigurationError(f"storage.milvus_uri: a URL or a path ending in .db was expected, got {path!r}.")
 
 
 def without_credentials(uri: str) -> str:

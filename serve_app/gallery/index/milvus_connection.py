@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 from serve_app.errors import ConfigurationError, StoreUnavailable
 from serve_app.folders import private_folder
 from serve_app.gallery.index.circuit_breaker import FAILURES
-from serve_app.gallery.index.locations import is_embedded, without_credentials
+from serve_app.gallery.index.locations import check_embedded, is_embedded, without_credentials
 
 # The client installs its own handlers and logs a traceback for every failed call; here, callers get the error instead.
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
@@ -53,8 +53,7 @@ def _embedded(path: Path, timeout_s: float) -> MilvusClient:
 
 
 def _prepare_folder(path: Path) -> None:
-    if path.suffix != ".db":
-        raise ConfigurationError(f"storage.milvus_uri: a URL or a path ending in .db was expected, got {str(path)!r}.")
+    check_embedded(str(path))
     if path.is_file():
         raise ConfigurationError(f"{path} is a file, but milvus-lite keeps an index in a folder of that name; move it.")
     private_folder(path)

@@ -24,11 +24,13 @@ class LargePicture(BaseException):  # not an Exception: no handler of errors on 
 
 def beside_others(work: Callable[..., Result], *args: Any) -> Result:
     """Do work on a picture unless it is a large one. Raises LargePicture."""
-    _beside.set(True)
+    before = _beside.set(True)
     try:
         return work(*args)
     except LargePicture:
         pass
+    finally:
+        _beside.reset(before)
     raise LargePicture  # without the frames, which hold what was decoded
 
 

@@ -35,10 +35,16 @@ async def in_thread(executor: Executor | None, work: Callable[..., Result], *arg
     ``executor`` has the threads; None stands for those of :func:`asyncio.to_thread`.
     """
     gone = threading.Event()
+    pending = [args]
+
+    def begin() -> Result:
+        return work(*pending.pop())
+
     context = copy_context()
     context.run(_gone.set, gone)
     try:
-        return await asyncio.get_running_loop().run_in_executor(executor, context.run, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(executor, context.run, begin)
     except asyncio.CancelledError:
         gone.set()
+        pending.clear()  # the executor keeps what was not begun until a thread comes to it
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,12 +20,16 @@ from serve_app.vision.cpu_slots import PROCESS_SLOTS
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.model_files import ModelFiles
 from serve_app.vision.onnx_session import open_session
+from serve_app.vision.turns import LargePicture, beside_others
 
 Result = TypeVar("Result")
 
 
 class DetectorStage:
     """Runs a :class:`~serve_app.vision.face_analyser.FaceAnalyser` on its own threads.
+
+    Large pictures have one thread of their own. Those that wait for it keep no thread from the others, and of them only
+    the files are in memory.
 
     ``metrics`` makes the metrics of a stage from its name. Raises ConfigurationError if a model file or the configured
     provider is missing.
@@ -40,6 +44,7 @@ class DetectorStage:
         self._analyser = FaceAnalyser(session, settings.detector, settings.limits, liveness)
         self._analyser.finder.detector.detect(np.zeros((480, 640, 3), np.uint8))  # a session's first run is its slowest
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="detector")
+        self._in_turn = ThreadPoolExecutor(1, thread_name_prefix="detector-large")
         self._metrics = metrics("detector")
         self._metrics.model(entry.id, session.provider)
         self._facts: dict[str, Any] = {"model": entry.id, "provider": session.provider, "workers": workers}
@@ -57,13 +62,15 @@ class DetectorStage:
             return [*await self._run(self._analyser.liveness_crops, image, places)]
 
     async def _run(self, work: Callable[..., Result], *args: Any) -> Result:
-        def run() -> Result:
-            # The slot is also held while the image is decoded and faces are aligned.
-            with PROCESS_SLOTS.hold() if self._facts["provider"] == "cpu" else nullcontext():
-                check_wanted()  # for the slot it may have waited longer than its caller
-                return work(*args)
+        with suppress(LargePicture):
+            return await in_thread(self._executor, beside_others, self._in_slot, work, *args)
+        return await in_thread(self._in_turn, self._in_slot, work, *args)
 
-        return await in_thread(self._executor, run)
+    def _in_slot(self, work: Callable[..., Result], *args: Any) -> Result:
+        # The slot is also held while the image is decoded and faces are aligned.
+        with PROCESS_SLOTS.hold() if self._facts["provider"] == "cpu" else nullcontext():
+            check_wanted()  # for the slot it may have waited longer than its caller
+            return work(*args)
 
     async def ready(self) -> Mapping[str, Any]:
         """See :class:`~serve_app.contracts.Stage`."""
@@ -71,4 +78,5 @@ class DetectorStage:
 
     async def close(self) -> None:
         """Finish running calls and release the threads."""
-        await asyncio.to_thread(self._executor.shutdown, wait=True)
+        for executor in (self._executor, self._in_turn):
+            await asyncio.to_thread(executor.shutdown, wait=True)

@@ -17,6 +17,7 @@ from serve_app.vision.liveness_ensemble import liveness_crop, liveness_spec
 from serve_app.vision.onnx_session import InferenceSession
 from serve_app.vision.quality import assess
 from serve_app.vision.quarter_turns import upright_boxes, upright_points, upright_view
+from serve_app.vision.turns import DECODED_BESIDE, SEARCHED_BESIDE, check_turn
 from serve_app.vision.yunet import YuNet
 
 LEAST_DECODED = 1280
@@ -52,11 +53,13 @@ class FaceAnalyser:
         """
         # Where only large faces count, less is decoded. Liveness models judge texture, so they get the pixels as sent.
         full_size = options.every or options.liveness
-        info, pixels = read_image(image, self._limits, long_side=0 if full_size else self._least_decoded)
+        beside = SEARCHED_BESIDE if options.every else DECODED_BESIDE
+        info, pixels = read_image(image, self._limits, long_side=0 if full_size else self._least_decoded, beside=beside)
         limit = self._limits.max_faces_per_image
         most = min(options.max_faces or limit, limit)
         found = None if options.every else self.finder.largest(pixels, options.max_faces)
         if found is None:
+            check_turn(info.width * info.height, SEARCHED_BESIDE)
             if pixels.shape[1] < info.width:
                 _, pixels = read_image(image, self._limits)
             found = self.finder.every(pixels, most)

@@ -25,6 +25,7 @@ from serve_app.domain import ImageInfo, Pixels
 from serve_app.errors import ImageDimensions, ImageError, ImageFormatUnsupported, ImageTooLarge, ImageUndecodable
 from serve_app.settings import Limits
 from serve_app.vision import image_formats, jpeg, png, webp
+from serve_app.vision.turns import DECODED_BESIDE, check_turn
 
 # The plugins are used directly: `PIL.Image.open` tries more formats and applies its own size limits. That of JPEG is
 # not used: it takes seconds for a file of millions of segments or fill bytes.
@@ -54,7 +55,9 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 cv2.setNumThreads(1)
 
 
-def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[ImageInfo, Pixels]:
+def read_image(
+    data: bytes, limits: Limits, *, long_side: int = 0, beside: int = DECODED_BESIDE
+) -> tuple[ImageInfo, Pixels]:
     """Decode a JPEG, PNG, WebP or BMP file.
 
     EXIF orientation is applied. Grey, palette, CMYK and 16-bit images are converted; transparency is dropped; of an
@@ -65,6 +68,7 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
         limits: largest file in bytes, largest image in pixels, shortest side.
         long_side: a JPEG is decoded at a half, a quarter or an eighth of its size while its long side stays at least
             this long, in pixels, which takes a third of the time. 0 decodes at full size.
+        beside: most pixels that are decoded beside other pictures (:mod:`.turns`).
 
     Returns:
         Facts about the file, with the upright size of the full image, and its pixels: uint8 (height, width, 3) BGR.
@@ -96,6 +100,7 @@ def read_image(data: bytes, limits: Limits, *, long_side: int = 0) -> tuple[Imag
     fits = [n for n in _REDUCED if long_side and container == "JPEG" and max(width, height) >= n * long_side]
     reduction = max(fits, default=1)
     reduced = math.ceil(width / reduction), math.ceil(height / reduction)
+    check_turn(math.prod(reduced), beside)
     pixels = _decode(content, container, reduced, _REDUCED.get(reduction, cv2.IMREAD_COLOR))
     if (pixels.shape[1], pixels.shape[0]) != reduced:  # turned by its EXIF orientation
         width, height = height, width

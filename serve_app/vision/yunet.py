@@ -36,6 +36,13 @@ SMALL = 32.0
 MAX_PIXELS = 3328 * 3328
 """Largest input of a pass in pixels, whatever its shape."""
 
+LARGEST_RUN = 9_000_000
+"""Most pixels of a run, which takes 40 bytes for each: enough for 12 megapixels. Larger inputs run in bands."""
+
+MARGIN = 224
+"""Pixels of the input beyond which nothing has an influence on a place of the outputs, so that a band with this margin
+has the outputs of the whole."""
+
 CERTAIN = 0.85
 """Score from which on a detection is accepted without a check: 95 % of small faces reach it, galaxies do not."""
 
@@ -176,9 +183,8 @@ class YuNet:
         check_wanted()
         height, width = pixels.shape[:2]
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
-        view = upright_view(resize(pixels, new_width, new_height), turned)
-        tensor = to_tensor(_padded(view)[None], _INPUT)
-        faces = self._decode(self._session.run(tensor), columns=tensor.shape[3])
+        view = _padded(upright_view(resize(pixels, new_width, new_height), turned))
+        faces = self._decode(self._run(view), columns=view.shape[1])
         sizes = (width / new_width, height / new_height)
         ratio = np.array(sizes[::-1] if turned % 180 else sizes, np.float32)
         return RawFaces(
@@ -186,6 +192,32 @@ class YuNet:
             points_in_picture(faces.landmarks * ratio, turned, width, height),
             faces.scores,
         )
+
+    def _run(self, view: Pixels) -> list[Array]:
+        """The outputs for a padded view."""
+        if view.shape[0] * view.shape[1] <= LARGEST_RUN:
+            return self._session.run(to_tensor(view[None], _INPUT))
+        axis = int(view.shape[1] > view.shape[0])
+        inner = view.shape[axis] - 2 * MARGIN
+        number = math.ceil(inner / (LARGEST_RUN // view.shape[1 - axis] - 2 * MARGIN))
+        step = math.ceil(inner / number / STRIDES[-1]) * STRIDES[-1]
+        bands = np.moveaxis(view, axis, 0)
+        parts: list[list[Array]] = []
+        for start in range(0, inner, step):
+            check_wanted()
+            begin = min(start, inner - step)  # all bands have the same size
+            band = np.moveaxis(bands[begin : begin + step + 2 * MARGIN], 0, axis)
+            first = start + MARGIN if start else 0
+            end = start + step + MARGIN if start + step < inner else view.shape[axis]
+            outputs = self._session.run(to_tensor(band[None], _INPUT))
+            parts.append(
+                [
+                    _cells(output, band.shape, int(name.rpartition("_")[2]), axis, first - begin, end - begin)
+                    for name, output in zip(self._session.output_names, outputs, strict=True)
+                ]
+            )
+        joined = (np.concatenate(outputs, axis) for outputs in zip(*parts, strict=True))
+        return [output.reshape(1, -1, output.shape[2]) for output in joined]
 
     def _decode(self, outputs: list[Array], columns: int) -> RawFaces:
         named = dict(zip(self._session.output_names, outputs, strict=True))
@@ -240,6 +272,13 @@ def same_face(box: Array, others: Array, iou: float) -> bool:
     common = np.clip(np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:]) - corner, 0, None).prod(axis=1)
     area, areas = box[2:].prod(), others[:, 2:].prod(axis=1)
     return bool(np.any((common > iou * (area + areas - common)) | (common > 0.5 * area)))
+
+
+def _cells(output: Array, shape: tuple[int, ...], stride: int, axis: int, begin: int, end: int) -> Array:
+    """The part of an output for the rows (``axis`` 0) or columns from ``begin`` to ``end``: (rows, columns, values)."""
+    cells = output.reshape(shape[0] // stride, shape[1] // stride, -1)
+    part = slice(begin // stride, end // stride)
+    return cells[part] if axis == 0 else cells[:, part]
 
 
 def _padded(pixels: Pixels) -> Pixels:

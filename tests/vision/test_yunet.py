@@ -14,6 +14,7 @@ from skimage import data as skimage_data
 
 from serve_app.errors import ConfigurationError
 from serve_app.settings import DetectorSettings
+from serve_app.vision import yunet
 from serve_app.vision.catalogue import ModelEntry
 from serve_app.vision.face_analyser import FaceAnalyser
 from serve_app.vision.model_files import ModelFiles
@@ -158,8 +159,8 @@ def test_a_face_that_fills_the_picture(analyser: FaceAnalyser) -> None:
     [
         ((480, 640), [(480, 640), (256, 320)]),  # there is nothing smaller to see
         ((960, 1280), [(480, 640), (256, 320), (800, 1088)]),
-        ((6000, 8000), [(480, 640), (256, 320), (2912, 3872)]),  # as close as it gets
-        ((2000, 12000), [(128, 640), (64, 320), (1376, 8160)]),  # of any shape
+        ((6000, 8000), [(480, 640), (256, 320), (2912, 2176), (2912, 2176)]),  # as close as it gets, in bands
+        ((2000, 12000), [(128, 640), (64, 320), (1376, 4320), (1376, 4320)]),  # of any shape
     ],
 )
 def test_every_face_takes_a_closer_look(shape: tuple[int, int], inputs: list[tuple[int, int]]) -> None:
@@ -210,3 +211,17 @@ def test_galaxies_are_no_faces(analyser: FaceAnalyser) -> None:
     """Two look like it in the closer look."""
     pixels = np.ascontiguousarray(skimage_data.hubble_deep_field()[..., ::-1])
     assert len(analyser.finder.detector.detect(pixels, every=True)) == 0
+
+
+@pytest.mark.parametrize("shape", [(1120, 640), (640, 1120)])
+def test_an_input_in_bands_has_the_outputs_of_the_whole(
+    shape: tuple[int, int], analyser: FaceAnalyser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait = cv2.resize(photos.decode(photos.astronaut()), (640, 640))
+    noise = np.random.default_rng(0).integers(0, 20, (*shape, 3), np.uint8)
+    picture = np.tile(portrait, (2, 2, 1))[: shape[0], : shape[1]] // 2 + noise
+    detector = analyser.finder.detector
+    whole = detector._run(picture)
+    monkeypatch.setattr(yunet, "LARGEST_RUN", 640 * 700)
+    in_bands = detector._run(picture)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, in_bands, strict=True))

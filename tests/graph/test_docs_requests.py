@@ -114,6 +114,8 @@ class Place:
         line = re.sub(r"(?<![A-Z_$])(FACE_ID|TASK_ID|KEY_ID|OTHER_ID|ID)\b", lambda found: self.known(found[1]), line)
         line = line.replace("curl ", "curl --silent --show-error --fail-with-body --max-time 60 ")
         variables = f'FACEGRAPH_URL={self.url}; auth="X-API-Key: {self.key}"; '
+        if "$NOTED" in line:
+            variables += f"NOTED={self.api.get('/v1/audit/check').json()['head']}; "
         done = subprocess.run(
             ["bash", "-ec", variables + line], cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
         )

@@ -337,16 +337,21 @@ def test_a_head_that_is_not_completed_ends_the_connection(
         assert is_over(client)
 
 
+def answer_while_sending(client: socket.socket, piece: bytes) -> bytes:
+    """The beginning of the answer that comes while the client sends a piece again and again."""
+    client.settimeout(0.05)
+    answer = b""
+    while not answer:
+        client.sendall(piece)
+        with suppress(TimeoutError):
+            answer = client.recv(1000)
+    return answer
+
+
 def test_a_head_that_trickles_ends_the_connection(serving: Serving) -> None:
     served = serving(SHORT)
     with served.connect(b"GET / HTTP/1.1\r\nX: ") as client:
-        client.settimeout(0.05)
-        answer = b""
-        while not answer:
-            client.sendall(b"a")
-            with suppress(TimeoutError):
-                answer = client.recv(1000)
-        assert answer.startswith(b"HTTP/1.1 408")
+        assert answer_while_sending(client, b"a").startswith(b"HTTP/1.1 408")
 
 
 def test_idle_connections_are_kept_longer_than_a_head_may_take(serving: Serving) -> None:
@@ -373,13 +378,7 @@ def test_a_body_that_stalls_ends_the_request(serving: Serving, start: bytes) -> 
 def test_a_body_below_the_least_rate_ends_the_request(serving: Serving, quick: bytes) -> None:
     served = serving(SHORT)
     with served.connect(post(2_000_000) + quick) as client:
-        client.settimeout(0.05)
-        answer = b""
-        while not answer:
-            client.sendall(b"x")
-            with suppress(TimeoutError):
-                answer = client.recv(1000)
-        assert answer.startswith(b"HTTP/1.1 408")
+        assert answer_while_sending(client, b"x").startswith(b"HTTP/1.1 408")
 
 
 def test_a_slow_body_above_the_least_rate_is_served(serving: Serving) -> None:

@@ -86,10 +86,11 @@ class Eraser:
         Index rows of a change that a crash cut short are unknown to the records: they are erased here, not found left.
         """
         models = {face.id: face.model for face in changes.drop_faces}
-        if any(self.residue(changes).values()):
+        left = self.residue(changes)
+        if any(left.values()):
             entries = self._database.transact(lambda c: journal.add(c, changes.tenant, models))
             self._repairer.settle_journal(ids=entries)
-        left = self.residue(changes)
+            left = self.residue(changes)
         if any(left.values()):
             log.error("an erasure is incomplete; left: %s", left)
             self._database.transact(lambda c: journal.add(c, changes.tenant, models))
